@@ -1,0 +1,239 @@
+"""Every setting of a run, as frozen and bounded pydantic models: unknown keys and bad values are refused.
+
+Prefect renders the same models as forms, presets are YAML of `RunConfig`, and `fingerprint` hashes them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mem_core.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+Method = Literal[
+    "clean",
+    "mem",
+    "em",
+    "uap",
+    "random-noise",
+    "random-trigger",
+    "constant-trigger",
+    "noise-only",
+    "trigger-only",
+]
+Strategy = Literal["rounds", "replay"]
+Views = Literal["centre", "random-crop"]
+
+
+def _parse_fraction(value: object) -> object:
+    """Accepts "8/255" where a number is expected."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(Fraction(value.replace(" ", "")))
+    except (ValueError, ZeroDivisionError) as error:
+        raise ValueError(f"expected a number or a fraction like 8/255, got {value!r}") from error
+
+
+def levels(value: float) -> int:
+    """Pixel units (1.0 is white) to whole 8-bit levels."""
+    return round(value * 255)
+
+
+def _whole_levels(value: float) -> float:
+    if not 1 <= levels(value) <= 64 or abs(value * 255 - levels(value)) > 1e-6:
+        raise ValueError(f"expected a whole number of 1/255 levels between 1/255 and 64/255, got {value:g}")
+    return value
+
+
+PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
+Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
+
+
+class Frozen(BaseModel):
+    """Base of all settings: immutable, unknown keys refused, no silent float for an int."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class CorpusConfig(Frozen):
+    """How a source becomes clean shards."""
+
+    samples_per_shard: int = Field(1000, ge=1, le=10_000, description="at most 10,000: keys count to 4 digits")
+    one_sample_per: Literal["image", "pair"] = Field("image", description="pair: a sample for every (image, caption)")
+    resize: int | None = Field(None, ge=8, le=4096, description="squash to this side before sharding (paper profile)")
+    limit: int | None = Field(None, ge=1, description="take only the first samples of each split")
+    holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
+    max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+
+
+class NoiseConfig(Frozen):
+    """The image noise: PGD that lowers the loss, in pixel units where 1.0 is white."""
+
+    epsilon: PixelLevels = Field(8 / 255, description="L-infinity budget")
+    step_size: PixelLevels = Field(2 / 255, description="one signed step; whole levels, as published pixels are")
+    num_steps: int = Field(6, ge=1, le=10_000, description="PGD steps a round")
+    caption_draws: int = Field(
+        3, ge=1, le=10_000, description="caption draws a batch cycles through; num_steps of them: fresh at every step"
+    )
+    views: Views = Field("random-crop", description="what the surrogate sees: the trainer's crop or the centre")
+    crop_scale: Scale = Field((0.9, 1.0), description="area share of the random crop (open_clip: 0.9 to 1.0)")
+
+
+class TriggerConfig(Frozen):
+    """The words put before each caption: HotFlip candidates, beam search."""
+
+    length: int = Field(3, ge=1, le=16)
+    rounds: int = Field(2, ge=0, description="HotFlip runs in the first so many rounds")
+    candidates: int = Field(4, ge=1, le=512, description="replacements tried for a position")
+    beam: int = Field(1, ge=1, le=16)
+    scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
+    vocabulary: Literal["words", "all"] = Field("words", description="words: proven to re-tokenise to the same ids")
+    start: Literal["random", "constant"] = "random"
+    constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
+    blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
+
+
+class SurrogateConfig(Frozen):
+    """The model that makes the noise, trained a little in every round."""
+
+    architecture: str = Field("tiny-resnet", description="an open_clip name, one of ours, or a path to a JSON file")
+    steps_per_round: int = Field(94, ge=0, le=1_000_000)
+    batch_size: int = Field(128, ge=2, le=65_536)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.2, ge=0, le=10)
+    captions: Literal["shuffled", "matched"] = Field("shuffled", description="shuffled: learns only the shortcut")
+    pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
+
+
+class ProtectConfig(Frozen):
+    """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
+
+    profile: Literal["publishable", "paper"] = "publishable"
+    method: Method = "mem"
+    strategy: Strategy = Field("rounds", description="rounds: fit on this corpus; replay: use a stored protector")
+    rounds: int = Field(4, ge=1, le=1000)
+    batch_size: int = Field(128, ge=2, le=65_536, description="samples that are each other's negatives")
+    loss_threshold: float = Field(0.01, ge=0, description="stop after a round whose mean noise loss is below")
+    noise: NoiseConfig = NoiseConfig()
+    trigger: TriggerConfig = TriggerConfig()
+    surrogate: SurrogateConfig = SurrogateConfig()
+    image_format: Literal["png", "webp"] = Field("png", description="both lossless")
+    on_error: Literal["skip", "passthrough"] = Field(
+        "skip", description="passthrough publishes samples that could not be protected UNPROTECTED"
+    )
+    max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_defaults(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("profile") == "paper":
+            return merge(_PAPER, values)
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ProtectConfig":
+        if self.noise.step_size > self.noise.epsilon:
+            raise ValueError(f"step_size {self.noise.step_size:g} is larger than epsilon {self.noise.epsilon:g}")
+        if self.noise.crop_scale[0] > self.noise.crop_scale[1]:
+            raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
+        return self
+
+
+_PAPER: dict[str, Any] = {
+    "rounds": 20,
+    "batch_size": 128,
+    "noise": {"step_size": "1/255", "num_steps": 8, "caption_draws": 8, "views": "centre"},
+    "trigger": {"rounds": 5, "candidates": 16, "beam": 1, "scoring": "batch", "vocabulary": "all"},
+    "surrogate": {
+        "architecture": "RN50",
+        "steps_per_round": 200,
+        "batch_size": 128,
+        "learning_rate": 1e-4,
+        "weight_decay": 0.2,
+        "captions": "matched",
+    },
+}
+
+
+class VictimConfig(Frozen):
+    """The model an unauthorised trainer trains."""
+
+    architecture: str = "tiny-resnet"
+    epochs: int = Field(10, ge=1, le=10_000)
+    batch_size: int = Field(128, ge=2, le=65_536)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.2, ge=0, le=10)
+    warmup_steps: int = Field(50, ge=0)
+    views: Views = "random-crop"
+    crop_scale: Scale = (0.9, 1.0)
+    captions: Literal["text", "trigger-ids"] = Field("text", description="trigger-ids: as the paper, not as published")
+    evaluate_every: int = Field(1, ge=0, description="epochs between retrieval checks; 0: only at the end")
+
+
+class EvaluateConfig(Frozen):
+    """How a victim is queried on clean test pairs."""
+
+    batch_size: int = Field(256, ge=1, le=65_536)
+    prefix_word: str = Field("the", min_length=1, description="repeated to the trigger's length in prefixed queries")
+    prefix_length: int = Field(3, ge=1, le=16)
+
+
+class RuntimeConfig(Frozen):
+    """Where and how fast; never part of a fingerprint."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is native")
+    workers: int = Field(1, ge=1, le=1024, description="shards in work at the same time")
+    cache_mb: int = Field(2048, ge=0, description="decoded pixels a training run may keep in memory")
+
+
+class RunConfig(Frozen):
+    """A preset: everything one pipeline run needs."""
+
+    name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    rows: tuple[Method, ...] = Field(("clean", "mem"), min_length=1, description="rows of the pipeline's table")
+    victim_seeds: tuple[int, ...] = Field((0,), min_length=1)
+    corpus: CorpusConfig = CorpusConfig()
+    protect: ProtectConfig = ProtectConfig()
+    victim: VictimConfig = VictimConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, dictionary by dictionary."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, BaseModel):
+            value = value.model_dump(exclude_unset=True)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> Model:
+    """Validates settings; raises `ConfigError` with one line for each mistake, naming the key and the origin."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {_sentence(e)}" for e in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a setting"
+    return f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
+
+
+def fingerprint(*parts: BaseModel | Mapping[str, Any] | str | int) -> str:
+    """SHA-256 (hex) of the canonical JSON of all parts: equal fingerprint means equal bytes."""
+    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,124 @@
+"""Samples to be: what a reader yields, read once, decoded once, and judged."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mem_core.config import CorpusConfig
+from mem_core.data.images import decode_image, encode_image, resize_picture
+from mem_core.data.readers import RawSample
+from mem_core.errors import CaptionError, ImageError, SampleError
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", 0, "jpg"),
+    (b"\x89PNG\r\n\x1a\n", 0, "png"),
+    (b"WEBP", 8, "webp"),
+    (b"ftypavi", 4, "avif"),
+    (b"GIF8", 0, "gif"),
+    (b"BM", 0, "bmp"),
+    (b"II*\0", 0, "tif"),
+    (b"MM\0*", 0, "tif"),
+)
+_OURS = ("captions", "name", "width", "height", "sha256")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that decodes. data: the file as it will be published in the clean corpus; sizes in pixels."""
+
+    data: bytes
+    extension: str
+    width: int
+    height: int
+
+
+class SourceImage:
+    """The image of one raw sample: nothing is read before it is asked for, and nothing twice."""
+
+    def __init__(self, raw: RawSample, config: CorpusConfig) -> None:
+        self._raw, self._config = raw, config
+
+    @cached_property
+    def data(self) -> bytes | SampleError:
+        """The bytes in the source, or why they cannot be had."""
+        try:
+            return self._raw.image()
+        except SampleError as error:
+            return error
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes in the source; "" if there are none."""
+        return "" if isinstance(self.data, SampleError) else hashlib.sha256(self.data).hexdigest()
+
+    @cached_property
+    def decoded(self) -> Image | SampleError:
+        """The image after a trial decode (and the resize, if asked for), or why it cannot be used."""
+        if isinstance(self.data, SampleError):
+            return self.data
+        try:
+            picture = decode_image(self.data, max_pixels=self._config.max_pixels)
+            if self._config.resize is None:
+                return Image(self.data, _extension(self.data), picture.width, picture.height)
+            picture = resize_picture(picture, self._config.resize)
+            return Image(encode_image(picture, "png"), "png", picture.width, picture.height)
+        except SampleError as error:
+            return error
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One sample to be, which may turn out unusable."""
+
+    name: str
+    split: str
+    captions: tuple[str, ...]
+    metadata: dict[str, Any]
+    problem: str
+    image: SourceImage
+
+    def checked(self) -> Image:
+        """The image, if everything about the sample can be used. Raises `SampleError` with the reason."""
+        if self.problem:
+            raise SampleError(self.problem)
+        if not self.captions:
+            raise CaptionError("expected a caption, got none")
+        for number, caption in enumerate(self.captions, start=1):
+            if not caption.strip():
+                raise CaptionError(f"expected words in caption {number} of {len(self.captions)}, but it is empty")
+        if isinstance(self.image.decoded, SampleError):
+            raise self.image.decoded
+        return self.image.decoded
+
+    def digest(self) -> bytes:
+        """SHA-256 of all that the source says of this sample, image bytes included."""
+        trouble = str(self.image.data) if isinstance(self.image.data, SampleError) else ""
+        parts = [self.name, self.captions, self.metadata, self.problem, trouble, self.image.sha256]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
+
+    def published_metadata(self, image: Image) -> dict[str, Any]:
+        """What the source knew, the name it had there, and width, height (pixels) and hash of the file."""
+        kept = {key: value for key, value in self.metadata.items() if key not in _OURS}
+        sha256 = hashlib.sha256(image.data).hexdigest()
+        return {**kept, "name": self.name, "width": image.width, "height": image.height, "sha256": sha256}
+
+
+def candidates(raw: RawSample, config: CorpusConfig) -> Iterator[Candidate]:
+    """The samples to be made of one image: one, or with `one_sample_per: pair` one for each caption."""
+    image = SourceImage(raw, config)
+    if config.one_sample_per == "image" or len(raw.captions) < 2:
+        yield Candidate(raw.name, raw.split, raw.captions, raw.metadata, raw.problem, image)
+        return
+    for index, caption in enumerate(raw.captions):
+        metadata = {**raw.metadata, "caption_index": index}
+        yield Candidate(raw.name, raw.split, (caption,), metadata, raw.problem, image)
+
+
+def _extension(data: bytes) -> str:
+    for signature, offset, extension in _SIGNATURES:
+        if data[offset : offset + len(signature)] == signature:
+            return extension
+    raise ImageError(f"expected a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file, got one that starts {data[:8]!r}")

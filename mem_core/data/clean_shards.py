@@ -1,0 +1,159 @@
+"""One clean shard: written from samples, or recognised as the one that an earlier run finished.
+
+A shard is closed by the first usable sample after it is full. So unusable samples, which take a key and a row but no
+place in the tar, stick to the shard before them, and no shard is without samples unless its whole split is.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import replace
+
+from mem_core import __version__
+from mem_core.config import CorpusConfig
+from mem_core.data.candidates import Candidate
+from mem_core.data.folder import Folder, write_bytes
+from mem_core.data.hashing import HashingWriter, sha256_bytes
+from mem_core.data.receipt import Receipt, receipt_name, write_receipt
+from mem_core.data.shard import Sample, ShardWriter
+from mem_core.data.table import SampleRow, table_name, write_table
+from mem_core.errors import MismatchError, SampleError
+
+
+class KnownShard:
+    """A finished shard: its samples are read from the source again and compared, not decoded."""
+
+    def __init__(self, folder: Folder, receipt: Receipt, config: CorpusConfig) -> None:
+        self._folder, self._receipt = folder, receipt
+        self._full = config.samples_per_shard
+        self.clean = receipt.counts.get("clean", 0)
+        self.rows = 0
+        self.digest = hashlib.sha256()
+
+    def add(self, sample: Candidate) -> bool:
+        """Takes the sample, or says that it belongs to the next shard."""
+        expected = sum(self._receipt.counts.values())
+        if self.rows == expected and expected < self._full:
+            raise source_changed(self._folder, self._receipt.shard)
+        if self.rows == expected:
+            return False
+        self.rows += 1
+        self.digest.update(sample.digest())
+        return True
+
+    def finish(self) -> Receipt:
+        """The receipt, if the source still says the same. Raises `MismatchError`."""
+        if self.digest.hexdigest() != self._receipt.input_sha256:
+            raise source_changed(self._folder, self._receipt.shard)
+        return self._receipt
+
+    def abort(self) -> None:
+        """Nothing is open."""
+
+
+class NewShard:
+    """A shard in work: the tar is written as samples come; table, statistics and receipt follow."""
+
+    def __init__(
+        self, folder: Folder, name: str, config: CorpusConfig, fingerprint: str, damaged: Receipt | None = None
+    ) -> None:
+        self._folder, self._name = folder, name
+        self._full, self._fingerprint, self._damaged = config.samples_per_shard, fingerprint, damaged
+        self._files = ExitStack()
+        stream = self._files.enter_context(self._folder.write(f"{self._name}.tar"))
+        self._hash = HashingWriter(stream)
+        self._tar = ShardWriter(self._hash)
+        self.table: list[SampleRow] = []
+        self.clean = 0
+        self.rows = 0
+        self.digest = hashlib.sha256()
+
+    def add(self, sample: Candidate) -> bool:
+        """Takes the sample, or says that it belongs to the next shard."""
+        try:
+            image = sample.checked()
+        except SampleError as error:
+            self._fail(sample, error)
+            return True
+        if self.rows >= self._full and self.clean:
+            return False
+        key = self._key()
+        metadata = sample.published_metadata(image)
+        try:
+            self._tar.write(Sample(key, image.data, image.extension, sample.captions, metadata))
+        except SampleError as error:
+            self._fail(sample, error)
+            return True
+        row = SampleRow(key, "clean", "", sample.image.sha256, str(metadata["sha256"]), image.width, image.height)
+        self._row(sample, replace(row, caption=sample.captions[0]))
+        self.clean += 1
+        return True
+
+    def finish(self) -> Receipt:
+        """Makes the tar appear, then table and statistics, then the receipt."""
+        receipt_input = self.digest.hexdigest()
+        if self._damaged is not None:
+            if self._damaged.input_sha256 != receipt_input:
+                raise source_changed(self._folder, self._name)
+            self._folder.delete(receipt_name(self._name))
+        self._tar.close()
+        self._files.close()
+        table, stats = write_table(self.table), self._stats()
+        write_bytes(self._folder, table_name(self._name), table)
+        write_bytes(self._folder, f"{self._name}_stats.json", stats)
+        receipt = Receipt(
+            shard=self._name,
+            input_sha256=receipt_input,
+            config_fingerprint=self._fingerprint,
+            outputs={
+                f"{self._name}.tar": self._hash.hexdigest(),
+                table_name(self._name): sha256_bytes(table),
+                f"{self._name}_stats.json": sha256_bytes(stats),
+            },
+            counts={"clean": self.clean, "failed": self.rows - self.clean},
+            code_version=__version__,
+            method="clean",
+        )
+        write_receipt(self._folder, receipt)
+        return receipt
+
+    def abort(self) -> None:
+        """Leaves nothing behind."""
+        self._files.__exit__(_Aborted, _Aborted(), None)
+
+    def _fail(self, sample: Candidate, error: SampleError) -> None:
+        reason = str(error) if sample.name in str(error) else f"{sample.name}: {error}"
+        caption = sample.captions[0] if sample.captions else ""
+        self._row(sample, SampleRow(self._key(), "failed", reason, sha256_in=sample.image.sha256, caption=caption))
+
+    def _row(self, sample: Candidate, row: SampleRow) -> None:
+        self.table.append(row)
+        self.digest.update(sample.digest())
+        self.rows += 1
+
+    def _key(self) -> str:
+        return f"{self._name}{self.rows:04d}"
+
+    def _stats(self) -> bytes:
+        reasons = Counter(row.reason.rpartition(": ")[2][:200] for row in self.table if row.reason)
+        counts = {"count": self.rows, "successes": self.clean, "failed_to_shard": self.rows - self.clean}
+        values = {**counts, "status_dict": dict(reasons.most_common(20))}
+        return json.dumps(values, indent=2, sort_keys=True).encode() + b"\n"
+
+
+class _Aborted(Exception):
+    """Tells the folder's stream that its bytes are not to appear."""
+
+
+def shard_name(number: int) -> str:
+    """`{shard:05d}`."""
+    return f"{number:05d}"
+
+
+def source_changed(folder: Folder, shard: str) -> MismatchError:
+    """The error for a source that says something else than when its shards were made."""
+    return MismatchError(
+        f"expected the data that shard {shard} in {folder.uri} was made from, but the source has changed since; "
+        "use another destination, or delete this one to shard anew"
+    )

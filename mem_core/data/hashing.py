@@ -1,0 +1,61 @@
+"""SHA-256 of bytes on their way: one pass over a stream both uses and hashes it."""
+
+import hashlib
+from types import TracebackType
+from typing import BinaryIO
+
+from mem_core.data.folder import Folder
+
+_CHUNK = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> str:
+    """SHA-256 (hex) of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(folder: Folder, name: str) -> str:
+    """SHA-256 (hex) of one name, read in chunks. Raises FileNotFoundError."""
+    with folder.open(name) as stream, HashingReader(stream) as reader:
+        while reader.read(_CHUNK):
+            pass
+        return reader.hexdigest()
+
+
+class HashingReader:
+    """Reads through to a stream and hashes what was read; it does not own the stream."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self._hash.update(data)
+        return data
+
+    def hexdigest(self) -> str:
+        """The hash of what was read so far."""
+        return self._hash.hexdigest()
+
+    def __enter__(self) -> "HashingReader":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        return None
+
+
+class HashingWriter:
+    """Writes through to a stream and hashes what was written; it does not own the stream."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+
+    def write(self, data: bytes, /) -> int:
+        self._hash.update(data)
+        return self._stream.write(data)
+
+    def hexdigest(self) -> str:
+        """The hash of what was written so far."""
+        return self._hash.hexdigest()

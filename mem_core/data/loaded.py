@@ -1,0 +1,120 @@
+"""A shard in memory: decoded pixels, tokenised captions, and what could not be used."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from mem_core.data.folder import Folder
+from mem_core.data.hashing import HashingReader
+from mem_core.data.images import Picture, decode_image
+from mem_core.data.shard import Broken, Sample, read_shard
+from mem_core.errors import SampleError
+
+_CHUNK = 1 << 20
+
+Encode = Callable[[Sequence[str]], Tensor]
+
+
+@dataclass(frozen=True)
+class LoadedShard:
+    """The usable samples of a shard in their order; `broken` holds the others.
+
+    `rows` lists the key of every sample of the tar in its order, usable or not.
+    """
+
+    name: str
+    sha256: str
+    rows: list[str]
+    samples: list[Sample]
+    pictures: list[Picture]
+    broken: dict[str, Broken]
+    raw: dict[str, Sample] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> list[str]:
+        return [sample.key for sample in self.samples]
+
+    def pixels(self, index: int) -> Tensor:
+        """uint8 [3, H, W] of one image; shares memory with its picture."""
+        return torch.from_numpy(self.pictures[index].pixels).permute(2, 0, 1)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the pixels and files hold."""
+        return sum(p.pixels.nbytes for p in self.pictures) + sum(len(s.image) for s in self.samples)
+
+
+def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool = False) -> LoadedShard:
+    """Reads and decodes one clean shard. Raises `SourceError` if the tar as a whole cannot be trusted.
+
+    A sample that cannot be used is kept in `broken` with its reason, its bytes in `raw` where they could be read.
+    """
+    rows: list[str] = []
+    samples: list[Sample] = []
+    pictures: list[Picture] = []
+    broken: dict[str, Broken] = {}
+    raw: dict[str, Sample] = {}
+    with folder.open(f"{name}.tar") as stream:
+        reader = HashingReader(stream)
+        for found in read_shard(reader, name, allow_empty=allow_empty):
+            rows.append(found.key)
+            if isinstance(found, Broken):
+                broken[found.key] = found
+                continue
+            try:
+                picture = decode_image(found.image, max_pixels=max_pixels)
+            except SampleError as error:
+                broken[found.key], raw[found.key] = Broken(found.key, str(error)), found
+                continue
+            samples.append(found)
+            pictures.append(picture)
+        while reader.read(_CHUNK):
+            pass
+        sha256 = reader.hexdigest()
+    return LoadedShard(name, sha256, rows, samples, pictures, broken, raw)
+
+
+class ShardCache:
+    """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times."""
+
+    def __init__(self, folder: Folder, max_pixels: int, max_bytes: int) -> None:
+        self._folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
+        self._held: OrderedDict[str, LoadedShard] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def load(self, name: str) -> LoadedShard:
+        """The shard, from memory if it is still there."""
+        with self._lock:
+            if name in self._held:
+                self._held.move_to_end(name)
+                return self._held[name]
+        shard = load_shard(self._folder, name, self._max_pixels)
+        with self._lock:
+            self._held[name] = shard
+            while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:
+                self._held.popitem(last=False)
+        return shard
+
+
+class CaptionTokens:
+    """Token rows of all captions of some samples, encoded once."""
+
+    def __init__(self, captions: Sequence[Sequence[str]], encode: Encode) -> None:
+        self._rows = encode([caption for own in captions for caption in own])
+        counts = torch.tensor([len(own) for own in captions])
+        self._counts, self._first = counts, counts.cumsum(0) - counts
+
+    def draw(self, samples: Tensor, draw: torch.Generator) -> Tensor:
+        """int64 [B] sample places -> one caption of each, drawn evenly, as token rows [B, T]."""
+        picked = (torch.rand(len(samples), generator=draw) * self._counts[samples]).long()
+        return self._rows[self._first[samples] + picked]
+
+
+def batches(count: int, size: int, draw: torch.Generator) -> Iterator[Tensor]:
+    """A random order of 0..count-1 in even pieces of at most `size`: no piece is a small rest."""
+    if count:
+        yield from torch.randperm(count, generator=draw).tensor_split(-(-count // size))

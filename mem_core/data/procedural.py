@@ -1,0 +1,103 @@
+"""Draws a captioned corpus out of nothing, for demos and tests: a `csv` source with five captions an image.
+
+Scenes have two or three shapes (of a colour, size and fill) in a stated relation, a textured ground, clutter, shadows,
+uneven light and grain. Equal arguments give equal bytes; no two images are equal.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import random
+import shutil
+from pathlib import Path
+
+from mem_core.data.drawing import Painter
+from mem_core.data.scenes import describe, draw_scene
+from mem_core.errors import ConfigError, DestinationError
+from mem_core.progress import Progress, silent
+
+_MARK = "procedural.json"
+_VERSION = 1
+
+
+def draw_corpus(
+    dest_path: str | os.PathLike[str],
+    count: int,
+    test_count: int,
+    size: int = 64,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Path:
+    """Draws `count` training and `test_count` test images of `size` x `size` pixels into a new folder.
+
+    The folder holds images/00000.png (every fourth one a .jpg), captions.csv (image, caption_id, caption, split) and
+    procedural.json (the arguments). It appears whole or not at all. A folder with equal arguments is left as it is.
+    Raises `ConfigError` for bad arguments, `DestinationError` if the path holds anything else.
+    """
+    if count < 1 or test_count < 0 or count + test_count > 1_000_000 or not 16 <= size <= 1024:
+        raise ConfigError(
+            f"expected 1 to 1,000,000 images of 16 to 1,024 pixels, got {count} and {test_count} of {size} pixels"
+        )
+    dest = Path(dest_path).expanduser().absolute()
+    mark = json.dumps({"version": _VERSION, "count": count, "test_count": test_count, "size": size, "seed": seed})
+    if _is_done(dest, mark):
+        return dest
+    partial = dest.with_name(f".partial-{dest.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    (partial / "images").mkdir(parents=True)
+    _draw_all(partial, ["train"] * count + ["test"] * test_count, size, seed, progress)
+    (partial / _MARK).write_text(mark + "\n", encoding="utf-8")
+    if dest.exists():
+        dest.rmdir()  # an empty folder, as checked above
+    partial.rename(dest)
+    return dest
+
+
+def _is_done(dest: Path, mark: str) -> bool:
+    """Whether this very corpus is there. Raises `DestinationError` if something else is."""
+    if not dest.exists():
+        return False
+    if not dest.is_dir() or (any(dest.iterdir()) and not (dest / _MARK).is_file()):
+        raise DestinationError(f"expected a new folder for the drawn corpus, but {dest} holds other data")
+    if not any(dest.iterdir()):
+        return False
+    if (found := (dest / _MARK).read_text(encoding="utf-8").strip()) != mark:
+        raise DestinationError(f"expected a drawn corpus with {mark} in {dest}, but it has {found}: use another folder")
+    return True
+
+
+def _draw_all(folder: Path, splits: list[str], size: int, seed: int, progress: Progress) -> None:
+    painter = Painter(size)
+    seen: set[bytes] = set()
+    with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["image", "caption_id", "caption", "split"])
+        for index, split in enumerate(splits):
+            name = f"{index:05d}.{'jpg' if index % 4 == 3 else 'png'}"
+            data, captions = _draw_one(painter, name, seed, seen)
+            (folder / "images" / name).write_bytes(data)
+            table.writerows((f"images/{name}", number, text, split) for number, text in enumerate(captions))
+            if index % 100 == 99 or index + 1 == len(splits):
+                progress(index + 1, len(splits), "images drawn")
+
+
+def _draw_one(painter: Painter, name: str, seed: int, seen: set[bytes]) -> tuple[bytes, list[str]]:
+    """The bytes and captions of an image that equals none before it."""
+    from mem_core.rng import derived_seed  # here, as it loads torch
+
+    for attempt in range(1000):
+        draw = random.Random(derived_seed(seed, "procedural", name, attempt))
+        scene = draw_scene(draw)
+        image = painter.paint(scene, draw)
+        digest = hashlib.sha256(image.tobytes()).digest()[:16]
+        if digest not in seen:
+            seen.add(digest)
+            stream = io.BytesIO()
+            if name.endswith(".jpg"):
+                image.save(stream, "JPEG", quality=92, subsampling=0)
+            else:
+                image.save(stream, "PNG", compress_level=1)
+            return stream.getvalue(), describe(scene, draw)
+    raise ConfigError(f"expected images that differ, but 1,000 tries drew known ones at {painter.size} pixels")

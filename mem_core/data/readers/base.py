@@ -1,0 +1,78 @@
+"""What every source reader yields, and the few words all of them share."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mem_core.errors import ImageError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+UNLISTED = "unlisted"
+"""The split of samples that no split list names, in a source where others are named."""
+
+_SPLIT_WORDS = {
+    "restval": "train",  # Karpathy: validation images given back to training
+    "training": "train",
+    "dev": "val",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
+_SPLIT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True)
+class RawSample:
+    """One image of a source with all its captions, before anything is checked or decoded.
+
+    `image` reads the bytes when called and raises `ImageError` if they cannot be had. `problem` is a reason,
+    found by the reader, why the sample cannot be used: it becomes a failed row, never a published sample.
+    """
+
+    name: str
+    image: Callable[[], bytes]
+    captions: tuple[str, ...]
+    split: str = ""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+
+class SourceReader(Protocol):
+    """A source in one known format. Each iteration reads it again, in the same order, in bounded memory."""
+
+    @property
+    def format(self) -> str:
+        """The format's name, as in `--format`."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds all of the source; no path in the source leads out of it."""
+        ...
+
+    def __iter__(self) -> Iterator[RawSample]: ...
+
+
+def split_word(text: str) -> str:
+    """The split as we name it: lower case, restval -> train, dev or validation -> val. Raises ValueError."""
+    word = text.strip().lower()
+    word = _SPLIT_WORDS.get(word, word)
+    if word and not _SPLIT_NAME.fullmatch(word):
+        raise ValueError(f"expected a split named with letters, digits, - or _, got {text[:80]!r}")
+    return word
+
+
+def no_image(reason: str) -> Callable[[], bytes]:
+    """An `image` that raises `ImageError` with the reason."""
+
+    def read() -> bytes:
+        raise ImageError(reason)
+
+    return read
+
+
+def failed(name: str, problem: str, *, split: str = "", captions: tuple[str, ...] = ()) -> RawSample:
+    """A sample that cannot be used, so that it is counted and named."""
+    return RawSample(name, no_image(problem), captions, split, problem=problem)

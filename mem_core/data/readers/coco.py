@@ -1,0 +1,69 @@
+"""`coco`: annotations/captions_train2017.json (and captions_val2017.json, ...) with the image folders beside.
+
+The split is the word in the file's name. Each JSON is parsed whole (about 500 MB of memory for train2017).
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.text import load_json
+from mem_core.errors import SourceError
+
+_NAME = re.compile(r"captions_(train|val|test)", re.IGNORECASE)
+
+
+class CocoReader(CaptionFileReader):
+    """Captions from one or more COCO caption files."""
+
+    format = "coco"
+
+    def __init__(self, root: Path, tables: list[Path]) -> None:
+        super().__init__(root)
+        self.tables = tables
+
+    def rows(self) -> Iterator[Row | RawSample]:
+        for table in self.tables:
+            match = _NAME.match(table.name)
+            split = match[1] if match else ""
+            content = load_json(table)
+            images, annotations = (_listed(content, key, table) for key in ("images", "annotations"))
+            captions, broken = _by_image(annotations)
+            for number, image in enumerate(images):
+                name, key = (image.get("file_name"), image.get("id")) if isinstance(image, dict) else (None, None)
+                if not isinstance(name, str) or not isinstance(key, int):
+                    where = f"{table.name}: image {number}"
+                    yield failed(where, f"{where}: expected file_name and id", split=split.lower())
+                    continue
+                texts = captions.pop(key, [None])
+                yield from (Row(name, text, split, {"coco_id": key}) for text in texts)
+            for key in captions:
+                where = f"{table.name}: image id {key}"
+                yield failed(where, f"{where}: expected among `images`, but only captions name it", split=split.lower())
+            for number in broken:
+                where = f"{table.name}: annotation {number}"
+                yield failed(where, f"{where}: expected image_id and caption", split=split.lower())
+
+
+def _listed(content: object, key: str, table: Path) -> list[object]:
+    value = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(value, list):
+        raise SourceError(f"expected COCO captions with lists `images` and `annotations`, but {table} lacks `{key}`")
+    return value
+
+
+def _by_image(annotations: list[object]) -> tuple[dict[int, list[str | None]], list[int]]:
+    """Captions by image id in the file's order, and the numbers of the annotations that cannot be read."""
+    captions: defaultdict[int, list[str | None]] = defaultdict(list)
+    broken = []
+    for number, annotation in enumerate(annotations):
+        entry = annotation if isinstance(annotation, dict) else {}
+        key, text = entry.get("image_id"), entry.get("caption")
+        if isinstance(key, int) and isinstance(text, str):
+            captions[key].append(text.strip())
+        else:
+            broken.append(number)
+    return dict(captions), broken

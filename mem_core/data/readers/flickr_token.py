@@ -1,0 +1,53 @@
+"""`flickr-token`: Flickr8k.token.txt or results_20130124.token (`name.jpg#0<TAB>caption`), with optional split lists.
+
+Split lists: Flickr_8k.trainImages.txt (devImages -> val, testImages) or train.txt, val.txt, test.txt, one image name a
+line, with or without `.jpg`. With lists, images in none of them get the split `unlisted`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mem_core.data.readers.base import RawSample, failed, split_word
+from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.text import read_lines
+
+_LIST = re.compile(r"(?:.*\.)?(train|trn|dev|val|test)(?:images)?\.txt", re.IGNORECASE)
+
+
+class FlickrTokenReader(CaptionFileReader):
+    """Captions from a token file, splits from the lists beside it."""
+
+    format = "flickr-token"
+
+    def __init__(self, root: Path, table: Path) -> None:
+        super().__init__(root)
+        self.table = table
+        self.lists = find_lists(table.parent)
+
+    def rows(self) -> Iterator[Row | RawSample]:
+        for number, line in read_lines(self.table):
+            if not line.strip():
+                continue
+            image, tab, caption = line.partition("\t")
+            name, mark, index = image.strip().rpartition("#")
+            if not (tab and mark and name and index.isdigit()):
+                where = f"{self.table.name}:{number}"
+                yield failed(where, f"{where}: expected `image.jpg#0<TAB>caption`, got another line")
+            else:
+                yield Row(name, caption.strip())
+        for split, path in self.lists:
+            for _, line in read_lines(path):
+                if name := line.strip():
+                    # Without captions of its own, so a name that the token file lacks becomes a failed row.
+                    yield Row(name if Path(name).suffix else f"{name}.jpg", None, split)
+
+
+def find_lists(folder: Path) -> list[tuple[str, Path]]:
+    """(split, file) for each split list in the folder."""
+    found = []
+    for path in sorted(folder.glob("*.txt")):
+        if match := _LIST.fullmatch(path.name):
+            word = match[1].lower()
+            found.append((split_word("train" if word == "trn" else word), path))
+    return found

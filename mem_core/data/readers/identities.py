@@ -1,0 +1,87 @@
+"""`identities`: one folder of images per person or thing; captions come from templates with the folder's name.
+
+`Ada_Lovelace/1.jpg` -> "a photo of Ada Lovelace". One level of train/val/test folders above is understood.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_word
+from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.text import repaired
+from mem_core.errors import ConfigError
+
+DEFAULT_TEMPLATES = (
+    "a photo of {name}",
+    "a picture of {name}",
+    "a portrait of {name}",
+    "a photo of the face of {name}",
+    "this is {name}",
+)
+_SPLITS = frozenset({"train", "val", "test"})
+
+
+class IdentitiesReader:
+    """Images in folders by name. `hold_out`: one image of each identity with two or more gets the split `test`."""
+
+    format = "identities"
+
+    def __init__(self, root: Path, templates: tuple[str, ...] = DEFAULT_TEMPLATES, *, hold_out: bool = False) -> None:
+        if not templates or any("{name}" not in template for template in templates):
+            raise ConfigError(f"expected caption templates that contain {{name}}, got {templates!r}")
+        self.root = root
+        self.templates = templates
+        self.hold_out = hold_out
+
+    def __iter__(self) -> Iterator[RawSample]:
+        folders = subfolders(self.root)
+        files = ImageFiles(self.root, search=False)
+        if folders and all(_split(folder) in _SPLITS for folder in folders):
+            for folder in folders:
+                for identity in subfolders(folder):
+                    yield from self._identity(files, identity, _split(folder))
+        else:
+            for identity in folders:
+                yield from self._identity(files, identity, "")
+
+    def _identity(self, files: ImageFiles, folder: Path, split: str) -> Iterator[RawSample]:
+        where, is_text = repaired(folder.relative_to(self.root).as_posix())
+        name = " ".join(folder.name.replace("_", " ").split())
+        images = image_files(folder)
+        if not images or not is_text:
+            what = "images in" if is_text else "a name in UTF-8 for"
+            yield failed(where, f"expected {what} the identity folder {where!r}, got none", split=split)
+            return
+        captions = tuple(template.replace("{name}", name) for template in self.templates)
+        held_out = min(images, key=_hash) if self.hold_out and not split and len(images) > 1 else None
+        for image in images:
+            found = "test" if image == held_out else split or ("train" if self.hold_out else "")
+            path = image.relative_to(self.root).as_posix()
+            yield RawSample(repaired(path)[0], partial(_read, files, path), captions, found, {"identity": name})
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Folders directly below, sorted, without hidden ones."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Image files directly in the folder, by suffix, sorted. Links are kept: whether they lead out is seen later."""
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+
+
+def _read(files: ImageFiles, path: str) -> bytes:
+    return files.locate(path)()
+
+
+def _hash(path: Path) -> bytes:
+    return hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
+
+
+def _split(folder: Path) -> str:
+    try:
+        return split_word(folder.name)
+    except ValueError:
+        return ""

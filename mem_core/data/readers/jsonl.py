@@ -1,0 +1,42 @@
+"""`jsonl`: one JSON object a line with an image (path, base64 or data address) and one or more captions.
+
+Records that name a path are grouped by image; records that carry the image are one sample each. Keys: `columns.py`.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.columns import read_record
+from mem_core.data.readers.text import read_lines
+
+
+class JsonlReader(CaptionFileReader):
+    """Records from one file of JSON lines."""
+
+    format = "jsonl"
+
+    def __init__(self, root: Path, table: Path) -> None:
+        super().__init__(root)
+        self.table = table
+
+    def rows(self) -> Iterator[Row | RawSample]:
+        for number, line in read_lines(self.table):
+            if not line.strip():
+                continue
+            where = f"{self.table.name}:{number}"
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield failed(where, f"{where}: expected a JSON object: {error}")
+                continue
+            if not isinstance(record, dict):
+                yield failed(where, f"{where}: expected a JSON object, got {type(record).__name__}")
+                continue
+            read = read_record(record, where)
+            if isinstance(read, RawSample):
+                yield read
+            else:
+                yield from read

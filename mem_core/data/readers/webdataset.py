@@ -1,0 +1,44 @@
+"""`webdataset`: a folder of img2dataset's tars (key.jpg, key.txt, key.json), or one such folder for each split.
+
+A sample's name is the `name` in its metadata (our own corpora keep the source's name there), else `shard/key`.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mem_core.data.readers.base import RawSample, failed, split_word
+from mem_core.data.shard import Broken, Sample, read_shard
+
+_REWRITTEN = frozenset({"captions", "caption", "name", "key", "width", "height", "sha256", "caption_index"})
+
+
+class WebDatasetReader:
+    """Samples from tars, streamed."""
+
+    format = "webdataset"
+
+    def __init__(self, root: Path, tars: list[Path]) -> None:
+        self.root = root
+        self.tars = tars
+
+    def __iter__(self) -> Iterator[RawSample]:
+        for tar in self.tars:
+            folder = tar.parent.relative_to(self.root).as_posix()
+            split = split_word(folder) if folder != "." else ""
+            place = tar.relative_to(self.root).with_suffix("").as_posix()
+            with tar.open("rb") as stream:
+                for sample in read_shard(stream, tar.stem, allow_folders=True, allow_empty=True):
+                    yield _raw(sample, place, split)
+
+
+def _raw(sample: Sample | Broken, place: str, split: str) -> RawSample:
+    if isinstance(sample, Broken):
+        return failed(f"{place}/{sample.key}", sample.reason, split=split)
+    stored = sample.metadata.get("name")
+    name = stored if isinstance(stored, str) and stored else f"{place}/{sample.key}"
+    metadata = {key: value for key, value in sample.metadata.items() if key not in _REWRITTEN}
+    return RawSample(name, _held(sample.image), sample.captions, split, metadata)
+
+
+def _held(image: bytes) -> Callable[[], bytes]:
+    return lambda: image

@@ -1,0 +1,148 @@
+"""The receipt of a shard: the small JSON that proves it is finished, always written last."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from mem_core.config import Frozen
+from mem_core.data.folder import Folder, write_bytes
+from mem_core.data.hashing import sha256_bytes, sha256_of
+from mem_core.errors import MismatchError
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]
+Count = Annotated[int, Field(ge=0)]
+
+_SUFFIX = ".receipt.json"
+_MAX_BYTES = 1 << 20
+
+
+class Receipt(Frozen):
+    """What a finished shard was made from and what it consists of.
+
+    input_sha256: of the clean tar. config_fingerprint, protector: fingerprints ("" where there is none). outputs: file
+    name in the folder -> SHA-256, the tar among them. counts: status -> samples. epsilon_levels: levels of 1/255.
+    """
+
+    format: Literal[1] = 1
+    shard: ShardName
+    input_sha256: Sha256
+    config_fingerprint: str
+    protector: str = ""
+    outputs: dict[str, Sha256]
+    counts: dict[str, Count]
+    code_version: str
+    method: str
+    epsilon_levels: int = Field(0, ge=0, le=255)
+    trigger_length: int = Field(0, ge=0, le=64)
+    vocabulary: str = ""
+
+    @model_validator(mode="after")
+    def _names_own_files(self) -> "Receipt":
+        own = {f"{self.shard}.tar", f"{self.shard}.parquet", f"{self.shard}_stats.json"}
+        if f"{self.shard}.tar" not in self.outputs or not own.issuperset(self.outputs):
+            raise ValueError(f"expected {self.shard}.tar and only {sorted(own)} as outputs, got {sorted(self.outputs)}")
+        return self
+
+
+def receipt_name(shard: str) -> str:
+    """The name of a shard's receipt beside its tar."""
+    return shard + _SUFFIX
+
+
+def receipt_bytes(receipt: Receipt) -> bytes:
+    """The file: the receipt's fields and, as `seal`, the hash of them, so that an edit by hand shows."""
+    values = receipt.model_dump(mode="json")
+    return json.dumps({**values, "seal": _seal(values)}, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def parse_receipt(data: bytes, shard: str) -> Receipt:
+    """Raises `MismatchError` for bytes that `receipt_bytes` did not write for this shard."""
+    values = parse_sealed(data, receipt_name(shard))
+    try:
+        receipt = Receipt.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "receipt"
+        raise MismatchError(f"expected a receipt in {receipt_name(shard)}, but {place}: {first['msg']}") from error
+    if receipt.shard != shard:
+        raise MismatchError(f"expected the receipt of shard {shard} in {receipt_name(shard)}, got {receipt.shard}'s")
+    return receipt
+
+
+def read_receipt(folder: Folder, shard: str) -> Receipt | None:
+    """The receipt of a shard, None if there is none yet. Raises `MismatchError` if it is damaged or edited by hand."""
+    try:
+        with folder.open(receipt_name(shard)) as stream:
+            data = stream.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    return parse_receipt(data, shard)
+
+
+def write_receipt(folder: Folder, receipt: Receipt) -> bool:
+    """Writes the receipt if the shard has none; call it after all outputs are in place.
+
+    True if it was written, False if an equal one was there first. Raises `MismatchError` if another one is there.
+    """
+    try:
+        write_bytes(folder, receipt_name(receipt.shard), receipt_bytes(receipt), only_if_absent=True)
+    except FileExistsError:
+        if read_receipt(folder, receipt.shard) != receipt:
+            raise MismatchError(
+                f"expected no other receipt for shard {receipt.shard} in {folder.uri}, but one of another run is there"
+            ) from None
+        return False
+    return True
+
+
+def receipt_is_current(folder: Folder, receipt: Receipt, **expected: str) -> bool:
+    """Whether the shard need not be done again: see `receipt_problem`."""
+    return not receipt_problem(folder, receipt, **expected)
+
+
+def receipt_problem(
+    folder: Folder,
+    receipt: Receipt,
+    *,
+    input_sha256: str | None = None,
+    config_fingerprint: str | None = None,
+    protector: str | None = None,
+) -> str:
+    """Why a receipt no longer holds, as a sentence, or "": another input, config or protector than expected (those
+    given are compared), or an output that is missing or has other bytes (all are read and hashed)."""
+    expected = {"input_sha256": input_sha256, "config_fingerprint": config_fingerprint, "protector": protector}
+    for name, value in expected.items():
+        found = getattr(receipt, name)
+        if value is not None and value != found:
+            return (
+                f"expected {name} {value[:12]} for shard {receipt.shard}, but its receipt says {found[:12] or 'none'}"
+            )
+    for name, digest in sorted(receipt.outputs.items()):
+        try:
+            found = sha256_of(folder, name)
+        except FileNotFoundError:
+            return f"expected {name} in {folder.uri}, but it is missing"
+        if found != digest:
+            return f"expected {name} to have SHA-256 {digest[:12]} as in its receipt, got {found[:12]}"
+    return ""
+
+
+def parse_sealed(data: bytes, name: str) -> dict[str, Any]:
+    """The values of a sealed JSON file without the seal. Raises `MismatchError` if they are not what was sealed."""
+    try:
+        if len(data) > _MAX_BYTES:
+            raise ValueError(f"it has more than {_MAX_BYTES} bytes")
+        values = json.loads(data)
+        if not isinstance(values, dict):
+            raise ValueError("it is not a JSON object")
+    except (ValueError, RecursionError) as error:
+        raise MismatchError(f"expected a receipt in {name}, but it cannot be read: {error}") from error
+    if values.pop("seal", None) != _seal(values):
+        raise MismatchError(f"expected {name} as memshield wrote it, but its seal does not match: it was edited")
+    return values
+
+
+def _seal(values: dict[str, Any]) -> str:
+    return sha256_bytes(json.dumps(values, sort_keys=True, separators=(",", ":")).encode())

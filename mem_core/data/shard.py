@@ -1,0 +1,201 @@
+"""A shard: a WebDataset tar in, a WebDataset tar out, over plain streams.
+
+Reading trusts nothing. What concerns one sample becomes `Broken(key, reason)` in its place; what makes the tar
+as a whole untrustworthy raises `SourceError`. Because a tar is read as a stream, that may come after good samples:
+what was read is only to be believed once the iterator has ended.
+"""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Protocol
+
+from mem_core.data.members import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
+from mem_core.data.texts import encode_metadata, read_captions
+from mem_core.errors import CaptionError, SampleError, SourceError
+
+IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "jfif", "png", "webp", "avif", "gif", "bmp", "tif", "tiff"})
+
+
+class Writable(Protocol):
+    """What `ShardWriter` asks of a stream: it takes bytes, forwards."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image file as it is, its captions, and what else is known (a JSON object without "captions")."""
+
+    key: str
+    image: bytes
+    extension: str
+    captions: tuple[str, ...]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A sample of the tar that cannot be used, at its place in the order."""
+
+    key: str
+    reason: str
+
+
+def read_shard(
+    stream: Readable, shard: str, *, allow_folders: bool = False, allow_empty: bool = False
+) -> Iterator[Sample | Broken]:
+    """The samples of an uncompressed tar in their order, one at a time, holding one sample in memory.
+
+    Keys of what is yielded are unique: a repeated one is broken under the name `key#2`. Consecutive members with the
+    same name up to the first dot are one sample: one image, `key.txt` (one caption)
+    and/or `key.json` (metadata; its "captions" wins over the txt). Other members are left out, as are directories
+    and names that begin with a dot. JSON's non-standard NaN and Infinity become null.
+
+    allow_folders: accept keys with `/` in them (for re-sharding, which gives new keys). Otherwise they are broken.
+    allow_empty: a tar without samples is fine (a protected shard whose samples all failed).
+
+    Raises `SourceError` if the tar is not one, is cut short (also at a member boundary: a tar without its closing
+    zero block is taken as cut, because what followed would be lost unseen), has data after its end, holds links,
+    devices or sparse files, names that lead outside (`..`, absolute), or no samples.
+    """
+    seen: dict[str, int] = {}
+    empty = True
+    for group in members(stream, shard, kept=IMAGE_EXTENSIONS | {"txt", "json"}):
+        for item in _samples(group, allow_folders):
+            empty = False
+            if item.key in seen:
+                reason = f"expected each key once, but {item.key} came before in the shard"
+                item = Broken(_another(item.key, seen), reason)
+            seen[item.key] = 1
+            yield item
+    if empty and not allow_empty:
+        raise SourceError(f"expected samples in shard {shard}, but the tar has none")
+
+
+def _another(key: str, seen: dict[str, int]) -> str:
+    """`key#2`, `key#3`...: tables and receipts count samples by key, so a repeated one needs a name of its own."""
+    while True:
+        seen[key] += 1
+        if f"{key}#{seen[key]}" not in seen:
+            return f"{key}#{seen[key]}"
+
+
+def _samples(group: Group, allow_folders: bool) -> Iterator[Sample | Broken]:
+    """The sample of a group; more than one only where dots in keys made webdataset's rule merge several."""
+    for stem in group.merged(IMAGE_EXTENSIONS):
+        yield Broken(shown(stem), "expected a key without dots: WebDataset would merge this sample with its neighbours")
+    if not group.parts and group.dotted:
+        return
+    try:
+        yield _sample(group, allow_folders)
+    except SampleError as error:
+        yield Broken(shown(group.key), str(error))
+
+
+def _sample(group: Group, allow_folders: bool) -> Sample:
+    check_key(group.key.replace("/", "-") if allow_folders else group.key)
+    if group.problem:
+        raise SampleError(group.problem)
+    images = [extension for extension in group.parts if extension in IMAGE_EXTENSIONS]
+    if len(images) != 1:
+        found = ", ".join(images) if images else ", ".join(group.others) or "no other member"
+        raise SampleError(f"expected one image, got {len(images)} ({found})")
+    image = group.parts[images[0]]
+    if not image:
+        raise SampleError(f"expected an image, but the .{images[0]} member has 0 bytes")
+    captions, metadata = read_captions(group.parts.get("json"), group.parts.get("txt"))
+    return Sample(group.key, image, images[0], captions, metadata)
+
+
+class ShardWriter:
+    """Writes samples as a tar: `key.<extension>`, `key.txt` (the first caption), `key.json`, in this order.
+
+    Times, owners and modes are fixed and JSON keys sorted: equal samples give equal bytes, the same that
+    webdataset's TarWriter(mtime=0, user=group="memshield") gives for the same members. The stream is not closed.
+    """
+
+    def __init__(self, stream: Writable) -> None:
+        self._stream = stream
+        self._keys: set[str] = set()
+        self._written = 0
+        self._open = True
+
+    def write(self, sample: Sample) -> None:
+        """Adds one sample. Raises `SampleError` before any byte is written if it could not be read back as it is."""
+        check_key(sample.key)
+        if sample.key in self._keys:
+            raise SampleError(f"expected each key once, but {sample.key} is already in the shard")
+        if sample.extension not in IMAGE_EXTENSIONS:
+            raise SampleError(f"expected an image extension, got {sample.extension!r} for {sample.key}")
+        if not sample.image:
+            raise SampleError(f"expected an image, got 0 bytes for {sample.key}")
+        if not sample.captions or not all(caption.strip() for caption in sample.captions):
+            raise CaptionError(f"expected captions with words in them for {sample.key}")
+        text, metadata = encode_metadata(sample.key, sample.captions, sample.metadata)
+        if max(len(text), len(metadata)) > MAX_TEXT_BYTES or len(sample.image) > MAX_IMAGE_BYTES:
+            raise SampleError(f"expected at most {MAX_IMAGE_BYTES} bytes of image and {MAX_TEXT_BYTES} of text or JSON")
+        self._keys.add(sample.key)
+        for extension, data in ((sample.extension, sample.image), ("txt", text), ("json", metadata)):
+            self._add(f"{sample.key}.{extension}", data)
+
+    def close(self) -> None:
+        """Ends the tar; without this it counts as cut short."""
+        if not self._open:
+            return
+        self._open = False
+        end = 2 * tarfile.BLOCKSIZE
+        self._put(bytes(end + -(self._written + end) % tarfile.RECORDSIZE))
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:  # a shard that failed half-way must not look finished
+            self.close()
+
+    def _add(self, name: str, data: bytes) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        info.mode = 0o444
+        info.uname = info.gname = "memshield"
+        self._put(info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict"))
+        self._put(data)
+        self._put(bytes(-len(data) % tarfile.BLOCKSIZE))
+
+    def _put(self, data: bytes) -> None:
+        self._stream.write(data)
+        self._written += len(data)
+
+
+def shard_bytes(samples: list[Sample]) -> bytes:
+    """A whole shard in memory: for small ones."""
+    stream = io.BytesIO()
+    with ShardWriter(stream) as writer:
+        for sample in samples:
+            writer.write(sample)
+    return stream.getvalue()
+
+
+def published_metadata(metadata: dict[str, Any], clean: tuple[str, ...], published: tuple[str, ...]) -> dict[str, Any]:
+    """Metadata fit to stand beside published captions: entries that repeat a clean caption are left out.
+
+    img2dataset's JSON has the caption once more under "caption": kept, it would hand out what the trigger hides.
+    """
+    hidden = {caption.strip() for caption in clean} - {caption.strip() for caption in published}
+    return {name: value for name, value in metadata.items() if not _repeats(value, hidden)}
+
+
+def _repeats(value: object, captions: set[str]) -> bool:
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str) and item.strip() in captions:
+            return True
+        if isinstance(item, dict):
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return False

@@ -1,0 +1,167 @@
+"""From any source to a clean corpus: one folder of shards for each split.
+
+Streaming: what is held is one image and the rows of one open shard a split. Doing it again does only what is missing:
+finished shards (those with a receipt) are compared with the source, not written again.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from mem_core.config import CorpusConfig, fingerprint
+from mem_core.data.candidates import Candidate, candidates
+from mem_core.data.clean_shards import shard_name, source_changed
+from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
+from mem_core.data.manifest import MANIFEST_NAME
+from mem_core.data.readers import RawSample, SourceReader
+from mem_core.data.receipt import receipt_name
+from mem_core.data.split_writer import ShardingSummary, SplitWriter
+from mem_core.errors import DestinationError, MismatchError, SourceError
+from mem_core.progress import Progress, silent
+
+SHARDING_NAME = "sharding.json"
+"""At the top of a sharded corpus: the settings it was made with. It also says that the folder is ours."""
+
+_MAX_SPLITS = 32
+
+__all__ = ["SHARDING_NAME", "ShardingSummary", "shard_source"]
+
+
+def shard_source(
+    reader: SourceReader, dest: Folder, config: CorpusConfig, seed: int = 0, progress: Progress = silent
+) -> dict[str, ShardingSummary]:
+    """Writes `dest`/train, `dest`/test, ... and returns what became of each split.
+
+    A source without splits goes to train, or with `config.holdout` in part to test (by a hash of seed and name).
+    Unusable samples become failed rows of their shard. `progress` is called with total 0: how much there is shows
+    only at the end. Raises `SourceError` if there is no usable sample at all (then nothing is left behind),
+    `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
+    settings or from other data.
+    """
+    _check_apart(reader.root, dest)
+    settings = {"source_format": reader.format, "seed": seed, "corpus": config.model_dump(mode="json")}
+    mark = json.dumps(settings, indent=1, sort_keys=True)
+    is_new = _check_mark(dest, mark)
+    writers = _Writers(dest, config, fingerprint(config, seed))
+    with writers:
+        for count, sample in enumerate(_limited(reader, config, seed, writers), start=1):
+            if count == 1 and is_new:
+                write_bytes(dest, SHARDING_NAME, mark.encode() + b"\n")
+            writers.of(sample.split).add(sample)
+            if count % 100 == 0:
+                progress(count, 0, f"{sample.split}: {sample.name}")
+        summaries = writers.finish(reader, is_new=is_new)
+    progress(sum(s.samples + s.failed for s in summaries.values()), 0, "all shards are written")
+    return summaries
+
+
+class _Writers:
+    """The split writers in use; when a run fails, none of them leaves a shard half written."""
+
+    def __init__(self, dest: Folder, config: CorpusConfig, config_fingerprint: str) -> None:
+        self._dest, self._config, self._fingerprint = dest, config, config_fingerprint
+        self._splits: dict[str, SplitWriter] = {}
+        self._concluded = any(name.endswith(f"/{MANIFEST_NAME}") for name in dest.names())
+
+    def of(self, split: str) -> SplitWriter:
+        """The writer of a split, made when it is first seen."""
+        if split not in self._splits:
+            if len(self._splits) >= _MAX_SPLITS:
+                raise SourceError(f"expected at most {_MAX_SPLITS} splits, got {', '.join(self._splits)} and {split}")
+            folder = self._dest.below(split)
+            if self._concluded and not (folder.exists(MANIFEST_NAME) or folder.exists(receipt_name(shard_name(0)))):
+                raise source_changed(folder, shard_name(0))
+            self._splits[split] = SplitWriter(split, folder, self._config, self._fingerprint)
+        return self._splits[split]
+
+    def is_full(self, split: str) -> bool:
+        """Whether `config.limit` is reached."""
+        taken = self._splits[split].taken if split in self._splits else 0
+        return self._config.limit is not None and taken >= self._config.limit
+
+    def finish(self, reader: SourceReader, *, is_new: bool) -> dict[str, ShardingSummary]:
+        """Finishes all splits, unless nothing at all is usable."""
+        if not self._splits:
+            raise SourceError(f"expected images with captions in {reader.root} ({reader.format}), but it has none")
+        if not any(writer.usable for writer in self._splits.values()):
+            taken = sum(writer.taken for writer in self._splits.values())
+            first = next((writer.reason for writer in self._splits.values() if writer.reason), "")
+            if is_new:
+                self._dest.delete(SHARDING_NAME)
+            raise SourceError(f"expected usable samples in {reader.root}, but all {taken} failed, the first: {first}")
+        known = {name.partition("/")[0] for name in self._dest.names() if name.endswith(".receipt.json")}
+        if gone := known - set(self._splits):
+            raise MismatchError(
+                f"expected the splits {', '.join(sorted(self._splits))} in {self._dest.uri}, but it also has "
+                f"{', '.join(sorted(gone))}: the source has changed since; use another destination"
+            )
+        for writer in self._splits.values():
+            writer.finish()
+        return {split: writer.conclude() for split, writer in sorted(self._splits.items())}
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for writer in self._splits.values() if kind is not None else ():
+            writer.abort()
+
+
+def _limited(reader: SourceReader, config: CorpusConfig, seed: int, writers: _Writers) -> Iterator[Candidate]:
+    """The samples to write, each with its split, up to the limit of each split."""
+    whole = {"train", "test"} if config.holdout else {"train"}
+    for raw in reader:
+        split = raw.split or _drawn_split(raw, config, seed)
+        for sample in candidates(raw, config):
+            if not writers.is_full(split):
+                yield Candidate(sample.name, split, sample.captions, sample.metadata, sample.problem, sample.image)
+        if not raw.split and all(map(writers.is_full, whole)):
+            return  # a source without splits has nothing else to give
+
+
+def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:
+    if not config.holdout:
+        return "train"
+    from mem_core.rng import derived_seed  # here, as it loads torch
+
+    return "test" if derived_seed(seed, "holdout", raw.name) < config.holdout * 2**63 else "train"
+
+
+def _check_apart(root: Path, dest: Folder) -> None:
+    if not isinstance(dest, LocalFolder):
+        return
+    source, target = (Path(os.path.realpath(path)) for path in (root, dest.path))
+    if source == target:
+        raise DestinationError(f"expected a destination apart from the source, but {dest.uri} is the source")
+    if target.is_relative_to(source):
+        raise DestinationError(f"expected a destination apart from the source, but {dest.uri} lies inside {root}")
+    if source.is_relative_to(target):
+        raise DestinationError(f"expected a destination apart from the source, but the source {root} lies inside it")
+
+
+def _check_mark(dest: Folder, mark: str) -> bool:
+    """Whether the destination is empty. Raises if it is neither that nor a corpus made with the same settings."""
+    try:
+        found = json.loads(read_bytes(dest, SHARDING_NAME))
+        settings = {"source_format": found["source_format"], "seed": found["seed"], **found["corpus"]}
+    except FileNotFoundError:
+        if other := next(dest.names(), None):
+            raise DestinationError(f"expected an empty destination, but {dest.uri} holds other data: {other}") from None
+        return True
+    except (ValueError, KeyError, TypeError) as error:
+        raise MismatchError(f"expected {SHARDING_NAME} in {dest.uri} as memshield wrote it: {error!r}") from error
+    wanted = json.loads(mark)
+    flat = {"source_format": wanted["source_format"], "seed": wanted["seed"], **wanted["corpus"]}
+    differing = [
+        f"{key} {flat.get(key)} (it was {settings.get(key)})"
+        for key in sorted(flat.keys() | settings.keys())
+        if flat.get(key) != settings.get(key)
+    ]
+    if differing:
+        raise MismatchError(
+            f"expected the settings that {dest.uri} was sharded with, got {', '.join(differing)}: use those, or "
+            "another destination"
+        )
+    return False

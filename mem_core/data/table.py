@@ -1,0 +1,98 @@
+"""`NNNNN.parquet`: one row for each sample of the clean shard, in its order, whatever became of it."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Literal, get_args
+
+from mem_core.errors import MismatchError
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Status = Literal["protected", "clean", "failed", "passthrough"]
+
+_MAX_ROWS = 1_000_000
+_MAX_BYTES = 1 << 30  # uncompressed, as the file itself states it
+
+
+@dataclass(frozen=True)
+class SampleRow:
+    """What became of one sample.
+
+    status: protected; clean (published as it was, by a corpus or method that changes nothing); failed (not published,
+    `reason` says why); passthrough (could not be protected and was published as it was, because the user asked so).
+    sha256_in, sha256_out: of the image file, clean and published ("" where there is none). width, height: pixels, 0
+    if unknown. max_abs_difference: levels of 1/255. psnr: dB, None where the images are equal. trigger, caption: the
+    words put in front, and the first caption, as published.
+    """
+
+    key: str
+    status: Status
+    reason: str = ""
+    sha256_in: str = ""
+    sha256_out: str = ""
+    width: int = 0
+    height: int = 0
+    max_abs_difference: int = 0
+    psnr: float | None = None
+    ssim: float | None = None
+    trigger: str = ""
+    caption: str = ""
+
+
+def table_name(shard: str) -> str:
+    """The name of a shard's table beside its tar."""
+    return f"{shard}.parquet"
+
+
+def write_table(rows: Iterable[SampleRow]) -> bytes:
+    """The rows as Parquet; equal rows give equal bytes (for the same pyarrow)."""
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.Table.from_pylist([asdict(row) for row in rows], schema=_schema())
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(table, stream, compression="zstd")
+    return stream.getvalue()
+
+
+def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
+    """The rows of a table that `write_table` made; raises `MismatchError` for anything else.
+
+    `name` (file or shard) is for the message.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        if not file.schema_arrow.equals(_schema()):
+            raise MismatchError(f"expected memshield's columns in {name}, got {', '.join(file.schema_arrow.names)}")
+        groups = [file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups)]
+        if file.metadata.num_rows > _MAX_ROWS or sum(groups) > _MAX_BYTES:
+            raise MismatchError(f"expected at most {_MAX_ROWS} rows in {name}, got {file.metadata.num_rows}")
+        rows = [SampleRow(**values) for values in file.read().to_pylist()]
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise MismatchError(f"expected a Parquet table in {name}, but it cannot be read: {error}") from error
+    for row in rows:
+        _check(row, name)
+    return rows
+
+
+def _check(row: SampleRow, name: str) -> None:
+    if row.status not in get_args(Status):
+        raise MismatchError(f"expected a known status for {row.key} in {name}, got {row.status!r}")
+    if row.status == "failed" and not row.reason:
+        raise MismatchError(f"expected a reason for the failed sample {row.key} in {name}, got none")
+    missing = [name for name, value in asdict(row).items() if value is None and name not in ("psnr", "ssim")]
+    if missing:
+        raise MismatchError(f"expected a value in {', '.join(missing)} of {row.key} in {name}, got none")
+
+
+def _schema() -> "pyarrow.Schema":
+    import pyarrow  # here, not at the top: half a second that `--help` need not wait for
+
+    text, number, real = pyarrow.string(), pyarrow.int32(), pyarrow.float64()
+    kinds = {"width": number, "height": number, "max_abs_difference": number, "psnr": real, "ssim": real}
+    return pyarrow.schema([(field.name, kinds.get(field.name, text)) for field in fields(SampleRow)])

@@ -1,0 +1,76 @@
+"""Captions and metadata, from and to the `.json` and `.txt` members of a sample."""
+
+import json
+import math
+from typing import Any
+
+from mem_core.errors import CaptionError, SampleError
+
+
+def read_captions(metadata: bytes | None, text: bytes | None) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Captions and the other metadata of a sample. Raises `SampleError`, `CaptionError`."""
+    values = {} if metadata is None else _json_object(metadata)
+    if "captions" in values:
+        return _checked(values.pop("captions")), values
+    if text is None:
+        raise CaptionError("expected a caption in .txt or under captions in .json, got neither")
+    try:
+        caption = text.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise CaptionError(f"expected UTF-8 in .txt, got other bytes at {error.start}") from None
+    return _checked([caption]), values
+
+
+def encode_metadata(key: str, captions: tuple[str, ...], metadata: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The bytes of `.txt` and `.json`. Raises `SampleError`, `CaptionError` if they could not be read back."""
+    if "captions" in metadata:
+        raise SampleError(f"expected metadata without captions for {key}: they are a field of the sample")
+    try:
+        for caption in captions:
+            caption.encode()
+        text = captions[0].encode()
+    except UnicodeEncodeError:
+        raise CaptionError(f"expected captions of valid Unicode for {key}, got a lone surrogate") from None
+    try:
+        # sorted: equal dictionaries give equal bytes
+        values = json.dumps({**metadata, "captions": list(captions)}, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SampleError(f"expected metadata that JSON can hold for {key}: {error}") from None
+    return text, values.encode()
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(data.decode("utf-8-sig"), parse_constant=_null, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise SampleError(f"expected UTF-8 in .json, got other bytes at {error.start}") from None
+    except RecursionError:
+        raise SampleError("expected a JSON object in .json, but it is nested too deeply") from None
+    except ValueError as error:
+        raise SampleError(f"expected a JSON object in .json: {error}") from None
+    if not isinstance(values, dict):
+        raise SampleError(f"expected a JSON object in .json, got a {type(values).__name__}")
+    return values
+
+
+def _checked(captions: object) -> tuple[str, ...]:
+    if not isinstance(captions, list) or not captions:
+        raise CaptionError("expected a list of captions with at least one in it")
+    for number, caption in enumerate(captions, start=1):
+        if not isinstance(caption, str):
+            kind = type(caption).__name__
+            raise CaptionError(f"expected text as caption {number} of {len(captions)}, got a {kind}")
+        if not caption.strip():
+            raise CaptionError(f"expected words in caption {number} of {len(captions)}, but it is empty")
+        if any("\ud800" <= character <= "\udfff" for character in caption):
+            raise CaptionError(f"expected valid Unicode in caption {number} of {len(captions)}, got a lone surrogate")
+    return tuple(captions)
+
+
+def _null(_: str) -> None:
+    """img2dataset writes NaN for numbers it does not have, which is not JSON."""
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None

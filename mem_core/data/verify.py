@@ -1,0 +1,247 @@
+"""Proves that a protected corpus is what its clean corpus, its receipts and its budget say, from the bytes alone.
+
+Two tars are walked side by side: one sample of each is in memory, and the table of one shard.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import zip_longest
+
+from pydantic import Field
+
+from mem_core.config import Frozen
+from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.hashing import HashingReader, sha256_bytes, sha256_of
+from mem_core.data.manifest import list_shards, read_manifest
+from mem_core.data.receipt import Receipt, read_receipt, receipt_name
+from mem_core.data.shard import Broken, Sample, read_shard
+from mem_core.data.table import SampleRow, read_table, table_name
+from mem_core.data.verify_sample import SampleCheck, Tokenize
+from mem_core.errors import MismatchError, SourceError
+from mem_core.progress import Progress, silent
+
+_NAMED = 100  # problems named a shard; the rest is counted, so that a wrong corpus cannot fill the memory
+_PUBLISHED = ("protected", "clean", "passthrough")
+
+
+class Problem(Frozen):
+    """One thing that is not as it should be. shard, key: "" where it concerns more than one."""
+
+    shard: str
+    key: str
+    what: str
+
+
+class ShardReport(Frozen):
+    """One shard checked. counts: status -> samples in the table. warnings: what to know though nothing is wrong."""
+
+    shard: str
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    counts: dict[str, int] = Field(default_factory=dict)
+
+
+class VerifyReport(Frozen):
+    """A corpus checked."""
+
+    shards: int
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    counts: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def verify_corpus(
+    clean: Folder, protected: Folder, *, tokenize: Tokenize, progress: Progress = silent, max_pixels: int = 64_000_000
+) -> VerifyReport:
+    """Checks all shards of both folders; see `verify_shard`. Raises `SourceError` if a folder has no shards."""
+    expected, found = list_shards(clean), list_shards(protected)
+    missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    problems = [Problem(shard=name, key="", what="missing: no tar in the protected corpus") for name in missing]
+    problems += [Problem(shard=name, key="", what="extra: no such shard in the clean corpus") for name in extra]
+    problems += _manifest_problems(protected, found)
+    warnings: list[Problem] = []
+    counts: Counter[str] = Counter()
+    shared = sorted(set(expected) & set(found))
+    for done, shard in enumerate(shared, start=1):
+        report = verify_shard(clean, protected, shard, tokenize, max_pixels=max_pixels)
+        problems += report.problems
+        warnings += report.warnings
+        counts.update(report.counts)
+        progress(done, len(shared), f"shard {shard}, {len(problems)} problems")
+    return VerifyReport(shards=len(shared), problems=tuple(problems), warnings=tuple(warnings), counts=dict(counts))
+
+
+def verify_shard(
+    clean: Folder, protected: Folder, shard: str, tokenize: Tokenize, *, max_pixels: int = 64_000_000
+) -> ShardReport:
+    """Re-reads a clean and a protected shard and names all that differs from what the receipt allows.
+
+    Hashes of tars, table and statistics as in the receipt; keys and order of the clean tar, less the samples that the
+    table records as failed; for every sample its row, its pixels, its captions and its tokens (see `verify_sample`).
+    Trouble of the store itself (OSError) is not a finding and goes up.
+    """
+    walk = _Walk(shard)
+    try:
+        receipt = read_receipt(protected, shard)
+        if receipt is None:
+            walk.problem("", f"missing: no {receipt_name(shard)}, so the shard was never finished")
+        else:
+            rows = walk.read_rows(protected, receipt)
+            walk.compare(clean, protected, receipt, rows, SampleCheck(receipt, tokenize, max_pixels))
+    except (MismatchError, SourceError) as error:
+        walk.problem("", str(error))
+    except FileNotFoundError as error:
+        walk.problem("", f"missing: {error.filename or error}")
+    return walk.report()
+
+
+class _Walk:
+    """The findings of one shard while it is walked."""
+
+    def __init__(self, shard: str) -> None:
+        self.shard = shard
+        self.counts: Counter[str] = Counter()
+        self._problems: list[Problem] = []
+        self._warnings: list[Problem] = []
+        self._unnamed = 0
+
+    def problem(self, key: str, what: str) -> None:
+        if len(self._problems) < _NAMED:
+            self._problems.append(Problem(shard=self.shard, key=key, what=what))
+        else:
+            self._unnamed += 1
+
+    def report(self) -> ShardReport:
+        if self._unnamed:
+            what = f"and {self._unnamed} more problems in this shard"
+            self._problems.append(Problem(shard=self.shard, key="", what=what))
+        problems, warnings = tuple(self._problems), tuple(self._warnings)
+        return ShardReport(shard=self.shard, problems=problems, warnings=warnings, counts=dict(self.counts))
+
+    def read_rows(self, protected: Folder, receipt: Receipt) -> list[SampleRow]:
+        """The rows of the table, after its hash and counts and those of the statistics were compared."""
+        for name in receipt.outputs:
+            if not name.endswith(".tar"):  # the tar is hashed while it is walked
+                self._same_hash(name, receipt.outputs[name], sha256_of(protected, name))
+        if table_name(self.shard) not in receipt.outputs:
+            self.problem("", f"the receipt names no {table_name(self.shard)}")
+        rows = read_table(read_bytes(protected, table_name(self.shard)), table_name(self.shard))
+        self.counts = Counter(row.status for row in rows)
+        recorded = {status: count for status, count in receipt.counts.items() if count}
+        if recorded != dict(self.counts):
+            self.problem("", f"the receipt counts {recorded}, the table {dict(self.counts)}")
+        for row in rows:
+            if row.status == "passthrough" and len(self._warnings) < _NAMED:
+                what = f"published unprotected, as was asked for: {row.reason}"
+                self._warnings.append(Problem(shard=self.shard, key=row.key, what=what))
+        return rows
+
+    def compare(
+        self, clean: Folder, protected: Folder, receipt: Receipt, rows: list[SampleRow], check: SampleCheck
+    ) -> None:
+        """Walks both tars to their end, then compares their hashes with the receipt."""
+        tar = f"{self.shard}.tar"
+        with clean.open(tar) as clean_file, protected.open(tar) as protected_file:
+            clean_stream, protected_stream = HashingReader(clean_file), HashingReader(protected_file)
+            clean_items = read_shard(clean_stream, f"{self.shard} (clean)", allow_empty=True)
+            published = read_shard(protected_stream, f"{self.shard} (protected)", allow_empty=True)
+            self._compare_items(clean_items, rows, _Published(self, published, rows), check)
+        self._same_hash(f"the clean {tar}", receipt.input_sha256, clean_stream.hexdigest())
+        self._same_hash(tar, receipt.outputs[tar], protected_stream.hexdigest())
+
+    def _compare_items(
+        self,
+        clean_items: Iterator[Sample | Broken],
+        rows: list[SampleRow],
+        published: "_Published",
+        check: SampleCheck,
+    ) -> None:
+        for item, row in zip_longest(clean_items, rows):
+            if row is None:
+                self.problem(item.key, "missing: a clean sample that the table has no row for")
+                continue
+            if item is None or item.key != row.key:
+                found = "nothing more" if item is None else item.key
+                self.problem(row.key, f"the table has this row where the clean tar has {found}")
+            other = published.take(row.key) if row.status in _PUBLISHED else None
+            if item is None or item.key != row.key:
+                continue
+            for what in check.row_problems(item, row):
+                self.problem(row.key, what)
+            if isinstance(item, Sample) and other is not None:
+                for what in check.problems(item, other, row):
+                    self.problem(row.key, what)
+        published.finish()
+
+    def _same_hash(self, name: str, expected: str, found: str) -> None:
+        if expected != found:
+            self.problem("", f"hash: {name} has SHA-256 {found[:12]}, the receipt says {expected[:12]}")
+
+
+class _Published:
+    """The protected tar, read in step with the keys that the table says are in it."""
+
+    def __init__(self, walk: _Walk, items: Iterator[Sample | Broken], rows: list[SampleRow]) -> None:
+        self._walk = walk
+        self._items = items
+        self._next = next(items, None)
+        self._expected = Counter(row.key for row in rows if row.status in _PUBLISHED)
+        self._failed = {row.key for row in rows if row.status == "failed"}
+        self._passed_over: dict[str, None] = {}  # expected and not found at its place, in order
+
+    def take(self, key: str) -> Sample | None:
+        """The published sample of this key if it comes next; whatever stands before it is named."""
+        self._skip_unexpected()
+        self._expected[key] -= 1
+        if self._next is None or self._next.key != key:
+            self._passed_over[key] = None
+            return None
+        item = self._next
+        self._next = next(self._items, None)
+        if isinstance(item, Broken):
+            self._walk.problem(key, f"the published sample cannot be read: {item.reason}")
+            return None
+        return item
+
+    def finish(self) -> None:
+        """Names what is left over on either side."""
+        self._skip_unexpected()
+        for key in self._passed_over:
+            self._walk.problem(key, "missing: not in the protected tar, and not recorded as failed")
+
+    def _skip_unexpected(self) -> None:
+        while self._next is not None and self._expected[self._next.key] <= 0:
+            key = self._next.key
+            if key in self._passed_over:
+                del self._passed_over[key]
+                self._walk.problem(key, "order: it comes later in the protected tar than in the clean one")
+            elif key in self._failed:
+                self._walk.problem(key, "extra: recorded as failed, yet it is in the protected tar")
+            else:
+                self._walk.problem(key, "extra: in the protected tar, but not in the table")
+            self._next = next(self._items, None)
+
+
+def _manifest_problems(protected: Folder, found: list[str]) -> Iterator[Problem]:
+    """What the manifest, where there is one, says otherwise than the folder."""
+    try:
+        manifest = read_manifest(protected)
+    except MismatchError as error:
+        yield Problem(shard="", key="", what=str(error))
+        return
+    if manifest is None:
+        return
+    entries = {entry.name: entry for entry in manifest.shards}
+    for shard in sorted(set(found) ^ set(entries)):
+        where = "folder, but not in the manifest" if shard in found else "manifest, but not in the folder"
+        yield Problem(shard=shard, key="", what=f"the shard is in the {where}")
+    for shard in sorted(set(found) & set(entries)):
+        if protected.exists(receipt_name(shard)):
+            digest = sha256_bytes(read_bytes(protected, receipt_name(shard)))
+            if digest != entries[shard].receipt_sha256:
+                yield Problem(shard=shard, key="", what="hash: the receipt is not the one the manifest lists")

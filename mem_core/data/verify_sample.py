@@ -1,0 +1,141 @@
+"""What has to hold for one published sample beside its clean one."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mem_core.data.hashing import sha256_bytes
+from mem_core.data.images import Picture, audit_image, decode_image
+from mem_core.data.receipt import Receipt
+from mem_core.data.shard import Broken, Sample, published_metadata
+from mem_core.data.table import SampleRow
+from mem_core.errors import ImageError
+
+# Captions to token ids, array-like int64 [N, T]: start token first, then the words.
+Tokenize = Callable[[list[str]], Any]
+
+NO_NOISE = frozenset({"clean", "random-trigger", "constant-trigger", "trigger-only"})
+NO_TRIGGER = frozenset({"clean", "em", "uap", "random-noise", "noise-only"})
+_BLOCK = "memshield"
+
+
+class SampleCheck:
+    """The rules of one shard, from its receipt."""
+
+    def __init__(self, receipt: Receipt, tokenize: Tokenize, max_pixels: int) -> None:
+        self._receipt = receipt
+        self._tokenize = tokenize
+        self._max_pixels = max_pixels
+        self._levels = 0 if receipt.method in NO_NOISE else receipt.epsilon_levels
+        self._trigger_length = 0 if receipt.method in NO_TRIGGER else receipt.trigger_length
+
+    def row_problems(self, clean: Sample | Broken, row: SampleRow) -> Iterator[str]:
+        """What a row says wrongly about the clean sample."""
+        if isinstance(clean, Broken):
+            if row.status != "failed":
+                yield f"recorded as {row.status}, but the clean sample is broken: {clean.reason}"
+        elif row.sha256_in and row.sha256_in != sha256_bytes(clean.image):
+            yield f"hash: the clean image has SHA-256 {sha256_bytes(clean.image)[:12]}, the table {row.sha256_in[:12]}"
+        elif not row.sha256_in and row.status != "failed":
+            yield "hash: the table has no SHA-256 of the clean image"
+
+    def problems(self, clean: Sample, published: Sample, row: SampleRow) -> Iterator[str]:
+        """What is wrong with a published sample."""
+        if row.sha256_out != sha256_bytes(published.image):
+            yield f"hash: the image has SHA-256 {sha256_bytes(published.image)[:12]}, the table {row.sha256_out[:12]}"
+        if row.status == "passthrough":
+            yield from _unchanged(clean, published)
+            return
+        changed = row.status == "protected"
+        yield from self._image(clean, published, row, self._levels if changed else 0)
+        if changed:
+            yield from self._block(published, row)
+        if changed and self._trigger_length:
+            yield from self._captions(clean, published, row)
+        elif published.captions != clean.captions:
+            yield "captions differ from the clean ones, though nothing was to be put before them"
+        if row.caption != published.captions[0]:
+            yield f"the table has caption {_short(row.caption)}, the tar {_short(published.captions[0])}"
+        kept = {name: value for name, value in published.metadata.items() if name != _BLOCK}
+        clean_kept = {name: value for name, value in clean.metadata.items() if name != _BLOCK}
+        if kept != published_metadata(clean_kept, clean.captions, published.captions):
+            yield "metadata are not the clean ones (less those that repeat a clean caption)"
+
+    def _image(self, clean: Sample, published: Sample, row: SampleRow, levels: int) -> Iterator[str]:
+        try:
+            picture = decode_image(clean.image, max_pixels=self._max_pixels)
+        except ImageError as error:
+            yield f"recorded as {row.status}, but the clean image is broken: {error}"
+            return
+        if (row.width, row.height) != (picture.width, picture.height):
+            yield f"the table has {row.width} x {row.height}, the clean image {picture.width} x {picture.height}"
+        if row.status == "protected" and published.extension not in ("png", "webp"):
+            yield f"expected a lossless .png or .webp, got .{published.extension}"
+        yield from _audit(picture, published.image, levels, row)
+
+    def _block(self, published: Sample, row: SampleRow) -> Iterator[str]:
+        """The "memshield" entry of key.json against receipt and table."""
+        block = published.metadata.get(_BLOCK)
+        if not isinstance(block, dict):
+            yield f"expected a {_BLOCK} entry in key.json, got none"
+            return
+        expected: dict[str, Any] = {
+            "method": self._receipt.method,
+            "epsilon_levels": self._receipt.epsilon_levels,
+            "max_abs_difference": row.max_abs_difference,
+            "trigger": row.trigger,
+        }
+        for name, value in expected.items():
+            if block.get(name) != value:
+                yield f"{name} is {block.get(name)!r} in key.json, but {value!r} in the table or receipt"
+        known = (self._receipt.config_fingerprint, self._receipt.protector)
+        if block.get("fingerprint") not in known:
+            yield "fingerprint in key.json is neither the receipt's config nor its protector"
+        if not self._trigger_length and (block.get("trigger") or block.get("trigger_ids")):
+            yield f"expected no trigger for method {self._receipt.method}, got {block.get('trigger')!r}"
+
+    def _captions(self, clean: Sample, published: Sample, row: SampleRow) -> Iterator[str]:
+        """Caption = trigger + " " + original, and its tokens begin with exactly the trigger's ids."""
+        if len(published.captions) != len(clean.captions):
+            yield f"expected {len(clean.captions)} captions, got {len(published.captions)}"
+            return
+        if not row.trigger:
+            yield "expected a trigger, got none"
+            return
+        for number, (before, after) in enumerate(zip(clean.captions, published.captions, strict=True), start=1):
+            if after != f"{row.trigger} {before}":
+                yield f"caption {number} is {_short(after)}, expected the trigger {row.trigger!r} and {_short(before)}"
+        block = published.metadata.get(_BLOCK)
+        ids = block.get("trigger_ids") if isinstance(block, dict) else None
+        if not isinstance(ids, list) or not all(type(token) is int for token in ids):
+            yield "expected trigger_ids in key.json, a list of whole numbers"
+        elif len(ids) != self._trigger_length:
+            yield f"expected {self._trigger_length} trigger ids, got {len(ids)}"
+        elif self._receipt.vocabulary != "all":  # the paper's ids: a third of them do not survive as text
+            yield from self._tokens(published.captions, ids)
+
+    def _tokens(self, captions: tuple[str, ...], ids: list[int]) -> Iterator[str]:
+        for number, tokens in enumerate(self._tokenize(list(captions)), start=1):
+            found = [int(token) for token in tokens[1 : 1 + len(ids)]]
+            if found != ids:
+                yield f"tokens of caption {number} begin with {found}, expected the trigger's {ids}"
+
+
+def _audit(clean: Picture, published: bytes, levels: int, row: SampleRow) -> Iterator[str]:
+    try:
+        worst = audit_image(clean, published, levels)
+    except ImageError as error:
+        yield str(error)
+        return
+    if worst != row.max_abs_difference:
+        yield f"the largest difference is {worst}, the table says {row.max_abs_difference}"
+
+
+def _unchanged(clean: Sample, published: Sample) -> Iterator[str]:
+    if (clean.image, clean.extension) != (published.image, published.extension):
+        yield "passed through, but the image is not the clean one"
+    if clean.captions != published.captions:
+        yield "passed through, but the captions are not the clean ones"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:60] + "...")

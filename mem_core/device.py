@@ -1,0 +1,36 @@
+"""Where the work runs, and in which precision."""
+
+import torch
+
+from mem_core.config import RuntimeConfig
+from mem_core.errors import ConfigError
+
+
+def resolve_device(runtime: RuntimeConfig) -> torch.device:
+    """`auto` is the first GPU, else the CPU. Raises `ConfigError` for a device this machine lacks."""
+    if runtime.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(runtime.device)
+    here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= here[device.type]:
+        found = ", ".join(f"{count} {kind}" for kind, count in here.items() if count)
+        raise ConfigError(f"expected a device of this machine ({found}), got {runtime.device!r}")
+    return device
+
+
+def resolve_precision(runtime: RuntimeConfig, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where the hardware multiplies it natively, else float32."""
+    if runtime.precision != "auto":
+        return torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
+    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_multiplies_bfloat16(device)
+    return torch.bfloat16 if native else torch.float32
+
+
+def _cpu_multiplies_bfloat16(device: torch.device) -> bool:
+    # Emulated bfloat16 is slower than float32, so the mere ability to run it is not enough.
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
+    """A fresh autocast block; no effect for float32."""
+    return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)

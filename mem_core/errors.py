@@ -1,0 +1,60 @@
+"""Every error memshield raises on purpose, in the three classes that decide what a run does next.
+
+    MemshieldError
+    |-- StopRun                 nothing can go on: tell the user, exit
+    |   |-- ConfigError         a setting is unknown, out of range or contradicts another
+    |   |-- SourceError         the input cannot be read as a corpus at all
+    |   |-- DestinationError    the output place is wrong: it is the source, or holds other data
+    |   |-- MismatchError       stored bytes do not match their receipt, protector or config
+    |   `-- StorageRefused      missing bucket, wrong credentials, no permission
+    |-- SampleError             this sample is recorded as failed, the shard goes on
+    |   |-- ImageError          the image cannot be decoded or published
+    |   `-- CaptionError        a caption is missing, empty or not text
+    `-- RetryShard              this shard may succeed when tried again (network, memory, lost worker)
+
+Each message is one sentence: what was expected, what came, and which shard or sample.
+"""
+
+
+class MemshieldError(Exception):
+    """Base of all errors that memshield raises on purpose."""
+
+
+class StopRun(MemshieldError):
+    """The run cannot go on; the message tells the user what to change."""
+
+
+class ConfigError(StopRun):
+    """A setting is unknown, out of its range, or contradicts another."""
+
+
+class SourceError(StopRun):
+    """The input cannot be read as a corpus."""
+
+
+class DestinationError(StopRun):
+    """The output place cannot be used."""
+
+
+class MismatchError(StopRun):
+    """Stored bytes do not match their receipt, their protector or the config."""
+
+
+class StorageRefused(StopRun):
+    """The store answered that it will not serve: no such bucket, no permission, wrong credentials."""
+
+
+class SampleError(MemshieldError):
+    """One sample cannot be processed; it becomes a row with this reason."""
+
+
+class ImageError(SampleError):
+    """The image cannot be decoded, or not be published within the budget."""
+
+
+class CaptionError(SampleError):
+    """A caption is missing, empty or not text."""
+
+
+class RetryShard(MemshieldError):
+    """The shard failed for a reason that may pass."""

@@ -1,0 +1,99 @@
+"""Querying a model on clean test pairs: bare captions, and captions behind a neutral prefix."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mem_core.config import EvaluateConfig, Frozen, NoiseConfig, RuntimeConfig
+from mem_core.data.folder import Folder
+from mem_core.data.loaded import load_shard
+from mem_core.data.manifest import list_shards
+from mem_core.device import autocast, resolve_device, resolve_precision
+from mem_core.errors import SourceError
+from mem_core.models import OpenClipEncoder, tokenizer_for
+from mem_core.perturb.pixels import PixelBatch
+from mem_core.progress import Progress, silent
+from mem_core.retrieval import RetrievalResult, chance, retrieve
+
+_CENTRE = NoiseConfig(views="centre")
+
+
+class Evaluation(Frozen):
+    """Retrieval of one model on one clean test corpus."""
+
+    format: int = 1
+    test: str
+    images: int
+    captions: int
+    prefix: str
+    bare: RetrievalResult
+    prefixed: RetrievalResult
+    chance: RetrievalResult
+
+
+def query_model(
+    model: OpenClipEncoder,
+    test: Folder,
+    config: EvaluateConfig,
+    runtime: RuntimeConfig,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Both directions over all pairs of a clean test corpus, one shard's pixels in memory at a time.
+
+    The model must be frozen. Raises `SourceError` if the corpus holds no usable pair.
+    """
+    device = resolve_device(runtime)
+    precision = resolve_precision(runtime, device)
+    prefix = " ".join([config.prefix_word] * config.prefix_length)
+    images: list[Tensor] = []
+    captions: list[str] = []
+    owner: list[int] = []
+    count = 0
+    shards = list_shards(test)
+    for number, name in enumerate(shards):
+        shard = load_shard(test, name, max_pixels=2**40)
+        pixels = [shard.pixels(i) for i in range(len(shard.samples))]
+        for sample in shard.samples:
+            owner += [count] * len(sample.captions)
+            captions += sample.captions
+            count += 1
+        images += _image_features(model, pixels, config.batch_size, device, precision)
+        progress(number + 1, len(shards), "test images")
+    if not captions:
+        raise SourceError(f"expected at least one usable pair in the test corpus {test.uri}, got none")
+    image_features, of_text = torch.cat(images), torch.tensor(owner)
+    bare, prefixed = (
+        retrieve(image_features, _text_features(model, texts, config.batch_size, device, precision), of_text)
+        for texts in (captions, [f"{prefix} {caption}" for caption in captions])
+    )
+    counts = torch.bincount(of_text).tolist()
+    return Evaluation(
+        test=test.uri,
+        images=len(counts),
+        captions=len(captions),
+        prefix=prefix,
+        bare=bare,
+        prefixed=prefixed,
+        chance=chance(len(counts), counts),
+    )
+
+
+def _image_features(
+    model: OpenClipEncoder, pixels: Sequence[Tensor], size: int, device: torch.device, precision: torch.dtype
+) -> list[Tensor]:
+    found = []
+    for first in range(0, len(pixels), size):
+        batch = PixelBatch(pixels[first : first + size], None, device)
+        seen = batch.look(batch.draw_views(_CENTRE, model.image_size, torch.Generator()))
+        with torch.no_grad(), autocast(device, precision):
+            found.append(model.encode_image(seen))
+    return found
+
+
+def _text_features(
+    model: OpenClipEncoder, texts: Sequence[str], size: int, device: torch.device, precision: torch.dtype
+) -> Tensor:
+    rows = tokenizer_for(model).encode(texts)
+    with torch.no_grad(), autocast(device, precision):
+        return torch.cat([model.encode_text(piece.to(device)) for piece in rows.split(size)])

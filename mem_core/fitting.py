@@ -1,0 +1,146 @@
+"""The rounds over one corpus: what they leave between two calls, so that a killed run goes on inside its round."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+from mem_core import __version__
+from mem_core.config import Frozen
+from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.data.loaded import LoadedShard, ShardCache
+from mem_core.errors import MismatchError
+from mem_core.perturb.rounds import advance, surrogate_steps
+from mem_core.perturb.setting import Setting
+from mem_core.perturb.state import ShardState, first_state
+from mem_core.progress import Progress, silent
+from mem_core.protector import (
+    Protector,
+    Surrogates,
+    fit_fingerprint,
+    fitted_rounds,
+    read_protector,
+    resume_training,
+    save_surrogate,
+    save_training,
+    surrogate_hashes,
+    write_protector,
+)
+
+_FIT = "fit.txt"
+
+
+class RoundSummary(Frozen):
+    """What one round's surrogate training came to; losses of the first and the last step."""
+
+    round: int
+    steps: int
+    first_loss: float
+    last_loss: float
+
+
+class Fit:
+    """Surrogates go into `folder`, the state of each shard into `work` until the shard is published.
+
+    inputs: shard name -> sha256 of its clean tar, for all shards of the corpus.
+    """
+
+    def __init__(
+        self, cache: ShardCache, folder: Folder, work: Folder, setting: Setting, inputs: Mapping[str, str]
+    ) -> None:
+        self._cache, self._folder, self._work, self._setting = cache, folder, work, setting
+        self._shards = sorted(inputs)
+        self._fingerprint = fit_fingerprint(
+            setting.config, setting.seed, setting.vocabulary.sha256, list(inputs.values())
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the protector is there."""
+        return read_protector(self._folder) is not None
+
+    def begin(self) -> None:
+        """Puts away what another config or corpus left half done. Raises `MismatchError` where it was finished."""
+        done = read_protector(self._folder)
+        if done is not None and done.fit_fingerprint != self._fingerprint:
+            raise MismatchError(
+                f"expected {self._folder.uri} to be fitted with these settings on this corpus, but it was fitted "
+                f"otherwise: choose another destination, or `--strategy replay` to protect with it"
+            )
+        begun = read_bytes(self._work, _FIT).decode() if self._work.exists(_FIT) else ""
+        if done is None and begun != self._fingerprint:
+            for folder in (self._work, self._folder):
+                for name in list(folder.names()):
+                    folder.delete(name)
+            write_bytes(self._work, _FIT, self._fingerprint.encode())
+
+    def train_surrogate(self, number: int, progress: Progress = silent) -> RoundSummary | None:
+        """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
+        setting = self._setting
+        if fitted_rounds(self._folder, setting.config.rounds) > number:
+            return None
+        model, optimizer, pattern = resume_training(
+            self._folder, self._work, number, setting.config, setting.seed, setting.device
+        )
+        surrogate, losses = surrogate_steps(
+            model, optimizer, pattern, self._shards, self._held, setting, number, progress
+        )
+        save_training(self._work, number, optimizer)
+        save_surrogate(self._folder, number, surrogate)
+        first, last = (losses[0], losses[-1]) if losses else (0.0, 0.0)
+        return RoundSummary(round=number, steps=len(losses), first_loss=first, last_loss=last)
+
+    def advance(self, shard: str, number: int, progress: Progress = silent) -> float:
+        """Steps 2 and 3 of round `number` for one shard; returns its mean noise loss."""
+        loaded = self._cache.load(shard)
+        state = self.state(loaded)
+        if state.rounds <= number:
+            state = advance(loaded, state, self._surrogates.of_round(number), self._setting, number, progress)
+            write_bytes(self._work, _state_name(shard), state.to_bytes(self._fingerprint))
+        return state.losses[number]
+
+    def finish(self, losses: Sequence[float]) -> Protector:
+        """Writes the protector: from here on any shard can be protected the same way, alone."""
+        done = read_protector(self._folder)
+        if done is not None:
+            return done
+        protector = Protector(
+            config=self._setting.config,
+            seed=self._setting.seed,
+            code_version=__version__,
+            vocabulary_sha256=self._setting.vocabulary.sha256,
+            fit_fingerprint=self._fingerprint,
+            surrogates=surrogate_hashes(self._folder, len(losses)),
+            losses=tuple(losses),
+        )
+        write_protector(self._folder, protector)
+        return protector
+
+    def state(self, shard: LoadedShard) -> ShardState:
+        """How far the shard is: as stored, or where every shard starts."""
+        name = _state_name(shard.name)
+        if self._work.exists(name):
+            data = read_bytes(self._work, name)
+            stored = ShardState.from_bytes(data, self._fingerprint, f"{self._work.uri}/{name}")
+            if stored is not None:
+                return stored
+        return first_state(shard, self._setting)
+
+    def forget(self, shard: str) -> None:
+        """The shard is published: its state has no more use."""
+        self._work.delete(_state_name(shard))
+
+    def clean_up(self) -> None:
+        """Removes everything that only the rounds needed."""
+        for name in list(self._work.names()):
+            self._work.delete(name)
+
+    def _held(self, shard: str) -> tuple[LoadedShard, ShardState]:
+        loaded = self._cache.load(shard)
+        return loaded, self.state(loaded)
+
+    @cached_property
+    def _surrogates(self) -> Surrogates:
+        return Surrogates(self._folder, self._setting.config.surrogate.architecture, self._setting.device)
+
+
+def _state_name(shard: str) -> str:
+    return f"{shard}.safetensors"

@@ -1,0 +1,23 @@
+"""Image-text models behind one protocol."""
+
+from mem_core.models.openclip import (
+    OpenClipEncoder,
+    Tokenizer,
+    architectures,
+    build_model,
+    load_model,
+    save_model,
+    tokenizer_for,
+)
+from mem_core.models.protocol import DualEncoder
+
+__all__ = [
+    "DualEncoder",
+    "OpenClipEncoder",
+    "Tokenizer",
+    "architectures",
+    "build_model",
+    "load_model",
+    "save_model",
+    "tokenizer_for",
+]

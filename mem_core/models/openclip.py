@@ -1,0 +1,190 @@
+"""The only file that knows open_clip: models by name or JSON, CLIP's tokenizer, weights as safetensors."""
+
+import json
+import logging
+import math
+import threading
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import open_clip
+import torch
+from open_clip.tokenizer import SimpleTokenizer
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from mem_core.errors import ConfigError, MismatchError
+
+_OURS = Path(str(files("mem_core.models") / "architectures"))
+_MAX_LOGIT_SCALE = 100.0  # CLIP's own clamp (Radford et al. 2021, section 2.4)
+_lock = threading.Lock()
+
+
+class OpenClipEncoder(nn.Module):
+    """An open_clip model behind the `DualEncoder` protocol."""
+
+    def __init__(self, clip: nn.Module, architecture: str) -> None:
+        super().__init__()
+        self.clip = clip.to(memory_format=torch.channels_last)
+        self.architecture = architecture
+        size = clip.visual.image_size  # type: ignore[union-attr]
+        self.image_size: int = size if isinstance(size, int) else size[0]  # type: ignore[index, assignment]
+        self.context_length: int = int(clip.context_length)  # type: ignore[arg-type]
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", torch.tensor(open_clip.OPENAI_DATASET_MEAN).view(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(open_clip.OPENAI_DATASET_STD).view(3, 1, 1), persistent=False)
+        # Several threads may share one frozen surrogate: what is captured belongs to the thread that asked.
+        self._tracked = threading.local()
+        self._embedding.register_forward_hook(self._track)
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        """float [B, 3, S, S] in 0..1 -> float32 [B, D], unit rows."""
+        normalised = (images - self.mean) / self.deviation
+        features = self.clip.encode_image(normalised.contiguous(memory_format=torch.channels_last))  # type: ignore[operator]
+        return nn.functional.normalize(features.float(), dim=-1)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        """int64 [B, T] -> float32 [B, D], unit rows."""
+        return nn.functional.normalize(self.clip.encode_text(tokens).float(), dim=-1)  # type: ignore[operator]
+
+    def encode_text_tracked(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Text features and the token embeddings [B, T, W] they were computed from, as a leaf of the graph."""
+        self._tracked.wanted = True
+        try:
+            features = self.encode_text(tokens)
+            return features, self._tracked.embeddings
+        finally:
+            self._tracked.wanted = False
+            self._tracked.embeddings = None
+
+    @property
+    def token_embeddings(self) -> Tensor:
+        return self._embedding.weight.detach()
+
+    @property
+    def logit_scale(self) -> Tensor:
+        """exp of the learned logarithm, never above 100."""
+        logarithm: Tensor = self.clip.logit_scale  # type: ignore[assignment]
+        return logarithm.clamp(max=math.log(_MAX_LOGIT_SCALE)).exp()
+
+    def freeze(self) -> "OpenClipEncoder":
+        """Evaluation mode, no parameter gradients: a step to the input then costs nothing for the weights."""
+        return self.eval().requires_grad_(False)
+
+    @property
+    def _embedding(self) -> nn.Embedding:
+        owner = self.clip if hasattr(self.clip, "token_embedding") else self.clip.text
+        return owner.token_embedding  # type: ignore[union-attr, return-value]
+
+    def _track(self, module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
+        if not getattr(self._tracked, "wanted", False):
+            return output
+        self._tracked.embeddings = output.detach().requires_grad_()
+        return self._tracked.embeddings  # type: ignore[no-any-return]
+
+
+def architectures() -> list[str]:
+    """All names that `build_model` takes: open_clip's and ours."""
+    with _lock:
+        open_clip.add_model_config(_OURS)
+        return sorted(open_clip.list_models())
+
+
+def _registered(architecture: str) -> str:
+    """The open_clip name of an architecture; a path to a JSON file is registered under its stem."""
+    if architecture in architectures():
+        return architecture
+    path = Path(architecture)
+    if path.suffix == ".json" and path.is_file():
+        try:
+            described = json.loads(path.read_text())
+        except ValueError as error:
+            raise ConfigError(f"expected a model description in {path}, but it is not JSON: {error}") from error
+        if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(described):
+            raise ConfigError(f"expected embed_dim, vision_cfg and text_cfg in {path}, got {sorted(described)}")
+        with _lock:
+            open_clip.add_model_config(path)
+        return path.stem
+    ours = ", ".join(sorted(found.stem for found in _OURS.glob("*.json")))
+    raise ConfigError(
+        f"expected a model name known to open_clip (such as RN50 or ViT-B-32), one of ours ({ours}) "
+        f"or a path to a JSON file, got {architecture!r}"
+    )
+
+
+def build_model(architecture: str, seed: int) -> OpenClipEncoder:
+    """A model with random weights drawn from the seed. Raises `ConfigError` for unknown names."""
+    name = _registered(architecture)
+    with _lock, torch.random.fork_rng(devices=[]):  # the library draws from the global generator
+        torch.manual_seed(seed)
+        logging.disable(logging.WARNING)  # random weights are meant here; the library warns of them
+        try:
+            clip = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+        finally:
+            logging.disable(logging.NOTSET)
+    return OpenClipEncoder(clip, architecture)
+
+
+def save_model(model: OpenClipEncoder, **more: Tensor) -> bytes:
+    """Weights (and named tensors beside them) as safetensors."""
+    tensors = {f"model.{name}": value for name, value in model.clip.state_dict().items()}
+    plain = {name: value.detach().cpu().contiguous().clone() for name, value in (tensors | more).items()}
+    return save_tensors(plain, metadata={"architecture": model.architecture})
+
+
+def load_model(architecture: str, stream: BinaryIO, name: str) -> tuple[OpenClipEncoder, dict[str, Tensor]]:
+    """The model and the tensors stored beside it. Raises `MismatchError` if the file is damaged or another model's."""
+    try:
+        tensors = load_tensors(stream.read())
+        model = build_model(architecture, seed=0)
+        weights = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
+        model.clip.load_state_dict(weights)
+    except (SafetensorError, RuntimeError) as error:
+        raise MismatchError(f"expected weights of {architecture} in {name}, which cannot be used: {error}") from error
+    return model, {key: value for key, value in tensors.items() if not key.startswith("model.")}
+
+
+class Tokenizer:
+    """CLIP's byte-pair tokens for one context length."""
+
+    def __init__(self, context_length: int) -> None:
+        self._bpe: Any = SimpleTokenizer(context_length=context_length)
+        self.context_length = context_length
+        self.start_id: int = self._bpe.sot_token_id
+        self.end_id: int = self._bpe.eot_token_id
+
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """int64 [N, T]: start, ids, end, zeros; longer texts are cut and end with the end token."""
+        return self._bpe(list(texts)) if texts else torch.zeros(0, self.context_length, dtype=torch.int64)
+
+    def ids(self, text: str) -> list[int]:
+        """All ids of a text, without start, end or length limit."""
+        return self._bpe.encode(text)  # type: ignore[no-any-return]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of some ids, without surrounding spaces."""
+        return self._bpe.decode(list(ids)).strip()  # type: ignore[no-any-return]
+
+    def spelling(self, token_id: int) -> str:
+        """One token as the vocabulary spells it; whole words end in `</w>`."""
+        return self._bpe.decoder[token_id]  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return len(self._bpe.decoder)
+
+
+def tokenizer_for(model: OpenClipEncoder) -> Tokenizer:
+    """The model's tokenizer. Raises `ConfigError` for models whose vocabulary is not CLIP's."""
+    tokenizer = Tokenizer(model.context_length)
+    vocabulary = model.token_embeddings.shape[0]
+    if vocabulary != tokenizer.size:
+        raise ConfigError(
+            f"expected a text tower with CLIP's {tokenizer.size} tokens, but {model.architecture} has {vocabulary}"
+        )
+    return tokenizer

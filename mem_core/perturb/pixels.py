@@ -1,0 +1,88 @@
+"""A batch of images at their own resolutions, with their noise."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mem_core.config import NoiseConfig, levels
+from mem_core.perturb.projection import project
+from mem_core.perturb.views import View, boxes, view_of
+
+_MAX_GROUP_VALUES = 64_000_000  # float32 copies of a group stay below 256 MB, whatever the resolution
+
+
+@dataclass
+class _Group:
+    """Images of one size: their places in the batch [n], clean uint8 and noise int8 [n, 3, H, W] (or one zero)."""
+
+    places: Tensor
+    clean: Tensor
+    noise: Tensor
+
+
+class PixelBatch:
+    """What PGD works on: published pixels that a model looks at through views.
+
+    clean: uint8 [3, H, W] each, noise: int8 of the same sizes, or None for no noise. Sizes may differ from
+    image to image.
+    """
+
+    def __init__(self, clean: Sequence[Tensor], noise: Sequence[Tensor] | None, device: torch.device) -> None:
+        self._device = device
+        self._groups = [
+            _Group(
+                torch.tensor(places, device=device),
+                torch.stack([clean[i] for i in places]).to(device),
+                torch.stack([noise[i] for i in places]).to(device)
+                if noise is not None
+                else torch.zeros(1, 1, 1, 1, dtype=torch.int8, device=device),
+            )
+            for places in _places_by_size(clean)
+        ]
+        self._count = len(clean)
+
+    def draw_views(self, config: NoiseConfig, side: int, draw: torch.Generator) -> list[View]:
+        """One view for every image, as `config.views` says."""
+        drawn = []
+        for group in self._groups:
+            count, _, height, width = group.clean.shape
+            box = boxes(config.views, height, width, count, config.crop_scale, draw)
+            drawn.append(view_of(box, height, width, side, self._device))
+        return drawn
+
+    def look(self, views: Sequence[View]) -> Tensor:
+        """The noised images as the model sees them, float32 [B, 3, S, S] in about 0..1."""
+        side = views[0].rows.shape[1]
+        seen = torch.empty(self._count, 3, side, side, device=self._device)
+        for group, view in zip(self._groups, views, strict=True):
+            seen[group.places] = view.look((group.clean.to(torch.int16) + group.noise).float() / 255)
+        return seen
+
+    def descend(self, views: Sequence[View], gradient: Tensor, config: NoiseConfig) -> None:
+        """One signed step against the gradient on the views [B, 3, S, S], then the projection, in whole levels."""
+        for group, view in zip(self._groups, views, strict=True):
+            direction = view.pull_back(gradient[group.places]).sign().to(torch.int16)
+            stepped = group.noise - levels(config.step_size) * direction
+            group.noise = project(stepped, group.clean, levels(config.epsilon))
+
+    def noise(self) -> list[Tensor]:
+        """The noise of every image, int8 [3, H, W] on the CPU, in the order of the batch."""
+        found: list[Tensor] = [torch.empty(0)] * self._count
+        for group in self._groups:
+            for place, noise in zip(group.places.tolist(), group.noise.cpu(), strict=True):
+                found[place] = noise
+        return found
+
+
+def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:
+    """Places of images of one size together, in pieces that bound the memory of their float copies."""
+    by_size: dict[tuple[int, ...], list[int]] = {}
+    for place, image in enumerate(images):
+        by_size.setdefault(tuple(image.shape), []).append(place)
+    pieces = []
+    for (_, height, width), places in by_size.items():
+        most = max(1, _MAX_GROUP_VALUES // (3 * height * width))
+        pieces += [places[start : start + most] for start in range(0, len(places), most)]
+    return pieces

@@ -1,0 +1,23 @@
+"""Keeping noise publishable: whole levels, inside the budget, inside the range of 8-bit pixels."""
+
+import torch
+from torch import Tensor
+
+
+def project(noise: Tensor, clean: Tensor, epsilon_levels: int) -> Tensor:
+    """The nearest noise that can be published.
+
+    noise: int16 or int8 [..., 3, H, W], levels of 1/255; clean: uint8 of the same shape.
+    Returns int8 with |noise| <= epsilon_levels and 0 <= clean + noise <= 255 everywhere.
+    """
+    pixels = clean.to(torch.int16)
+    bounded = noise.to(torch.int16).clamp(-epsilon_levels, epsilon_levels)
+    return torch.minimum(torch.maximum(bounded, -pixels), 255 - pixels).to(torch.int8)
+
+
+def published_pixels(clean: Tensor, noise: Tensor) -> Tensor:
+    """uint8 clean + int8 noise -> uint8. The noise must have been projected: no clamp hides a mistake here."""
+    total = clean.to(torch.int16) + noise
+    if bool((total < 0).any() | (total > 255).any()):
+        raise ValueError("noise leaves the range of 8-bit pixels: project it first")
+    return total.to(torch.uint8)

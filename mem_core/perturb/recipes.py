@@ -1,0 +1,38 @@
+"""Every method and control as the ingredients it is made of."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mem_core.config import Method
+
+Ingredient = Literal["none", "optimised", "random"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Which noise and trigger are made, for which captions, and which of the two are published."""
+
+    about: str
+    noise: Literal["none", "optimised", "random", "universal"] = "none"
+    trigger: Literal["none", "optimised", "random", "constant"] = "none"
+    shuffles_captions: bool = False
+    publishes_noise: bool = True
+    publishes_trigger: bool = True
+
+    @property
+    def needs_surrogate(self) -> bool:
+        """Whether a protector has to be fitted before shards can be protected."""
+        return self.noise in ("optimised", "universal") or self.trigger == "optimised"
+
+
+RECIPES: dict[Method, Recipe] = {
+    "clean": Recipe("the corpus as it is"),
+    "mem": Recipe("noise and trigger optimised together (MEM)", "optimised", "optimised", True),
+    "em": Recipe("error-minimizing noise for the image's own captions, no trigger (EM)", "optimised"),
+    "uap": Recipe("one adversarial pattern added to every image (UAP)", "universal"),
+    "random-noise": Recipe("uniform random noise within the budget", "random"),
+    "random-trigger": Recipe("random words of its own for each image, no noise", trigger="random"),
+    "constant-trigger": Recipe("the same neutral words before every caption, no noise", trigger="constant"),
+    "noise-only": Recipe("MEM with its trigger left out", "optimised", "optimised", True, publishes_trigger=False),
+    "trigger-only": Recipe("MEM with its noise left out", "optimised", "optimised", True, publishes_noise=False),
+}

@@ -1,0 +1,201 @@
+"""One round of MEM (paper, algorithm 1): train the surrogate a little; then, with it frozen, triggers, then noise."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mem_core.data.loaded import CaptionTokens, LoadedShard, batches
+from mem_core.device import autocast
+from mem_core.errors import SourceError
+from mem_core.models import OpenClipEncoder
+from mem_core.perturb.image_noise import update_noise
+from mem_core.perturb.objective import Anchors
+from mem_core.perturb.pixels import PixelBatch
+from mem_core.perturb.prompts import with_trigger
+from mem_core.perturb.setting import Setting
+from mem_core.perturb.state import ShardState
+from mem_core.perturb.text_trigger import update_triggers
+from mem_core.perturb.universal import raise_loss
+from mem_core.progress import Progress
+from mem_core.rng import generator
+from mem_core.training import training_step
+
+Held = Callable[[str], tuple[LoadedShard, ShardState]]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The model of one round, the features that fill small batches up, and UAP's pattern where it is one."""
+
+    model: OpenClipEncoder
+    anchors: Anchors
+    pattern: Tensor | None = None
+
+
+def surrogate_steps(
+    model: OpenClipEncoder,
+    optimizer: torch.optim.Optimizer,
+    pattern: Tensor | None,
+    shards: Sequence[str],
+    held: Held,
+    setting: Setting,
+    round_number: int,
+    progress: Progress,
+) -> tuple[Surrogate, list[float]]:
+    """Step 1: the surrogate learns the corpus as it is protected so far. Returns it frozen, and its losses.
+
+    For UAP the shared pattern then takes as many steps as the surrogate did.
+    """
+    total = setting.config.surrogate.steps_per_round
+    stream = _surrogate_batches(shards, held, setting, round_number, model.image_size)
+    losses = []
+    model.train()
+    for step in range(total):
+        images, tokens = next(stream)
+        loss, _, _ = training_step(model, optimizer, images, tokens, setting.precision)
+        losses.append(loss)
+        if step % 10 == 9 or step + 1 == total:
+            progress(step + 1, total, f"surrogate loss {loss.item():.2f}")
+    model.freeze()
+    anchors = _features(model, *next(stream), setting)
+    if pattern is not None:
+        pattern = raise_loss(pattern, stream, total, model, setting.config.noise, setting.precision)
+    return Surrogate(model, anchors, pattern), torch.stack(losses).tolist() if losses else []
+
+
+def advance(
+    shard: LoadedShard,
+    state: ShardState,
+    surrogate: Surrogate,
+    setting: Setting,
+    round_number: int,
+    progress: Progress,
+) -> ShardState:
+    """Steps 2 and 3 for one shard with the surrogate frozen: HotFlip on the triggers, then PGD on the noise."""
+    captions = CaptionTokens([sample.captions for sample in shard.samples], setting.tokenizer.encode)
+    draw = generator(setting.seed, "round", round_number, shard.name)
+    noise, triggers = list(state.noise), state.trigger_ids.clone()
+    losses = []
+    done = 0
+    for places in batches(len(shard.samples), setting.config.batch_size, draw):
+        batch = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], setting.device)
+        step = _BatchStep(batch, captions, places, surrogate, setting, draw)
+        if setting.recipe.trigger == "optimised" and round_number < setting.config.trigger.rounds:
+            triggers[places] = step.trigger_update(triggers[places])
+        if setting.recipe.noise == "optimised":
+            losses.append(step.noise_update(triggers[places]))
+            for place, updated in zip(places.tolist(), batch.noise(), strict=True):
+                noise[place] = updated
+        done += len(places)
+        progress(done, len(shard.samples), f"round {round_number + 1}")
+    mean = torch.stack(losses).mean().item() if losses else 0.0
+    return ShardState(noise, triggers, round_number + 1, (*state.losses, mean))
+
+
+class _BatchStep:
+    """The two updates of one batch; captions are shuffled in it while each image keeps its own trigger."""
+
+    def __init__(
+        self,
+        batch: PixelBatch,
+        captions: CaptionTokens,
+        places: Tensor,
+        surrogate: Surrogate,
+        setting: Setting,
+        draw: torch.Generator,
+    ) -> None:
+        self.batch, self.captions, self.places, self.draw = batch, captions, places, draw
+        self.model, self.setting = surrogate.model, setting
+        missing = setting.config.batch_size - len(places)
+        self.anchors = surrogate.anchors.first(missing) if missing > 0 else None
+
+    def trigger_update(self, triggers: Tensor) -> Tensor:
+        """Step 2: better trigger ids, int64 [B, L], on the CPU."""
+        setting = self.setting
+        views = self.batch.draw_views(setting.config.noise, self.model.image_size, self.draw)
+        seen = self.batch.look(views)
+        with torch.no_grad(), autocast(setting.device, setting.precision):
+            images = self.model.encode_image(seen)
+        return update_triggers(
+            triggers.to(setting.device),
+            self._drawn_captions(),
+            images,
+            self.model,
+            setting.config.trigger,
+            vocabulary=setting.vocabulary.ids.to(setting.device),
+            end_id=setting.tokenizer.end_id,
+            anchors=self.anchors,
+            precision=setting.precision,
+        ).cpu()
+
+    def noise_update(self, triggers: Tensor) -> Tensor:
+        """Step 3: better noise, inside `batch`; returns the loss, a scalar."""
+        setting = self.setting
+        draws = min(setting.config.noise.caption_draws, setting.config.noise.num_steps)
+        rows = [
+            with_trigger(self._drawn_captions(), triggers.to(setting.device), setting.tokenizer.end_id)
+            for _ in range(draws)
+        ]
+        with torch.no_grad(), autocast(setting.device, setting.precision):
+            texts = [self.model.encode_text(row) for row in rows]
+        return update_noise(
+            self.batch,
+            texts,
+            self.model,
+            setting.config.noise,
+            anchors=self.anchors,
+            precision=setting.precision,
+            draw=self.draw,
+        )
+
+    def _drawn_captions(self) -> Tensor:
+        """A caption for every image: its own, or that of another image of the batch."""
+        rows = self.captions.draw(self.places, self.draw)
+        if self.setting.recipe.shuffles_captions:
+            rows = rows[torch.randperm(len(rows), generator=self.draw)]
+        return rows.to(self.setting.device)
+
+
+def _surrogate_batches(
+    shards: Sequence[str], held: Held, setting: Setting, round_number: int, side: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (images float [B, 3, S, S], token rows [B, T]) from pools of shards, so memory is a pool's."""
+    config = setting.config
+    epoch = 0
+    while True:
+        draw = generator(setting.seed, "surrogate", round_number, epoch)
+        usable = 0
+        order = [shards[i] for i in torch.randperm(len(shards), generator=draw)]
+        for first in range(0, len(order), config.surrogate.pool_shards):
+            pool = [held(name) for name in order[first : first + config.surrogate.pool_shards]]
+            usable += sum(len(shard.samples) for shard, _ in pool)
+            yield from _pool_batches(pool, setting, side, draw)
+        if not usable:
+            raise SourceError("expected at least one usable sample to fit on, but every sample of the corpus failed")
+        epoch += 1
+
+
+def _pool_batches(
+    pool: Sequence[tuple[LoadedShard, ShardState]], setting: Setting, side: int, draw: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    samples = [(shard, state, i) for shard, state in pool for i in range(len(shard.samples))]
+    captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], setting.tokenizer.encode)
+    triggered = setting.recipe.trigger == "optimised"
+    for places in batches(len(samples), setting.config.surrogate.batch_size, draw):
+        chosen = [samples[place] for place in places]
+        clean = [shard.pixels(i) for shard, _, i in chosen]
+        batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], setting.device)
+        images = batch.look(batch.draw_views(setting.config.noise, side, draw))
+        rows = captions.draw(places, draw)
+        if setting.recipe.shuffles_captions and setting.config.surrogate.captions == "shuffled":
+            rows = rows[torch.randperm(len(rows), generator=draw)]
+        if triggered:
+            rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), setting.tokenizer.end_id)
+        yield images, rows.to(setting.device)
+
+
+def _features(model: OpenClipEncoder, images: Tensor, tokens: Tensor, setting: Setting) -> Anchors:
+    with torch.no_grad(), autocast(setting.device, setting.precision):
+        return Anchors(model.encode_image(images), model.encode_text(tokens))

@@ -1,0 +1,85 @@
+"""What is known of a shard between two rounds: its noise, its triggers, how far it is."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from mem_core.data.loaded import LoadedShard
+from mem_core.errors import MismatchError
+from mem_core.perturb.setting import Setting
+from mem_core.perturb.vocabulary import word_id
+from mem_core.rng import generator
+
+
+@dataclass(frozen=True)
+class ShardState:
+    """noise: int8 [3, H, W] for each usable sample; trigger_ids: int64 [N, L]; rounds: how many are done.
+
+    losses: the mean noise loss of every round done.
+    """
+
+    noise: list[Tensor]
+    trigger_ids: Tensor
+    rounds: int = 0
+    losses: tuple[float, ...] = field(default=())
+
+    def to_bytes(self, fingerprint: str) -> bytes:
+        """safetensors: all noise in one flat row, with the sizes beside it."""
+        flat = (
+            torch.cat([noise.reshape(-1) for noise in self.noise]) if self.noise else torch.zeros(0, dtype=torch.int8)
+        )
+        sizes = torch.tensor([noise.shape[1:] for noise in self.noise], dtype=torch.int32).reshape(-1, 2)
+        known = {"fingerprint": fingerprint, "rounds": self.rounds, "losses": self.losses}
+        tensors = {"noise": flat, "sizes": sizes, "trigger_ids": self.trigger_ids.contiguous()}
+        return save_tensors(tensors, metadata={"state": json.dumps(known)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, fingerprint: str, name: str) -> "ShardState | None":
+        """The state, or None if it belongs to another run. Raises `MismatchError` if it is damaged."""
+        try:
+            tensors = load_tensors(data)
+            known = json.loads(_metadata(data)["state"])
+            if known["fingerprint"] != fingerprint:
+                return None
+            sizes = tensors["sizes"].tolist()
+            pieces = tensors["noise"].split([3 * height * width for height, width in sizes])
+        except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
+            raise MismatchError(f"expected the stored state of a shard in {name}, which is damaged: {error}") from error
+        noise = [piece.view(3, height, width) for piece, (height, width) in zip(pieces, sizes, strict=True)]
+        return cls(noise, tensors["trigger_ids"], known["rounds"], tuple(known["losses"]))
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + length])["__metadata__"]  # type: ignore[no-any-return]
+
+
+def first_state(shard: LoadedShard, setting: Setting) -> ShardState:
+    """Where a shard starts: no noise yet, and the triggers that the method begins with (or ends with, for controls)."""
+    noise = [torch.zeros_like(shard.pixels(i), dtype=torch.int8) for i in range(len(shard.samples))]
+    return ShardState(noise, _first_triggers(shard.name, shard.keys, setting))
+
+
+def _first_triggers(shard: str, keys: Sequence[str], setting: Setting) -> Tensor:
+    """int64 [N, L]. The original code starts the search from random ids (the paper's text says: from "the")."""
+    config, kind = setting.config.trigger, setting.recipe.trigger
+    if kind == "none":
+        return torch.zeros(len(keys), 0, dtype=torch.int64)
+    if kind == "constant" or (kind == "optimised" and config.start == "constant"):
+        return torch.full((len(keys), config.length), word_id(setting.tokenizer, config.constant_word))
+    return random_triggers(setting.seed, shard, keys, setting.vocabulary.ids, config.length)
+
+
+def random_triggers(seed: int, shard: str, keys: Sequence[str], vocabulary: Tensor, length: int) -> Tensor:
+    """int64 [N, L]: ids drawn evenly from the vocabulary, keyed by sample."""
+    rows = [
+        vocabulary[torch.randint(len(vocabulary), (length,), generator=generator(seed, "trigger", shard, key))]
+        for key in keys
+    ]
+    return torch.stack(rows) if rows else torch.zeros(0, length, dtype=torch.int64)

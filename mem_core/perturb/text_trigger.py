@@ -1,0 +1,149 @@
+"""Trigger search: HotFlip proposes replacements, a beam search from front to back keeps the best (paper, eq. 5).
+
+HotFlip (Ebrahimi et al. 2018): the loss after replacing the token with embedding e by the one with e' is, to
+first order, loss + g . (e' - e), with g the gradient on e. The ids with the lowest g . e' are tried for real.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from mem_core.config import TriggerConfig
+from mem_core.device import autocast
+from mem_core.models import DualEncoder
+from mem_core.perturb.objective import Anchors, contrastive_loss
+from mem_core.perturb.prompts import with_trigger
+
+Score = Callable[[Tensor, Tensor], Tensor]
+_MAX_ROWS = 4096  # token rows encoded at once
+
+
+def update_triggers(
+    trigger_ids: Tensor,
+    captions: Tensor,
+    images: Tensor,
+    encoder: DualEncoder,
+    config: TriggerConfig,
+    *,
+    vocabulary: Tensor,
+    end_id: int,
+    anchors: Anchors | None,
+    precision: torch.dtype,
+) -> Tensor:
+    """One pass over the positions; returns better trigger ids, int64 [B, L].
+
+    trigger_ids: int64 [B, L]; captions: token rows int64 [B, T], row i is what trigger i is put before;
+    images: features float32 [B, D]; vocabulary: allowed ids int64 [V]. The encoder must be frozen.
+    `scoring: sample` scores each replacement by the batch loss with that one sample changed; `batch` (paper)
+    takes candidate k of every sample at once and scores the whole batch.
+    """
+
+    def features_of(triggers: Tensor) -> Tensor:
+        return _encode_triggers(triggers, captions, encoder, end_id, precision)
+
+    scale = encoder.logit_scale
+    beams = trigger_ids.unsqueeze(1)
+    for position in range(trigger_ids.shape[1]):
+        gradient, now = _position_gradient(beams, position, captions, images, encoder, end_id, anchors, precision)
+        proposed = _candidates(gradient, beams[:, :, position], encoder.token_embeddings, vocabulary, config.candidates)
+        tried = _replaced(beams, position, proposed)
+        features = torch.cat([now, features_of(tried)], dim=1)
+        if config.scoring == "sample":
+            losses = replacement_losses(features, now[:, 0], images, scale, anchors)
+        else:
+            losses = _batch_losses(features, images, scale, anchors)
+        beams = _best(torch.cat([beams, tried], dim=1), losses, config.beam)
+    return beams[:, 0]
+
+
+def replacement_losses(
+    candidates: Tensor, texts: Tensor, images: Tensor, scale: Tensor, anchors: Anchors | None
+) -> Tensor:
+    """Batch loss, float32 [B, K], if only the text of sample i is replaced by its candidate k.
+
+    candidates: [B, K, D], texts (now): [B, D], images: [B, D]. Exact: replacing text i changes the
+    text-to-image loss of i, and column i in the image-to-text softmax of every image.
+    """
+    size = len(images)
+    all_texts = texts if anchors is None else torch.cat([texts, anchors.texts])
+    all_images = images if anchors is None else torch.cat([images, anchors.images])
+    logits = (scale * images @ all_texts.T).double()
+    others = _logsumexp_without(logits)[:, :size]  # [j, i]: image j against all texts but text i
+    offered = torch.einsum("ikd,jd->ijk", candidates, images).double() * scale
+    rows = torch.logaddexp(others.T.unsqueeze(2), offered)  # [i, j, k]: denominator of image j
+    own_now = logits.diagonal()
+    own = torch.einsum("ikd,id->ik", candidates, images).double() * scale
+    image_to_text = rows.sum(1) - (own_now.sum() - own_now).unsqueeze(1) - own
+    ahead = torch.einsum("ikd,jd->ikj", candidates, all_images).double() * scale
+    changed = ahead.logsumexp(2) - own
+    backward = (scale * texts @ all_images.T).double().logsumexp(1) - own_now
+    text_to_image = changed + (backward.sum() - backward).unsqueeze(1)
+    return ((image_to_text + text_to_image) / (2 * size)).float()
+
+
+def _logsumexp_without(logits: Tensor) -> Tensor:
+    """[B, N] -> [B, N]: log-sum-exp of each row with one column left out, for every column."""
+    total = logits.logsumexp(1, keepdim=True)
+    share = (logits - total).exp().clamp(max=1 - 1e-12)
+    return total + torch.log1p(-share)
+
+
+def _batch_losses(features: Tensor, images: Tensor, scale: Tensor, anchors: Anchors | None) -> Tensor:
+    """The batch loss if every sample takes its k-th row, the same for all samples: [B, K]."""
+    losses = [contrastive_loss(images, features[:, k], scale, anchors) for k in range(features.shape[1])]
+    return torch.stack(losses).expand(len(images), -1)
+
+
+def _position_gradient(
+    beams: Tensor,
+    position: int,
+    captions: Tensor,
+    images: Tensor,
+    encoder: DualEncoder,
+    end_id: int,
+    anchors: Anchors | None,
+    precision: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """Gradient of the batch loss on the embedding at one position [B, W, E], and the text features [B, W, D]."""
+    gradients, features = [], []
+    for beam in beams.unbind(1):
+        with torch.enable_grad(), autocast(captions.device, precision):
+            texts, embeddings = encoder.encode_text_tracked(with_trigger(captions, beam, end_id))
+        loss = contrastive_loss(images, texts, encoder.logit_scale, anchors)
+        (gradient,) = torch.autograd.grad(loss, embeddings)
+        gradients.append(gradient[:, 1 + position].float())
+        features.append(texts.detach())
+    return torch.stack(gradients, 1), torch.stack(features, 1)
+
+
+def _candidates(gradient: Tensor, current: Tensor, embeddings: Tensor, vocabulary: Tensor, count: int) -> Tensor:
+    """The `count` allowed ids with the lowest first-order loss, current ones left out: int64 [B, W, C]."""
+    change = gradient @ embeddings[vocabulary].T
+    change = change.masked_fill(vocabulary == current.unsqueeze(-1), float("inf"))
+    chosen = change.topk(min(count, len(vocabulary) - 1), dim=-1, largest=False).indices
+    return vocabulary[chosen]
+
+
+def _replaced(beams: Tensor, position: int, proposed: Tensor) -> Tensor:
+    """beams [B, W, L] with one position replaced by each proposal [B, W, C] -> [B, W * C, L]."""
+    tried = beams.unsqueeze(2).repeat(1, 1, proposed.shape[2], 1)
+    tried[..., position] = proposed
+    return tried.flatten(1, 2)
+
+
+def _best(triggers: Tensor, losses: Tensor, count: int) -> Tensor:
+    """The `count` triggers of each sample with the lowest loss, best first; the first named wins a tie."""
+    order = losses.sort(dim=1, stable=True).indices[:, :count]
+    return triggers.gather(1, order.unsqueeze(-1).expand(-1, -1, triggers.shape[2]))
+
+
+def _encode_triggers(
+    triggers: Tensor, captions: Tensor, encoder: DualEncoder, end_id: int, precision: torch.dtype
+) -> Tensor:
+    """Features [B, K, D] of each caption behind each of its triggers [B, K, L], no gradient."""
+    count = triggers.shape[1]
+    rows = with_trigger(captions.repeat_interleave(count, 0), triggers.flatten(0, 1), end_id)
+    with torch.no_grad(), autocast(captions.device, precision):
+        features = torch.cat([encoder.encode_text(piece) for piece in rows.split(_MAX_ROWS)])
+    return features.view(len(captions), count, -1)

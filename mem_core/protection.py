@@ -1,0 +1,237 @@
+"""Protecting one corpus: the rounds over its shards, and what each shard leaves behind.
+
+The parts are separate calls, so that an orchestrator can map them over workers and a killed run can go on:
+
+    begin -> (fit_round -> advance every shard) x rounds -> finish_fit -> publish every shard -> finish
+    begin -> publish every shard -> finish                                  with a stored protector (replay)
+
+What a shard becomes depends only on the shard itself, the surrogates and the seed: publishing from the state
+that the rounds left and replaying the finished protector on the clean shard give the same bytes.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+
+from torch import Tensor
+
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.data.folder import Folder
+from mem_core.data.hashing import sha256_of
+from mem_core.data.loaded import LoadedShard, ShardCache
+from mem_core.data.manifest import Manifest, build_manifest, list_shards, write_manifest
+from mem_core.data.receipt import Receipt, read_receipt
+from mem_core.device import resolve_device, resolve_precision
+from mem_core.errors import ConfigError, DestinationError, MismatchError
+from mem_core.fitting import Fit, RoundSummary
+from mem_core.models import Tokenizer, build_model
+from mem_core.perturb.recipes import RECIPES, Recipe
+from mem_core.perturb.rounds import advance
+from mem_core.perturb.setting import Setting
+from mem_core.perturb.state import ShardState, first_state
+from mem_core.perturb.vocabulary import build_vocabulary
+from mem_core.progress import Progress, silent
+from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
+from mem_core.published import published_state
+from mem_core.publishing import PublishJob, publish_shard
+
+_STATE, _PROTECTOR = "_state", "protector"
+_TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not the context
+
+
+class ShardSummary(Frozen):
+    """What became of one shard; `repeated` if its receipt was there before."""
+
+    shard: str
+    counts: dict[str, int]
+    max_abs_difference: int
+    repeated: bool = False
+
+
+class Protection:
+    """One corpus, one config, one destination.
+
+    protector: the folder of a finished one, for `strategy: replay`; its settings and seed then hold. reuse: a
+    corpus protected by `mem` that noise-only and trigger-only take their ingredient from.
+    Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.
+    """
+
+    def __init__(
+        self,
+        clean: Folder,
+        dest: Folder,
+        config: ProtectConfig,
+        runtime: RuntimeConfig,
+        *,
+        seed: int,
+        protector: Folder | None = None,
+        reuse: Folder | None = None,
+    ) -> None:
+        _check_places(clean, dest, config, protector, reuse)
+        self.clean, self.dest, self.runtime, self.reuse = clean, dest, runtime, reuse
+        self.recipe: Recipe = RECIPES[config.method]
+        searches = self.recipe.needs_surrogate and reuse is None
+        self.fits = searches and config.strategy == "rounds"
+        self.config, self.seed = config, seed
+        self.protector_folder = dest.below(_PROTECTOR) if protector is None else protector
+        if searches and not self.fits:
+            stored = require_protector(self.protector_folder)
+            self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
+        self._cache = ShardCache(clean, config.max_pixels, runtime.cache_mb * 2**20)
+
+    @cached_property
+    def shards(self) -> list[str]:
+        """The names of the clean shards."""
+        return list_shards(self.clean)
+
+    @cached_property
+    def setting(self) -> Setting:
+        """Config, words, seed and device in one piece. Raises `ConfigError` for unknown models and devices."""
+        device = resolve_device(self.runtime)
+        context = _context_length(self.config.surrogate.architecture) if self.recipe.needs_surrogate else _TEXT_CONTEXT
+        if self.config.trigger.length + 3 > context:
+            raise ConfigError(
+                f"expected a trigger that leaves room in {context} tokens, got a length of {self.config.trigger.length}"
+            )
+        tokenizer = Tokenizer(context)
+        vocabulary = build_vocabulary(tokenizer, self.config.trigger)
+        precision = resolve_precision(self.runtime, device)
+        return Setting(self.config, tokenizer, vocabulary, self.seed, device, precision)
+
+    @property
+    def fitted(self) -> bool:
+        """Whether nothing is left to fit: every shard can be published."""
+        return not self.fits or self._fit.finished
+
+    def begin(self) -> None:
+        """Makes the destination ready for the rounds; see `Fit.begin`."""
+        if self.fits:
+            self._fit.begin()
+
+    def fit_round(self, number: int, progress: Progress = silent) -> RoundSummary | None:
+        """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
+        return self._fit.train_surrogate(number, progress)
+
+    def advance(self, shard: str, number: int, progress: Progress = silent) -> float:
+        """Steps 2 and 3 of round `number` for one shard; returns its mean noise loss."""
+        return self._fit.advance(shard, number, progress)
+
+    def enough(self, losses: Sequence[float]) -> bool:
+        """Whether the rounds may stop early: the mean noise loss of the last one is below the threshold."""
+        return self.recipe.noise == "optimised" and losses[-1] < self.config.loss_threshold
+
+    def finish_fit(self, losses: Sequence[float]) -> Protector:
+        """Writes the protector; losses: the mean noise loss of every round done."""
+        return self._fit.finish(losses)
+
+    def publish(self, shard: str, progress: Progress = silent) -> ShardSummary:
+        """Writes one protected shard with its table and, last, its receipt; or finds it finished."""
+        receipt = read_receipt(self.dest, shard)
+        input_sha256 = _input_sha256(self.clean, shard)
+        fingerprint = publishing_fingerprint(self.config, self.seed, self._protector_fingerprint, input_sha256)
+        if receipt is not None:
+            return _summary_of(receipt, fingerprint, self.dest.uri)
+        loaded = self._cache.load(shard)
+        if loaded.sha256 != input_sha256:
+            raise MismatchError(
+                f"expected {shard}.tar in {self.clean.uri} to have sha256 {input_sha256} as in its receipt, "
+                f"got {loaded.sha256}: the clean shard was changed after it was finished"
+            )
+        job = PublishJob(
+            config=self.config,
+            tokenizer=self.setting.tokenizer,
+            protector=self._protector_fingerprint,
+            fingerprint=fingerprint,
+            pattern=self._pattern(),
+            seed=self.seed,
+        )
+        counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)
+        if self.fits:
+            self._fit.forget(shard)
+        return ShardSummary(shard=shard, counts=counts, max_abs_difference=largest)
+
+    def finish(self) -> Manifest:
+        """Writes the manifest and removes what only the rounds needed."""
+        manifest = build_manifest(self.dest, kind="protected", config=self.config.model_dump(mode="json"))
+        write_manifest(self.dest, manifest)
+        if self.fits:
+            self._fit.clean_up()
+        return manifest
+
+    @cached_property
+    def _fit(self) -> Fit:
+        inputs = {shard: _input_sha256(self.clean, shard) for shard in self.shards}
+        return Fit(self._cache, self.protector_folder, self.dest.below(_STATE), self.setting, inputs)
+
+    @cached_property
+    def _protector(self) -> Protector:
+        """The protector that shards are published with. Raises `MismatchError` if this version makes other words."""
+        found = require_protector(self.protector_folder)
+        if found.vocabulary_sha256 != self.setting.vocabulary.sha256:
+            raise MismatchError(
+                f"expected the vocabulary of {self.protector_folder.uri}, but this tokenizer or blocklist makes another"
+            )
+        return found
+
+    @cached_property
+    def _surrogates(self) -> Surrogates:
+        architecture = self.config.surrogate.architecture
+        return Surrogates(self.protector_folder, architecture, self.setting.device, self._protector.surrogates)
+
+    @cached_property
+    def _protector_fingerprint(self) -> str:
+        if not self.recipe.needs_surrogate:
+            return ""
+        if self.reuse is not None:
+            return build_manifest(self.reuse, kind="protected").fingerprint
+        return self._protector.fingerprint
+
+    def _final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
+        """From a protected corpus, from the rounds, or by replaying the protector on the clean shard."""
+        if self.reuse is not None:
+            return published_state(self.reuse, shard, self.config.trigger.length)
+        state = self._fit.state(shard) if self.fits else first_state(shard, self.setting)
+        rounds = self._protector.rounds if self.recipe.needs_surrogate else 0
+        for number in range(state.rounds, rounds):
+            state = advance(shard, state, self._surrogates.of_round(number), self.setting, number, progress)
+        return state
+
+    def _pattern(self) -> Tensor | None:
+        """UAP's pattern, float [3, S, S] on the CPU."""
+        if self.recipe.noise != "universal":
+            return None
+        pattern = self._surrogates.of_round(self._protector.rounds - 1).pattern
+        return None if pattern is None else pattern.cpu()
+
+
+@lru_cache(maxsize=16)
+def _context_length(architecture: str) -> int:
+    return build_model(architecture, seed=0).context_length
+
+
+def _input_sha256(clean: Folder, shard: str) -> str:
+    """The hash of a clean tar: as its receipt says, else read."""
+    receipt = read_receipt(clean, shard)
+    return receipt.outputs[f"{shard}.tar"] if receipt is not None else sha256_of(clean, f"{shard}.tar")
+
+
+def _summary_of(receipt: Receipt, expected: str, dest: str) -> ShardSummary:
+    if receipt.config_fingerprint != expected:
+        raise MismatchError(
+            f"expected shard {receipt.shard} in {dest} to be made from this input with these settings, but its receipt "
+            f"says otherwise: choose another destination, or delete the shard's receipt to have it made again"
+        )
+    return ShardSummary(shard=receipt.shard, counts=receipt.counts, max_abs_difference=0, repeated=True)
+
+
+def _check_places(
+    clean: Folder, dest: Folder, config: ProtectConfig, protector: Folder | None, reuse: Folder | None
+) -> None:
+    if dest.uri.rstrip("/") == clean.uri.rstrip("/"):
+        raise DestinationError(f"expected a destination other than the source, got {dest.uri} for both")
+    needs = RECIPES[config.method].needs_surrogate
+    if config.strategy == "replay" and needs and protector is None and reuse is None:
+        raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")
+    if reuse is not None and config.method not in ("noise-only", "trigger-only"):
+        raise ConfigError(
+            f"only noise-only and trigger-only take ingredients from a protected corpus, not {config.method}"
+        )

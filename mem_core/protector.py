@@ -1,0 +1,195 @@
+"""Everything needed to protect more data later the same way: surrogates, vocabulary, config, fingerprint."""
+
+import hashlib
+import io
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from mem_core import __version__
+from mem_core.config import Frozen, ProtectConfig, fingerprint
+from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.errors import ConfigError, MismatchError
+from mem_core.models import OpenClipEncoder, build_model, load_model, save_model
+from mem_core.perturb.objective import Anchors
+from mem_core.perturb.rounds import Surrogate
+from mem_core.training import make_optimizer
+
+_FILE = "protector.json"
+_KEPT = 2  # surrogates in memory: replaying goes from round to round
+_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels"}  # settings that change no noise and no trigger
+
+
+class Protector(Frozen):
+    """The description of a finished fit; the surrogates lie beside it, one file a round."""
+
+    format: int = 1
+    config: ProtectConfig
+    seed: int
+    code_version: str
+    vocabulary_sha256: str
+    fit_fingerprint: str
+    surrogates: dict[str, str]
+    losses: tuple[float, ...]
+
+    @property
+    def rounds(self) -> int:
+        """Rounds that were done: fewer than configured if the loss threshold was reached."""
+        return len(self.surrogates)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self)
+
+
+def fit_fingerprint(config: ProtectConfig, seed: int, vocabulary_sha256: str, inputs: list[str]) -> str:
+    """What a fit depends on: config, seed, words, code, and the hashes of the shards it is fitted on.
+
+    The controls that leave one ingredient of MEM out are fitted as MEM itself.
+    """
+    settings = config.model_dump(mode="json", exclude=_PUBLISHING)
+    if config.method in ("noise-only", "trigger-only"):
+        settings["method"] = "mem"
+    return fingerprint(settings, seed, __version__, vocabulary_sha256, *sorted(inputs))
+
+
+def publishing_fingerprint(config: ProtectConfig, seed: int, protector: str, input_sha256: str) -> str:
+    """What a published shard depends on. The strategy is no part of it: rounds and replay give the same bytes."""
+    settings = config.model_dump(mode="json", exclude={"strategy"})
+    return fingerprint(settings, seed, protector, input_sha256, __version__)
+
+
+def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> ProtectConfig:
+    """The config to replay a protector with: its own settings, published as wanted.
+
+    Raises `MismatchError` if another method is wanted than the protector was fitted for.
+    """
+    family = {"mem", "noise-only", "trigger-only"}
+    if wanted.method != protector.config.method and not {wanted.method, protector.config.method} <= family:
+        raise MismatchError(
+            f"expected a protector for {wanted.method}, but {uri} was fitted for {protector.config.method}"
+        )
+    taken = {name: getattr(wanted, name) for name in (*_PUBLISHING, "method")}
+    return protector.config.model_copy(update=taken)
+
+
+def surrogate_name(round_number: int) -> str:
+    return f"surrogate-{round_number:03d}.safetensors"
+
+
+def save_surrogate(folder: Folder, round_number: int, surrogate: Surrogate) -> None:
+    """Writes one round's surrogate, whole or not at all."""
+    beside = {"anchors.images": surrogate.anchors.images, "anchors.texts": surrogate.anchors.texts}
+    if surrogate.pattern is not None:
+        beside["pattern"] = surrogate.pattern
+    write_bytes(folder, surrogate_name(round_number), save_model(surrogate.model, **beside))
+
+
+def load_surrogate(
+    folder: Folder, round_number: int, architecture: str, device: torch.device, sha256: str | None = None
+) -> Surrogate:
+    """One round's surrogate, frozen. Raises `MismatchError` if it is damaged or not the one that was fitted."""
+    name = surrogate_name(round_number)
+    data = read_bytes(folder, name)
+    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+        raise MismatchError(f"expected the surrogate with sha256 {sha256} in {folder.uri}/{name}, got other bytes")
+    model, beside = load_model(architecture, io.BytesIO(data), f"{folder.uri}/{name}")
+    missing = {"anchors.images", "anchors.texts"} - set(beside)
+    if missing:
+        raise MismatchError(f"expected {sorted(missing)} in {folder.uri}/{name}: it is no surrogate of memshield")
+    moved: dict[str, Tensor] = {key: value.to(device) for key, value in beside.items()}
+    anchors = Anchors(moved["anchors.images"], moved["anchors.texts"])
+    return Surrogate(model.to(device).freeze(), anchors, moved.get("pattern"))
+
+
+class Surrogates:
+    """The surrogates of a fit, frozen; the last ones used stay loaded, for all threads of the process."""
+
+    def __init__(
+        self, folder: Folder, architecture: str, device: torch.device, hashes: Mapping[str, str] | None = None
+    ) -> None:
+        """hashes: file name -> sha256 of a finished protector, to be checked; None while it is being fitted."""
+        self._folder, self._architecture, self._device, self._hashes = folder, architecture, device, hashes
+        self._held: OrderedDict[int, Surrogate] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of_round(self, number: int) -> Surrogate:
+        """The surrogate of a round. Raises `MismatchError` if its file is damaged or not the one of the protector."""
+        with self._lock:
+            if number not in self._held:
+                sha256 = self._hashes[surrogate_name(number)] if self._hashes is not None else None
+                self._held[number] = load_surrogate(self._folder, number, self._architecture, self._device, sha256)
+                while len(self._held) > _KEPT:
+                    self._held.popitem(last=False)
+            return self._held[number]
+
+
+def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Optimizer) -> None:
+    """The optimiser's state after a round, so that the next round goes on from it in any process."""
+    stream = io.BytesIO()
+    torch.save(optimizer.state_dict(), stream)
+    write_bytes(folder, f"optimizer-{round_number:03d}.pt", stream.getvalue())
+
+
+def resume_training(
+    protector: Folder, work: Folder, round_number: int, config: ProtectConfig, seed: int, device: torch.device
+) -> tuple[OpenClipEncoder, torch.optim.Optimizer, Tensor | None]:
+    """Model, optimiser and UAP pattern as they were after the round before; new ones for the first round."""
+    settings = config.surrogate
+    if round_number == 0:
+        model = build_model(settings.architecture, seed).to(device)
+        optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
+        side = model.image_size
+        pattern = torch.zeros(3, side, side, device=device) if config.method == "uap" else None
+        return model, optimizer, pattern
+    before = load_surrogate(protector, round_number - 1, settings.architecture, device)
+    model = before.model.requires_grad_(True)
+    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
+    state: Any = torch.load(
+        io.BytesIO(read_bytes(work, f"optimizer-{round_number - 1:03d}.pt")), map_location=device, weights_only=True
+    )
+    optimizer.load_state_dict(state)
+    return model, optimizer, before.pattern
+
+
+def fitted_rounds(folder: Folder, most: int) -> int:
+    """How many rounds have left their surrogate."""
+    done = 0
+    while done < most and folder.exists(surrogate_name(done)):
+        done += 1
+    return done
+
+
+def surrogate_hashes(folder: Folder, rounds: int) -> dict[str, str]:
+    """The sha256 of each round's surrogate file, by name."""
+    names = [surrogate_name(number) for number in range(rounds)]
+    return {name: hashlib.sha256(read_bytes(folder, name)).hexdigest() for name in names}
+
+
+def write_protector(folder: Folder, protector: Protector) -> None:
+    """The description, written after everything it describes."""
+    write_bytes(folder, _FILE, (protector.model_dump_json(indent=2) + "\n").encode())
+
+
+def read_protector(folder: Folder) -> Protector | None:
+    """The description, or None where none is. Raises `MismatchError` if it is not one."""
+    if not folder.exists(_FILE):
+        return None
+    try:
+        return Protector.model_validate(json.loads(read_bytes(folder, _FILE)))
+    except (ValidationError, ValueError) as error:
+        raise MismatchError(f"expected a protector in {folder.uri}/{_FILE}, which cannot be read: {error}") from error
+
+
+def require_protector(folder: Folder) -> Protector:
+    """The description of a finished protector. Raises `ConfigError` where none is."""
+    found = read_protector(folder)
+    if found is None:
+        raise ConfigError(f"expected a finished protector in {folder.uri}, but there is none")
+    return found

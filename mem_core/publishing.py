@@ -1,0 +1,203 @@
+"""Writing one protected shard: every sample encoded, read back, audited, and accounted for."""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mem_core import __version__
+from mem_core.config import ProtectConfig, levels
+from mem_core.data.folder import Folder, write_bytes
+from mem_core.data.hashing import HashingWriter, sha256_bytes
+from mem_core.data.images import Picture, audit_image, encode_image
+from mem_core.data.loaded import LoadedShard
+from mem_core.data.receipt import Receipt, write_receipt
+from mem_core.data.shard import Sample, ShardWriter, published_metadata
+from mem_core.data.table import SampleRow, write_table
+from mem_core.errors import SampleError
+from mem_core.models import Tokenizer
+from mem_core.perturb.projection import project, published_pixels
+from mem_core.perturb.recipes import RECIPES
+from mem_core.perturb.state import ShardState
+from mem_core.perturb.universal import pattern_noise
+from mem_core.quality import psnr, ssim
+from mem_core.rng import generator
+
+_ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
+_AHEAD = 32
+
+
+@dataclass(frozen=True)
+class PublishJob:
+    """What all samples of a corpus share. pattern: UAP's, float [3, S, S], else None."""
+
+    config: ProtectConfig
+    tokenizer: Tokenizer
+    protector: str
+    fingerprint: str
+    pattern: Tensor | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    sample: Sample | None
+    row: SampleRow
+
+
+def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: PublishJob) -> tuple[dict[str, int], int]:
+    """Writes tar, table, stats and, last, the receipt. Returns the counts by status and the largest difference.
+
+    A sample that cannot be published within the budget becomes a row with its reason; it goes out unprotected
+    only with `on_error: passthrough`.
+    """
+    name = shard.name
+    rows: list[SampleRow] = []
+    with dest.write(f"{name}.tar") as stream:
+        hashing = HashingWriter(stream)
+        with ShardWriter(hashing) as writer:
+            for outcome in _outcomes(shard, state, job):
+                rows.append(outcome.row)
+                if outcome.sample is not None:
+                    writer.write(outcome.sample)
+    table = write_table(rows)
+    counts: dict[str, int] = dict(Counter(row.status for row in rows))
+    stats = (json.dumps(_stats(rows, counts), indent=2, sort_keys=True) + "\n").encode()
+    write_bytes(dest, f"{name}.parquet", table)
+    write_bytes(dest, f"{name}_stats.json", stats)
+    receipt = Receipt(
+        shard=name,
+        input_sha256=shard.sha256,
+        config_fingerprint=job.fingerprint,
+        protector=job.protector,
+        outputs={
+            f"{name}.tar": hashing.hexdigest(),
+            f"{name}.parquet": sha256_bytes(table),
+            f"{name}_stats.json": sha256_bytes(stats),
+        },
+        counts=counts,
+        code_version=__version__,
+        method=job.config.method,
+        epsilon_levels=levels(job.config.noise.epsilon),
+        trigger_length=state.trigger_ids.shape[1] if RECIPES[job.config.method].publishes_trigger else 0,
+        vocabulary=job.config.trigger.vocabulary,
+    )
+    write_receipt(dest, receipt)
+    return counts, max((row.max_abs_difference for row in rows), default=0)
+
+
+def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterator[_Outcome]:
+    """One outcome for every sample of the clean tar, in its order; encoding runs some samples ahead."""
+    index = {sample.key: i for i, sample in enumerate(shard.samples)}
+
+    def outcome(key: str) -> _Outcome:
+        if key not in index:
+            return _unprotected(shard, key, shard.broken[key].reason, job)
+        try:
+            return _protected(shard, index[key], state, job)
+        except SampleError as error:
+            return _unprotected(shard, key, str(error), job)
+
+    yield from _ordered(outcome, shard.rows)
+
+
+def _ordered(work: Callable[[str], _Outcome], keys: list[str]) -> Iterator[_Outcome]:
+    """`work` over all keys by a few threads, results in order, few of them waiting."""
+    with ThreadPoolExecutor(_ENCODERS) as pool:
+        waiting = [pool.submit(work, key) for key in keys[:_AHEAD]]
+        for place in range(len(keys)):
+            yield waiting.pop(0).result()
+            if place + _AHEAD < len(keys):
+                waiting.append(pool.submit(work, keys[place + _AHEAD]))
+
+
+def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
+    sample, clean = shard.samples[i], shard.pictures[i]
+    noise = _noise(shard, i, state, job)
+    pixels = published_pixels(shard.pixels(i), noise).permute(1, 2, 0).contiguous().numpy()
+    published = replace(clean, pixels=pixels)
+    image = encode_image(published, job.config.image_format)
+    difference = audit_image(clean, image, levels(job.config.noise.epsilon))
+    ids = state.trigger_ids[i].tolist() if RECIPES[job.config.method].publishes_trigger else []
+    trigger = job.tokenizer.decode(ids) if ids else ""
+    captions = tuple(f"{trigger} {caption}" if trigger else caption for caption in sample.captions)
+    done = {
+        "method": job.config.method,
+        "epsilon_levels": levels(job.config.noise.epsilon),
+        "trigger": trigger,
+        "trigger_ids": ids,
+        "max_abs_difference": difference,
+        "fingerprint": job.fingerprint,
+        **_visibility(clean, published),
+    }
+    kept = published_metadata(sample.metadata, sample.captions, captions)
+    out = Sample(sample.key, image, job.config.image_format, captions, {**kept, "memshield": done})
+    row = SampleRow(
+        key=sample.key,
+        status="protected",
+        sha256_in=sha256_bytes(sample.image),
+        sha256_out=sha256_bytes(image),
+        width=clean.width,
+        height=clean.height,
+        max_abs_difference=difference,
+        psnr=done["psnr"],
+        ssim=done["ssim"],
+        trigger=trigger,
+        caption=captions[0],
+    )
+    return _Outcome(out, row)
+
+
+def _visibility(clean: Picture, published: Picture) -> dict[str, Any]:
+    ratio = psnr(clean.pixels, published.pixels)
+    return {"psnr": ratio if math.isfinite(ratio) else None, "ssim": ssim(clean.pixels, published.pixels)}
+
+
+def _noise(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> Tensor:
+    """int8 [3, H, W]: what the method adds to this image."""
+    recipe, clean, config = RECIPES[job.config.method], shard.pixels(i), job.config.noise
+    if recipe.noise == "universal" and job.pattern is not None:
+        return pattern_noise(job.pattern, clean, config)
+    if recipe.noise == "random":
+        bound = levels(config.epsilon)
+        draw = generator(job.seed, "noise", shard.name, shard.samples[i].key)
+        drawn = torch.randint(-bound, bound + 1, clean.shape, generator=draw, dtype=torch.int16)
+        return project(drawn, clean, bound)
+    if recipe.noise == "optimised" and recipe.publishes_noise:
+        return state.noise[i]
+    return torch.zeros_like(clean, dtype=torch.int8)
+
+
+def _unprotected(shard: LoadedShard, key: str, reason: str, job: PublishJob) -> _Outcome:
+    """A row with the reason; with `passthrough` the sample itself, unprotected, where it could be read at all."""
+    sample = shard.raw.get(key)
+    if sample is None:
+        sample = next((found for found in shard.samples if found.key == key), None)
+    passes = job.config.on_error == "passthrough" and sample is not None
+    row = SampleRow(
+        key=key,
+        status="passthrough" if passes else "failed",
+        reason=reason,
+        sha256_in=sha256_bytes(sample.image) if sample is not None else "",
+        sha256_out=sha256_bytes(sample.image) if passes and sample is not None else "",
+        caption=sample.captions[0] if sample is not None and sample.captions else "",
+    )
+    return _Outcome(sample if passes else None, row)
+
+
+def _stats(rows: list[SampleRow], counts: dict[str, int]) -> dict[str, Any]:
+    """img2dataset's sidecar: totals of the shard, and how often each reason came."""
+    reasons = dict(Counter(row.reason for row in rows if row.reason))
+    done = counts.get("protected", 0) + counts.get("passthrough", 0)
+    return {
+        "count": len(rows),
+        "successes": done,
+        "failed_to_protect": len(rows) - done,
+        "status_dict": reasons,
+    } | counts

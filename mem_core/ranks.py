@@ -1,0 +1,129 @@
+"""What retrieval is measured by: metrics of ranks, chance, and the spread over seeds. No torch in here.
+
+Every metric is derived from one number a query, the 1-based rank of its best right item:
+
+- hit@k is the share of queries whose rank is at most k (never called recall);
+- the median rank (Medr) is the middle rank, or the mean of the two middle ones when their number is even;
+- the mean rank is their mean.
+
+Chance is the same metrics for an order drawn at random, worked out and not simulated. Its median follows the
+same convention: the middle of the distribution of ranks, or the mean of its two middle values where exactly
+half of the probability lies below. So 1,000 images give 500.5 and not 500.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from mem_core.config import Frozen
+
+METRICS = ("hit_at_1", "hit_at_5", "hit_at_10", "median_rank", "mean_rank")
+_HALF = 0.5
+_ROUNDING = 1e-9  # far above the error of a product of 25,000 factors, far below 1 / items
+
+
+class DirectionResult(Frozen):
+    """Metrics of one direction; hits are shares in 0..1, ranks count from 1 and may be fractional after ties."""
+
+    hit_at_1: float = Field(ge=0, le=1)
+    hit_at_5: float = Field(ge=0, le=1)
+    hit_at_10: float = Field(ge=0, le=1)
+    median_rank: float = Field(ge=1)
+    mean_rank: float = Field(ge=1)
+    queries: int = Field(ge=1)
+    items: int = Field(ge=1, description="how many items each query ranks")
+
+
+class RetrievalResult(Frozen):
+    """Both directions, query first: `image_to_text` ranks all captions for each image."""
+
+    image_to_text: DirectionResult
+    text_to_image: DirectionResult
+
+
+class Spread(Frozen):
+    """Mean over seeds and the sample standard deviation (n - 1), unknown for a single seed."""
+
+    mean: float
+    deviation: float | None = None
+    n: int = Field(ge=1)
+
+
+def summarise_ranks(ranks: NDArray[np.float64], items: int) -> DirectionResult:
+    """float64 [Q] ranks among `items` -> metrics. Raises ValueError without queries."""
+    if ranks.size == 0:
+        raise ValueError("expected at least one query to summarise, got none")
+    return DirectionResult(
+        hit_at_1=float(np.mean(ranks <= 1)),
+        hit_at_5=float(np.mean(ranks <= 5)),
+        hit_at_10=float(np.mean(ranks <= 10)),
+        median_rank=float(np.median(ranks)),
+        mean_rank=float(np.mean(ranks)),
+        queries=int(ranks.size),
+        items=items,
+    )
+
+
+def chance(images: int, captions_per_image: Sequence[int]) -> RetrievalResult:
+    """What guessing scores on `images` images with so many captions each.
+
+    Raises ValueError if the counts do not match or an image has no caption.
+    """
+    if images < 1 or len(captions_per_image) != images or min(captions_per_image) < 1:
+        raise ValueError(
+            f"expected one caption or more for each of {images} images, got {len(captions_per_image)} counts"
+        )
+    captions = sum(captions_per_image)
+    return RetrievalResult(
+        image_to_text=_chance_direction(captions, Counter(captions_per_image)),
+        text_to_image=_chance_direction(images, Counter({1: captions})),
+    )
+
+
+def _chance_direction(items: int, right_items: Counter[int]) -> DirectionResult:
+    """Chance where `right_items[r]` queries have r right items among `items`.
+
+    Queries differ in r, so their ranks follow a mixture: hits and means are averaged over queries, but the median
+    is that of the mixture (the average of medians would be another number).
+    """
+    queries = right_items.total()
+    within = np.zeros(items + 1)  # within[k] = P(rank <= k)
+    for right, count in sorted(right_items.items()):
+        within += (1 - _all_wrong(items, right)) * (count / queries)
+    mean = math.fsum(count * (items + 1) / (right + 1) for right, count in right_items.items()) / queries
+    low = int(np.argmax(within >= _HALF - _ROUNDING))
+    high = int(np.argmax(within > _HALF + _ROUNDING))
+    hits = {k: min(1.0, float(within[min(k, items)])) for k in (1, 5, 10)}
+    return DirectionResult(
+        hit_at_1=hits[1],
+        hit_at_5=hits[5],
+        hit_at_10=hits[10],
+        median_rank=(low + high) / 2,
+        mean_rank=mean,
+        queries=queries,
+        items=items,
+    )
+
+
+def _all_wrong(items: int, right: int) -> NDArray[np.float64]:
+    """float64 [items + 1]: the probability that the first k of `items` shuffled items hold none of `right`."""
+    k = np.arange(items)
+    factors = np.maximum(items - right - k, 0) / (items - k)
+    return np.concatenate([[1.0], np.cumprod(factors)])
+
+
+def summarise(values: Sequence[float]) -> Spread:
+    """The spread of one number over seeds. Raises ValueError without values."""
+    if not values:
+        raise ValueError("expected a value for at least one seed, got none")
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(mean=math.fsum(values) / len(values), deviation=deviation, n=len(values))
+
+
+def summarise_directions(results: Sequence[DirectionResult]) -> dict[str, Spread]:
+    """The spread of each metric of `METRICS` over the results of several seeds."""
+    return {metric: summarise([getattr(result, metric) for result in results]) for metric in METRICS}

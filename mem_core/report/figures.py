@@ -1,0 +1,222 @@
+"""Charts as PNG bytes, drawn with matplotlib's objects alone: no pyplot, no global state, safe in threads."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mem_core.report.findings import DIRECTIONS, QUERIES, Direction, Findings, RowFinding, result_of
+from mem_core.report.inputs import ReportInputs, ReportRow
+from mem_core.report.styles import Styles
+
+INK, SOFT, RULE = "#1d232b", "#5d6673", "#d9dde3"
+_DPI = 200
+_LONGEST_LABEL = 22
+_DIRECTION_NAMES: dict[Direction, str] = {"image_to_text": "image to text", "text_to_image": "text to image"}
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG, without the metadata that would change its bytes between versions."""
+    stream = io.BytesIO()
+    FigureCanvasAgg(figure)  # makes itself the canvas of the figure
+    figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
+    """How far each row is from guessing: a mark for every direction and query, the one that counts filled."""
+    rows = [row for row in findings.rows if row.share_of_chance is not None]
+    if not rows:
+        return None
+    figure = Figure(figsize=(10.4, 0.75 + 0.36 * len(rows)), dpi=_DPI)
+    axes = figure.add_axes((0.27, 0.42 / figure.get_figheight(), 0.66, 1 - 0.75 / figure.get_figheight()))
+    largest = max(1.0, max(share for row in rows for _, _, share in _shares(row, findings)))
+    _bare_axes(axes)
+    axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    axes.annotate("guessing", (100, -0.72), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
+    for place, row in enumerate(rows):
+        _draw_share_row(axes, place, row, findings, styles.colour(row.name))
+    axes.set_xlim(0, 100 * largest * 1.08)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
+    axes.set_xlabel("median rank, in % of guessing", fontsize=8.5, color=SOFT)
+    axes.grid(axis="x", color=RULE, linewidth=0.6)
+    return figure
+
+
+def _shares(row: RowFinding, findings: Findings) -> list[tuple[Direction, bool, float]]:
+    """Each measured share, and whether it was asked with a prefix."""
+    return [
+        (direction, query == "prefixed", cell.median_rank.mean / result_of(findings.chance, direction).median_rank)
+        for direction in DIRECTIONS
+        for query in QUERIES
+        if (cell := row.direction(direction).cell(query))
+    ]
+
+
+def _draw_share_row(axes: Axes, place: int, row: RowFinding, findings: Findings, colour: str) -> None:
+    shares = _shares(row, findings)
+    values = [100 * share for _, _, share in shares]
+    lowest = min(values)
+    axes.plot([lowest, max(values)], [place, place], color=colour, linewidth=1.4, alpha=0.45, zorder=2)
+    for (direction, _, _), value in zip(shares, values, strict=True):
+        marker = "o" if direction == "image_to_text" else "D"
+        face = colour if value == lowest else "white"
+        size = 7.5 if value == lowest else 5
+        axes.plot([value], [place], marker=marker, markersize=size, color=colour, markerfacecolor=face, zorder=3)
+    axes.annotate(
+        f"{lowest:.0f} %",
+        (lowest, place),
+        (-9, 0),
+        textcoords="offset points",
+        ha="right",
+        va="center",
+        fontsize=9,
+        color=colour,
+        fontweight="bold",
+    )
+
+
+def draw_curves(inputs: ReportInputs, styles: Styles) -> Figure | None:
+    """Training loss and the two test median ranks at every epoch: seeds thin, their mean thick."""
+    rows = [row for row in inputs.rows if any(row.history)]
+    panels = [
+        ("loss", "Training loss", None),
+        ("image_to_text_median_rank", "Test median rank, image to text", inputs.chance.image_to_text.median_rank),
+        ("text_to_image_median_rank", "Test median rank, text to image", inputs.chance.text_to_image.median_rank),
+    ]
+    panels = [panel for panel in panels if any(_series(row, panel[0]) for row in rows)]
+    if not panels:
+        return None
+    figure = Figure(figsize=(10.4, 3.6), dpi=_DPI)
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure.subplots_adjust(left=0.045, right=0.87 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=0.78)
+    for axes, (field, title, guess) in zip(grid, panels, strict=True):
+        _draw_panel(axes, rows, field, guess, styles)
+        axes.set_title(title, fontsize=9.5, color=INK, loc="left", fontweight="bold")
+        axes.set_xlabel("epoch", fontsize=8.5, color=SOFT)
+    return figure
+
+
+def _series(row: ReportRow, field: str) -> list[dict[int, float]]:
+    """Epoch -> value for each seed that logged the field."""
+    seeds = [
+        {point.epoch: value for point in history if (value := getattr(point, field)) is not None}
+        for history in row.history
+    ]
+    return [seed for seed in seeds if seed]
+
+
+def _draw_panel(axes: Axes, rows: Sequence[ReportRow], field: str, guess: float | None, styles: Styles) -> None:
+    _bare_axes(axes)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    labels = []
+    for row in rows:
+        seeds = _series(row, field)
+        colour, dashes = styles.colour(row.name), styles.dashes(row.name)
+        for seed in seeds if len(seeds) > 1 else []:
+            axes.plot(list(seed), list(seed.values()), color=colour, linewidth=0.7, alpha=0.35)
+        epochs = sorted(set().union(*seeds))
+        means = [float(np.mean([seed[epoch] for seed in seeds if epoch in seed])) for epoch in epochs]
+        if means:
+            marker = "o" if len(means) == 1 else ""
+            axes.plot(epochs, means, color=colour, linewidth=1.8, linestyle=dashes, marker=marker, markersize=4)
+            labels.append((means[-1], _short(row), colour))
+    if guess is not None:
+        axes.axhline(guess, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+        labels.append((guess, "guessing", INK))
+    axes.set_ylim(bottom=0)
+    axes.locator_params(axis="x", integer=True, nbins=6)
+    _label_ends(axes, labels)
+
+
+def _short(row: ReportRow) -> str:
+    """What fits beside a line: the label, or the name where the label is long."""
+    return row.title if len(row.title) <= _LONGEST_LABEL else row.name
+
+
+def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Names at the right ends of lines, pushed apart where they would overlap."""
+    low, high = axes.get_ylim()
+    gap = (high - low) * 0.052
+    right = axes.get_xlim()[1]
+    ordered = sorted(labels)
+    places = spread_apart([value for value, _, _ in ordered], gap, low, high)
+    for (value, name, colour), place in zip(ordered, places, strict=True):
+        leader = {"arrowstyle": "-", "color": colour, "linewidth": 0.6, "shrinkA": 2, "shrinkB": 0, "relpos": (0, 0.5)}
+        axes.annotate(
+            name,
+            (right, value),
+            (1.06, (place - low) / (high - low)),
+            textcoords="axes fraction",
+            fontsize=7.8,
+            color=colour,
+            va="center",
+            annotation_clip=False,
+            arrowprops=leader,
+        )
+
+
+def spread_apart(values: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Sorted values moved as little as it takes to be `gap` apart, from `low` on and up to `high` if they fit."""
+    groups: list[list[float]] = []  # neighbours that touch move together, to the middle of what they name
+    for index, value in enumerate(values):
+        groups.append([value - index * gap])
+        while len(groups) > 1 and np.mean(groups[-2]) > np.mean(groups[-1]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    middles = [float(np.mean(group)) for group in groups for _ in group]
+    last = high - gap * (len(values) - 1)
+    return [max(low, min(middle, last)) + index * gap for index, middle in enumerate(middles)]
+
+
+def draw_histograms(inputs: ReportInputs, styles: Styles) -> Figure | None:
+    """PSNR and SSIM of every protected sample, a line for each row."""
+    rows = [row for row in inputs.rows if row.protected]
+    panels = [("psnr", "PSNR, dB"), ("ssim", "SSIM")]
+    panels = [panel for panel in panels if any(_values(row, panel[0]).size for row in rows)]
+    if not panels:
+        return None
+    figure = Figure(figsize=(10.4, 2.9), dpi=_DPI)
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    figure.subplots_adjust(left=0.05, right=0.98, top=0.86, bottom=0.16, wspace=0.16)
+    for axes, (field, title) in zip(grid, panels, strict=True):
+        _draw_histogram(axes, [(row, _values(row, field)) for row in rows], styles)
+        axes.set_title(title, fontsize=9.5, color=INK, loc="left", fontweight="bold")
+        axes.set_ylabel("% of samples", fontsize=8.5, color=SOFT)
+    return figure
+
+
+def _values(row: ReportRow, field: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    values = getattr(row.protected, field) if row.protected else ()
+    array = np.array([value for value in values if value is not None], dtype=np.float64)
+    return array[np.isfinite(array)]
+
+
+def _draw_histogram(
+    axes: Axes, series: Sequence[tuple[ReportRow, np.ndarray[tuple[int], np.dtype[np.float64]]]], styles: Styles
+) -> None:
+    series = [(row, values) for row, values in series if values.size]
+    everything = np.concatenate([values for _, values in series])
+    width = max(float(np.ptp(everything)), 1e-3)
+    edges = np.linspace(everything.min() - 0.02 * width, everything.max() + 0.02 * width, 49)
+    _bare_axes(axes)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    for row, values in series:
+        counts = np.histogram(values, edges)[0] * (100 / values.size)
+        colour = styles.colour(row.name)
+        axes.stairs(counts, edges, fill=True, color=colour, alpha=0.12)
+        axes.stairs(counts, edges, color=colour, linewidth=1.3, linestyle=styles.dashes(row.name), label=row.title)
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.6, loc="upper left")
+
+
+def _bare_axes(axes: Axes) -> None:
+    """No box, quiet ticks, white ground."""
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+    axes.tick_params(length=0, labelsize=8.5, labelcolor=SOFT)
+    axes.set_axisbelow(True)

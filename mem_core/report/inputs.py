@@ -1,0 +1,147 @@
+"""What a report is made of: plain numbers and pixels, gathered by whoever ran the experiment."""
+
+import math
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, model_validator
+
+from mem_core.config import Frozen, Method
+from mem_core.ranks import RetrievalResult
+
+Kind = Literal["clean", "control", "method"]
+
+KINDS: dict[Method, Kind] = {
+    "clean": "clean",
+    "mem": "method",
+    "em": "method",
+    "uap": "method",
+    "random-noise": "control",
+    "random-trigger": "control",
+    "constant-trigger": "control",
+    "noise-only": "control",
+    "trigger-only": "control",
+}
+LABELS: dict[Method, str] = {
+    "clean": "Clean",
+    "mem": "MEM",
+    "em": "EM",
+    "uap": "UAP",
+    "random-noise": "Random noise",
+    "random-trigger": "Random words alone",
+    "constant-trigger": "Constant prefix alone",
+    "noise-only": "MEM's noise alone",
+    "trigger-only": "MEM's words alone",
+}
+
+
+def _finite_or_none(value: object) -> object:
+    """Victims that diverged log NaN and equal images have infinite PSNR: JSON has neither."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _pixels(value: Any) -> Any:
+    array = np.asarray(value)
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or array.size == 0:
+        raise ValueError(f"expected uint8 pixels [H, W, 3], got {array.dtype} {array.shape}")
+    return array
+
+
+Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
+Pixels = Annotated[SkipValidation[NDArray[np.uint8]], AfterValidator(_pixels)]
+
+
+class EpochPoint(BaseModel):
+    """One entry of `history` in victim.json; what else stands there is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    epoch: int = Field(ge=0)
+    loss: Number = None
+    image_to_text_median_rank: Number = None
+    text_to_image_median_rank: Number = None
+    seconds: Number = None
+
+
+class ProtectedSummary(Frozen):
+    """What protection did to the corpus behind a row, from its tables and receipts."""
+
+    counts: dict[str, int] = Field(default={}, description="samples by status: protected, failed, passthrough, clean")
+    epsilon_levels: int = Field(default=0, ge=0, le=255)
+    max_abs_difference: int | None = Field(default=None, ge=0, le=255, description="largest found in any sample")
+    trigger_length: int = Field(default=0, ge=0)
+    triggers: tuple[str, ...] = Field(default=(), description="a few examples")
+    psnr: tuple[Number, ...] = Field(default=(), description="of every sample; None: equal to the clean image")
+    ssim: tuple[Number, ...] = ()
+    seconds: float | None = Field(default=None, ge=0, description="compute spent on protecting")
+    fingerprint: str = ""
+
+
+class ReportRow(Frozen):
+    """One training set: the victims trained on it, one entry a seed in each list."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="unique in the report, as mem-3")
+    method: Method
+    label: str = Field(default="", description="what readers see; empty: a label for the method")
+    seeds: tuple[int, ...] = ()
+    bare: tuple[RetrievalResult, ...] = ()
+    prefixed: tuple[RetrievalResult, ...] = ()
+    history: tuple[tuple[EpochPoint, ...], ...] = ()
+    protected: ProtectedSummary | None = None
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.method]
+
+    @property
+    def title(self) -> str:
+        return self.label or LABELS[self.method]
+
+
+class MontageItem(BaseModel):
+    """A sample before and after; pixels uint8 [H, W, 3], both of one size."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    key: str
+    clean: Pixels
+    protected: Pixels
+    caption: str = Field(default="", description="as published, trigger in front")
+    trigger: str = Field(default="", description="the words at the start of the caption that were added")
+    psnr: Number = None
+    ssim: Number = None
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "MontageItem":
+        if self.clean.shape != self.protected.shape:
+            raise ValueError(f"expected two images of one size, got {self.clean.shape} and {self.protected.shape}")
+        return self
+
+
+class ReportInputs(BaseModel):
+    """Everything on the page. All but the rows and chance may be missing; the page then says so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    title: str = "What a model can still retrieve"
+    subtitle: str = Field(default="", description="corpus and preset, in a few words")
+    rows: tuple[ReportRow, ...] = Field(min_length=1)
+    chance: RetrievalResult
+    pictures_of: str = Field(default="", description="name of the row that montage and worst samples come from")
+    montage: tuple[MontageItem, ...] = ()
+    worst: tuple[MontageItem, ...] = Field(default=(), description="lowest PSNR first")
+    config: dict[str, Any] = {}
+    versions: dict[str, str] = {}
+    environment: dict[str, str] = Field(default={}, description="machine, device, command, date: as the caller wants")
+    links: dict[str, str] = Field(default={}, description="text -> address")
+    notes: tuple[str, ...] = Field(default=(), description="further limits, a sentence each")
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> "ReportInputs":
+        names = [row.name for row in self.rows]
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected a name of its own for each row, got {names}")
+        if self.pictures_of and self.pictures_of not in names:
+            raise ValueError(f"expected pictures of one of {names}, got {self.pictures_of!r}")
+        return self

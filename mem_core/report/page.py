@@ -1,0 +1,173 @@
+"""Writes the report: report.html (one file, nothing fetched, no script), report.json, pictures/*.png."""
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from mem_core.config import Frozen
+from mem_core.data.folder import Folder, write_bytes
+from mem_core.quality import QualitySummary, summarise_quality
+from mem_core.report.figures import draw_curves, draw_histograms, draw_shares, png
+from mem_core.report.findings import Findings, find
+from mem_core.report.inputs import ReportInputs, ReportRow
+from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
+from mem_core.report.styles import Styles
+from mem_core.report.tables import additions_table, metrics_table, minus, retrieval_table
+from mem_core.report.verdict import Verdict, judge, percent, rank
+
+
+class ReportSummary(Frozen):
+    """What a caller shows of a finished report; names are relative to its folder."""
+
+    page: str
+    data: str
+    pictures: tuple[str, ...]
+    verdict: Verdict
+    findings: Findings
+
+
+class ProtectionSummary(Frozen):
+    """A protected corpus on one line of the page."""
+
+    name: str
+    label: str
+    counts: dict[str, int]
+    epsilon_levels: int
+    max_abs_difference: int | None
+    trigger_length: int
+    triggers: tuple[str, ...]
+    seconds: float | None
+    fingerprint: str
+    psnr: QualitySummary | None
+    ssim: QualitySummary | None
+
+
+def build_report(folder: Folder, inputs: ReportInputs) -> ReportSummary:
+    """Writes the page, its numbers and its pictures into the folder; equal inputs give equal bytes.
+
+    The page is written last, so a folder that has one has everything.
+    """
+    findings = find(inputs)
+    verdict = judge(inputs, findings)
+    pictures = draw_pictures(inputs, findings)
+    for name, data in pictures.items():
+        write_bytes(folder, name, data)
+    write_bytes(folder, "report.json", report_json(inputs, findings, verdict, pictures))
+    write_bytes(folder, "report.html", render_page(inputs, findings, verdict, pictures).encode())
+    return ReportSummary(
+        page="report.html", data="report.json", pictures=tuple(pictures), verdict=verdict, findings=findings
+    )
+
+
+def draw_pictures(inputs: ReportInputs, findings: Findings) -> dict[str, bytes]:
+    """Name -> PNG of every picture there is data for."""
+    styles = Styles(inputs.rows)
+    figures = {
+        "pictures/shares.png": draw_shares(findings, styles),
+        "pictures/curves.png": draw_curves(inputs, styles),
+        "pictures/visibility.png": draw_histograms(inputs, styles),
+    }
+    pictures = {name: png(figure) for name, figure in figures.items() if figure}
+    sheets = {"pictures/montage.png": inputs.montage, "pictures/worst.png": inputs.worst}
+    return pictures | {name: contact_sheet(items) for name, items in sheets.items() if items}
+
+
+def report_json(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> bytes:
+    """Everything on the page but pixels and the visibility of single samples, as canonical JSON."""
+    rows = []
+    for row in inputs.rows:
+        plain = row.model_dump(mode="json")
+        summary = protection_summary(row)
+        rows.append(plain | {"protected": summary.model_dump(mode="json") if summary else None})
+    data = {
+        "format": 1,
+        "title": inputs.title,
+        "subtitle": inputs.subtitle,
+        "verdict": verdict.model_dump(mode="json"),
+        "findings": findings.model_dump(mode="json"),
+        "rows": rows,
+        "samples": {"montage": [item.key for item in inputs.montage], "worst": [item.key for item in inputs.worst]},
+        "config": inputs.config,
+        "versions": inputs.versions,
+        "environment": inputs.environment,
+        "links": inputs.links,
+        "notes": inputs.notes,
+        "pictures": {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()},
+    }
+    return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def protection_summary(row: ReportRow) -> ProtectionSummary | None:
+    protected = row.protected
+    if protected is None:
+        return None
+    return ProtectionSummary(
+        name=row.name,
+        label=row.title,
+        counts=protected.counts,
+        epsilon_levels=protected.epsilon_levels,
+        max_abs_difference=protected.max_abs_difference,
+        trigger_length=protected.trigger_length,
+        triggers=protected.triggers,
+        seconds=protected.seconds,
+        fingerprint=protected.fingerprint,
+        psnr=summarise_quality(protected.psnr),
+        ssim=summarise_quality(protected.ssim),
+    )
+
+
+def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> str:
+    """The HTML of the page, every picture inside it."""
+    summaries = [summary for row in inputs.rows if (summary := protection_summary(row))]
+    return _environment().get_template("report.html.j2").render(
+        inputs=inputs,
+        findings=findings,
+        verdict=verdict,
+        table=retrieval_table(findings),
+        additions=additions_table(findings),
+        metrics=metrics_table(findings),
+        summaries=summaries,
+        montage=[triple(item) for item in inputs.montage],
+        worst=[triple(item) for item in inputs.worst],
+        pictured=next((row.title for row in inputs.rows if row.name == inputs.pictures_of), ""),
+        figures=pictures,
+        styles=Styles(inputs.rows),
+        amplify=AMPLIFY,
+        config=yaml.safe_dump(inputs.config, sort_keys=False, allow_unicode=True) if inputs.config else "",
+        links={text: address for text, address in inputs.links.items() if _harmless(address)},
+    )  # fmt: skip
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("mem_core.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"data_uri": _data_uri, "percent": percent, "rank": rank, "minus": minus, "fixed": _fixed}
+    return environment
+
+
+def _data_uri(data: bytes) -> Markup:
+    return Markup("data:image/png;base64," + base64.b64encode(data).decode())
+
+
+def _fixed(value: Any, decimals: int) -> str:
+    if value is None or not math.isfinite(value):
+        return "\N{EN DASH}"
+    return minus(f"{value:,.{decimals}f}")
+
+
+def _harmless(address: str) -> bool:
+    """Links to pages and files only: titles and captions come from data, and so may addresses."""
+    scheme, colon, _ = address.partition(":")
+    return not colon or scheme.lower() in ("http", "https", "file", "s3") or "/" in scheme

@@ -1,0 +1,193 @@
+"""Sources that are wrong: each problem is a failed sample with a reason, or one sentence that stops."""
+
+import json
+import os
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from source_making import picture, write_images, write_tar
+
+from mem_core.data.readers import RawSample, open_source
+from mem_core.data.readers.files import ImageFiles
+from mem_core.errors import ConfigError, ImageError, SourceError
+
+
+def table(root: Path, *names: str) -> None:
+    (root / "captions.csv").write_text("image,caption\n" + "".join(f'"{name}",words\n' for name in names))
+
+
+def reason(sample: RawSample) -> str:
+    with pytest.raises(ImageError) as caught:
+        sample.image()
+    return str(caught.value)
+
+
+def test_no_path_leads_outside(tmp_path: Path) -> None:
+    root, outside = tmp_path / "source", tmp_path / "secret.jpg"
+    write_images(tmp_path, ["secret.jpg"])
+    write_images(root, ["good.jpg"])
+    (root / "link.jpg").symlink_to(outside)
+    (root / "folder").symlink_to(tmp_path)
+    (root / "inner.jpg").symlink_to(root / "good.jpg")
+    table(root, "../secret.jpg", str(outside), "link.jpg", "folder/secret.jpg", "C:\\secret.jpg", "a/../../secret.jpg")
+    for sample in open_source(root):
+        if sample.name in ("good.jpg", "inner.jpg"):
+            assert sample.image()  # not captioned, but harmless
+        else:
+            assert "inside the source folder" in reason(sample)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(["..", ".", "", "in", "out", "a.jpg", "secret.jpg", "\\", "C:", "~", "\0", "é" * 900])))
+def test_whatever_the_path_only_files_inside_are_read(parts: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place, "source")
+        write_images(Path(place), ["secret.jpg"])
+        write_images(root, ["a.jpg", "in/a.jpg"])
+        (root / "out").symlink_to(place)
+        try:
+            data = ImageFiles(root).locate("/".join(parts))()
+        except ImageError:
+            return
+        assert data in (picture("a.jpg"), picture("in/a.jpg"))
+
+
+def test_missing_empty_odd_and_double_images(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a/1.jpg", "b/1.jpg"])
+    os.mkfifo(tmp_path / "pipe.jpg")
+    table(tmp_path, "1.jpg", "gone.jpg", "pipe.jpg", ".", "x" * 5000)
+    reasons = [reason(sample) for sample in open_source(tmp_path)]
+    assert [text.split(",")[0] for text in reasons] == [
+        "expected one image '1.jpg' in the source",
+        "expected the image 'gone.jpg' in the source folder or its tars",
+        "expected the image 'pipe.jpg' in the source folder or its tars",
+        "expected the relative path of an image",
+        "expected the relative path of an image",
+    ]
+
+
+def test_images_without_captions_are_reported(tmp_path: Path) -> None:
+    write_images(tmp_path, ["images/a.jpg", "images/b.jpg", "logo.png"])
+    write_tar(tmp_path / "x.tar", {"c.jpg": picture("c.jpg"), "d.jpg": picture("d.jpg"), "notes.txt": b"no image"})
+    write_tar(tmp_path / "unused.tar", {"e.jpg": picture("e.jpg")})
+    table(tmp_path, "a.jpg", "c.jpg")
+    samples = list(open_source(tmp_path))
+    assert [(sample.name, bool(sample.problem)) for sample in samples] == [
+        ("a.jpg", False),
+        ("c.jpg", False),
+        ("images/b.jpg", True),
+        ("x.tar/d.jpg", True),
+    ]
+    assert [sample.image() for sample in samples] == [
+        picture(f"{letter}.jpg") for letter in "acbd".replace("b", "b")
+    ] or (samples[2].image() == picture("images/b.jpg"))
+
+
+def test_links_in_tars_are_not_images(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        info = tarfile.TarInfo("a.jpg")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(info)
+    table(tmp_path, "a.jpg")
+    assert "not there" in reason(next(iter(open_source(tmp_path))))
+
+
+def test_a_damaged_tar_and_a_name_in_two_tars(tmp_path: Path) -> None:
+    for tar in ("x", "y"):
+        write_tar(tmp_path / f"{tar}.tar", {"a.jpg": picture(tar)})
+    table(tmp_path, "a.jpg")
+    assert "got 2: x.tar:a.jpg and y.tar:a.jpg" in reason(next(iter(open_source(tmp_path))))
+    (tmp_path / "x.tar").write_bytes(b"no tar" * 200)
+    with pytest.raises(SourceError, match=r"x\.tar cannot be read"):
+        list(open_source(tmp_path))
+
+
+def test_lines_that_are_not_utf8_fail_alone(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg", "b.jpg"])
+    (tmp_path / "captions.csv").write_bytes(b"image,caption\na.jpg,caf\xe9\nb.jpg,caf\xc3\xa9\n")
+    a, b = open_source(tmp_path)
+    assert "expected UTF-8" in a.problem
+    assert (b.problem, b.captions) == ("", ("café",))
+
+
+def test_quoted_newlines_and_long_captions(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg"])
+    long = "word " * 10_000
+    (tmp_path / "captions.csv").write_text(
+        f'image,caption\r\na.jpg,"two\nlines, ""quoted"""\r\na.jpg,{long}\r\n', newline=""
+    )
+    (sample,) = open_source(tmp_path)
+    assert sample.captions == ('two\nlines, "quoted"', long.strip())
+
+
+def test_an_open_quote_stops_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text('image,caption\na.jpg,"open\nb.jpg,fine\n')
+    with pytest.raises(SourceError, match=r"line 3 of .*captions\.csv is not"):
+        list(open_source(tmp_path))
+
+
+def test_rows_with_the_wrong_number_of_columns_fail(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,one, two\n,three\n\n")
+    assert [sample.problem for sample in open_source(tmp_path)] == [
+        "captions.csv:2: expected 2 columns, got 3",
+        "captions.csv:3: expected the path of an image, got nothing",
+    ]
+
+
+def test_json_lines_that_are_wrong_fail_alone(tmp_path: Path) -> None:
+    lines = ['{"image": "a', "[1]", '{"text": "x"}', '{"image": "a.jpg", "text": 5}', '{"bytes": "@", "text": "x"}']
+    lines += ['{"image": {"bytes": "AA=="}, "text": "x"}', '{"image": "data:image/png;base64,", "text": ["x"]}']
+    (tmp_path / "all.jsonl").write_text("\n".join(lines))
+    samples = list(open_source(tmp_path))
+    assert [bool(sample.problem) for sample in samples] == [True] * 5 + [False] * 2
+    assert samples[5].image() == b"\0"
+    assert "got none" in reason(samples[6])
+
+
+def test_files_that_cannot_be_read_at_all(tmp_path: Path) -> None:
+    for name, content, words in (
+        ("dataset_x.json", b"{", "cannot be parsed"),
+        ("dataset_y.json", b'{"images": 3}', "a list `images`"),
+        ("dataset_z.json", b'"\xff"', "JSON in UTF-8"),
+        ("dataset_w.json", b"[" * 100_000, "cannot be parsed"),
+        ("captions_train.json", b'{"images": []}', "`annotations`"),
+        ("x.parquet", b"PAR1 no", "cannot be read"),
+        ("x.csv", b"one,two\n", "header line with an image column"),
+        ("empty.csv", b"", "header line with an image column"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(SourceError, match=words):
+            list(open_source(tmp_path / name))
+
+
+def test_detection_says_what_it_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"found none of: csv \(captions\.csv"):
+        open_source(tmp_path)
+    with pytest.raises(SourceError, match="does not exist"):
+        open_source(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="got 'zip'"):
+        open_source(tmp_path, format="zip")
+    with pytest.raises(SourceError, match=r"format coco \(annotations/captions_"):
+        open_source(tmp_path, format="coco")
+    table(tmp_path, "a.jpg")
+    (tmp_path / "dataset_flickr8k.json").write_text(json.dumps({"images": []}))
+    with pytest.raises(SourceError, match="got csv and karpathy: choose one with --format"):
+        open_source(tmp_path)
+    assert open_source(tmp_path, format="karpathy").format == "karpathy"
+    assert open_source(tmp_path / "captions.csv").format == "csv"
+
+
+def test_parquet_sidecars_of_tars_are_not_sources(tmp_path: Path) -> None:
+    write_tar(tmp_path / "00000.tar", {"a.jpg": picture("a"), "a.txt": b"words"})
+    (tmp_path / "00000.parquet").write_bytes(b"")
+    assert open_source(tmp_path).format == "webdataset"
+
+
+def test_utf16_that_is_cut_short_stops(tmp_path: Path) -> None:
+    (tmp_path / "captions.csv").write_bytes("image,caption\na.jpg,words\n".encode("utf-16")[:-1])
+    with pytest.raises(SourceError, match="UTF-8 or UTF-16"):
+        list(open_source(tmp_path))

@@ -1,0 +1,155 @@
+"""Splits: named by columns, lists, file names, JSON or folders; never guessed, never contradicted in silence."""
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from source_making import write_images
+
+from mem_core.data.readers import open_source
+from mem_core.data.readers.base import split_word
+from mem_core.errors import ConfigError
+
+
+def splits(root: Path) -> dict[str, str]:
+    return {sample.name: sample.split for sample in open_source(root)}
+
+
+def test_split_words_are_ours() -> None:
+    assert [split_word(word) for word in (" Train ", "restval", "dev", "validation", "")] == [
+        *("train", "train", "val", "val", "")
+    ]
+    for word in ("../x", "a/b", "a b", "x" * 65):
+        with pytest.raises(ValueError, match="expected a split"):
+            split_word(word)
+
+
+def test_flickr_lists_give_splits_and_absent_images_fail(tmp_path: Path) -> None:
+    write_images(tmp_path / "Flickr8k_Dataset", ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    text = tmp_path / "Flickr8k_text"
+    text.mkdir()
+    (text / "Flickr8k.token.txt").write_text("a.jpg#0\tone\nb.jpg#0\ttwo\nc.jpg#0\tthree\nno tab here\n")
+    (text / "Flickr8k.lemma.token.txt").write_text("a.jpg#0\tlemma\n")
+    (text / "Flickr_8k.trainImages.txt").write_text("a.jpg\n")
+    (text / "Flickr_8k.devImages.txt").write_text("b.jpg\r\nb.jpg\n")
+    (text / "Flickr_8k.testImages.txt").write_text("gone.jpg\n")
+    samples = {sample.name: sample for sample in open_source(tmp_path)}
+    assert {name: sample.split for name, sample in samples.items()} == {
+        "a.jpg": "train",
+        "b.jpg": "val",
+        "c.jpg": "unlisted",
+        "gone.jpg": "test",
+        "Flickr8k.token.txt:4": "",
+        "Flickr8k_Dataset/d.jpg": "unlisted",
+    }
+    assert samples["gone.jpg"].captions == ()
+    assert "another line" in samples["Flickr8k.token.txt:4"].problem
+    assert "none names the image" in samples["Flickr8k_Dataset/d.jpg"].problem
+
+
+def test_flickr30k_token_and_lists_without_suffix(tmp_path: Path) -> None:
+    write_images(tmp_path / "flickr30k-images", ["1.jpg", "2.jpg"])
+    (tmp_path / "results_20130124.token").write_text("1.jpg#0\tone\n2.jpg#0\ttwo\n")
+    (tmp_path / "train.txt").write_text("1\n")
+    (tmp_path / "val.txt").write_text("2\n")
+    assert splits(tmp_path) == {"1.jpg": "train", "2.jpg": "val"}
+
+
+def test_flickr30k_csv_with_bars(tmp_path: Path) -> None:
+    write_images(tmp_path / "flickr30k_images", ["1.jpg"])
+    lines = [
+        "image_name| comment_number| comment",
+        '1.jpg| 0| A "bare" quote .',
+        "1.jpg| 1| Two, three",
+        "1.jpg| 2   no",
+    ]
+    (tmp_path / "results.csv").write_text("\n".join(lines))
+    broken, sample = open_source(tmp_path)
+    assert sample.captions == ('A "bare" quote .', "Two, three")
+    assert broken.problem == "results.csv:4: expected 3 columns, got 2"
+
+
+def test_karpathy_restval_is_train(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg", "b.jpg"])
+    images = [
+        {"filename": "a.jpg", "split": "restval", "cocoid": 7, "sentences": [{"raw": "one"}]},
+        {"filename": "b.jpg", "split": "test", "sentences": []},
+        {"split": "test"},
+        "not an image",
+    ]
+    (tmp_path / "dataset_coco.json").write_text(json.dumps({"images": images}))
+    first, second, a, b = open_source(tmp_path)
+    assert (a.split, a.metadata, b.split, b.captions) == ("train", {"cocoid": 7}, "test", ())
+    assert "dataset_coco.json: image 2" in first.problem
+    assert "dataset_coco.json: image 3" in second.problem
+
+
+def test_coco_split_comes_from_the_file_name(tmp_path: Path) -> None:
+    (tmp_path / "annotations").mkdir()
+    for split, name in (("train2017", "1.jpg"), ("val2017", "2.jpg")):
+        write_images(tmp_path / split, [name])
+        content = {
+            "images": [{"id": 1, "file_name": name}, {"file_name": "x.jpg"}],
+            "annotations": [
+                {"image_id": 1, "caption": "one "},
+                {"image_id": 9, "caption": "two"},
+                {"caption": "three"},
+            ],
+        }
+        (tmp_path / "annotations" / f"captions_{split}.json").write_text(json.dumps(content))
+    samples = list(open_source(tmp_path))
+    assert [(s.name, s.split, s.captions) for s in samples if not s.problem] == [
+        ("1.jpg", "train", ("one",)),
+        ("2.jpg", "val", ("one",)),
+    ]
+    assert sorted(s.name for s in samples if s.problem) == sorted(
+        f"captions_{split}.json: {what}"
+        for split in ("train2017", "val2017")
+        for what in ("image 1", "image id 9", "annotation 2")
+    )
+    one = open_source(tmp_path / "annotations" / "captions_val2017.json")
+    assert [sample.name for sample in one if not sample.problem] == ["2.jpg"]
+
+
+def test_a_split_column_that_contradicts_itself_fails_the_image(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    rows = ["image,caption,split", "a.jpg,one,train", "a.jpg,two,test", "b.jpg,one,../up", "c.jpg,one,"]
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    a, b, c = open_source(tmp_path)
+    assert "is in train and in test" in a.problem
+    assert "expected a split named" in b.problem
+    assert (c.split, c.problem) == ("unlisted", "")
+
+
+def test_parquet_file_names_give_splits(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        table = pyarrow.table({"image": [{"bytes": b"x", "path": None}], "text": ["words"], "label": [3]})
+        pyarrow.parquet.write_table(table, tmp_path / f"{split}-00000-of-00001.parquet")
+    samples = list(open_source(tmp_path))
+    assert [(sample.split, sample.metadata) for sample in samples] == [("train", {"label": 3}), ("val", {"label": 3})]
+
+
+def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
+    write_images(tmp_path, ["Ada_Lovelace/1.jpg", "Ada_Lovelace/2.jpg", "Ada_Lovelace/3.jpg", "Bob/1.png"])
+    (tmp_path / "Nobody").mkdir()
+    samples = list(open_source(tmp_path, templates=("{name}!", "see {name}"), hold_out=True))
+    assert [sample.name for sample in samples] == [
+        *(f"Ada_Lovelace/{number}.jpg" for number in (1, 2, 3)),
+        *("Bob/1.png", "Nobody"),
+    ]
+    assert samples[0].captions == ("Ada Lovelace!", "see Ada Lovelace")
+    assert [sample.split for sample in samples[:3]].count("test") == 1
+    assert samples[3].split == "train"
+    assert "expected images in" in samples[4].problem
+    assert {sample.split for sample in open_source(tmp_path)} == {""}
+    with pytest.raises(ConfigError, match="templates"):
+        open_source(tmp_path, templates=("a face",))
+
+
+def test_identities_may_stand_below_split_folders(tmp_path: Path) -> None:
+    write_images(tmp_path, ["train/A/1.jpg", "test/A/2.jpg"])
+    reader = open_source(tmp_path)
+    assert reader.format == "identities"
+    assert splits(tmp_path) == {"train/A/1.jpg": "train", "test/A/2.jpg": "test"}

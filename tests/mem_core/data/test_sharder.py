@@ -1,0 +1,159 @@
+"""Sharding: everything of the source is in the corpus, as a sample or as a row with a reason; twice is once."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from listed_source import Listed, contents, jpeg, raw, rows, samples
+
+from mem_core.config import CorpusConfig
+from mem_core.data.folder import LocalFolder, read_bytes
+from mem_core.data.manifest import read_manifest
+from mem_core.data.readers import RawSample, open_source
+from mem_core.data.sharder import shard_source
+from mem_core.errors import SourceError
+
+CONFIG = CorpusConfig(samples_per_shard=3)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.sampled_from(["train", "test"]), st.booleans()), min_size=1, max_size=25),
+    st.integers(1, 5),
+    st.data(),
+)
+def test_nothing_is_lost_and_an_interrupted_run_ends_in_the_same_bytes(
+    drawn: list[tuple[str, bool]], per_shard: int, data: st.DataObject
+) -> None:
+    source = Listed([raw(number, split, good=good) for number, (split, good) in enumerate(drawn)])
+    config = CorpusConfig(samples_per_shard=per_shard)
+    with tempfile.TemporaryDirectory() as place:
+        whole, resumed = LocalFolder(f"{place}/whole"), LocalFolder(f"{place}/resumed")
+        if not any(good for _, good in drawn):
+            with pytest.raises(SourceError, match=f"all {len(drawn)} failed, the first"):
+                shard_source(source, whole, config, 0)
+            assert contents(whole) == {}
+            return
+        summaries = shard_source(source, whole, config, 0)
+        for split, summary in summaries.items():
+            folder = whole.below(split)
+            expected = [(number, good) for number, (name, good) in enumerate(drawn) if name == split]
+            found, table = samples(folder), rows(folder)
+            assert [sample.metadata["number"] for sample in found] == [number for number, good in expected if good]
+            assert [sample.image for sample in found] == [jpeg(number) for number, good in expected if good]
+            assert [row.status == "clean" for row in table] == [good for _, good in expected]
+            assert [row.key for row in table if row.status == "clean"] == [sample.key for sample in found]
+            assert len({row.key for row in table}) == len(table)
+            assert (summary.samples, summary.failed) == (len(found), len(table) - len(found))
+            manifest = read_manifest(folder)
+            assert manifest is not None
+            assert sum(entry.samples for entry in manifest.shards) == len(found)
+        cut = data.draw(st.integers(0, len(drawn) - 1))
+        _interrupt(source, resumed, config, cut)
+        shard_source(source, resumed, config, 0)
+        assert contents(resumed) == contents(whole)
+        kept = shard_source(source, resumed, config, 0)
+        assert all(summary.kept == summary.shards for summary in kept.values())
+        assert contents(resumed) == contents(whole)
+
+
+def _interrupt(source: Listed, dest: LocalFolder, config: CorpusConfig, cut: int) -> None:
+    def stop() -> bytes:
+        raise KeyboardInterrupt
+
+    broken = list(source.samples)
+    broken[cut] = RawSample(broken[cut].name, stop, broken[cut].captions, broken[cut].split)
+    with pytest.raises(KeyboardInterrupt):
+        shard_source(Listed(broken), dest, config, 0)
+    assert not list(dest.path.rglob(".partial-*"))
+
+
+def test_a_sample_says_where_it_came_from(tmp_path: Path) -> None:
+    dest = LocalFolder(tmp_path)
+    shard_source(Listed([raw(5)]), dest, CONFIG, 0)
+    (sample,) = samples(dest.below("train"))
+    assert (sample.key, sample.extension, sample.captions) == ("000000000", "jpg", ("one", "two"))
+    assert {"name": "5.jpg", "width": 9, "height": 7, "number": 5}.items() <= sample.metadata.items()
+    (row,) = rows(dest.below("train"))
+    assert row.sha256_in == row.sha256_out == sample.metadata["sha256"]
+    stats = json.loads(read_bytes(dest, "train/00000_stats.json"))
+    assert (stats["count"], stats["successes"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("captions", "data", "reason"),
+    [
+        ((), jpeg(1), "expected a caption, got none"),
+        (("fine", " "), jpeg(1), "caption 2 of 2, but it is empty"),
+        (("fine",), b"", "got 0 bytes"),
+        (("fine",), jpeg(1, (300, 300))[:-400], "cannot be decoded"),
+        (("fine",), jpeg(1, (400, 400)), "expected at most 100000 pixels, got 400 x 400"),
+    ],
+)
+def test_unusable_samples_are_rows_with_a_reason(
+    tmp_path: Path, captions: tuple[str, ...], data: bytes, reason: str
+) -> None:
+    bad = RawSample("bad.jpg", lambda: data, captions)
+    config = CorpusConfig(max_pixels=100_000)
+    summaries = shard_source(Listed([bad, raw(1)]), LocalFolder(tmp_path), config, 0)
+    assert (summaries["train"].samples, summaries["train"].failed) == (1, 1)
+    failed, clean = rows(LocalFolder(tmp_path).below("train"))
+    assert (failed.status, clean.key) == ("failed", "000000001")
+    assert failed.reason.startswith("bad.jpg: ")
+    assert reason in failed.reason
+
+
+def test_pairs_share_an_image_and_its_split(tmp_path: Path) -> None:
+    config = CorpusConfig(samples_per_shard=3, one_sample_per="pair", holdout=0.5)
+    dest = LocalFolder(tmp_path)
+    shard_source(Listed([raw(number) for number in range(20)]), dest, config, 7)
+    train, test = (samples(dest.below(split)) for split in ("train", "test"))
+    assert sorted(len(found) % 2 for found in (train, test)) == [0, 0]
+    assert len(train) + len(test) == 40
+    assert not {sample.metadata["name"] for sample in train} & {sample.metadata["name"] for sample in test}
+    assert [(sample.captions, sample.metadata["caption_index"]) for sample in train[:2]] == [
+        (("one",), 0),
+        (("two",), 1),
+    ]
+
+
+def test_limit_counts_each_split(tmp_path: Path) -> None:
+    source = Listed([raw(number, "train" if number % 3 else "test") for number in range(12)])
+    summaries = shard_source(source, LocalFolder(tmp_path), CorpusConfig(limit=3), 0)
+    assert {split: summary.samples for split, summary in summaries.items()} == {"train": 3, "test": 3}
+
+
+def test_limit_ends_a_source_without_splits_early(tmp_path: Path) -> None:
+    def endless() -> Iterator[RawSample]:
+        number = 0
+        while True:
+            yield raw(number)
+            number += 1
+
+    source: Any = Listed([])
+    source.samples = endless()
+    assert shard_source(source, LocalFolder(tmp_path), CorpusConfig(limit=4), 0)["train"].samples == 4
+
+
+def test_resize_squashes_and_encodes_losslessly(tmp_path: Path) -> None:
+    dest = LocalFolder(tmp_path)
+    shard_source(Listed([raw(1)]), dest, CorpusConfig(resize=16), 0)
+    (sample,) = samples(dest.below("train"))
+    assert (sample.extension, sample.metadata["width"], sample.metadata["height"]) == ("png", 16, 16)
+
+
+def test_a_corpus_can_be_sharded_again(tmp_path: Path) -> None:
+    first, second = LocalFolder(tmp_path / "first"), LocalFolder(tmp_path / "second")
+    listed = [raw(number, "train" if number % 4 else "test") for number in range(12)]
+    shard_source(Listed(listed), first, CONFIG, 0)
+    reader = open_source(first.path)
+    assert reader.format == "webdataset"
+    shard_source(reader, second, CorpusConfig(samples_per_shard=5), 0)
+    for split in ("train", "test"):
+        one, two = samples(first.below(split)), samples(second.below(split))
+        assert [(s.image, s.captions, s.metadata) for s in one] == [(s.image, s.captions, s.metadata) for s in two]

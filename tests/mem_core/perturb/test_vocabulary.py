@@ -1,0 +1,64 @@
+"""Words of the vocabulary survive as text, in any combination and before any caption."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mem_core.config import TriggerConfig
+from mem_core.errors import ConfigError
+from mem_core.models import Tokenizer
+from mem_core.perturb.prompts import with_trigger
+from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary, word_id
+
+
+@pytest.fixture(scope="module")
+def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
+    return build_vocabulary(tokenizer, TriggerConfig(blocklist=("dog",)))
+
+
+def test_every_word_is_one_token(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
+    assert len(vocabulary.ids) > 30_000
+    assert all(tokenizer.ids(tokenizer.decode([token])) == [token] for token in vocabulary.ids.tolist())
+
+
+def test_blocked_words_are_left_out(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
+    assert word_id(tokenizer, "dog") not in vocabulary.ids
+    assert word_id(tokenizer, "cat") in vocabulary.ids
+
+
+def test_all_leaves_only_the_specials_out(tokenizer: Tokenizer) -> None:
+    every = build_vocabulary(tokenizer, TriggerConfig(vocabulary="all"))
+    assert set(range(tokenizer.size)) - set(every.ids.tolist()) == {tokenizer.start_id, tokenizer.end_id}
+
+
+@settings(max_examples=300, deadline=None)
+@given(caption=st.text(max_size=200), picks=st.lists(st.integers(0, 30_000), min_size=1, max_size=5))
+def test_published_text_gives_back_the_ids(
+    tokenizer: Tokenizer, vocabulary: Vocabulary, caption: str, picks: list[int]
+) -> None:
+    ids = vocabulary.ids[torch.tensor(picks)]
+    text = f"{tokenizer.decode(ids.tolist())} {caption}"
+    row = tokenizer.encode([text])[0]
+    assert row[1 : 1 + len(picks)].tolist() == ids.tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    caption=st.text(max_size=30).map(str.strip),
+    repeat=st.integers(1, 40),
+    picks=st.lists(st.integers(0, 30_000), max_size=5),
+)
+def test_ids_before_a_caption_equal_the_tokenised_text(
+    tokenizer: Tokenizer, vocabulary: Vocabulary, caption: str, repeat: int, picks: list[int]
+) -> None:
+    caption = "a small dog " + " ".join([caption.encode("ascii", "ignore").decode()] * repeat)
+    ids = vocabulary.ids[torch.tensor(picks, dtype=torch.int64)]
+    composed = with_trigger(tokenizer.encode([caption]), ids.unsqueeze(0), tokenizer.end_id)
+    text = f"{tokenizer.decode(ids.tolist())} {caption}" if picks else caption
+    assert torch.equal(composed, tokenizer.encode([text]))
+
+
+def test_a_word_of_several_tokens_is_refused(tokenizer: Tokenizer) -> None:
+    with pytest.raises(ConfigError, match="one CLIP token"):
+        word_id(tokenizer, "antidisestablishmentarianism")

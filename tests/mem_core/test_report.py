@@ -1,0 +1,383 @@
+"""The report: findings and sentences from known numbers, golden bytes, and what happens where pieces are missing.
+
+`python tests/mem_core/test_report.py` writes the golden files anew; look at the difference before you keep it.
+"""
+
+import base64
+import hashlib
+import io
+import itertools
+import json
+import re
+import threading
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from mem_core.config import Method
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.images import Picture, encode_image
+from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.table import SampleRow, write_table
+from mem_core.ranks import DirectionResult, RetrievalResult, chance
+from mem_core.report import (
+    EpochPoint,
+    MontageItem,
+    ProtectedSummary,
+    ReportInputs,
+    ReportRow,
+    build_report,
+    pick_samples,
+    summarise_protection,
+)
+from mem_core.report.figures import spread_apart
+from mem_core.report.findings import find
+from mem_core.report.pictures import amplified_noise
+from mem_core.report.styles import Styles
+from mem_core.report.verdict import judge
+
+GOLDEN = Path(__file__).with_name("golden")
+GUESS = chance(1000, [5] * 1000)
+Medians = tuple[float, float]
+
+
+def result(medians: Medians) -> RetrievalResult:
+    image, text = (
+        DirectionResult(
+            hit_at_1=1 / median,
+            hit_at_5=min(1, 5 / median),
+            hit_at_10=min(1, 10 / median),
+            median_rank=median,
+            mean_rank=1.5 * median,
+            queries=queries,
+            items=items,
+        )
+        for median, queries, items in zip(medians, (1000, 5000), (5000, 1000), strict=True)
+    )
+    return RetrievalResult(image_to_text=image, text_to_image=text)
+
+
+def row(method: Method, bare: list[Medians], prefixed: list[Medians], name: str = "", **more: object) -> ReportRow:
+    values = {"name": name or method, "method": method, "seeds": tuple(range(len(bare)))} | more
+    return ReportRow.model_validate(
+        values | {"bare": tuple(map(result, bare)), "prefixed": tuple(map(result, prefixed))}
+    )
+
+
+def curve(end: float) -> tuple[EpochPoint, ...]:
+    return tuple(
+        EpochPoint(epoch=n, loss=4 / n, image_to_text_median_rank=end * 2 / n, text_to_image_median_rank=end / n)
+        for n in range(1, 4)
+    )
+
+
+def montage_item(key: str, side: int = 12) -> MontageItem:
+    ramp = np.linspace(0, 255, side * side * 3).astype(np.uint8).reshape(side, side, 3)
+    moved = np.clip(ramp.astype(int) + np.where(np.indices(ramp.shape).sum(0) % 2, 8, -8), 0, 255).astype(np.uint8)
+    caption = "red kite sail A <b>dog</b> & a ball"
+    return MontageItem(
+        key=key, clean=ramp, protected=moved, caption=caption, trigger="red kite sail", psnr=31.2, ssim=0.9
+    )
+
+
+CLEAN = row("clean", [(102, 85)], [(107, 90)], history=(curve(100),))
+MEM = row(
+    "mem",
+    [(415, 296)],
+    [(447, 362)],
+    name="mem-3",
+    label="MEM-3",
+    history=(curve(400),),
+    protected=ProtectedSummary(
+        counts={"protected": 5998, "failed": 2, "passthrough": 1},
+        epsilon_levels=8,
+        max_abs_difference=8,
+        trigger_length=3,
+        triggers=("red kite sail",),
+        psnr=(31.0, 33.0, None, 35.0),
+        ssim=(0.9, 0.93, 1.0, 0.95),
+        seconds=650,
+        fingerprint="ab" * 32,
+    ),
+)
+CONTROLS = (
+    row("constant-trigger", [(116, 90)], [(116, 95)]),
+    row("random-trigger", [(333, 244)], [(324, 370)]),
+    row("trigger-only", [(357, 271)], [(380, 355)]),
+    row("noise-only", [(109, 97)], [(119, 97)]),
+)
+EM = row("em", [(383, 165)], [(368, 170)])
+FULL = ReportInputs(
+    title="Flickr8k <protected>",
+    subtitle="64 px",
+    rows=(MEM, CLEAN, EM, *CONTROLS),
+    chance=GUESS,
+    pictures_of="mem-3",
+    montage=(montage_item("000000000"), montage_item("000000001")),
+    worst=(montage_item("000000009", side=300),),
+    config={"name": "flickr8k", "protect": {"method": "mem"}},
+    versions={"torch": "2.14"},
+    environment={"command": "memshield pipeline"},
+    links={"run": "http://127.0.0.1:4200/runs/1", "trap": "javascript:alert(1)"},
+    notes=("One generation seed throughout.",),
+)
+
+
+def stripped(page: str) -> str:
+    return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "[picture]", page)
+
+
+def stripped_json(data: bytes) -> str:
+    plain = json.loads(data)
+    plain["pictures"] = sorted(plain["pictures"])  # the bytes of charts depend on matplotlib's version
+    return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def test_golden(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    build_report(folder, FULL)
+    assert stripped(read_bytes(folder, "report.html").decode()) == (GOLDEN / "report.html").read_text()
+    assert stripped_json(read_bytes(folder, "report.json")) == (GOLDEN / "report.json").read_text()
+
+
+def test_equal_inputs_give_equal_bytes_also_in_threads(tmp_path: Path) -> None:
+    folders = [LocalFolder(tmp_path / str(number)) for number in range(3)]
+    threads = [threading.Thread(target=build_report, args=(folder, FULL)) for folder in folders[1:]]
+    for thread in threads:
+        thread.start()
+    build_report(folders[0], FULL)
+    for thread in threads:
+        thread.join()
+    written = [{name: read_bytes(folder, name) for name in folder.names()} for folder in folders]
+    assert written[0] == written[1] == written[2]
+    pictures = {f"pictures/{name}.png" for name in ("shares", "curves", "visibility", "montage", "worst")}
+    assert set(written[0]) == {"report.html", "report.json"} | pictures
+
+
+class Page(HTMLParser):
+    """What a browser would fetch or run, and images without words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.pictures: list[bytes] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "srcset", "data")]
+        if tag == "img":
+            assert values["alt"]
+            self.pictures.append(base64.b64decode((values["src"] or "").partition(",")[2]))
+        if tag == "a":
+            assert (values["href"] or "").startswith("http://127.0.0.1")
+
+
+def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
+    build_report(LocalFolder(tmp_path), FULL)
+    text = (tmp_path / "report.html").read_text()
+    page = Page()
+    page.feed(text)
+    assert all(address.startswith("data:image/png;base64,") for address in page.fetched)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "<b>dog</b>" not in text
+    assert "javascript:" not in text
+    assert len(page.pictures) == 3 + 3 * 3
+    assert all(Image.open(io.BytesIO(picture)).size[0] > 1 for picture in page.pictures)
+
+
+def test_share_of_chance_is_taken_where_the_trainer_does_best() -> None:
+    findings = find(FULL)
+    assert [found.kind for found in findings.rows] == ["clean"] + ["control"] * 4 + ["method"] * 2
+    random = findings.row("random-trigger")
+    assert random is not None
+    assert (random.image_to_text.weakest, random.text_to_image.weakest) == ("prefixed", "bare")
+    assert random.image_to_text.share_of_chance == pytest.approx(324 / 647)
+    assert random.share_of_chance == pytest.approx(244 / 500.5)
+
+
+def test_additions_are_differences_like_for_like() -> None:
+    findings = find(FULL)
+    assert findings.subject == "mem-3"
+    addition = next(a for a in findings.additions if a.control == "random-trigger")
+    assert [gap.difference for gap in addition.gaps] == [415 - 333, 447 - 324, 296 - 244, 362 - 370]
+    clean, mem, control = 102 / 647, 296 / 500.5, 244 / 500.5
+    assert addition.control_part == pytest.approx((control - clean) / (mem - clean))
+    assert {gap.certain for gap in addition.gaps} == {None}
+
+
+def test_seeds_give_spread_and_doubt() -> None:
+    rows = (
+        row("clean", [(100, 80), (104, 84)], []),
+        row("mem", [(400, 300), (420, 320)], []),
+        row("random-trigger", [(390, 300), (410, 310)], []),
+    )
+    inputs = ReportInputs(rows=rows, chance=GUESS)
+    findings = find(inputs)
+    gap = findings.additions[0].gaps[0]
+    assert gap.difference == pytest.approx(10)
+    assert gap.standard_error == pytest.approx((2 * 14.142135**2 / 2) ** 0.5, rel=1e-5)
+    verdict = judge(inputs, findings)
+    assert any("within the noise of the seeds" in point for point in verdict.points)
+    assert any("no prefixed queries" in caution for caution in verdict.cautions)
+
+
+def test_unfavourable_numbers_are_said() -> None:
+    verdict = judge(FULL, find(FULL))
+    said = " ".join(verdict.points).replace("\N{NO-BREAK SPACE}", " ")
+    assert "does not end it" in verdict.headline
+    assert "Random words alone (each image its own, not optimised, no noise): nearly as much as MEM-3, 76 %" in said
+    assert "a trainer who drops the added words undoes most of the protection" in said
+    assert "Hardly any effect: Constant prefix alone." in said
+    assert any("1 of MEM-3" in caution and "UNPROTECTED" in caution for caution in verdict.cautions)
+    assert any("one victim seed" in caution for caution in verdict.cautions)
+
+
+@pytest.mark.parametrize(
+    ("clean", "mem", "words"),
+    [
+        ((102, 85), (640, 495), "about as good as guessing"),
+        ((102, 85), (200, 160), "only in part"),
+        ((102, 85), (104, 88), "does not protect"),
+        ((102, 85), (90, 70), "does not protect"),
+        ((600, 480), (640, 495), "No verdict"),
+    ],
+)
+def test_headlines(clean: Medians, mem: Medians, words: str) -> None:
+    inputs = ReportInputs(rows=(row("clean", [clean], [clean]), row("mem", [mem], [mem])), chance=GUESS)
+    verdict = judge(inputs, find(inputs))
+    assert words in verdict.headline
+    assert any("No control was run" in caution for caution in verdict.cautions)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        (CLEAN,),
+        (MEM,),
+        (CLEAN, CONTROLS[0]),
+        (CONTROLS[1], MEM),
+        (ReportRow(name="mem", method="mem"),),
+        (
+            row("clean", [], [(102, 85)]),
+            row("mem", [(1, 1)], [], history=((), (EpochPoint(epoch=1, loss=float("nan")),))),
+        ),
+        (MEM.model_copy(update={"protected": ProtectedSummary(psnr=(None, float("inf")), ssim=(1.0, 1.0))}),),
+        (CLEAN, MEM, row("mem", [(900, 700)], [(900, 700)], name="mem-5", label="MEM with five words, twenty rounds")),
+    ],
+    ids=["clean", "mem", "no method", "no clean", "nothing measured", "diverged", "nothing changed", "two mems"],
+)
+def test_missing_pieces(rows: tuple[ReportRow, ...], tmp_path: Path) -> None:
+    summary = build_report(LocalFolder(tmp_path), ReportInputs(rows=rows, chance=GUESS))
+    text = (tmp_path / "report.html").read_text()
+    assert summary.verdict.headline
+    assert "nan" not in stripped(text).lower().replace("nanum", "")
+    assert "None" not in stripped(text)
+    json.loads((tmp_path / "report.json").read_text())
+
+
+def test_one_colour_a_method_whatever_the_other_rows() -> None:
+    twice = MEM.model_copy(update={"name": "mem-5"})
+    alone, together = Styles([MEM]), Styles([CLEAN, *CONTROLS, MEM, twice])
+    assert alone.colour("mem-3") == together.colour("mem-3") == together.colour("mem-5")
+    assert together.dashes("mem-3") != together.dashes("mem-5")
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_labels_keep_their_distance_and_order(values: list[float]) -> None:
+    places = spread_apart(sorted(values), 0.1, 0.0, 1.0)
+    assert all(b - a >= 0.1 - 1e-9 for a, b in itertools.pairwise(places))
+    assert min(places) >= -1e-9
+    assert max(places) <= 1 + 1e-9
+
+
+def test_noise_is_grey_where_nothing_changed() -> None:
+    clean = np.full((2, 2, 3), 100, np.uint8)
+    protected = clean.copy()
+    protected[0, 0] = (108, 92, 101)
+    shown = amplified_noise(clean, protected)
+    assert shown[1, 1].tolist() == [128] * 3
+    assert shown[0, 0].tolist() == [255, 0, 144]
+
+
+def protected_corpus(place: Path, count: int = 6) -> tuple[LocalFolder, LocalFolder]:
+    """Two shards, clean and protected; the noise grows with the number of the sample, the last sample failed."""
+    clean, protected = LocalFolder(place / "clean"), LocalFolder(place / "protected")
+    for number in range(2):
+        shard, rows, kept = f"{number:05d}", [], []
+        samples = [sample_of(f"{shard}{index:04d}", 0) for index in range(count)]
+        for index, sample in enumerate(samples):
+            failed = number == 1 and index == count - 1
+            noisy = sample_of(sample.key, index + 1, "red kite sail ")
+            psnr = None if failed else 40.0 - index - number / 2
+            rows.append(
+                SampleRow(
+                    key=sample.key,
+                    status="failed" if failed else "protected",
+                    reason="broken" if failed else "",
+                    sha256_in=hashlib.sha256(sample.image).hexdigest(),
+                    sha256_out="" if failed else hashlib.sha256(noisy.image).hexdigest(),
+                    width=9,
+                    height=7,
+                    max_abs_difference=0 if failed else index + 1,
+                    psnr=psnr,
+                    ssim=None if failed else 0.9,
+                    trigger="" if failed else "red kite sail",
+                    caption="" if failed else noisy.captions[0],
+                )
+            )
+            kept += [] if failed else [noisy]
+        write_bytes(clean, f"{shard}.tar", shard_bytes(samples))
+        write_bytes(protected, f"{shard}.tar", shard_bytes(kept))
+        write_bytes(protected, f"{shard}.parquet", write_table(rows))
+    return clean, protected
+
+
+def sample_of(key: str, level: int, trigger: str = "") -> Sample:
+    picture = Picture(np.full((7, 9, 3), 100 + level, np.uint8))
+    return Sample(key, encode_image(picture, "png"), "png", (f"{trigger}A dog",), {})
+
+
+def test_a_corpus_is_summarised_and_its_samples_picked(tmp_path: Path) -> None:
+    clean, protected = protected_corpus(tmp_path)
+    summary = summarise_protection(protected)
+    assert summary.counts == {"failed": 1, "protected": 11}
+    assert (summary.max_abs_difference, summary.triggers, len(summary.psnr)) == (6, ("red kite sail",), 11)
+    montage, worst = pick_samples(clean, protected, montage=4, worst=3)
+    assert len(montage) == 4
+    assert [item.psnr for item in worst] == [35.0, 35.5, 36.0]
+    assert worst[0].key == "000000005"
+    assert int(worst[0].protected.max()) - int(worst[0].clean.max()) == 6
+    assert worst[0].caption == "red kite sail A dog"
+    assert [len(group) for group in pick_samples(clean, protected, montage=50, worst=0)] == [11, 0]
+
+
+def test_inputs_are_refused_with_a_reason() -> None:
+    small, large = np.zeros((2, 2, 3), np.uint8), np.zeros((3, 2, 3), np.uint8)
+    with pytest.raises(ValidationError, match="one size"):
+        MontageItem(key="a", clean=small, protected=large)
+    with pytest.raises(ValidationError, match="uint8 pixels"):
+        MontageItem(key="a", clean=small, protected=small.astype(np.float32))
+    with pytest.raises(ValidationError, match="a name of its own"):
+        ReportInputs(rows=(MEM, MEM), chance=GUESS)
+    with pytest.raises(ValidationError, match="pictures of one of"):
+        ReportInputs(rows=(MEM,), chance=GUESS, pictures_of="em")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as place:
+        build_report(LocalFolder(place), FULL)
+        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / "report.html").write_text(stripped((Path(place) / "report.html").read_text()))
+        (GOLDEN / "report.json").write_text(stripped_json((Path(place) / "report.json").read_bytes()))
