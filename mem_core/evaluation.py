@@ -30,6 +30,7 @@ class Evaluation(Frozen):
     bare: RetrievalResult
     prefixed: RetrievalResult
     chance: RetrievalResult
+    fingerprint: str = ""  # of settings, victim and test corpus, where a caller keeps the result
 
 
 def query_model(

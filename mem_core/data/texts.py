@@ -2,9 +2,12 @@
 
 import json
 import math
+import re
 from typing import Any
 
 from mem_core.errors import CaptionError, SampleError
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def read_captions(metadata: bytes | None, text: bytes | None) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -41,7 +44,7 @@ def encode_metadata(key: str, captions: tuple[str, ...], metadata: dict[str, Any
 
 def _json_object(data: bytes) -> dict[str, Any]:
     try:
-        values = json.loads(data.decode("utf-8-sig"), parse_constant=_null, parse_float=_finite)
+        values = _DECODER.decode(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SampleError(f"expected UTF-8 in .json, got other bytes at {error.start}") from None
     except RecursionError:
@@ -62,7 +65,7 @@ def _checked(captions: object) -> tuple[str, ...]:
             raise CaptionError(f"expected text as caption {number} of {len(captions)}, got a {kind}")
         if not caption.strip():
             raise CaptionError(f"expected words in caption {number} of {len(captions)}, but it is empty")
-        if any("\ud800" <= character <= "\udfff" for character in caption):
+        if _SURROGATE.search(caption):
             raise CaptionError(f"expected valid Unicode in caption {number} of {len(captions)}, got a lone surrogate")
     return tuple(captions)
 
@@ -74,3 +77,7 @@ def _null(_: str) -> None:
 def _finite(text: str) -> float | None:
     value = float(text)
     return value if math.isfinite(value) else None
+
+
+# Made once: `json.loads` with options makes a decoder for each call, which costs more than a small object.
+_DECODER = json.JSONDecoder(parse_constant=_null, parse_float=_finite)

@@ -5,7 +5,6 @@ Two tars are walked side by side: one sample of each is in memory, and the table
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import zip_longest
 
 from pydantic import Field
 
@@ -16,12 +15,12 @@ from mem_core.data.manifest import list_shards, read_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
+from mem_core.data.verify_order import PUBLISHED, TableOrder, TarOrder
 from mem_core.data.verify_sample import SampleCheck, Tokenize
 from mem_core.errors import MismatchError, SourceError
 from mem_core.progress import Progress, silent
 
 _NAMED = 100  # problems named a shard; the rest is counted, so that a wrong corpus cannot fill the memory
-_PUBLISHED = ("protected", "clean", "passthrough")
 
 
 class Problem(Frozen):
@@ -150,81 +149,31 @@ class _Walk:
             clean_stream, protected_stream = HashingReader(clean_file), HashingReader(protected_file)
             clean_items = read_shard(clean_stream, f"{self.shard} (clean)", allow_empty=True)
             published = read_shard(protected_stream, f"{self.shard} (protected)", allow_empty=True)
-            self._compare_items(clean_items, rows, _Published(self, published, rows), check)
+            order = TarOrder(published, rows, self.problem)
+            self._compare_items(clean_items, TableOrder(rows, self.problem), order, check)
         self._same_hash(f"the clean {tar}", receipt.input_sha256, clean_stream.hexdigest())
         self._same_hash(tar, receipt.outputs[tar], protected_stream.hexdigest())
 
     def _compare_items(
-        self,
-        clean_items: Iterator[Sample | Broken],
-        rows: list[SampleRow],
-        published: "_Published",
-        check: SampleCheck,
+        self, items: Iterator[Sample | Broken], rows: TableOrder, published: TarOrder, check: SampleCheck
     ) -> None:
-        for item, row in zip_longest(clean_items, rows):
+        for item in items:
+            row, passed = rows.take(item.key)
+            published.withdraw(passed)
             if row is None:
-                self.problem(item.key, "missing: a clean sample that the table has no row for")
-                continue
-            if item is None or item.key != row.key:
-                found = "nothing more" if item is None else item.key
-                self.problem(row.key, f"the table has this row where the clean tar has {found}")
-            other = published.take(row.key) if row.status in _PUBLISHED else None
-            if item is None or item.key != row.key:
                 continue
             for what in check.row_problems(item, row):
                 self.problem(row.key, what)
+            other = published.take(row.key) if row.status in PUBLISHED else None
             if isinstance(item, Sample) and other is not None:
                 for what in check.problems(item, other, row):
                     self.problem(row.key, what)
+        published.withdraw(rows.finish())
         published.finish()
 
     def _same_hash(self, name: str, expected: str, found: str) -> None:
         if expected != found:
             self.problem("", f"hash: {name} has SHA-256 {found[:12]}, the receipt says {expected[:12]}")
-
-
-class _Published:
-    """The protected tar, read in step with the keys that the table says are in it."""
-
-    def __init__(self, walk: _Walk, items: Iterator[Sample | Broken], rows: list[SampleRow]) -> None:
-        self._walk = walk
-        self._items = items
-        self._next = next(items, None)
-        self._expected = Counter(row.key for row in rows if row.status in _PUBLISHED)
-        self._failed = {row.key for row in rows if row.status == "failed"}
-        self._passed_over: dict[str, None] = {}  # expected and not found at its place, in order
-
-    def take(self, key: str) -> Sample | None:
-        """The published sample of this key if it comes next; whatever stands before it is named."""
-        self._skip_unexpected()
-        self._expected[key] -= 1
-        if self._next is None or self._next.key != key:
-            self._passed_over[key] = None
-            return None
-        item = self._next
-        self._next = next(self._items, None)
-        if isinstance(item, Broken):
-            self._walk.problem(key, f"the published sample cannot be read: {item.reason}")
-            return None
-        return item
-
-    def finish(self) -> None:
-        """Names what is left over on either side."""
-        self._skip_unexpected()
-        for key in self._passed_over:
-            self._walk.problem(key, "missing: not in the protected tar, and not recorded as failed")
-
-    def _skip_unexpected(self) -> None:
-        while self._next is not None and self._expected[self._next.key] <= 0:
-            key = self._next.key
-            if key in self._passed_over:
-                del self._passed_over[key]
-                self._walk.problem(key, "order: it comes later in the protected tar than in the clean one")
-            elif key in self._failed:
-                self._walk.problem(key, "extra: recorded as failed, yet it is in the protected tar")
-            else:
-                self._walk.problem(key, "extra: in the protected tar, but not in the table")
-            self._next = next(self._items, None)
 
 
 def _manifest_problems(protected: Folder, found: list[str]) -> Iterator[Problem]:

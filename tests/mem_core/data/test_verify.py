@@ -249,6 +249,11 @@ def extra_last_sample(shard: Shard) -> None:
     shard.samples.append(replace(shard.samples[0], key="intruder"))
 
 
+def extra_row_in_the_middle(shard: Shard) -> None:
+    shard.samples.insert(1, replace(shard.samples[0], key="intruder"))
+    shard.rows.insert(1, replace(shard.rows[0], key="intruder"))
+
+
 def extra_row(shard: Shard) -> None:
     shard.samples.append(replace(shard.samples[0], key="intruder"))
     shard.rows.append(replace(shard.rows[0], key="intruder"))
@@ -375,14 +380,15 @@ LIES: list[tuple[Callable[[Shard], None], str, str]] = [
     (no_trigger_at_all, "000000000", "expected a trigger"),
     (missing_sample, "000000001", "missing: not in the protected tar"),
     (missing_last_sample, "000000002", "missing: not in the protected tar"),
-    (missing_row, "000000001", ""),
+    (missing_row, "000000001", "missing: a clean sample that the table has no row for"),
     (failed_without_a_reason, "", "expected a reason for the failed sample 000000003"),
     (extra_sample, "intruder", "extra: in the protected tar"),
     (extra_last_sample, "intruder", "extra: in the protected tar"),
-    (extra_row, "intruder", "where the clean tar has nothing more"),
+    (extra_row, "intruder", "a row of the table for a sample that the clean tar"),
+    (extra_row_in_the_middle, "intruder", "a row of the table for a sample that the clean tar"),
     (failed_sample_published, "000000003", "recorded as failed, yet"),
     (reorder, "000000000", "order"),
-    (rows_reordered, "000000001", "where the clean tar has 000000000"),
+    (rows_reordered, "000000001", "order"),
     (different_size, "000000001", "12 x 8, got 8 x 12"),
     (size_in_the_table, "000000001", "the table has 13 x 8"),
     (image_hash, "000000001", "hash"),
