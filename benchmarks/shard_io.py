@@ -1,27 +1,26 @@
 """Shard writing and reading against raw tarfile on the same bytes, in one run.
 
-    python benchmarks/shard_io.py [--samples 1000] [--repeats 7] [--image-bytes 6000 30000] [--out FILE.json]
+    python -m benchmarks.shard_io [--samples 1000] [--repeats 7] [--image-bytes 6000 36000]
 
 Raw tarfile: `addfile` of the same members to a memory stream (mode "w|"), and a walk over all members that reads
 each whole (mode "r|"). Ours: `ShardWriter.write` from samples, and `read_shard` to samples, checks and JSON
-included. The order of the four alternates from repeat to repeat; medians are compared.
+included. The four alternate in one process; a ratio is that of neighbouring runs.
 """
 
 import argparse
 import io
-import json
-import platform
 import statistics
-import sys
 import tarfile
-import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.harness import Figure, Work, alternate, print_figures, quartiles, ratios
 from mem_core.data.shard import Sample, read_shard, shard_bytes
+
+_LEAST = 0.8  # of raw tarfile's speed
+_IMAGE_BYTES = (6_000, 36_000, 500_000)
+_MOST_BYTES = 200_000_000
 
 Members = list[tuple[str, bytes]]
 
@@ -66,53 +65,56 @@ def read_raw(data: bytes) -> Members:
     return found
 
 
-def seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def measure(count: int, image_bytes: int, repeats: int) -> dict[str, float]:
-    """Medians in MB/s, and ours as a share of raw tarfile."""
+def measure(count: int, image_bytes: int, repeats: int) -> list[Figure]:
+    """Our speed as a share of raw tarfile's, writing and reading, and ours in MB/s."""
     samples = make_samples(count, image_bytes)
     data = shard_bytes(samples)
     members = read_raw(data)
-    works: dict[str, Callable[[], object]] = {
+    works: dict[str, Work] = {
         "write raw": lambda: write_raw(members),
         "write": lambda: shard_bytes(samples),
         "read raw": lambda: read_raw(data),
         "read": lambda: sum(1 for _ in read_shard(io.BytesIO(data), "00000")),
     }
-    times: dict[str, list[float]] = {name: [] for name in works}
-    for repeat in range(repeats + 1):
-        for name in sorted(works, reverse=bool(repeat % 2)):
-            taken = seconds(works[name])
-            if repeat:  # the first warms up
-                times[name].append(taken)
-    speed = {name: len(data) / 1e6 / statistics.median(taken) for name, taken in times.items()}
-    ratios = {"write ratio": speed["write"] / speed["write raw"], "read ratio": speed["read"] / speed["read raw"]}
-    return {"image bytes": float(image_bytes), **speed, **ratios}
+    times = alternate(works, repeats)
+    figures = []
+    for work in ("write", "read"):
+        low, middle, high = quartiles(ratios(times[f"{work} raw"], times[work]))
+        speed = len(data) / 1e6 / statistics.median(times[work])
+        figures.append(
+            Figure(
+                group=f"shard {work}",
+                name=f"{image_bytes:,} byte images",
+                value=middle,
+                unit=f"x tarfile ({speed:.0f} MB/s)",
+                low=low,
+                high=high,
+                bound=_LEAST,
+                better="higher",
+                floor="raw tarfile on the same bytes",
+            )
+        )
+    return figures
+
+
+def run(
+    *, samples: int = 1000, repeats: int = 7, image_bytes: Sequence[int] = _IMAGE_BYTES, quick: bool = False
+) -> list[Figure]:
+    """All image sizes; `quick` takes a few repeats of smaller shards."""
+    most = _MOST_BYTES // 4 if quick else _MOST_BYTES
+    figures = []
+    for size in image_bytes:
+        figures += measure(max(1, min(samples, most // size)), size, 3 if quick else repeats)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--image-bytes", type=int, nargs="+", default=[6_000, 36_000, 500_000])
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--image-bytes", type=int, nargs="+", default=list(_IMAGE_BYTES))
     arguments = parser.parse_args()
-    columns = ["image bytes", "write raw", "write", "write ratio", "read raw", "read", "read ratio"]
-    print("MB/s, median of", arguments.repeats, "runs")
-    print(" ".join(f"{name:>12}" for name in columns))
-    rows = []
-    for image_bytes in arguments.image_bytes:
-        count = max(1, min(arguments.samples, 200_000_000 // image_bytes))
-        row = measure(count, image_bytes, arguments.repeats)
-        rows.append(row)
-        print(" ".join(f"{row[name]:>12.2f}" if "ratio" in name else f"{row[name]:>12.0f}" for name in columns))
-    if arguments.out:
-        about = {"samples": arguments.samples, "repeats": arguments.repeats, "python": platform.python_version()}
-        arguments.out.write_text(json.dumps({**about, "machine": platform.machine(), "rows": rows}, indent=1) + "\n")
+    print_figures(run(samples=arguments.samples, repeats=arguments.repeats, image_bytes=arguments.image_bytes))
 
 
 if __name__ == "__main__":

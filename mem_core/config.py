@@ -36,7 +36,7 @@ def _parse_fraction(value: object) -> object:
         return value
     try:
         return float(Fraction(value.replace(" ", "")))
-    except (ValueError, ZeroDivisionError) as error:
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise ValueError(f"expected a number or a fraction like 8/255, got {value!r}") from error
 
 

@@ -10,7 +10,7 @@ from mem_core.data.folder import Folder
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.device import autocast, resolve_device, resolve_precision
-from mem_core.errors import SourceError
+from mem_core.errors import ConfigError, SourceError
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.perturb.pixels import PixelBatch
 from mem_core.progress import Progress, silent
@@ -42,10 +42,11 @@ def query_model(
 ) -> Evaluation:
     """Both directions over all pairs of a clean test corpus, one shard's pixels in memory at a time.
 
-    The model must be frozen. Raises `SourceError` if the corpus holds no usable pair.
+    The model must be frozen; it is moved to the device. Raises `SourceError` if the corpus holds no usable pair.
     """
     device = resolve_device(runtime)
     precision = resolve_precision(runtime, device)
+    model.to(device)
     prefix = " ".join([config.prefix_word] * config.prefix_length)
     images: list[Tensor] = []
     captions: list[str] = []
@@ -64,10 +65,13 @@ def query_model(
     if not captions:
         raise SourceError(f"expected at least one usable pair in the test corpus {test.uri}, got none")
     image_features, of_text = torch.cat(images), torch.tensor(owner)
-    bare, prefixed = (
-        retrieve(image_features, _text_features(model, texts, config.batch_size, device, precision), of_text)
-        for texts in (captions, [f"{prefix} {caption}" for caption in captions])
-    )
+    texts = [
+        _text_features(model, asked, config.batch_size, device, precision)
+        for asked in (captions, [f"{prefix} {caption}" for caption in captions])
+    ]
+    if not all(bool(features.isfinite().all()) for features in (image_features, *texts)):
+        raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
+    bare, prefixed = (retrieve(image_features, features, of_text) for features in texts)
     counts = torch.bincount(of_text).tolist()
     return Evaluation(
         test=test.uri,

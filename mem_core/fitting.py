@@ -24,6 +24,7 @@ from mem_core.protector import (
     surrogate_hashes,
     write_protector,
 )
+from mem_core.training import require_finite
 
 _FIT = "fit.txt"
 
@@ -67,6 +68,7 @@ class Fit:
             )
         begun = read_bytes(self._work, _FIT).decode() if self._work.exists(_FIT) else ""
         if done is None and begun != self._fingerprint:
+            self._work.delete(_FIT)  # first: what is half put away belongs to nobody
             for folder in (self._work, self._folder):
                 for name in list(folder.names()):
                     folder.delete(name)
@@ -80,9 +82,13 @@ class Fit:
         model, optimizer, pattern = resume_training(
             self._folder, self._work, number, setting.config, setting.seed, setting.device
         )
-        surrogate, losses = surrogate_steps(
-            model, optimizer, pattern, self._shards, self._held, setting, number, progress
-        )
+
+        def held(shard: str) -> tuple[LoadedShard, ShardState]:
+            loaded = self._cache.load(shard)
+            return loaded, self._state_after(loaded, number)
+
+        surrogate, losses = surrogate_steps(model, optimizer, pattern, self._shards, held, setting, number, progress)
+        require_finite(losses, f"the surrogate of round {number + 1}", setting.config.surrogate.learning_rate)
         save_training(self._work, number, optimizer)
         save_surrogate(self._folder, number, surrogate)
         first, last = (losses[0], losses[-1]) if losses else (0.0, 0.0)
@@ -93,7 +99,8 @@ class Fit:
         loaded = self._cache.load(shard)
         state = self.state(loaded)
         if state.rounds <= number:
-            state = advance(loaded, state, self._surrogates.of_round(number), self._setting, number, progress)
+            before = self._state_after(loaded, number)
+            state = advance(loaded, before, self._surrogates.of_round(number), self._setting, number, progress)
             write_bytes(self._work, _state_name(shard), state.to_bytes(self._fingerprint))
         return state.losses[number]
 
@@ -124,6 +131,15 @@ class Fit:
                 return stored
         return first_state(shard, self._setting)
 
+    def _state_after(self, shard: LoadedShard, rounds: int) -> ShardState:
+        """The state after so many rounds; what is missing, or was done with a surrogate lost since, is done again."""
+        state = self.state(shard)
+        if state.rounds > rounds:
+            state = first_state(shard, self._setting)
+        for number in range(state.rounds, rounds):
+            state = advance(shard, state, self._surrogates.of_round(number), self._setting, number, silent)
+        return state
+
     def forget(self, shard: str) -> None:
         """The shard is published: its state has no more use."""
         self._work.delete(_state_name(shard))
@@ -132,10 +148,6 @@ class Fit:
         """Removes everything that only the rounds needed."""
         for name in list(self._work.names()):
             self._work.delete(name)
-
-    def _held(self, shard: str) -> tuple[LoadedShard, ShardState]:
-        loaded = self._cache.load(shard)
-        return loaded, self.state(loaded)
 
     @cached_property
     def _surrogates(self) -> Surrogates:

@@ -23,7 +23,7 @@ from mem_core.data.receipt import Receipt, read_receipt
 from mem_core.device import resolve_device, resolve_precision
 from mem_core.errors import ConfigError, DestinationError, MismatchError
 from mem_core.fitting import Fit, RoundSummary
-from mem_core.models import Tokenizer, build_model
+from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.recipes import RECIPES, Recipe
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
@@ -129,7 +129,9 @@ class Protection:
         input_sha256 = _input_sha256(self.clean, shard)
         fingerprint = publishing_fingerprint(self.config, self.seed, self._protector_fingerprint, input_sha256)
         if receipt is not None:
-            return _summary_of(receipt, fingerprint, self.dest.uri)
+            summary = _summary_of(receipt, fingerprint, self.dest.uri)
+            if all(self.dest.exists(name) for name in receipt.outputs):
+                return summary
         loaded = self._cache.load(shard)
         if loaded.sha256 != input_sha256:
             raise MismatchError(
@@ -205,7 +207,8 @@ class Protection:
 
 @lru_cache(maxsize=16)
 def _context_length(architecture: str) -> int:
-    return build_model(architecture, seed=0).context_length
+    """How many tokens the model reads. Raises `ConfigError` for unknown models and other tokens than CLIP's."""
+    return tokenizer_for(build_model(architecture, seed=0)).context_length
 
 
 def _input_sha256(clean: Folder, shard: str) -> str:

@@ -6,7 +6,6 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -19,7 +18,7 @@ from mem_core.errors import ConfigError, MismatchError
 from mem_core.models import OpenClipEncoder, build_model, load_model, save_model
 from mem_core.perturb.objective import Anchors
 from mem_core.perturb.rounds import Surrogate
-from mem_core.training import make_optimizer
+from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
@@ -96,6 +95,8 @@ def load_surrogate(
 ) -> Surrogate:
     """One round's surrogate, frozen. Raises `MismatchError` if it is damaged or not the one that was fitted."""
     name = surrogate_name(round_number)
+    if not folder.exists(name):
+        raise MismatchError(f"expected the surrogate of round {round_number + 1} in {folder.uri}/{name}: it is gone")
     data = read_bytes(folder, name)
     if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
         raise MismatchError(f"expected the surrogate with sha256 {sha256} in {folder.uri}/{name}, got other bytes")
@@ -132,9 +133,7 @@ class Surrogates:
 
 def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Optimizer) -> None:
     """The optimiser's state after a round, so that the next round goes on from it in any process."""
-    stream = io.BytesIO()
-    torch.save(optimizer.state_dict(), stream)
-    write_bytes(folder, f"optimizer-{round_number:03d}.pt", stream.getvalue())
+    save_checkpoint(folder, f"optimizer-{round_number:03d}.pt", optimizer.state_dict())
 
 
 def resume_training(
@@ -151,10 +150,11 @@ def resume_training(
     before = load_surrogate(protector, round_number - 1, settings.architecture, device)
     model = before.model.requires_grad_(True)
     optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-    state: Any = torch.load(
-        io.BytesIO(read_bytes(work, f"optimizer-{round_number - 1:03d}.pt")), map_location=device, weights_only=True
-    )
-    optimizer.load_state_dict(state)
+    name = f"optimizer-{round_number - 1:03d}.pt"
+    try:
+        optimizer.load_state_dict(load_checkpoint(work, name, device))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise MismatchError(f"expected the optimizer of {settings.architecture} in {work.uri}/{name}") from error
     return model, optimizer, before.pattern
 
 

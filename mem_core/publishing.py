@@ -58,14 +58,10 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
     only with `on_error: passthrough`.
     """
     name = shard.name
-    rows: list[SampleRow] = []
     with dest.write(f"{name}.tar") as stream:
         hashing = HashingWriter(stream)
         with ShardWriter(hashing) as writer:
-            for outcome in _outcomes(shard, state, job):
-                rows.append(outcome.row)
-                if outcome.sample is not None:
-                    writer.write(outcome.sample)
+            rows = [_written(writer, outcome, shard) for outcome in _outcomes(shard, state, job)]
     table = write_table(rows)
     counts: dict[str, int] = dict(Counter(row.status for row in rows))
     stats = (json.dumps(_stats(rows, counts), indent=2, sort_keys=True) + "\n").encode()
@@ -92,17 +88,27 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
     return counts, max((row.max_abs_difference for row in rows), default=0)
 
 
+def _written(writer: ShardWriter, outcome: _Outcome, shard: LoadedShard) -> SampleRow:
+    """Puts the sample into the tar and returns its row: a failed one if the tar cannot hold it (a giant caption)."""
+    try:
+        if outcome.sample is not None:
+            writer.write(outcome.sample)
+    except SampleError as error:
+        return _unprotected(shard, outcome.row.key, str(error), on_error="skip").row
+    return outcome.row
+
+
 def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterator[_Outcome]:
     """One outcome for every sample of the clean tar, in its order; encoding runs some samples ahead."""
     index = {sample.key: i for i, sample in enumerate(shard.samples)}
 
     def outcome(key: str) -> _Outcome:
         if key not in index:
-            return _unprotected(shard, key, shard.broken[key].reason, job)
+            return _unprotected(shard, key, shard.broken[key].reason, job.config.on_error)
         try:
             return _protected(shard, index[key], state, job)
         except SampleError as error:
-            return _unprotected(shard, key, str(error), job)
+            return _unprotected(shard, key, str(error), job.config.on_error)
 
     yield from _ordered(outcome, shard.rows)
 
@@ -174,12 +180,12 @@ def _noise(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> Te
     return torch.zeros_like(clean, dtype=torch.int8)
 
 
-def _unprotected(shard: LoadedShard, key: str, reason: str, job: PublishJob) -> _Outcome:
+def _unprotected(shard: LoadedShard, key: str, reason: str, on_error: str) -> _Outcome:
     """A row with the reason; with `passthrough` the sample itself, unprotected, where it could be read at all."""
     sample = shard.raw.get(key)
     if sample is None:
         sample = next((found for found in shard.samples if found.key == key), None)
-    passes = job.config.on_error == "passthrough" and sample is not None
+    passes = on_error == "passthrough" and sample is not None
     row = SampleRow(
         key=key,
         status="passthrough" if passes else "failed",

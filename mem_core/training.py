@@ -1,9 +1,17 @@
 """One contrastive training step, shared by surrogate and victim."""
 
+import io
+import math
+import pickle
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.device import autocast
+from mem_core.errors import ConfigError, MismatchError
 from mem_core.models import OpenClipEncoder
 from mem_core.perturb.objective import contrastive_loss
 
@@ -33,3 +41,37 @@ def training_step(
     loss.backward()
     optimizer.step()
     return loss.detach(), image_features.detach(), text_features.detach()
+
+
+def require_finite(losses: Sequence[float], model: str, learning_rate: float) -> None:
+    """Raises `ConfigError` if training diverged: a model of NaN would protect nothing and be queried for nothing."""
+    for step, loss in enumerate(losses, start=1):
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"expected the loss of {model} to stay finite, but it is {loss} at step {step} of {len(losses)}: "
+                f"choose a learning rate below {learning_rate:g}"
+            )
+
+
+def save_checkpoint(folder: Folder, name: str, state: Mapping[str, Any]) -> None:
+    """Tensors and plain values, whole or not at all."""
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    write_bytes(folder, name, stream.getvalue())
+
+
+def load_checkpoint(folder: Folder, name: str, device: torch.device) -> dict[str, Any]:
+    """What `save_checkpoint` wrote; nothing is unpickled but tensors and plain values.
+
+    Raises `MismatchError` if it is lost or damaged.
+    """
+    try:
+        state = torch.load(io.BytesIO(read_bytes(folder, name)), map_location=device, weights_only=True)
+    except FileNotFoundError as error:
+        raise MismatchError(f"expected the training to go on from {folder.uri}/{name}, which is not there") from error
+    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0].partition(". ")[0] or type(error).__name__
+        raise MismatchError(f"expected a checkpoint in {folder.uri}/{name}, which is damaged: {reason}") from error
+    if not isinstance(state, dict):
+        raise MismatchError(f"expected a checkpoint in {folder.uri}/{name}, got a {type(state).__name__}")
+    return state

@@ -1,13 +1,10 @@
 """The model that an unauthorised trainer trains on the published files."""
 
-import io
 import math
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from mem_core import __version__
@@ -24,7 +21,7 @@ from mem_core.perturb.pixels import PixelBatch
 from mem_core.perturb.prompts import with_trigger
 from mem_core.progress import Progress, silent
 from mem_core.rng import derived_seed, generator
-from mem_core.training import make_optimizer, training_step
+from mem_core.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, training_step
 
 _WEIGHTS, _RECORD, _CHECKPOINT = "victim.safetensors", "victim.json", "checkpoint.pt"
 _POOL_SHARDS = 8  # shards that batches are mixed from; bounds memory, and part of what makes equal bytes
@@ -73,10 +70,11 @@ def train_victim(
     fingerprint is returned as it is; a killed training goes on after its last whole epoch.
     Raises `SourceError` for a corpus without usable samples.
     """
-    identity = fingerprint(config, seed, corpus.uri, corpus_fingerprint, __version__)
+    identity = fingerprint(config, seed, corpus_fingerprint or corpus.uri, __version__)
     finished = read_victim(out)
     if finished is not None and finished.fingerprint == identity:
         return finished
+    out.delete(_RECORD)  # of another training: it must not vouch for the weights of this one
     training = _Training(corpus, config, runtime, seed)
     history = training.resume(out, identity)
     for epoch in range(len(history), config.epochs):
@@ -116,6 +114,8 @@ def load_victim(folder: Folder) -> tuple[OpenClipEncoder, VictimRecord]:
     record = read_victim(folder)
     if record is None:
         raise SourceError(f"expected a trained victim in {folder.uri}, but {_RECORD} is not there: run `train` first")
+    if not folder.exists(_WEIGHTS):
+        raise MismatchError(f"expected the weights of a victim in {folder.uri}/{_WEIGHTS}, but they are not there")
     with folder.open(_WEIGHTS) as stream:
         model, _ = load_model(record.architecture, stream, f"{folder.uri}/{_WEIGHTS}")
     return model.freeze(), record
@@ -132,7 +132,7 @@ class _Training:
         self.tokenizer = tokenizer_for(self.model)
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay)
         self.shards = list_shards(corpus)
-        self.cache = ShardCache(corpus, max_pixels=2**40, max_bytes=runtime.cache_mb * 2**20)
+        self.cache = ShardCache(corpus, max_pixels=2**40, max_bytes=runtime.cache_mb * 2**20, allow_empty=True)
         self.steps_done = 0
         self.samples = 0
         self._views = NoiseConfig(views=config.views, crop_scale=config.crop_scale)
@@ -154,10 +154,14 @@ class _Training:
             if len(losses) % 10 == 0:
                 done = epoch * per_epoch + len(losses)
                 progress(done, per_epoch * self.config.epochs, f"epoch {epoch + 1}, loss {loss.item():.2f}")
+        each = torch.stack(losses).tolist()
+        require_finite(each, f"the victim in epoch {epoch + 1}", self.config.learning_rate)
         return torch.stack(losses).mean().item()
 
     def _steps_per_epoch(self) -> int:
-        return max(1, round(self.samples / self.config.batch_size))
+        """Pools are cut into even batches (see `batches`); the last pool counts as one of the average size."""
+        pools = math.ceil(len(self.shards) / _POOL_SHARDS)
+        return pools * math.ceil(self.samples / pools / self.config.batch_size)
 
     def _set_rate(self, step: int, total: int) -> None:
         """Linear warm-up, then a cosine to zero."""
@@ -188,32 +192,21 @@ class _Training:
 
     def save(self, out: Folder, identity: str, history: Sequence[Epoch]) -> None:
         """Everything the next epoch needs, whole or not at all."""
-        stream = io.BytesIO()
-        torch.save(
-            {
-                "identity": identity,
-                "model": self.model.clip.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "history": [epoch.model_dump() for epoch in history],
-                "steps": self.steps_done,
-                "samples": self.samples,
-            },
-            stream,
-        )
-        write_bytes(out, _CHECKPOINT, stream.getvalue())
+        state = {
+            "identity": identity,
+            "model": self.model.clip.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "history": [epoch.model_dump() for epoch in history],
+            "steps": self.steps_done,
+            "samples": self.samples,
+        }
+        save_checkpoint(out, _CHECKPOINT, state)
 
     def resume(self, out: Folder, identity: str) -> list[Epoch]:
-        """The history so far: empty if there is no checkpoint of this very training."""
+        """The history so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
         if not out.exists(_CHECKPOINT):
             return []
-        try:
-            state: dict[str, Any] = torch.load(
-                io.BytesIO(read_bytes(out, _CHECKPOINT)), map_location=self.device, weights_only=True
-            )
-        except (RuntimeError, ValueError, EOFError, SafetensorError) as error:
-            raise MismatchError(
-                f"expected a checkpoint in {out.uri}/{_CHECKPOINT}, which is damaged: {error}"
-            ) from error
+        state = load_checkpoint(out, _CHECKPOINT, self.device)
         if state.get("identity") != identity:
             return []
         self.model.clip.load_state_dict(state["model"])
@@ -244,7 +237,7 @@ def caption_rows(pool: Sequence[LoadedShard], config: VictimConfig, tokenizer: T
         )
         for own, made in zip(bare, triggers, strict=True)
     ]
-    joined = torch.cat(rows)
+    joined = torch.cat(rows) if rows else tokenizer.encode([])
     return CaptionTokens(bare, lambda _: joined)
 
 

@@ -2,13 +2,13 @@
 
 import errno
 import os
-import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from mem_core.errors import DestinationError, SourceError
+from mem_core.data.partial import Partial, is_partial, is_refusal, sweep_partials
+from mem_core.errors import DestinationError, SourceError, StorageRefused
 
 
 class Folder(Protocol):
@@ -23,7 +23,15 @@ class Folder(Protocol):
         """All names below this folder, sorted; nothing if the folder does not exist."""
         ...
 
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """All names below this folder with their sizes in bytes, sorted by name, from the listing alone."""
+        ...
+
     def exists(self, name: str) -> bool: ...
+
+    def size(self, name: str) -> int:
+        """How many bytes the name has. Raises FileNotFoundError."""
+        ...
 
     def open(self, name: str) -> BinaryIO:
         """A stream that reads the named bytes. Raises FileNotFoundError."""
@@ -38,6 +46,14 @@ class Folder(Protocol):
 
     def delete(self, name: str) -> None:
         """Removes the name; quiet if it is not there."""
+        ...
+
+    def sweep(self, finished: Callable[[str], bool]) -> int:
+        """Removes what killed writers left half written; returns how much that was.
+
+        Never what a living writer is at work on, unless the store cannot tell: then what is older than a day, and at
+        once what was to become a name that is `finished`, as nobody needs it any more.
+        """
         ...
 
     def below(self, name: str) -> "Folder":
@@ -57,9 +73,6 @@ def write_bytes(folder: Folder, name: str, data: bytes, *, only_if_absent: bool 
         stream.write(data)
 
 
-_TEMPORARY = ".partial-"
-
-
 class LocalFolder:
     """A directory. Files are written beside their name and moved there when complete.
 
@@ -77,11 +90,20 @@ class LocalFolder:
         return str(self.path)
 
     def names(self) -> Iterator[str]:
-        found = (path for path in self.path.rglob("*") if path.is_file() and not path.name.startswith(_TEMPORARY))
-        yield from sorted(path.relative_to(self.path).as_posix() for path in found)
+        yield from sorted(name for name, _ in self._walk() if not is_partial(name))
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        found = ((name, _size(entry)) for name, entry in self._walk() if not is_partial(name))
+        yield from sorted((name, size) for name, size in found if size is not None)
 
     def exists(self, name: str) -> bool:
         return self._file(name).is_file()
+
+    def size(self, name: str) -> int:
+        try:
+            return self._file(name).stat().st_size
+        except NotADirectoryError as error:
+            raise FileNotFoundError(errno.ENOENT, "no such file", str(self._file(name))) from error
 
     def open(self, name: str) -> BinaryIO:
         try:
@@ -92,36 +114,45 @@ class LocalFolder:
     @contextmanager
     def write(self, name: str, *, only_if_absent: bool = False) -> Iterator[BinaryIO]:
         target = self._inside(name)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:  # not the FileExistsError that callers wait for
-            raise DestinationError(f"expected {target.parent} to be a folder, but a file is in its place") from error
         if target.is_dir():
             raise DestinationError(f"expected to write a file at {target}, but a folder is in its place")
-        partial = target.with_name(f"{_TEMPORARY}{target.name}-{secrets.token_hex(4)}")
         try:
-            with partial.open("xb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            if only_if_absent:
-                _link(partial, target)
-            else:
-                partial.replace(target)
-            _sync(target.parent)
-        finally:
-            partial.unlink(missing_ok=True)
+            _make_folder(target.parent)
+            with Partial(target) as partial:
+                yield partial.stream
+                partial.publish(only_if_absent=only_if_absent)
+        except OSError as error:
+            if is_refusal(error):
+                raise StorageRefused(f"expected to write {target}, but: {error.strerror}") from error
+            raise
 
     def delete(self, name: str) -> None:
         with suppress(NotADirectoryError):
             self._inside(name).unlink(missing_ok=True)
 
+    def sweep(self, finished: Callable[[str], bool]) -> int:
+        """The lock of a partial file tells whether its writer lives: see `sweep_partials`."""
+        return sweep_partials(self.path / name for name, _ in list(self._walk()) if is_partial(name))
+
     def below(self, name: str) -> "LocalFolder":
         return LocalFolder(self._file(name))
 
+    def _walk(self, start: str = "") -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+        """All files, links to files among them; links to directories are not followed."""
+        try:
+            entries = os.scandir(self.path / start)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        with entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._walk(f"{start}{entry.name}/")
+                elif entry.is_file():
+                    yield start + entry.name, entry
+
     def _file(self, name: str) -> Path:
         parts = name.split("/")
-        bad = any(part in ("", ".", "..") or part.startswith(_TEMPORARY) or "\0" in part for part in parts)
+        bad = any(part in ("", ".", "..") or is_partial(part) or "\0" in part for part in parts)
         if bad:  # temporary names are not listed: what was written there would be lost to sight
             raise DestinationError(f"expected a plain relative name inside {self.path}, got {name!r}")
         return self.path.joinpath(*parts)
@@ -134,21 +165,16 @@ class LocalFolder:
         return target
 
 
-def _link(partial: Path, target: Path) -> None:
-    """Gives the file its name unless the name is taken: `os.replace` would overwrite."""
+def _size(entry: "os.DirEntry[str]") -> int | None:
+    """None if the file went away since it was listed."""
     try:
-        os.link(partial, target)
-    except OSError as error:
-        if error.errno in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
-            raise DestinationError(f"expected a file system with hard links at {target.parent}") from error
-        raise
+        return entry.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
-def _sync(folder: Path) -> None:
-    """Makes new names last through a power cut; the bytes were synced before."""
-    with suppress(OSError):  # some network file systems cannot, and do it by themselves
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:  # not the FileExistsError that callers wait for
+        raise DestinationError(f"expected {path} to be a folder, but a file is in its place") from error

@@ -79,10 +79,14 @@ def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool 
 
 
 class ShardCache:
-    """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times."""
+    """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times.
 
-    def __init__(self, folder: Folder, max_pixels: int, max_bytes: int) -> None:
+    allow_empty: a shard without samples is fine (a protected one whose samples all failed).
+    """
+
+    def __init__(self, folder: Folder, max_pixels: int, max_bytes: int, *, allow_empty: bool = False) -> None:
         self._folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
+        self._allow_empty = allow_empty
         self._held: OrderedDict[str, LoadedShard] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -92,7 +96,7 @@ class ShardCache:
             if name in self._held:
                 self._held.move_to_end(name)
                 return self._held[name]
-        shard = load_shard(self._folder, name, self._max_pixels)
+        shard = load_shard(self._folder, name, self._max_pixels, allow_empty=self._allow_empty)
         with self._lock:
             self._held[name] = shard
             while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:

@@ -5,8 +5,10 @@ import logging
 import math
 import threading
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import open_clip
@@ -91,25 +93,29 @@ class OpenClipEncoder(nn.Module):
 def architectures() -> list[str]:
     """All names that `build_model` takes: open_clip's and ours."""
     with _lock:
-        open_clip.add_model_config(_OURS)
+        _register_ours()
         return sorted(open_clip.list_models())
 
 
-def _registered(architecture: str) -> str:
-    """The open_clip name of an architecture; a path to a JSON file is registered under its stem."""
+@lru_cache(maxsize=1)
+def _register_ours() -> None:
+    open_clip.add_model_config(_OURS)
+
+
+def _described(architecture: str) -> dict[str, Any] | None:
+    """What the JSON file at a path describes; None for a known name. Raises `ConfigError` if it is neither."""
     if architecture in architectures():
-        return architecture
+        return None
     path = Path(architecture)
     if path.suffix == ".json" and path.is_file():
         try:
             described = json.loads(path.read_text())
         except ValueError as error:
             raise ConfigError(f"expected a model description in {path}, but it is not JSON: {error}") from error
-        if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(described):
-            raise ConfigError(f"expected embed_dim, vision_cfg and text_cfg in {path}, got {sorted(described)}")
-        with _lock:
-            open_clip.add_model_config(path)
-        return path.stem
+        found = sorted(described) if isinstance(described, dict) else [type(described).__name__]
+        if not {"embed_dim", "vision_cfg", "text_cfg"} <= set(found):
+            raise ConfigError(f"expected embed_dim, vision_cfg and text_cfg in {path}, got {', '.join(found)}")
+        return described  # type: ignore[no-any-return]
     ours = ", ".join(sorted(found.stem for found in _OURS.glob("*.json")))
     raise ConfigError(
         f"expected a model name known to open_clip (such as RN50 or ViT-B-32), one of ours ({ours}) "
@@ -118,16 +124,34 @@ def _registered(architecture: str) -> str:
 
 
 def build_model(architecture: str, seed: int) -> OpenClipEncoder:
-    """A model with random weights drawn from the seed. Raises `ConfigError` for unknown names."""
-    name = _registered(architecture)
+    """A model with random weights drawn from the seed.
+
+    Raises `ConfigError` for unknown names and for models that cannot be built from their description alone.
+    """
+    described = _described(architecture)
     with _lock, torch.random.fork_rng(devices=[]):  # the library draws from the global generator
         torch.manual_seed(seed)
         logging.disable(logging.WARNING)  # random weights are meant here; the library warns of them
         try:
-            clip = open_clip.create_model(name, load_weights=False, pretrained_text=False)
+            clip = _create(architecture, described)
+        except Exception as error:  # whatever a wrong description, or a download it asks for, leads the library to
+            reason = " ".join(str(error).split())[:200]
+            raise ConfigError(
+                f"expected a model that can be built from its description, but {architecture} cannot: "
+                f"{type(error).__name__} {reason}"
+            ) from error
         finally:
             logging.disable(logging.NOTSET)
     return OpenClipEncoder(clip, architecture)
+
+
+def _create(architecture: str, described: dict[str, Any] | None) -> nn.Module:
+    if described is None:
+        return open_clip.create_model(architecture, load_weights=False, pretrained_text=False)  # type: ignore[no-any-return]
+    # Not registered under its file's name, which may be that of another model.
+    with TemporaryDirectory() as place:
+        (Path(place) / "open_clip_config.json").write_text(json.dumps({"model_cfg": described}))
+        return open_clip.create_model(f"local-dir:{place}", load_weights=False, pretrained_text=False)  # type: ignore[no-any-return]
 
 
 def save_model(model: OpenClipEncoder, **more: Tensor) -> bytes:
@@ -149,18 +173,27 @@ def load_model(architecture: str, stream: BinaryIO, name: str) -> tuple[OpenClip
     return model, {key: value for key, value in tensors.items() if not key.startswith("model.")}
 
 
+@lru_cache(maxsize=1)
+def _byte_pairs() -> SimpleTokenizer:
+    return SimpleTokenizer()  # half a second of reading; the context length is given with each text
+
+
 class Tokenizer:
     """CLIP's byte-pair tokens for one context length."""
 
     def __init__(self, context_length: int) -> None:
-        self._bpe: Any = SimpleTokenizer(context_length=context_length)
+        self._bpe: Any = _byte_pairs()
         self.context_length = context_length
         self.start_id: int = self._bpe.sot_token_id
         self.end_id: int = self._bpe.eot_token_id
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """int64 [N, T]: start, ids, end, zeros; longer texts are cut and end with the end token."""
-        return self._bpe(list(texts)) if texts else torch.zeros(0, self.context_length, dtype=torch.int64)
+        return (
+            self._bpe(list(texts), self.context_length)
+            if texts
+            else torch.zeros(0, self.context_length, dtype=torch.int64)
+        )
 
     def ids(self, text: str) -> list[int]:
         """All ids of a text, without start, end or length limit."""

@@ -1,6 +1,7 @@
 """A batch of images at their own resolutions, with their noise."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,15 +12,23 @@ from mem_core.perturb.projection import project
 from mem_core.perturb.views import View, boxes, view_of
 
 _MAX_GROUP_VALUES = 64_000_000  # float32 copies of a group stay below 256 MB, whatever the resolution
+_CACHE_VALUES = 400_000  # on a CPU a step goes piece by piece, so that float copies stay in the cache (1.6 MB)
 
 
 @dataclass
 class _Group:
-    """Images of one size: their places in the batch [n], clean uint8 and noise int8 [n, 3, H, W] (or one zero)."""
+    """Images of one size: their places in the batch [n], clean uint8 and noise int8 [n, 3, H, W]."""
 
     places: Tensor
     clean: Tensor
     noise: Tensor
+
+    def pieces(self) -> Iterator[slice]:
+        """All images of the group, a few at a time where that is faster."""
+        count, *shape = self.clean.shape
+        size = max(1, _CACHE_VALUES // math.prod(shape)) if self.clean.device.type == "cpu" else count
+        for start in range(0, count, size):
+            yield slice(start, start + size)
 
 
 class PixelBatch:
@@ -31,16 +40,12 @@ class PixelBatch:
 
     def __init__(self, clean: Sequence[Tensor], noise: Sequence[Tensor] | None, device: torch.device) -> None:
         self._device = device
-        self._groups = [
-            _Group(
-                torch.tensor(places, device=device),
-                torch.stack([clean[i] for i in places]).to(device),
-                torch.stack([noise[i] for i in places]).to(device)
-                if noise is not None
-                else torch.zeros(1, 1, 1, 1, dtype=torch.int8, device=device),
-            )
-            for places in _places_by_size(clean)
-        ]
+        self._groups = []
+        for places in _places_by_size(clean):
+            own = torch.stack([clean[i] for i in places]).to(device)
+            none = torch.zeros(1, dtype=torch.int8, device=device)
+            added = none.expand(own.shape) if noise is None else torch.stack([noise[i] for i in places]).to(device)
+            self._groups.append(_Group(torch.tensor(places, device=device), own, added))
         self._count = len(clean)
 
     def draw_views(self, config: NoiseConfig, side: int, draw: torch.Generator) -> list[View]:
@@ -54,18 +59,25 @@ class PixelBatch:
 
     def look(self, views: Sequence[View]) -> Tensor:
         """The noised images as the model sees them, float32 [B, 3, S, S] in about 0..1."""
-        side = views[0].rows.shape[1]
+        side = views[0].side
         seen = torch.empty(self._count, 3, side, side, device=self._device)
         for group, view in zip(self._groups, views, strict=True):
-            seen[group.places] = view.look((group.clean.to(torch.int16) + group.noise).float() / 255)
+            for piece in group.pieces():
+                pixels = (group.clean[piece] + group.noise[piece]) / 255  # uint8 and int8 add up to int16
+                seen.index_copy_(0, group.places[piece], view.part(piece).look(pixels))
         return seen
 
     def descend(self, views: Sequence[View], gradient: Tensor, config: NoiseConfig) -> None:
         """One signed step against the gradient on the views [B, 3, S, S], then the projection, in whole levels."""
+        step, bound = levels(config.step_size), levels(config.epsilon)
         for group, view in zip(self._groups, views, strict=True):
-            direction = view.pull_back(gradient[group.places]).sign().to(torch.int16)
-            stepped = group.noise - levels(config.step_size) * direction
-            group.noise = project(stepped, group.clean, levels(config.epsilon))
+            updated = torch.empty_like(group.clean, dtype=torch.int8)
+            for piece in group.pieces():
+                slope = view.part(piece).pull_back(gradient[group.places[piece]])
+                noise = group.noise[piece] if bound + step <= 127 else group.noise[piece].to(torch.int16)
+                stepped = noise.sub(_sign(slope), alpha=step)
+                updated[piece] = project(stepped, group.clean[piece], bound)
+            group.noise = updated
 
     def noise(self) -> list[Tensor]:
         """The noise of every image, int8 [3, H, W] on the CPU, in the order of the batch."""
@@ -74,6 +86,11 @@ class PixelBatch:
             for place, noise in zip(group.places.tolist(), group.noise.cpu(), strict=True):
                 found[place] = noise
         return found
+
+
+def _sign(values: Tensor) -> Tensor:
+    """-1, 0 or 1, as int8."""
+    return values.sign().to(torch.int8)
 
 
 def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:

@@ -7,12 +7,12 @@ from torch import Tensor
 def project(noise: Tensor, clean: Tensor, epsilon_levels: int) -> Tensor:
     """The nearest noise that can be published.
 
-    noise: int16 or int8 [..., 3, H, W], levels of 1/255; clean: uint8 of the same shape.
+    noise: int16 or int8 [..., 3, H, W], levels of 1/255; clean: uint8 of the same shape; epsilon_levels: at most 127.
     Returns int8 with |noise| <= epsilon_levels and 0 <= clean + noise <= 255 everywhere.
     """
-    pixels = clean.to(torch.int16)
-    bounded = noise.to(torch.int16).clamp(-epsilon_levels, epsilon_levels)
-    return torch.minimum(torch.maximum(bounded, -pixels), 255 - pixels).to(torch.int8)
+    lowest = clean.clamp(max=epsilon_levels).view(torch.int8).neg()
+    highest = clean.bitwise_not().clamp(max=epsilon_levels).view(torch.int8)  # of 8 bits: 255 - clean
+    return torch.minimum(torch.maximum(noise, lowest), highest).to(torch.int8)
 
 
 def published_pixels(clean: Tensor, noise: Tensor) -> Tensor:

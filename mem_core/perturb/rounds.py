@@ -166,14 +166,18 @@ def _surrogate_batches(
     epoch = 0
     while True:
         draw = generator(setting.seed, "surrogate", round_number, epoch)
-        usable = 0
+        used = 0
         order = [shards[i] for i in torch.randperm(len(shards), generator=draw)]
         for first in range(0, len(order), config.surrogate.pool_shards):
             pool = [held(name) for name in order[first : first + config.surrogate.pool_shards]]
-            usable += sum(len(shard.samples) for shard, _ in pool)
-            yield from _pool_batches(pool, setting, side, draw)
-        if not usable:
-            raise SourceError("expected at least one usable sample to fit on, but every sample of the corpus failed")
+            for images, rows in _pool_batches(pool, setting, side, draw):
+                used += len(rows)
+                yield images, rows
+        if not used:
+            raise SourceError(
+                f"expected at least 2 usable samples to fit on, but no {config.surrogate.pool_shards} shards "
+                f"(surrogate.pool_shards) of this corpus have so many together"
+            )
         epoch += 1
 
 
@@ -184,6 +188,8 @@ def _pool_batches(
     captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], setting.tokenizer.encode)
     triggered = setting.recipe.trigger == "optimised"
     for places in batches(len(samples), setting.config.surrogate.batch_size, draw):
+        if len(places) < 2:
+            continue  # a single pair has no negative: no loss, no step
         chosen = [samples[place] for place in places]
         clean = [shard.pixels(i) for shard, _, i in chosen]
         batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], setting.device)

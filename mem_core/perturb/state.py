@@ -1,5 +1,6 @@
 """What is known of a shard between two rounds: its noise, its triggers, how far it is."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,8 +36,8 @@ class ShardState:
             torch.cat([noise.reshape(-1) for noise in self.noise]) if self.noise else torch.zeros(0, dtype=torch.int8)
         )
         sizes = torch.tensor([noise.shape[1:] for noise in self.noise], dtype=torch.int32).reshape(-1, 2)
-        known = {"fingerprint": fingerprint, "rounds": self.rounds, "losses": self.losses}
         tensors = {"noise": flat, "sizes": sizes, "trigger_ids": self.trigger_ids.contiguous()}
+        known = {"fingerprint": fingerprint, "rounds": self.rounds, "losses": self.losses, "sha256": _sha256(tensors)}
         return save_tensors(tensors, metadata={"state": json.dumps(known)})
 
     @classmethod
@@ -47,12 +48,21 @@ class ShardState:
             known = json.loads(_metadata(data)["state"])
             if known["fingerprint"] != fingerprint:
                 return None
+            if known["sha256"] != _sha256(tensors):
+                raise ValueError("its bytes have changed since they were written")
             sizes = tensors["sizes"].tolist()
             pieces = tensors["noise"].split([3 * height * width for height, width in sizes])
-        except (SafetensorError, RuntimeError, ValueError, KeyError) as error:
+        except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise MismatchError(f"expected the stored state of a shard in {name}, which is damaged: {error}") from error
         noise = [piece.view(3, height, width) for piece, (height, width) in zip(pieces, sizes, strict=True)]
         return cls(noise, tensors["trigger_ids"], known["rounds"], tuple(known["losses"]))
+
+
+def _sha256(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _metadata(data: bytes) -> dict[str, str]:

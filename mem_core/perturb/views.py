@@ -7,6 +7,8 @@ The filter is Pillow's bicubic (a = -0.5), which open_clip's transforms use, wit
 """
 
 import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,22 +18,75 @@ from mem_core.config import Scale, Views
 
 _ASPECTS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop, which open_clip uses
 _TRIES = 10
+_BLOCK, _MAX_TERMS = 32, 192
+
+
+@dataclass(frozen=True)
+class Band:
+    """Some rows of a batch of matrices, and the columns outside which all of these rows are zero."""
+
+    rows: slice
+    columns: slice
+
+
+@dataclass(frozen=True)
+class Resize:
+    """matrix float32 [B, S, L] takes L pixels to S; bands cover its rows, transposed_bands those of its transpose."""
+
+    matrix: Tensor
+    bands: tuple[Band, ...]
+    transposed_bands: tuple[Band, ...]
+
+    def part(self, images: slice) -> "Resize":
+        """The same for some of the images."""
+        return Resize(self.matrix[images], self.bands, self.transposed_bands)
+
+    def to(self, device: torch.device) -> "Resize":
+        """The same on another device."""
+        return Resize(self.matrix.to(device), self.bands, self.transposed_bands)
 
 
 @dataclass(frozen=True)
 class View:
-    """rows float32 [B, S, H] and columns float32 [B, S, W]: one box for each image of a batch."""
+    """One box for each image of a batch: rows [B, S, H] and columns [B, S, W]."""
 
-    rows: Tensor
-    columns: Tensor
+    rows: Resize
+    columns: Resize
+
+    @property
+    def side(self) -> int:
+        """S."""
+        return self.rows.matrix.shape[1]
+
+    def part(self, images: slice) -> "View":
+        """The view of some of the images."""
+        return View(self.rows.part(images), self.columns.part(images))
 
     def look(self, pixels: Tensor) -> Tensor:
         """float32 [B, 3, H, W] -> [B, 3, S, S]."""
-        return self.rows.unsqueeze(1) @ pixels @ self.columns.unsqueeze(1).transpose(-1, -2)
+        lower = _along_height(self.rows.matrix, pixels, self.rows.bands)
+        return _along_width(lower, self.columns.matrix, self.columns.bands)
 
     def pull_back(self, gradient: Tensor) -> Tensor:
         """Gradient on the view [B, 3, S, S] -> gradient on the pixels [B, 3, H, W]."""
-        return self.rows.unsqueeze(1).transpose(-1, -2) @ gradient @ self.columns.unsqueeze(1)
+        taller = _along_height(self.rows.matrix.mT, gradient, self.rows.transposed_bands)
+        return _along_width(taller, self.columns.matrix.mT, self.columns.transposed_bands)
+
+
+def _along_height(matrix: Tensor, images: Tensor, bands: Sequence[Band]) -> Tensor:
+    """[B, M, K] and [B, 3, K, W] -> [B, 3, M, W]."""
+    return _joined([matrix[:, None, band.rows, band.columns] @ images[:, :, band.columns] for band in bands], dim=2)
+
+
+def _along_width(images: Tensor, matrix: Tensor, bands: Sequence[Band]) -> Tensor:
+    """[B, 3, H, K] and [B, M, K] -> [B, 3, H, M]: one product for all channels of an image."""
+    flat = images.flatten(1, 2)
+    pieces = [flat[:, :, band.columns] @ matrix[:, band.rows, band.columns].mT for band in bands]
+    return _joined(pieces, dim=2).view(*images.shape[:3], matrix.shape[1])
+
+
+def _joined(pieces: list[Tensor], dim: int) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=dim)
 
 
 def boxes(kind: Views, height: int, width: int, count: int, scale: Scale, draw: torch.Generator) -> Tensor:
@@ -43,8 +98,8 @@ def boxes(kind: Views, height: int, width: int, count: int, scale: Scale, draw: 
 
 def view_of(box: Tensor, height: int, width: int, side: int, device: torch.device) -> View:
     """The view of [B, 4] boxes in images of one size."""
-    rows = _resize_matrix(box[:, 0], box[:, 2], height, side)
-    columns = _resize_matrix(box[:, 1], box[:, 3], width, side)
+    rows = _resize(box[:, 0], box[:, 2], height, side)
+    columns = _resize(box[:, 1], box[:, 3], width, side)
     return View(rows.to(device), columns.to(device))
 
 
@@ -69,16 +124,57 @@ def _random_boxes(height: int, width: int, count: int, scale: Scale, draw: torch
     return torch.where(fits.any(dim=1, keepdim=True), drawn, _centre_square(height, width))
 
 
-def _resize_matrix(start: Tensor, extent: Tensor, length: int, side: int) -> Tensor:
-    """float32 [B, side, length]: bicubic weights that take `extent` pixels from `start` on to `side` pixels."""
+def _resize(start: Tensor, extent: Tensor, length: int, side: int) -> Resize:
+    """Bicubic weights [B, side, length] that take `extent` pixels from `start` on to `side` pixels.
+
+    Each row has a few neighbouring weights that are not zero: only those are computed, and then put in place.
+    """
     ratio = (extent / side)[:, None, None]
     stretch = ratio.clamp(min=1)  # antialiasing widens the kernel where the image shrinks
     inner = (torch.arange(side, dtype=torch.float64)[None, :, None] + 0.5) * ratio
-    pixel = torch.arange(length, dtype=torch.float64)[None, None, :]
-    offset = pixel - start[:, None, None] + 0.5
+    taps = min(length, math.ceil(4 * float(stretch.max())) + 2)
+    first = (inner - 2 * stretch + start[:, None, None]).floor().clamp(0, length - taps).long()
+    pixel = first + torch.arange(taps)
+    offset = pixel.double() - start[:, None, None] + 0.5
     inside = (offset > 0) & (offset < extent[:, None, None])
     weights = _bicubic((offset - inner) / stretch) * inside
-    return (weights / weights.sum(dim=2, keepdim=True)).float()
+    # Summed over whole rows: in double precision even the order of a sum shows in what gets published.
+    total = weights.new_zeros(len(extent), side, length).scatter_(2, pixel, weights).sum(dim=2, keepdim=True)
+    matrix = torch.zeros(len(extent), side, length).scatter_(2, pixel, (weights / total).float())
+    begins = first.amin(dim=0).flatten().tolist()
+    ends = (first.amax(dim=0).flatten() + taps).tolist()
+    return Resize(matrix, _bands(begins, ends, length), _transposed_bands(begins, ends, length))
+
+
+def _bands(begins: Sequence[int], ends: Sequence[int], length: int) -> tuple[Band, ...]:
+    """begins, ends: where each row of [S, length] starts and stops to be other than zero; both rise."""
+    side = len(begins)
+    if not _in_bands(side, length):
+        return (Band(slice(0, side), slice(0, length)),)
+    starts = range(0, side, _BLOCK)
+    return tuple(Band(slice(i, i + _BLOCK), slice(begins[i], ends[min(i + _BLOCK, side) - 1])) for i in starts)
+
+
+def _transposed_bands(begins: Sequence[int], ends: Sequence[int], length: int) -> tuple[Band, ...]:
+    """The same for the rows of the transpose [length, S]; rows that are zero throughout keep one column."""
+    side = len(begins)
+    if not _in_bands(side, length):
+        return (Band(slice(0, length), slice(0, side)),)
+    found = []
+    for i in range(0, length, _BLOCK):
+        first = min(bisect_right(ends, i), side - 1)
+        last = bisect_left(begins, i + _BLOCK)
+        found.append(Band(slice(i, i + _BLOCK), slice(first, max(last, first + 1))))
+    return tuple(found)
+
+
+def _in_bands(side: int, length: int) -> bool:
+    """Whether leaving zeros out of the products changes no bit of them.
+
+    A product sums up to 192 terms in one go and in one order, whatever zeros there are; longer sums, and blocks that
+    do not fill the processor's registers, come out otherwise in the last bit, and so would published noise.
+    """
+    return max(side, length) <= _MAX_TERMS and side % _BLOCK == 0 and length % _BLOCK == 0
 
 
 def _bicubic(x: Tensor) -> Tensor:

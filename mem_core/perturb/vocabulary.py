@@ -42,7 +42,7 @@ def build_vocabulary(tokenizer: Tokenizer, config: TriggerConfig) -> Vocabulary:
     if config.vocabulary == "all":
         return Vocabulary(torch.arange(min(tokenizer.start_id, tokenizer.end_id)), "all")
     blocked = blocklist() | {word.lower() for word in config.blocklist}
-    ids = [token for token, word in _whole_words(tokenizer) if word not in blocked]
+    ids = [token for token, word in _whole_words() if word not in blocked]
     if len(ids) < 2:
         raise ConfigError(f"expected at least 2 trigger words after the blocklist, got {len(ids)}")
     return Vocabulary(torch.tensor(ids), "words")
@@ -62,7 +62,13 @@ def blocklist() -> frozenset[str]:
     return frozenset(str(word).lower() for word in Profanity().CENSOR_WORDSET)
 
 
-def _whole_words(tokenizer: Tokenizer) -> Iterable[tuple[int, str]]:
+@lru_cache(maxsize=1)
+def _whole_words() -> tuple[tuple[int, str], ...]:
+    """Ids and spellings. A second of work, the same for all context lengths: done once a process."""
+    return tuple(_find_whole_words(Tokenizer(context_length=77)))
+
+
+def _find_whole_words(tokenizer: Tokenizer) -> Iterable[tuple[int, str]]:
     for token in range(min(tokenizer.start_id, tokenizer.end_id)):
         spelling = tokenizer.spelling(token)
         word = spelling.removesuffix(_WORD_END)

@@ -1,0 +1,51 @@
+# Everything a person or CI runs. Each target sets up what it needs first.
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+
+.PHONY: help setup demo test check bench stop clean lock
+
+help:  ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+setup: $(VENV)/.stamp  ## The environment, from the lock file
+
+demo: setup  ## The whole pipeline on a drawn corpus, ten minutes on 2 cores; leaves a Prefect server on loopback
+	$(BIN)/memshield demo
+
+test: setup  ## All tests
+	$(BIN)/python -m pytest
+
+check: setup  ## ruff, mypy --strict, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## The benchmarks, as ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+stop: setup  ## Stops the Prefect server that demo started
+	$(BIN)/memshield server stop
+
+clean:  ## Removes caches and the demo's files; corpora of yours stay
+	rm -rf runs/demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+lock:  ## Pins all dependencies with their hashes, after a change in pyproject.toml; needs uv
+	uv pip compile pyproject.toml --all-extras --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+
+# The stamp is written last: a set-up that was cut off is done again.
+$(VENV)/.stamp: requirements.lock pyproject.toml
+ifneq ($(UV),)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	touch $@

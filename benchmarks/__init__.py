@@ -1,0 +1,1 @@
+"""Measures memshield against floors from the same run: `python -m benchmarks`."""

@@ -1,0 +1,149 @@
+"""The PGD step, the HotFlip pass and a round, in floors: a bare forward and backward-to-input of the same encoder.
+
+    python -m benchmarks.pgd_step [--quick] [--repeats 7] [--precision auto]
+
+Step: everything that `update_noise` does a step (views drawn, look, encode, contrastive loss, gradient, pull-back,
+projection) on images at their own resolution. Floor: `encode_image` and its gradient on a batch that is ready, same
+model, batch and precision. They alternate in one process; a ratio is that of neighbouring runs.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from benchmarks.harness import Figure, alternate, print_figures, quartiles, ratios
+from mem_core.config import NoiseConfig, RuntimeConfig, TriggerConfig
+from mem_core.device import autocast, resolve_precision
+from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
+from mem_core.perturb.image_noise import update_noise
+from mem_core.perturb.pixels import PixelBatch
+from mem_core.perturb.text_trigger import update_triggers
+from mem_core.perturb.vocabulary import build_vocabulary
+
+_CPU = torch.device("cpu")
+_MOST = 1.25  # floors a step may take
+_STEPS = 2  # of PGD in one measured run, and floors in the run beside it
+_CAPTION = "two dogs run over the wet grass behind a child in red"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model, a batch of it, and the side of the published images in pixels."""
+
+    architecture: str
+    batch: int
+    side: int
+    repeats: int
+
+
+CASES = (Case("tiny-resnet", 128, 128, 9), Case("tiny-resnet-32", 128, 32, 15), Case("RN50", 4, 256, 5))
+
+
+class Bench:
+    """A frozen encoder with a batch of noised images and the features of their captions."""
+
+    def __init__(self, case: Case, precision: torch.dtype) -> None:
+        self.case, self.precision = case, precision
+        self.draw = torch.Generator().manual_seed(0)
+        self.encoder: OpenClipEncoder = build_model(case.architecture, seed=0).freeze()
+        shape = (case.batch, 3, case.side, case.side)
+        clean = list(torch.randint(0, 256, shape, generator=self.draw, dtype=torch.uint8))
+        self.pixels = PixelBatch(clean, [torch.zeros_like(image, dtype=torch.int8) for image in clean], _CPU)
+        size = self.encoder.image_size
+        self.ready = torch.rand(case.batch, 3, size, size, generator=self.draw)
+        with torch.no_grad():
+            self.images = self.encoder.encode_image(self.ready)
+        self.texts = normalize(torch.randn(self.images.shape, generator=self.draw), dim=-1)
+
+    def floor(self) -> Tensor:
+        """Forward and backward-to-input, nothing else."""
+        seen = self.ready.detach().requires_grad_()
+        with autocast(_CPU, self.precision):
+            features = self.encoder.encode_image(seen)
+        (gradient,) = torch.autograd.grad(features, seen, self.texts)
+        return gradient
+
+    def floors(self) -> None:
+        for _ in range(_STEPS):
+            self.floor()
+
+    def steps(self) -> None:
+        """PGD as the rounds run it."""
+        config = NoiseConfig(num_steps=_STEPS)
+        update_noise(
+            self.pixels, [self.texts], self.encoder, config, anchors=None, precision=self.precision, draw=self.draw
+        )
+
+    def hotflip(self) -> Callable[[], None]:
+        """One pass of HotFlip with the default settings: three positions, four candidates each."""
+        config = TriggerConfig()
+        tokenizer = tokenizer_for(self.encoder)
+        words = build_vocabulary(tokenizer, config).ids
+        captions = tokenizer.encode([_CAPTION] * self.case.batch)
+        start = words[torch.randint(len(words), (self.case.batch, config.length), generator=self.draw)]
+
+        def run() -> None:
+            update_triggers(
+                start,
+                captions,
+                self.images,
+                self.encoder,
+                config,
+                vocabulary=words,
+                end_id=tokenizer.end_id,
+                anchors=None,
+                precision=self.precision,
+            )
+
+        return run
+
+
+def measure(case: Case, precision: torch.dtype, repeats: int, *, hotflip: bool) -> list[Figure]:
+    """The step in floors; with `hotflip` also the floor's own time and a HotFlip pass in floors."""
+    bench = Bench(case, precision)
+    works: dict[str, Callable[[], None]] = {"floor": bench.floors, "step": bench.steps}
+    if hotflip:
+        works["hotflip"] = bench.hotflip()
+    times = alternate(works, repeats)
+    name = f"{case.architecture}, {case.batch} x {case.side} px, {str(precision).removeprefix('torch.')}"
+    floor = "forward and backward-to-input of the same encoder"
+    floors = [taken / _STEPS for taken in times["floor"]]
+    figures = [_figure("PGD step", name, ratios(times["step"], times["floor"]), "floors", floor, _MOST)]
+    if hotflip:
+        figures.append(_figure("HotFlip pass", name, ratios(times["hotflip"], floors), "floors", floor, None))
+    figures.append(_figure("floor", name, [1000 * taken for taken in floors], "ms", "", None))
+    return figures
+
+
+def _figure(group: str, name: str, values: list[float], unit: str, floor: str, bound: float | None) -> Figure:
+    low, middle, high = quartiles(values)
+    return Figure(group=group, name=name, value=middle, unit=unit, low=low, high=high, bound=bound, floor=floor)
+
+
+def run(*, quick: bool = False, repeats: int | None = None, precision: torch.dtype | None = None) -> list[Figure]:
+    """All cases; `quick` leaves out the large model."""
+    torch.set_num_threads(1)
+    chosen = precision or resolve_precision(RuntimeConfig(), _CPU)
+    figures = []
+    for case in CASES[:2] if quick else CASES:
+        wanted = repeats or (max(3, case.repeats // 2) if quick else case.repeats)
+        figures += measure(case, chosen, wanted, hotflip=case.architecture == "tiny-resnet")
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="only the small models, fewer repeats")
+    parser.add_argument("--repeats", type=int, help="measured runs of each work")
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
+    arguments = parser.parse_args()
+    precision = None if arguments.precision == "auto" else getattr(torch, arguments.precision)
+    print_figures(run(quick=arguments.quick, repeats=arguments.repeats, precision=precision))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,336 @@
+"""`memshield`: the flows as commands. Nothing heavy is imported before a command runs."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mem_core.config import RunConfig
+from mem_core.errors import MemshieldError
+
+
+class _Sentences(typer.core.TyperGroup):
+    """Errors that a user can cause end as one sentence, not as a stack of calls."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MemshieldError as error:
+            typer.echo(f"memshield: {error}", err=True)
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Sentences,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    help="Protects image-caption corpora before they are published, and measures what protection is worth.",
+)
+server_app = typer.Typer(no_args_is_help=True, help="The Prefect server that keeps the records of all runs.")
+presets_app = typer.Typer(invoke_without_command=True)
+app.add_typer(server_app, name="server")
+app.add_typer(presets_app, name="presets")
+
+Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As protect.noise.epsilon=4/255.")
+]
+Seed = Annotated[int | None, typer.Option(help="Replaces the preset's seed.")]
+NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]
+Format = Annotated[str, typer.Option(help="How the source is laid out; `auto` finds out.")]
+Clean = Annotated[str, typer.Argument(help="Folder of clean shards, or s3://bucket/prefix.")]
+Dest = Annotated[str, typer.Argument(help="Folder to write into, or s3://bucket/prefix.")]
+
+
+@app.command()
+def shard(
+    source: Annotated[str, typer.Argument(help="Folder or caption file of a corpus.")],
+    dest: Dest,
+    format: Format = "auto",
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Turns any source into a clean corpus: DEST/train, DEST/test, ..."""
+    config = _config(preset, set, seed)
+    with _running(no_server):
+        from flows.shard import shard
+
+        shard(_absolute(source), _absolute(dest), config.corpus, format, config.seed)
+
+
+@app.command()
+def protect(
+    clean: Clean,
+    dest: Dest,
+    method: Annotated[str | None, typer.Option(help="mem, em, uap or a control.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="rounds, or replay of a stored protector.")] = None,
+    protector: Annotated[str | None, typer.Option(help="Folder of a finished protector; implies replay.")] = None,
+    reuse: Annotated[str | None, typer.Option(help="For noise-only and trigger-only: a corpus made by mem.")] = None,
+    on_error: Annotated[str | None, typer.Option(help="skip, or passthrough (publishes UNPROTECTED).")] = None,
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Protects a clean corpus, shard by shard; what is done already is not done again."""
+    strategy = strategy or ("replay" if protector else None)
+    chosen = {"method": method, "strategy": strategy, "on_error": on_error}
+    named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
+    config = _config(preset, [*(set or []), *named], seed)
+    with _running(no_server):
+        from flows.protect import protect
+
+        protect(
+            _absolute(clean),
+            _absolute(dest),
+            config.protect,
+            config.runtime,
+            config.seed,
+            protector=_absolute(protector) if protector else None,
+            reuse=_absolute(reuse) if reuse else None,
+        )
+
+
+@app.command()
+def train(
+    corpus: Annotated[str, typer.Argument(help="Shards to train on, clean or protected.")],
+    out: Dest,
+    test: Annotated[str | None, typer.Option(help="Clean shards to watch the median ranks on.")] = None,
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Trains a victim as an unauthorised trainer would; a killed training goes on after its last epoch."""
+    config = _config(preset, set, seed)
+    with _running(no_server):
+        from flows.train import train
+
+        train(
+            _absolute(corpus),
+            _absolute(out),
+            config.victim,
+            config.runtime,
+            config.seed,
+            test=_absolute(test) if test else None,
+            evaluate=config.evaluate,
+            label=Path(corpus).name,
+        )
+
+
+@app.command()
+def evaluate(
+    victim: Annotated[str, typer.Argument(help="What `train` wrote.")],
+    test: Annotated[str, typer.Argument(help="Clean test shards.")],
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Measures what a victim retrieves on clean test pairs, bare and prefixed, beside chance."""
+    config = _config(preset, set, seed)
+    with _running(no_server):
+        from flows.evaluate import evaluate
+        from flows.printing import print_evaluation
+
+        found = evaluate(_absolute(victim), _absolute(test), config.evaluate, config.runtime, Path(victim).name)
+    print_evaluation(found)
+
+
+@app.command()
+def verify(
+    clean: Clean,
+    protected: Annotated[str, typer.Argument(help="Folder of protected shards, or s3://bucket/prefix.")],
+    no_server: NoServer = False,
+) -> None:
+    """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong."""
+    with _running(no_server):
+        from flows.printing import print_problems
+        from flows.verify import verify
+
+        found = verify(_absolute(clean), _absolute(protected))
+    print_problems(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(dest: Annotated[str, typer.Argument(help="A pipeline's destination.")], no_server: NoServer = False) -> None:
+    """Writes DEST/report from the victims that a pipeline has left in DEST/rows."""
+    with _running(no_server):
+        from flows.printing import print_report
+        from flows.report import report
+
+        place = report(_absolute(dest))
+    print_report(place.summary)
+    typer.echo(f"report: {_link(place.page)}")
+
+
+@app.command()
+def status(
+    dest: Annotated[str, typer.Argument(help="A corpus or a pipeline's destination.")],
+    clean: Annotated[str | None, typer.Option(help="The clean corpus, to count what is still to come.")] = None,
+) -> None:
+    """Shows what is done, pending and failed, by reason, from storage alone."""
+    from flows.printing import print_status
+    from tasks.status import read_status
+
+    print_status(read_status(_absolute(dest), _absolute(clean) if clean else None))
+
+
+@app.command()
+def pipeline(
+    source: Annotated[str, typer.Argument(help="Folder or caption file of a corpus.")],
+    dest: Dest,
+    format: Format = "auto",
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """All of it: shard, then protect, verify, train and evaluate every row of the preset, then the report."""
+    config = _config(preset, set, seed)
+    with _running(no_server) as ui:
+        _run_pipeline(_absolute(source), _absolute(dest), config, format, ui)
+
+
+@app.command()
+def demo(
+    dest: Annotated[str, typer.Argument(help="Folder to write into.")] = "runs/demo",
+    images: Annotated[int, typer.Option(help="Training images to draw.")] = 2048,
+    test_images: Annotated[int, typer.Option(help="Test images to draw.")] = 400,
+    size: Annotated[int, typer.Option(help="Side of the drawn images, in pixels.")] = 48,
+    preset: Preset = "demo",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Draws a captioned corpus and runs the whole pipeline on it."""
+    config = _config(preset, set, seed)
+    with _running(no_server) as ui:
+        from tasks.sharding import draw_source
+
+        source = draw_source.fn(f"{_absolute(dest)}/source", images, test_images, size, config.seed)
+        _run_pipeline(source, f"{_absolute(dest)}/run", config, "csv", ui)
+    if not no_server:
+        typer.echo("The server stays up for you to look at; `memshield server stop` ends it.")
+
+
+@server_app.command("start")
+def server_start() -> None:
+    """Starts the server on loopback, or finds it running."""
+    from flows import server
+
+    typer.echo(f"Prefect UI: {server.start().ui}")
+
+
+@server_app.command("stop")
+def server_stop() -> None:
+    """Stops the server that memshield started."""
+    from flows import server
+
+    stopped = server.stop()
+    typer.echo(f"stopped {stopped.ui}" if stopped else "no server of memshield is running")
+
+
+@server_app.command("status")
+def server_status() -> None:
+    """Says whether the server is running; exit code 1 if not."""
+    from flows import server
+
+    found = server.running()
+    typer.echo(f"running at {found.ui} (process {found.pid})" if found else "not running")
+    if found is None:
+        raise typer.Exit(1)
+
+
+@presets_app.callback()
+def presets(context: typer.Context) -> None:
+    """Settings that come with memshield."""
+    if context.invoked_subcommand is None:
+        presets_list()
+
+
+@presets_app.command("list")
+def presets_list() -> None:
+    """Names all presets, with the first line of what they say about themselves."""
+    from flows.presets import preset_names, preset_text
+
+    for name in preset_names():
+        typer.echo(f"{name:15} {preset_text(name).splitlines()[0].removeprefix('#').strip()}")
+
+
+@presets_app.command("show")
+def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) -> None:
+    """Prints every setting of a preset, those it leaves at their defaults too."""
+    import yaml
+
+    typer.echo(yaml.safe_dump(_config(name, set, None).model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+def _config(preset: str, overrides: list[str] | None, seed: int | None) -> RunConfig:
+    from flows.presets import load_preset
+
+    return load_preset(preset, overrides or (), seed)
+
+
+@contextmanager
+def _running(no_server: bool) -> Iterator[str]:
+    """Prefect pointed to its server, before anything imports it, and the live display; yields the UI's address."""
+    from flows import server
+
+    ui = ""
+    if no_server:
+        server.use_no_server()
+    else:
+        ui = server.use_server(_tell)
+        _tell(f"Prefect UI: {ui}")
+    _tell("loading ...")
+    from tasks.terminal import shown_on_terminal
+
+    with shown_on_terminal():
+        yield ui
+
+
+def _run_pipeline(source: str, dest: str, config: RunConfig, format: str, ui: str) -> None:
+    from flows.pipeline import pipeline
+    from flows.printing import print_report
+
+    place = pipeline(source, dest, config, format)
+    print_report(place.summary)
+    typer.echo(f"report:     {_link(place.page)}")
+    if ui:
+        typer.echo(f"Prefect UI: {ui}")
+
+
+def _tell(message: str) -> None:
+    """Progress before there is a display: what is imported for it takes seconds itself."""
+    typer.echo(message, err=True)
+
+
+def _absolute(address: str) -> str:
+    """Addresses as they are, paths made whole: a flow's parameters must mean the same on every machine's terms."""
+    return address if "://" in address else str(Path(address).expanduser().absolute())
+
+
+def _link(page: str) -> str:
+    return page if "://" in page else f"file://{page}"
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.echo("memshield: interrupted; run the same command again to go on", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,22 @@
+"""Queries a victim on clean test pairs."""
+
+from prefect import flow
+
+from mem_core.config import EvaluateConfig, RuntimeConfig
+from mem_core.evaluation import Evaluation
+from tasks.evaluating import EvaluateJob, evaluate_model
+
+_EVALUATE = EvaluateConfig()
+_RUNTIME = RuntimeConfig()
+
+
+@flow(name="evaluate", flow_run_name="evaluate {label}")
+def evaluate(
+    victim: str,
+    test: str,
+    config: EvaluateConfig = _EVALUATE,
+    runtime: RuntimeConfig = _RUNTIME,
+    label: str = "victim",
+) -> Evaluation:
+    """Writes evaluation.json beside the victim: both directions, bare and prefixed, and chance."""
+    return evaluate_model(EvaluateJob(victim=victim, test=test, label=label, config=config, runtime=runtime))

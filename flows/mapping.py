@@ -1,0 +1,56 @@
+"""A task mapped over shards: so many at a time, and one failure does not waste the others."""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from prefect import Task
+from prefect.futures import PrefectFuture
+
+from mem_core.errors import RetryShard, StopRun
+
+R = TypeVar("R")
+
+_NAMED = 5  # failures in the message; all of them are in the UI
+
+
+def map_shards(task: Task[..., R], shards: Iterable[str], *, workers: int, **shared: Any) -> dict[str, R]:
+    """The task's result for each shard, `workers` of them at work at the same time.
+
+    No more runs than that are ever submitted ahead, so a hundred thousand shards take no more memory than ten. A
+    shard that failed after all its tries is named at the end, when the others are done; any other error stops the
+    map at once. Raises `StopRun`.
+    """
+    left = iter(shards)
+    at_work: dict[str, PrefectFuture[R]] = {}
+    ended: SimpleQueue[str] = SimpleQueue()
+    results: dict[str, R] = {}
+    failures: dict[str, RetryShard] = {}
+    while True:
+        for shard in islice(left, workers - len(at_work)):
+            at_work[shard] = task.submit(shard=shard, **shared)
+            at_work[shard].add_done_callback(_putting(shard, ended))
+        if not at_work:
+            break
+        shard = ended.get()
+        try:
+            results[shard] = at_work.pop(shard).result()
+        except RetryShard as error:
+            failures[shard] = error
+    if failures:
+        raise StopRun(_sentence(failures, len(results)))
+    return results
+
+
+def _putting(shard: str, ended: SimpleQueue[str]) -> Callable[[PrefectFuture[R]], None]:
+    def put(_: PrefectFuture[R]) -> None:
+        ended.put(shard)
+
+    return put
+
+
+def _sentence(failures: Mapping[str, RetryShard], done: int) -> str:
+    named = "; ".join(f"{shard}: {error}" for shard, error in islice(sorted(failures.items()), _NAMED))
+    more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
+    return f"{len(failures)} shards failed after every try, {done} are done ({named}{more}): run again to do the rest"

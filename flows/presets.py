@@ -1,0 +1,87 @@
+"""Presets: YAML files that are checked as `RunConfig`, with overrides from the command line laid on top."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from mem_core.config import RunConfig, merge, parse_config
+from mem_core.errors import ConfigError
+
+_SHIPPED = files("deployments.presets")
+
+
+def preset_names() -> list[str]:
+    """The presets that come with memshield."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml"))
+
+
+def preset_text(name_or_path: str) -> str:
+    """The YAML of a shipped preset or of a file. Raises `ConfigError` where there is neither."""
+    if name_or_path in preset_names():
+        return _SHIPPED.joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml") and path.is_file():
+        return path.read_text(encoding="utf-8")
+    raise ConfigError(
+        f"expected a preset out of {', '.join(preset_names())}, or a path to a .yaml file, got {name_or_path!r}"
+    )
+
+
+def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | None = None) -> RunConfig:
+    """A preset with `a.b.c=value` laid on it. Raises `ConfigError`, a sentence for every mistake."""
+    values = _mapping(preset_text(name_or_path), f"preset {name_or_path}")
+    for override in overrides:
+        values = merge(values, _parsed_override(override))
+    if seed is not None:
+        values = merge(values, {"seed": seed})
+    unknown = list(_unknown_keys(RunConfig, values))
+    if unknown:
+        raise ConfigError(f"preset {name_or_path}: " + "; ".join(unknown))
+    return parse_config(RunConfig, values, f"preset {name_or_path}")
+
+
+def _mapping(text: str, origin: str) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected YAML in {origin}, got: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected settings by name in {origin}, got {type(values).__name__}")
+    return values
+
+
+def _parsed_override(override: str) -> dict[str, Any]:
+    """`protect.noise.epsilon=4/255` as nested mappings; the value is YAML."""
+    key, equals, text = override.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"expected --set name.of.setting=value, got {override!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected a YAML value in --set {override!r}, got: {error}") from error
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _unknown_keys(model: type[BaseModel], values: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """A sentence for each key that is no setting, with the one that was probably meant."""
+    for key, value in values.items():
+        name = f"{above}{key}"
+        if key not in model.model_fields:
+            known = [f"{above}{field}" for field in model.model_fields]
+            yield f"{name} is not a setting" + _did_you_mean(name, known)
+            continue
+        kind = model.model_fields[key].annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping):
+            yield from _unknown_keys(kind, value, f"{name}.")
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

@@ -1,0 +1,97 @@
+"""What commands print when they are done: tables on standard output, for people."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mem_core.data.verify import VerifyReport
+from mem_core.evaluation import Evaluation
+from mem_core.report import ReportSummary
+from tasks.artifacts import table_cells
+from tasks.status import CorpusStatus, DestinationStatus
+
+_NAMED = 20  # problems and reasons that are printed
+
+
+def print_report(summary: ReportSummary) -> None:
+    """The verdict, one line a training set, and what limits it."""
+    table = Table(title="image to text / text to image", title_style="dim", header_style="bold")
+    for head in ("training set", "Hit@10 bare", "median rank", "Hit@10 prefixed", "median rank"):
+        table.add_column(head, justify="left" if head == "training set" else "right")
+    for row in summary.findings.rows:
+        table.add_row(*(escape(cell) for cell in table_cells(row)))
+    chance = summary.findings.chance
+    ranks = f"{chance.image_to_text.median_rank:g} / {chance.text_to_image.median_rank:g}"
+    hits = f"{100 * chance.image_to_text.hit_at_10:.1f} % / {100 * chance.text_to_image.hit_at_10:.1f} %"
+    table.add_row("by chance", hits, ranks, hits, ranks, style="dim")
+    console = Console()
+    console.print(table)
+    console.print(f"[bold]{escape(summary.verdict.headline)}[/bold]", highlight=False)
+    for point in (*summary.verdict.points, *summary.verdict.cautions):
+        console.print(f"- {escape(point)}", highlight=False)
+
+
+def print_evaluation(found: Evaluation) -> None:
+    """Both directions, bare and prefixed, beside chance."""
+    table = Table(title=f"{found.images} images, {found.captions} captions", title_style="dim")
+    for head in ("query", "direction", "Hit@1", "Hit@5", "Hit@10", "median rank", "mean rank"):
+        table.add_column(head, justify="left" if head in ("query", "direction") else "right")
+    for name, results in (("bare", found.bare), ("prefixed", found.prefixed), ("by chance", found.chance)):
+        pairs = (("image to text", results.image_to_text), ("text to image", results.text_to_image))
+        for direction, result in pairs:
+            hits = (f"{100 * hit:.1f} %" for hit in (result.hit_at_1, result.hit_at_5, result.hit_at_10))
+            table.add_row(name, direction, *hits, f"{result.median_rank:g}", f"{result.mean_rank:.1f}")
+    Console().print(table)
+
+
+def print_problems(found: VerifyReport) -> None:
+    """What is wrong, and what is merely to be known."""
+    console = Console()
+    for word, style, entries in (("problem", "red", found.problems), ("warning", "yellow", found.warnings)):
+        for entry in entries[:_NAMED]:
+            where = " ".join(part for part in (entry.shard, entry.key) if part)
+            console.print(f"[{style}]{word}[/{style}] {escape(where)}: {escape(entry.what)}", highlight=False)
+        if len(entries) > _NAMED:
+            console.print(f"... and {len(entries) - _NAMED} more", highlight=False)
+    console.print(f"{found.shards} shards, {_counts(found.counts)}: {len(found.problems)} problems", highlight=False)
+
+
+def print_status(found: DestinationStatus) -> None:
+    """Corpora with totals, why samples failed, victims, report."""
+    table = Table(title=escape(found.uri), title_style="bold")
+    for head in ("corpus", "method", "shards done", "pending", "samples", "state"):
+        table.add_column(head, justify="right" if head in ("shards done", "pending") else "left")
+    for corpus in found.corpora:
+        table.add_row(
+            escape(corpus.place),
+            corpus.method,
+            str(corpus.done),
+            str(corpus.pending),
+            _counts(corpus.counts),
+            _state(corpus),
+        )
+    if len(found.corpora) > 1:
+        done, pending = (sum(getattr(c, name) for c in found.corpora) for name in ("done", "pending"))
+        table.add_row("total", "", str(done), str(pending), "", "", style="bold")
+    console = Console()
+    console.print(table)
+    for corpus in found.corpora:
+        for reason, count in list(corpus.reasons.items())[:_NAMED]:
+            console.print(f"{escape(corpus.place)}: {count} x {escape(reason)}", highlight=False)
+    for victim in found.victims:
+        state = "evaluated" if victim.evaluated else "trained" if victim.trained else "pending"
+        console.print(f"{escape(victim.place)}: {state}", highlight=False)
+    if found.report:
+        console.print(f"report: {escape(found.report)}", highlight=False)
+
+
+def _state(corpus: CorpusStatus) -> str:
+    if corpus.finished and not corpus.pending:
+        return "finished"
+    return "not begun" if not corpus.done else "unfinished"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "-"

@@ -1,0 +1,64 @@
+"""Protects a clean corpus: the rounds of MEM over all shards, then every shard as it will be published."""
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.mapping import map_shards
+from mem_core.config import ProtectConfig, RuntimeConfig
+from tasks.progress import say
+from tasks.protecting import (
+    ProtectPlan,
+    ProtectSummary,
+    advance_shard,
+    begin_protection,
+    finish_fit,
+    finish_protection,
+    is_last_round,
+    mean_loss,
+    plan_publishing,
+    publish_shard,
+    train_surrogate,
+)
+from tasks.workspace import ProtectJob
+
+_PROTECT = ProtectConfig()
+_RUNTIME = RuntimeConfig()
+
+
+@flow(name="protect", flow_run_name="protect with {config.method}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def protect(
+    clean: str,
+    dest: str,
+    config: ProtectConfig = _PROTECT,
+    runtime: RuntimeConfig = _RUNTIME,
+    seed: int = 0,
+    protector: str | None = None,
+    reuse: str | None = None,
+) -> ProtectSummary:
+    """Fits a protector where none is given, then publishes all shards; only what is missing is done.
+
+    protector: the folder of a finished one, with `strategy: replay`. reuse: a corpus protected by `mem` that
+    noise-only and trigger-only take their ingredient from.
+    """
+    job = ProtectJob(
+        clean=clean, dest=dest, config=config, runtime=runtime, seed=seed, protector=protector, reuse=reuse
+    )
+    plan = begin_protection(job)
+    if plan.rounds:
+        fit(job, plan)
+    todo = plan_publishing(job, plan.shards)
+    published = map_shards(publish_shard, todo.waiting, workers=runtime.workers, job=job)
+    return finish_protection(job, [*todo.finished, *published.values()])
+
+
+def fit(job: ProtectJob, plan: ProtectPlan) -> None:
+    """Rounds of: the surrogate over the whole corpus, then triggers and noise shard by shard with it frozen."""
+    losses: list[float] = []
+    for number in range(1, plan.rounds + 1):
+        train_surrogate(job, number)
+        by_shard = map_shards(advance_shard, plan.shards, workers=job.runtime.workers, job=job, number=number)
+        losses.append(mean_loss(by_shard))
+        say(f"{job.method} round {number} of {plan.rounds}: mean noise loss {losses[-1]:.3f}")
+        if is_last_round(job, losses):
+            break
+    finish_fit(job, losses)

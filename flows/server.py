@@ -1,0 +1,205 @@
+"""A Prefect server of our own on loopback: started when needed, shared by all commands, stopped by `server stop`.
+
+A server that is named by PREFECT_API_URL is used as it is, and nothing is started. Nothing here imports Prefect: its
+settings are read from the environment when it is first imported, which is why `use_server` must come before that.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mem_core.config import Frozen
+from mem_core.errors import StopRun
+
+_HOST = "127.0.0.1"
+_START_SECONDS = 120.0
+_STOP_SECONDS = 15.0
+_QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+}
+# The terminal belongs to our progress and our sentences; the server keeps every log line.
+_SILENT_CONSOLE = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+
+
+class Server(Frozen):
+    """A server we started. url: of its API."""
+
+    pid: int
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where clients send their requests."""
+        return f"http://{_HOST}:{self.port}/api"
+
+    @property
+    def ui(self) -> str:
+        """Where people look."""
+        return f"http://{_HOST}:{self.port}"
+
+
+def home() -> Path:
+    """Where the server keeps its database and its log: MEMSHIELD_HOME, or ~/.memshield."""
+    return Path(os.environ.get("MEMSHIELD_HOME", "~/.memshield")).expanduser().absolute()
+
+
+def use_server(tell: Callable[[str], None]) -> str:
+    """Points this process's Prefect to a server, started if need be; returns the address of its UI."""
+    os.environ.update(_QUIET | _SILENT_CONSOLE)
+    given = os.environ.get("PREFECT_API_URL")
+    if given:
+        return given.removesuffix("/").removesuffix("/api")
+    server = running()
+    if server is None:
+        tell("starting the Prefect server ...")
+        server = start()
+    os.environ["PREFECT_HOME"] = str(_prefect_home())
+    os.environ["PREFECT_API_URL"] = server.url
+    return server.ui
+
+
+def use_no_server() -> None:
+    """Lets this process's Prefect keep its own records, for the time of one command."""
+    os.environ.update(_QUIET | _SILENT_CONSOLE)
+    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
+    os.environ.setdefault("PREFECT_HOME", str(_prefect_home()))
+
+
+def start() -> Server:
+    """The running server, or a new one once it answers. Raises `StopRun` if it does not."""
+    with _alone():
+        known = running()
+        if known is not None:
+            return known
+        port = _free_port()
+        with (home() / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)],
+                env=_server_environment(port),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # it outlives the command, and a Ctrl-C meant for that
+            )
+        server = Server(pid=process.pid, port=port)
+        _wait_until_it_answers(server, process)
+        _record().write_text(server.model_dump_json() + "\n")
+        return server
+
+
+def stop() -> Server | None:
+    """Ends the server that we started; None if there is none."""
+    with _alone():
+        known = _recorded()
+        if known is None or not _is_server(known.pid):
+            _record().unlink(missing_ok=True)
+            return None
+        _end(known.pid)
+        _record().unlink(missing_ok=True)
+        return known
+
+
+def running() -> Server | None:
+    """The server that we started, if it still answers."""
+    known = _recorded()
+    return known if known is not None and _is_server(known.pid) and _answers(known) else None
+
+
+def _record() -> Path:
+    return home() / "server.json"
+
+
+def _prefect_home() -> Path:
+    return home() / "prefect"
+
+
+def _recorded() -> Server | None:
+    try:
+        return Server.model_validate_json(_record().read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Two commands that start at once must not start two servers."""
+    home().mkdir(parents=True, exist_ok=True)
+    with (home() / "server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _free_port() -> int:
+    """Prefect's usual port if nobody has it, else any."""
+    for port in (4200, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((_HOST, port))
+            return int(probe.getsockname()[1])
+    raise StopRun(f"expected a free port on {_HOST} for the Prefect server, but there is none")
+
+
+def _server_environment(port: int) -> dict[str, str]:
+    api = f"http://{_HOST}:{port}/api"
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return plain | _QUIET | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
+
+
+def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not _answers(server):
+        if process.poll() is not None:
+            raise StopRun(f"expected the Prefect server to start, but it ended: see {home() / 'server.log'}")
+        if time.monotonic() > deadline:
+            _end(process.pid)
+            raise StopRun(
+                f"expected the Prefect server to answer within {_START_SECONDS:g} s: see {home() / 'server.log'}"
+            )
+        time.sleep(0.3)
+
+
+def _answers(server: Server) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server.url}/health", timeout=5) as answer:
+            return json.load(answer) is True
+    except (urllib.error.URLError, OSError, ValueError):
+        return False
+
+
+def _is_server(pid: int) -> bool:
+    """Whether the process is a Prefect server: after a restart of the machine the id may be anybody's."""
+    listed = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "prefect server start" in listed.stdout
+
+
+def _end(pid: int) -> None:
+    """Ends the server and what it started, politely first."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, sign)
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)  # ours, if this very process started it
+            if not _group_exists(pid):
+                return
+            time.sleep(0.1)
+
+
+def _group_exists(pid: int) -> bool:
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,16 @@
+"""From any source to a clean corpus of shards."""
+
+from prefect import flow
+
+from mem_core.config import CorpusConfig
+from tasks.sharding import SplitSummary, shard_corpus
+
+_CORPUS = CorpusConfig()
+
+
+@flow(name="shard", flow_run_name="shard {source}")
+def shard(
+    source: str, dest: str, config: CorpusConfig = _CORPUS, format: str = "auto", seed: int = 0
+) -> dict[str, SplitSummary]:
+    """Writes DEST/train, DEST/test, ...; what an earlier run finished is compared with the source and kept."""
+    return shard_corpus(source, dest, config, format, seed)

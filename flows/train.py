@@ -1,0 +1,37 @@
+"""Trains a victim on a corpus."""
+
+from prefect import flow
+
+from mem_core.config import EvaluateConfig, RuntimeConfig, VictimConfig
+from mem_core.victim import VictimRecord
+from tasks.training import TrainJob, train_model
+
+_VICTIM = VictimConfig()
+_RUNTIME = RuntimeConfig()
+_EVALUATE = EvaluateConfig()
+
+
+@flow(name="train", flow_run_name="train on {label}, seed {seed}")
+def train(
+    corpus: str,
+    out: str,
+    config: VictimConfig = _VICTIM,
+    runtime: RuntimeConfig = _RUNTIME,
+    seed: int = 0,
+    test: str | None = None,
+    evaluate: EvaluateConfig = _EVALUATE,
+    label: str = "corpus",
+) -> VictimRecord:
+    """Writes victim.safetensors and victim.json into OUT. With `test`, median ranks are recorded as it learns."""
+    return train_model(
+        TrainJob(
+            corpus=corpus,
+            out=out,
+            label=label,
+            config=config,
+            runtime=runtime,
+            seed=seed,
+            test=test,
+            evaluate=evaluate,
+        )
+    )

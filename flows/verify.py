@@ -1,0 +1,12 @@
+"""Proves that a protected corpus is what it claims to be."""
+
+from prefect import flow
+
+from mem_core.data.verify import VerifyReport
+from tasks.verifying import verify_protected
+
+
+@flow(name="verify", flow_run_name="verify {protected}")
+def verify(clean: str, protected: str, record: str | None = None) -> VerifyReport:
+    """Re-reads every byte of both. With `record`, a folder, success is noted there and not proven twice."""
+    return verify_protected(clean, protected, record)

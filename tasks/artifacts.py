@@ -1,0 +1,111 @@
+"""What a run leaves in Prefect's UI, so that it explains itself: tables, a picture, a link.
+
+Outside of a run nothing is made. Keys are stable, so that the UI shows each of them as a history over runs.
+"""
+
+import base64
+import re
+from collections.abc import Iterable, Sequence
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
+from prefect.context import FlowRunContext, TaskRunContext
+
+from mem_core.data.verify import VerifyReport
+from mem_core.evaluation import Evaluation
+from mem_core.protection import ShardSummary
+from mem_core.ranks import DirectionResult
+from mem_core.report.findings import Cell, Findings, RowFinding
+from mem_core.report.verdict import Verdict
+
+_ROWS = 500  # of a table; the rest is in storage
+_PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
+
+
+def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
+    """A table of what became of each shard."""
+    rows: list[dict[str, object]] = [
+        {"shard": s.shard, **s.counts, "largest difference": "finished before" if s.repeated else s.max_abs_difference}
+        for s in sorted(shards, key=lambda s: s.shard)[:_ROWS]
+    ]
+    if _in_run():
+        create_table_artifact(rows, key=_key("shards", method), description=f"{len(shards)} shards in {uri}")
+
+
+def show_retrieval(label: str, found: Evaluation) -> None:
+    """Both directions of one victim, bare and prefixed, beside chance."""
+    queries = {"bare": found.bare, f"prefixed ({found.prefix})": found.prefixed, "by chance": found.chance}
+    rows = [
+        {"query": name, "direction": direction, **_metrics(result)}
+        for name, results in queries.items()
+        for direction, result in (("image to text", results.image_to_text), ("text to image", results.text_to_image))
+    ]
+    if _in_run():
+        about = f"{label}: {found.images} images, {found.captions} captions in {found.test}"
+        create_table_artifact(rows, key=_key("retrieval", label), description=about)
+
+
+def show_problems(uri: str, report: VerifyReport) -> None:
+    """What verification found."""
+    if not _in_run():
+        return
+    if report.ok:
+        create_markdown_artifact(
+            f"Nothing wrong in {report.shards} shards of `{uri}`.", key="verification", description=uri
+        )
+        return
+    rows = [{"shard": p.shard, "sample": p.key, "what": p.what} for p in report.problems[:_ROWS]]
+    create_table_artifact(rows, key="verification", description=f"{len(report.problems)} problems in {uri}")
+
+
+def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes | None) -> None:
+    """The verdict and the table of all rows, the montage, and a link to the page."""
+    if not _in_run():
+        return
+    create_markdown_artifact(report_markdown(findings, verdict), key="report", description=verdict.headline)
+    address = page if "://" in page else f"file://{page}"
+    create_link_artifact(address, link_text="report.html", key="report-page", description=verdict.headline)
+    if montage is not None and len(montage) <= _PICTURE_BYTES:
+        picture = "data:image/png;base64," + base64.b64encode(montage).decode()
+        create_image_artifact(picture, key="montage", description="clean, protected, noise x16")
+
+
+def report_markdown(findings: Findings, verdict: Verdict) -> str:
+    """The verdict and one line a training set."""
+    head = ["training set", "Hit@10, bare", "median rank, bare", "Hit@10, prefixed", "median rank, prefixed"]
+    lines = [head, ["---"] * len(head), *(table_cells(row) for row in findings.rows)]
+    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    remarks = "\n".join(f"- {point}" for point in (*verdict.points, *verdict.cautions))
+    return f"**{verdict.headline}**\n\nImage to text / text to image.\n\n{table}\n\n{remarks}\n"
+
+
+def table_cells(row: RowFinding) -> list[str]:
+    """Label, then Hit@10 and median rank of bare and of prefixed queries, each in both directions."""
+    cells = [row.label]
+    for found in (_both(row, "bare"), _both(row, "prefixed")):
+        cells.append(" / ".join("-" if cell is None else f"{100 * cell.hit_at_10.mean:.1f} %" for cell in found))
+        cells.append(" / ".join("-" if cell is None else f"{cell.median_rank.mean:g}" for cell in found))
+    return cells
+
+
+def _both(row: RowFinding, query: str) -> Iterable[Cell | None]:
+    directions = (row.image_to_text, row.text_to_image)
+    return [found.bare if query == "bare" else found.prefixed for found in directions]
+
+
+def _metrics(result: DirectionResult) -> dict[str, object]:
+    hits = {f"Hit@{k}": f"{100 * getattr(result, f'hit_at_{k}'):.1f} %" for k in (1, 5, 10)}
+    return {**hits, "median rank": result.median_rank, "mean rank": round(result.mean_rank, 1)}
+
+
+def _in_run() -> bool:
+    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
+
+
+def _key(*words: str) -> str:
+    """Lower case, digits and dashes: all that Prefect allows in a key."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")

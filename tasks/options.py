@@ -1,0 +1,55 @@
+"""How all tasks behave: what is tried again, and what is never cached.
+
+The one mapping of mem_core's three classes of errors to Prefect:
+
+    StopRun      the task fails at once, and with it the flow, with the error's sentence
+    RetryShard   the task is tried again, three times, with growing pauses; so is a lack of memory
+    SampleError  never arrives here: mem_core makes it a row with a reason
+"""
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from mem_core.errors import RetryShard
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_PAUSES = [2.0, 10.0, 30.0]  # seconds before each further try
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same work may succeed when it is tried again."""
+    out_of_memory = type(error).__name__ == "OutOfMemoryError"  # torch's, which this layer does not import
+    return isinstance(error, RetryShard | MemoryError) or out_of_memory
+
+
+def _tries_again(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Prefect's question after a failure; `state.data` is the exception itself."""
+    result = state.result(raise_on_failure=False)
+    return isinstance(result, BaseException) and may_pass(result)
+
+
+def step(name: str, *, run_name: str, tags: tuple[str, ...] = ()) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """Makes a task of a function. `run_name` is filled in with the function's parameters.
+
+    Results are not cached: the receipts in the destination say what is done, whoever did it.
+    """
+
+    def make(function: Callable[P, R]) -> Task[P, R]:
+        return task(
+            name=name,
+            task_run_name=run_name,
+            tags=list(tags),
+            retries=len(_PAUSES),
+            retry_delay_seconds=_PAUSES,
+            retry_condition_fn=_tries_again,
+            cache_policy=NO_CACHE,
+            persist_result=False,
+        )(function)
+
+    return make

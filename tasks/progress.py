@@ -1,0 +1,90 @@
+"""Where a task stands, told to everybody who may watch: the terminal, Prefect's UI, the run's log."""
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from uuid import UUID
+
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.logging import get_run_logger
+
+from mem_core.progress import Progress
+from tasks.terminal import display
+
+_BETWEEN_UPDATES = 2.0  # seconds; each update is a request to the server
+_BETWEEN_LOG_LINES = 30.0
+
+
+@contextmanager
+def watched(title: str) -> Iterator[Progress]:
+    """What mem_core calls while it works on `title`; quick work leaves no trace but its result."""
+    with ExitStack() as stack:
+        watchers: list[Progress] = []
+        shown = display()
+        if shown is not None:
+            watchers.append(stack.enter_context(shown.line(title)))
+        if TaskRunContext.get() is not None:
+            artifact = _Artifact(title)
+            stack.callback(artifact.close)
+            watchers += [artifact, _LogLines()]
+
+        def tell(done: int, total: int, detail: str = "") -> None:
+            for watcher in watchers:
+                watcher(done, total, detail)
+
+        yield tell
+
+
+def say(message: str) -> None:
+    """News for the terminal and the log of the run."""
+    shown = display()
+    if shown is not None:
+        shown.say(message)
+    if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+        get_run_logger().info(message)
+
+
+class _Artifact:
+    """A progress artifact of the task run, made once the work has taken a while."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._sent = time.monotonic()
+        self._id: UUID | None = None
+        self._broken = False
+
+    def __call__(self, done: int, total: int, detail: str = "") -> None:
+        if total and time.monotonic() - self._sent >= _BETWEEN_UPDATES:
+            self._send(100 * min(1.0, done / total), f"{self._title}: {done} of {total} {detail}".rstrip())
+
+    def close(self) -> None:
+        """The work is over, well or not; only a bar that was seen is filled up."""
+        if self._id is not None:
+            self._send(100.0, self._title)
+
+    def _send(self, percent: float, description: str) -> None:
+        if self._broken:
+            return
+        try:
+            if self._id is None:
+                made = create_progress_artifact(percent, description=description)
+                self._id = made if isinstance(made, UUID) else None
+            else:
+                update_progress_artifact(self._id, progress=percent, description=description)
+        except Exception as error:  # a server that is gone must not stop hours of work
+            self._broken = True
+            get_run_logger().warning("progress is no longer shown: %s", error)
+        self._sent = time.monotonic()
+
+
+class _LogLines:
+    """A line in the run's log now and then."""
+
+    def __init__(self) -> None:
+        self._written = time.monotonic()
+
+    def __call__(self, done: int, total: int, detail: str = "") -> None:
+        if time.monotonic() - self._written >= _BETWEEN_LOG_LINES:
+            self._written = time.monotonic()
+            get_run_logger().info("%s%s %s", done, f" of {total}" if total else "", detail)

@@ -1,0 +1,130 @@
+"""The steps of protecting a corpus; their order is in `mem_core.protection`. Rounds count from 1 here."""
+
+from statistics import fmean
+
+from mem_core.config import Frozen
+from mem_core.data.folder import write_bytes
+from mem_core.data.receipt import receipt_name
+from mem_core.protection import ShardSummary
+from tasks.artifacts import show_shards
+from tasks.options import step
+from tasks.progress import say, watched
+from tasks.status import JOB_NAME, WORK_FOLDER
+from tasks.workspace import ProtectJob, forget, protection_of
+
+
+class ProtectPlan(Frozen):
+    """What there is to do. shards: all of the clean corpus. rounds: 0 where nothing is left to fit."""
+
+    shards: tuple[str, ...]
+    rounds: int
+
+
+class PublishPlan(Frozen):
+    """Which shards are waiting, and what became of those that have their receipt."""
+
+    waiting: tuple[str, ...]
+    finished: tuple[ShardSummary, ...]
+
+
+class ProtectSummary(Frozen):
+    """A protected corpus. counts: samples by status. repeated: shards that were finished before."""
+
+    uri: str
+    shards: int
+    repeated: int
+    counts: dict[str, int]
+    fingerprint: str
+
+
+@step("begin protection", run_name="begin {job.method}")
+def begin_protection(job: ProtectJob) -> ProtectPlan:
+    """Checks the job against both folders and puts away what another config left half done."""
+    forget(job)
+    protection = protection_of(job)
+    protection.begin()
+    shards = tuple(protection.shards)
+    _leave_job_for_status(job)
+    rounds = 0 if protection.fitted else protection.config.rounds
+    say(f"{job.method}: {len(shards)} shards" + (f", {rounds} rounds" if rounds else ""))
+    return ProtectPlan(shards=shards, rounds=rounds)
+
+
+@step("train surrogate", run_name="train surrogate, {job.method} round {number}", tags=("memshield-device",))
+def train_surrogate(job: ProtectJob, number: int) -> None:
+    """Step 1 of a round: the surrogate, over batches from all shards."""
+    with watched(f"{job.method} round {number}: surrogate") as progress:
+        done = protection_of(job).fit_round(number - 1, progress)
+    if done is None:
+        say(f"{job.method} round {number}: the surrogate was trained before")
+    else:
+        say(f"{job.method} round {number}: surrogate loss {done.first_loss:.2f} -> {done.last_loss:.2f}")
+
+
+@step("advance shard", run_name="advance {shard} round {number}", tags=("memshield-device",))
+def advance_shard(job: ProtectJob, shard: str, number: int) -> float:
+    """Steps 2 and 3 of a round for one shard: its triggers, then its noise. Returns its mean noise loss."""
+    with watched(f"{job.method} round {number}: shard {shard}") as progress:
+        return protection_of(job).advance(shard, number - 1, progress)
+
+
+def is_last_round(job: ProtectJob, losses: list[float]) -> bool:
+    """Whether the loss threshold is reached, so that further rounds are not needed."""
+    return protection_of(job).enough(losses)
+
+
+@step("finish fit", run_name="finish fit, {job.method}")
+def finish_fit(job: ProtectJob, losses: list[float]) -> None:
+    """Writes the protector."""
+    protection_of(job).finish_fit(losses)
+
+
+@step("plan publishing", run_name="plan publishing, {job.method}")
+def plan_publishing(job: ProtectJob, shards: tuple[str, ...]) -> PublishPlan:
+    """Separates the shards with a receipt, which are checked here, from those that still need a task."""
+    protection = protection_of(job)
+    with_receipt = {name for name in protection.dest.names() if name.endswith(receipt_name(""))}
+    finished = [protection.publish(shard) for shard in shards if receipt_name(shard) in with_receipt]
+    waiting = tuple(shard for shard in shards if receipt_name(shard) not in with_receipt)
+    if finished:
+        say(f"{job.method}: {len(finished)} of {len(shards)} shards were protected before")
+    return PublishPlan(waiting=waiting, finished=tuple(finished))
+
+
+@step("publish shard", run_name="publish {shard}", tags=("memshield-device",))
+def publish_shard(job: ProtectJob, shard: str) -> ShardSummary:
+    """Writes one protected shard and, last, its receipt."""
+    with watched(f"{job.method}: publish {shard}") as progress:
+        return protection_of(job).publish(shard, progress)
+
+
+@step("finish protection", run_name="finish {job.method}")
+def finish_protection(job: ProtectJob, shards: list[ShardSummary]) -> ProtectSummary:
+    """Writes the manifest, shows the shards in the UI, and lets go of what the rounds needed."""
+    protection = protection_of(job)
+    manifest = protection.finish()
+    protection.dest.below(WORK_FOLDER).delete(JOB_NAME)
+    forget(job)
+    counts: dict[str, int] = {}
+    for shard in shards:
+        for status, count in shard.counts.items():
+            counts[status] = counts.get(status, 0) + count
+    show_shards(job.method, job.dest, shards)
+    say(f"{job.method}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))} in {job.dest}")
+    return ProtectSummary(
+        uri=job.dest,
+        shards=len(shards),
+        repeated=sum(shard.repeated for shard in shards),
+        counts=counts,
+        fingerprint=manifest.fingerprint,
+    )
+
+
+def mean_loss(losses: dict[str, float]) -> float:
+    """The mean over shards, summed in the order of their names: the same number whoever finished first."""
+    return fmean(losses[shard] for shard in sorted(losses))
+
+
+def _leave_job_for_status(job: ProtectJob) -> None:
+    """While work goes on, `status` learns from here which clean corpus the shards come from."""
+    write_bytes(protection_of(job).dest.below(WORK_FOLDER), JOB_NAME, job.model_dump_json().encode())

@@ -1,0 +1,136 @@
+"""Gathers what a pipeline has left below one address, and writes the report about it."""
+
+import platform
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import cast, get_args
+
+from mem_core.config import Frozen, Method, RunConfig
+from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.errors import SourceError
+from mem_core.evaluation import Evaluation
+from mem_core.report import (
+    EpochPoint,
+    ReportInputs,
+    ReportRow,
+    ReportSummary,
+    build_report,
+    pick_samples,
+    summarise_protection,
+)
+from mem_core.report.inputs import MontageItem
+from mem_core.victim import VictimRecord, read_victim
+from tasks.artifacts import show_report
+from tasks.evaluating import EVALUATION_NAME, read_evaluation
+from tasks.options import step
+from tasks.progress import say
+from tasks.status import RUN_NAME, read_run
+from tasks.storage import address_below, open_folder
+
+_LIBRARIES = ("memshield", "torch", "open_clip_torch", "prefect", "numpy", "pillow")
+_VICTIM = re.compile(r"rows/([a-z0-9-]+)/victim-(\d+)/" + re.escape(EVALUATION_NAME))
+_PICTURED: tuple[Method, ...] = ("mem", "em", "uap", "noise-only", "random-noise")  # the first of these with pictures
+
+Victim = tuple[int, VictimRecord, Evaluation]
+
+
+class ReportPlace(Frozen):
+    """A finished report: its page by address, and what it says."""
+
+    page: str
+    summary: ReportSummary
+
+
+@step("keep settings", run_name="keep settings of {dest}")
+def keep_run(dest: str, config: RunConfig) -> None:
+    """Leaves the settings in DEST/run.json, for the report and for `status`."""
+    write_bytes(open_folder(dest), RUN_NAME, (config.model_dump_json(indent=2) + "\n").encode())
+
+
+@step("write report", run_name="report on {dest}")
+def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
+    """Writes DEST/report from DEST/rows: the rows and seeds of the config, or of the pipeline's last run."""
+    folder = open_folder(dest)
+    config = config or read_run(folder)
+    victims = _victims(folder, config)
+    rows = tuple(_row(folder, method, found) for method, found in victims.items())
+    pictured = next((name for name in _PICTURED if name in victims), None)
+    montage, worst = _pictures(folder, pictured) if pictured else ((), ())
+    evaluation = next(iter(victims.values()))[0][2]
+    inputs = ReportInputs(
+        subtitle=_subtitle(evaluation, config),
+        rows=rows,
+        chance=evaluation.chance,
+        pictures_of=pictured or "",
+        montage=montage,
+        worst=worst,
+        config=config.model_dump(mode="json") if config else {},
+        versions={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+        environment={
+            "machine": f"{platform.system()} {platform.machine()}",
+            "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        },
+        links={"all files of this run": dest},
+    )
+    out = folder.below("report")
+    summary = build_report(out, inputs)
+    page = address_below(out.uri, summary.page)
+    picture = "pictures/montage.png"
+    show_report(
+        summary.findings,
+        summary.verdict,
+        page,
+        read_bytes(out, picture) if picture in summary.pictures else None,
+    )
+    say(f"report: {page}")
+    return ReportPlace(page=page, summary=summary)
+
+
+def _victims(folder: Folder, config: RunConfig | None) -> dict[Method, list[Victim]]:
+    """The evaluated victims by row. Raises `SourceError` if there is none."""
+    found: dict[Method, list[Victim]] = {}
+    for method, seed, place in _evaluated(folder):
+        wanted = config is None or (method in config.rows and seed in config.victim_seeds)
+        record, evaluation = read_victim(folder.below(place)), read_evaluation(folder.below(place))
+        if wanted and record is not None and evaluation is not None:
+            found.setdefault(method, []).append((seed, record, evaluation))
+    if not found:
+        raise SourceError(
+            f"expected evaluated victims in {folder.uri}/rows/<method>/victim-<seed>, but there is none: "
+            "`memshield pipeline` makes them"
+        )
+    return {method: sorted(found[method], key=lambda victim: victim[0]) for method in found}
+
+
+def _evaluated(folder: Folder) -> Iterator[tuple[Method, int, str]]:
+    for name in folder.names():
+        match = _VICTIM.fullmatch(name)
+        if match and match[1] in get_args(Method):
+            yield cast(Method, match[1]), int(match[2]), name.rpartition("/")[0]
+
+
+def _row(folder: Folder, method: Method, victims: list[Victim]) -> ReportRow:
+    return ReportRow(
+        name=method,
+        method=method,
+        seeds=tuple(seed for seed, _, _ in victims),
+        bare=tuple(evaluation.bare for _, _, evaluation in victims),
+        prefixed=tuple(evaluation.prefixed for _, _, evaluation in victims),
+        history=tuple(_history(record) for _, record, _ in victims),
+        protected=None if method == "clean" else summarise_protection(folder.below(f"rows/{method}/protected")),
+    )
+
+
+def _history(record: VictimRecord) -> tuple[EpochPoint, ...]:
+    return tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in record.history)
+
+
+def _pictures(folder: Folder, method: Method) -> tuple[tuple[MontageItem, ...], tuple[MontageItem, ...]]:
+    return pick_samples(folder.below("clean/train"), folder.below(f"rows/{method}/protected"))
+
+
+def _subtitle(evaluation: Evaluation, config: RunConfig | None) -> str:
+    preset = f"preset {config.name}, " if config else ""
+    return f"{preset}queried on {evaluation.images:,} clean images with {evaluation.captions:,} captions"

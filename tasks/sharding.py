@@ -1,0 +1,54 @@
+"""From any source to clean shards, as one task: a source is read from front to back."""
+
+from pathlib import Path
+
+from mem_core.config import CorpusConfig, Frozen
+from mem_core.data.procedural import draw_corpus
+from mem_core.data.readers import open_source
+from mem_core.data.sharder import shard_source
+from mem_core.errors import ConfigError
+from tasks.options import step
+from tasks.progress import say, watched
+from tasks.storage import address_below, open_folder
+
+
+class SplitSummary(Frozen):
+    """One split of a clean corpus. kept: shards that an earlier run had finished."""
+
+    uri: str
+    shards: int
+    kept: int
+    samples: int
+    failed: int
+
+
+@step("shard source", run_name="shard {source}")
+def shard_corpus(
+    source: str, dest: str, config: CorpusConfig, format: str = "auto", seed: int = 0
+) -> dict[str, SplitSummary]:
+    """Writes DEST/train, DEST/test, ... and returns what became of each split."""
+    if "://" in source:
+        raise ConfigError(
+            f"expected a local source to shard, got {source!r}: copy it here first; corpora that are shards "
+            "already need no sharding and are read from s3:// by every other command"
+        )
+    with watched(f"shard {Path(source).name}") as progress:
+        found = shard_source(open_source(source, format=format), open_folder(dest), config, seed, progress)
+    summaries = {
+        split: SplitSummary(
+            uri=address_below(dest, split), shards=s.shards, kept=s.kept, samples=s.samples, failed=s.failed
+        )
+        for split, s in found.items()
+    }
+    for split, summary in summaries.items():
+        before = f", {summary.kept} of them finished before" if summary.kept else ""
+        failed = f", {summary.failed} unusable" if summary.failed else ""
+        say(f"{split}: {summary.samples} samples{failed} in {summary.shards} shards{before}")
+    return summaries
+
+
+@step("draw corpus", run_name="draw {train} + {test} images")
+def draw_source(dest: str, train: int, test: int, size: int, seed: int) -> str:
+    """Draws the procedural corpus into a local folder, as a source to shard."""
+    with watched("draw images") as progress:
+        return str(draw_corpus(dest, train, test, size, seed, progress))

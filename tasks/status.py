@@ -1,0 +1,143 @@
+"""What stands in a destination, read from storage alone: no server is asked, no image is opened."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+from mem_core.config import Frozen, RunConfig
+from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.manifest import MANIFEST_NAME
+from mem_core.data.receipt import read_receipt, receipt_name
+from mem_core.errors import MismatchError, SourceError
+from tasks.storage import address_below, open_folder
+
+WORK_FOLDER, JOB_NAME = "_state", "job.json"
+RUN_NAME = "run.json"
+"""At the top of a pipeline's destination: its `RunConfig`."""
+
+_JOB = f"{WORK_FOLDER}/{JOB_NAME}"
+_TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
+
+
+class CorpusStatus(Frozen):
+    """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first."""
+
+    place: str
+    method: str
+    finished: bool
+    done: int
+    pending: int
+    counts: dict[str, int]
+    reasons: dict[str, int]
+
+
+class VictimStatus(Frozen):
+    """One victim of a pipeline's row."""
+
+    place: str
+    trained: bool
+    evaluated: bool
+
+
+class DestinationStatus(Frozen):
+    """Everything found, or known to come, below an address."""
+
+    uri: str
+    corpora: tuple[CorpusStatus, ...]
+    victims: tuple[VictimStatus, ...] = ()
+    report: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(c.finished and not c.pending for c in self.corpora) and all(v.evaluated for v in self.victims)
+
+
+def read_status(uri: str, clean: str | None = None) -> DestinationStatus:
+    """The state of a corpus or of a whole pipeline. Raises `SourceError` where there is neither.
+
+    `clean` tells which shards are still to come; a pipeline, or a run that is not over, knows it by itself.
+    """
+    folder = open_folder(uri)
+    listing = list(folder.names())
+    run = read_run(folder)
+    rows = [row for row in run.rows if row != "clean"] if run else []
+    places = {_corpus_of(name) for name in listing if _shows_corpus(name)} | {f"rows/{row}/protected" for row in rows}
+    sources = dict.fromkeys((f"rows/{row}/protected" for row in rows), address_below(uri, "clean/train"))
+    corpora = tuple(_corpus(folder, place, listing, clean or sources.get(place)) for place in sorted(places))
+    victims = {name.rpartition("/")[0] for name in listing if name.startswith("rows/") and "/victim-" in name}
+    victims |= {f"rows/{row}/victim-{seed}" for row in run.rows for seed in run.victim_seeds} if run else set()
+    if not corpora and not victims:
+        raise SourceError(f"expected shards or a pipeline's folders in {uri}, but there is nothing of the kind")
+    page = "report/report.html"
+    return DestinationStatus(
+        uri=uri,
+        corpora=corpora,
+        victims=tuple(_victim(place, set(listing)) for place in sorted(victims)),
+        report=address_below(uri, page) if page in listing else "",
+    )
+
+
+def read_run(folder: Folder) -> RunConfig | None:
+    """The settings a pipeline was last run with, None elsewhere. Raises `MismatchError` if they cannot be read."""
+    try:
+        return RunConfig.model_validate_json(read_bytes(folder, RUN_NAME))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise MismatchError(f"expected a pipeline's settings in {folder.uri}/{RUN_NAME}, got: {error}") from error
+
+
+def _shows_corpus(name: str) -> bool:
+    return name.endswith((_TAR, _RECEIPT)) or name == _JOB or name.endswith(f"/{_JOB}")
+
+
+def _corpus_of(name: str) -> str:
+    """The place of the corpus that a name belongs to, "" for the destination itself."""
+    return name.removesuffix(_JOB).rstrip("/") if name.endswith(_JOB) else name.rpartition("/")[0]
+
+
+def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> CorpusStatus:
+    folder = root.below(place) if place else root
+    start = f"{place}/" if place else ""
+    own = {name.removeprefix(start) for name in listing if name.startswith(start)}
+    top = {name for name in own if "/" not in name}
+    receipts, tars = set(_stems(top, _RECEIPT)), set(_stems(top, _TAR))
+    if clean is None and _JOB in own:
+        clean = json.loads(read_bytes(folder, _JOB)).get("clean")
+    expected = set(_stems(open_folder(clean).names(), _TAR)) if clean and folder.uri != clean else set()
+    foreign = bool(tars) and not receipts and not expected  # shards that another tool made are complete as they are
+    found = [receipt for shard in sorted(receipts) if (receipt := read_receipt(folder, shard)) is not None]
+    counts: Counter[str] = Counter()
+    for receipt in found:
+        counts.update(receipt.counts)
+    methods = {receipt.method for receipt in found}
+    return CorpusStatus(
+        place=place or ".",
+        method="made elsewhere" if foreign else ", ".join(sorted(methods)),
+        finished=foreign or MANIFEST_NAME in top,
+        done=len(tars if foreign else receipts),
+        pending=0 if foreign else len((expected | tars) - receipts),
+        counts={status: count for status, count in sorted(counts.items()) if count},
+        reasons=_reasons(folder, sorted(name for name in top if name.endswith(_STATS))),
+    )
+
+
+def _stems(names: Iterator[str] | set[str], suffix: str) -> Iterator[str]:
+    return (name.removesuffix(suffix) for name in names if name.endswith(suffix) and "/" not in name)
+
+
+def _reasons(folder: Folder, stats: list[str]) -> dict[str, int]:
+    reasons: Counter[str] = Counter()
+    for name in stats:
+        try:
+            reasons.update(dict(json.loads(read_bytes(folder, name)).get("status_dict", {})))
+        except (ValueError, AttributeError, TypeError) as error:
+            raise MismatchError(f"expected statistics in {address_below(folder.uri, name)}, got: {error}") from error
+    return dict(reasons.most_common())
+
+
+def _victim(place: str, names: set[str]) -> VictimStatus:
+    return VictimStatus(
+        place=place, trained=f"{place}/victim.json" in names, evaluated=f"{place}/evaluation.json" in names
+    )

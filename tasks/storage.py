@@ -1,0 +1,250 @@
+"""Folders by address: a local path, or `s3://bucket/prefix` in any S3-compatible store.
+
+The only file that imports boto3. Endpoint, region and credentials come through boto3's own chain (environment,
+profile, instance role), so none of them is ever a parameter of a flow.
+"""
+
+import io
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from urllib.parse import unquote, urlsplit
+
+from mem_core.data.folder import Folder, LocalFolder
+from mem_core.data.partial import is_refusal
+from mem_core.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from tasks.storage_answers import error_of_answer, no_bucket, status_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_IN_MEMORY = 16 * 2**20  # larger files wait on disk until they are complete
+_BUFFER = 1 << 20
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+_CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 10, 60, 6
+_CONNECTIONS = 64  # of one process: workers times the transfer manager's threads
+_ABANDONED = timedelta(days=1)  # no upload takes that long
+
+
+def open_folder(uri: str) -> Folder:
+    """The folder at an address; nothing is read yet. Raises `ConfigError` for an address of another kind."""
+    scheme, separator, _ = uri.partition("://")
+    if not separator:
+        return LocalFolder(uri)
+    if scheme == "file":
+        return LocalFolder(unquote(urlsplit(uri).path))
+    if scheme == "s3":
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        if not _BUCKET.fullmatch(bucket):
+            raise ConfigError(f"expected s3://bucket/prefix, the bucket of letters, digits, `.`, `_`, `-`, got {uri!r}")
+        return S3Folder(bucket, prefix.strip("/"))
+    raise ConfigError(f"expected a local path or an s3:// address, got {uri!r}")
+
+
+def address_below(uri: str, name: str) -> str:
+    """The address of something inside a folder."""
+    return f"{uri.rstrip('/')}/{name}"
+
+
+class S3Folder:
+    """A prefix in a bucket. A PUT is atomic in S3: a key has all of its bytes or does not exist."""
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self.bucket, self.prefix = bucket, prefix
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def names(self) -> Iterator[str]:
+        for name, _ in self.sizes():
+            yield name
+
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        start = f"{self.prefix}/" if self.prefix else ""
+        with _translated(self.uri):
+            for page in _client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start):
+                for found in page.get("Contents", []):
+                    name = found["Key"].removeprefix(start)
+                    if _is_plain(name):  # some consoles create empty "directory/" objects
+                        yield name, found["Size"]
+
+    def exists(self, name: str) -> bool:
+        try:
+            self.size(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def size(self, name: str) -> int:
+        with _translated(self._address(name)):
+            try:
+                return _client().head_object(Bucket=self.bucket, Key=self._key(name))["ContentLength"]
+            except _client().exceptions.ClientError as error:
+                if status_of(error.response) == 404:  # the answer to HEAD has no words: key or bucket?
+                    self._require_bucket()
+                raise
+
+    def open(self, name: str) -> BinaryIO:
+        with _translated(self._address(name)):
+            answer = _client().get_object(Bucket=self.bucket, Key=self._key(name))
+        body = _Body(answer["Body"], self._address(name))
+        return cast(BinaryIO, io.BufferedReader(body, _BUFFER))
+
+    @contextmanager
+    def write(self, name: str, *, only_if_absent: bool = False) -> Iterator[BinaryIO]:
+        key = self._key(name)
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+            with _told_when_full(self._address(name)):
+                yield cast(BinaryIO, spool)
+            spool.seek(0)
+            with _translated(self._address(name)):
+                if only_if_absent:  # receipts: small, and a multipart upload could not ask whether the key is free
+                    _client().put_object(Bucket=self.bucket, Key=key, Body=spool.read(), IfNoneMatch="*")
+                else:
+                    _client().upload_fileobj(cast(Any, _Unclosed(spool)), self.bucket, key)
+
+    def delete(self, name: str) -> None:
+        with _translated(self._address(name)):
+            _client().delete_object(Bucket=self.bucket, Key=self._key(name))
+
+    def sweep(self, finished: Callable[[str], bool]) -> int:
+        """Aborts multipart uploads that nobody completes: they are paid for, though no listing shows them."""
+        start = f"{self.prefix}/" if self.prefix else ""
+        swept = 0
+        with _translated(self.uri):
+            for page in _client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=start):
+                for upload in page.get("Uploads", []):
+                    name, age = upload["Key"].removeprefix(start), datetime.now(UTC) - upload["Initiated"]
+                    if age > _ABANDONED or finished(name):
+                        self._abort(upload["Key"], upload["UploadId"])
+                        swept += 1
+        return swept
+
+    def below(self, name: str) -> "S3Folder":
+        return S3Folder(self.bucket, self._key(name))
+
+    def _abort(self, key: str, upload: str) -> None:
+        with suppress(_client().exceptions.NoSuchUpload):  # completed or aborted in this moment
+            _client().abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload)
+
+    def _require_bucket(self) -> None:
+        try:
+            _client().head_bucket(Bucket=self.bucket)
+        except _client().exceptions.ClientError as error:
+            if status_of(error.response) == 404:
+                raise no_bucket(self.uri) from error
+
+    def _address(self, name: str) -> str:
+        return address_below(self.uri, name)
+
+    def _key(self, name: str) -> str:
+        if not _is_plain(name):
+            raise DestinationError(f"expected a plain relative name inside {self.uri}, got {name!r}")
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+
+class _Body(io.RawIOBase):
+    """An object's bytes as they arrive; a connection that breaks is worth another try, never a short read."""
+
+    def __init__(self, body: Any, address: str) -> None:
+        self._body, self._address = body, address
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        with _translated(self._address):
+            data = self._body.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
+
+
+class _Unclosed(io.RawIOBase):
+    """Lends a file to the transfer manager, which closes what it is given."""
+
+    def __init__(self, file: "tempfile.SpooledTemporaryFile[bytes]") -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+@cache
+def _client() -> "S3Client":
+    """One client for all threads of the process; it retries what may pass, with growing pauses."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
+
+    patient = Config(
+        retries={"mode": "standard", "max_attempts": _ATTEMPTS},
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        max_pool_connections=_CONNECTIONS,
+    )
+    try:
+        return boto3.session.Session().client("s3", config=patient)
+    except (BotoCoreError, ValueError) as error:  # an unknown profile, an endpoint that is no URL
+        raise StorageRefused(f"expected usable S3 settings for boto3, got: {error}") from error
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name could have been given by us: an object key may be anything."""
+    return all(part not in ("", ".", "..") and "\0" not in part for part in name.split("/"))
+
+
+@contextmanager
+def _told_when_full(address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if is_refusal(error):
+            place = tempfile.gettempdir()
+            raise StorageRefused(
+                f"expected room for {address} in {place} until it is complete, but: {error.strerror}"
+            ) from error
+        raise
+
+
+@contextmanager
+def _translated(address: str) -> Iterator[None]:
+    """The store's errors in our three classes, as one sentence with the address."""
+    from boto3.exceptions import S3UploadFailedError
+    from botocore import exceptions as boto
+
+    try:
+        yield
+    except boto.ClientError as error:
+        raise error_of_answer(error.response, address) from error
+    except S3UploadFailedError as error:
+        cause = error.__cause__ or error.__context__
+        raise (
+            error_of_answer(cause.response, address)
+            if isinstance(cause, boto.ClientError)
+            else RetryShard(f"expected to write {address}, but the upload failed: {error}")
+        ) from error
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ParamValidationError) as error:
+        raise StorageRefused(f"expected access to {address}, but boto3 says: {error}") from error
+    except (boto.BotoCoreError, OSError) as error:  # connections that fail, time out or break off
+        raise RetryShard(f"expected {address} to answer, but the connection failed: {error}") from error

@@ -1,0 +1,43 @@
+"""The victim: trained on a corpus as an unauthorised trainer would."""
+
+from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
+from mem_core.victim import VictimRecord, read_victim, train_victim
+from tasks.corpora import corpus_fingerprint
+from tasks.options import step
+from tasks.progress import say, watched
+from tasks.storage import open_folder
+
+
+class TrainJob(Frozen):
+    """One victim; folders by address. test: clean pairs to watch the median ranks on, if any."""
+
+    corpus: str
+    out: str
+    label: str = "victim"
+    config: VictimConfig = VictimConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    seed: int = 0
+    test: str | None = None
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+
+@step("train victim", run_name="train {job.label}, seed {job.seed}", tags=("memshield-device",))
+def train_model(job: TrainJob) -> VictimRecord:
+    """Trains the victim, goes on after its last whole epoch, or finds it trained."""
+    corpus, out = open_folder(job.corpus), open_folder(job.out)
+    before = read_victim(out)
+    with watched(f"train {job.label}, seed {job.seed}") as progress:
+        record = train_victim(
+            corpus,
+            out,
+            job.config,
+            job.runtime,
+            seed=job.seed,
+            test=open_folder(job.test) if job.test else None,
+            evaluate=job.evaluate,
+            corpus_fingerprint=corpus_fingerprint(corpus),
+            progress=progress,
+        )
+    how = "was trained before" if record == before else f"trained {record.steps} steps on {record.samples} samples"
+    say(f"{job.label}, seed {job.seed}: {how}, loss {record.history[-1].loss:.2f}")
+    return record

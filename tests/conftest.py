@@ -1,0 +1,60 @@
+"""What tests of flows and tasks share: one Prefect server a session, one small drawn corpus, the smoke settings."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+
+from mem_core.config import RunConfig
+
+
+@pytest.fixture(scope="session")
+def prefect_api() -> Iterator[str]:
+    """The address of a real Prefect server with an empty database, for this session."""
+    from prefect.settings import PREFECT_API_URL
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def drawn_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A csv source of 64 training and 16 test images of 32 pixels, five captions each."""
+    from mem_core.data.procedural import draw_corpus
+
+    return draw_corpus(tmp_path_factory.mktemp("source") / "drawn", 64, 16, size=32, seed=3)
+
+
+@pytest.fixture(scope="session")
+def smoke() -> RunConfig:
+    """The preset `smoke` in shards of 24, so that there are three of them."""
+    from flows.presets import load_preset
+
+    return load_preset("smoke", ["corpus.samples_per_shard=24"])
+
+
+@pytest.fixture(scope="session")
+def clean_corpus(drawn_source: Path, smoke: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The drawn source in shards: train/ and test/."""
+    from mem_core.data.folder import LocalFolder
+    from mem_core.data.readers import open_source
+    from mem_core.data.sharder import shard_source
+
+    dest = tmp_path_factory.mktemp("corpus") / "clean"
+    shard_source(open_source(drawn_source), LocalFolder(dest), smoke.corpus)
+    return dest
+
+
+@pytest.fixture(scope="session")
+def read_tree() -> Callable[[Path], dict[str, bytes]]:
+    """All files below a folder, by relative name."""
+
+    def read(folder: Path) -> dict[str, bytes]:
+        found = (path for path in sorted(folder.rglob("*")) if path.is_file())
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+    return read

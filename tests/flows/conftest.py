@@ -1,0 +1,22 @@
+"""The command line inside the test's own process."""
+
+import os
+from collections.abc import Iterator
+from unittest.mock import patch
+
+import pytest
+from click.testing import Result
+from command_line import Command
+from typer.testing import CliRunner
+
+
+@pytest.fixture
+def command() -> Iterator[Command]:
+    """Runs `memshield ARGUMENTS`; what it sets in the environment is put back."""
+    from flows.cli import app
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    with patch.dict(os.environ):
+        yield run

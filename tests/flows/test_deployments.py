@@ -1,0 +1,59 @@
+"""prefect.yaml, the Makefile and CI say what is there."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda deployment: str(deployment["name"]))
+def test_every_entrypoint_is_a_flow_with_a_form(deployment: dict[str, Any]) -> None:
+    from prefect.flows import load_flow_from_entrypoint
+    from prefect.utilities.callables import parameter_schema
+
+    flow = load_flow_from_entrypoint(
+        str(ROOT / deployment["entrypoint"].partition(":")[0]) + ":" + _function(deployment)
+    )
+    assert flow.name == deployment["name"]
+    schema = parameter_schema(flow.fn)
+    assert schema.required
+    assert set(deployment.get("parameters", {})) <= set(schema.properties)
+    for definition in schema.definitions.values():
+        assert definition["additionalProperties"] is False  # unknown settings are refused in the form, too
+
+
+def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    environment = os.environ | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path)}
+    for command in (["work-pool", "create", "memshield-cpu", "--type", "process"], ["deploy", "--all"]):
+        done = subprocess.run(
+            prefect + command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        assert {found.name for found in client.read_deployments()} >= {entry["name"] for entry in DEPLOYMENTS}
+
+
+def test_make_knows_what_the_documents_name() -> None:
+    for target in ("demo", "test", "check", "bench", "stop", "clean", "lock"):
+        subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, check=True)
+
+
+def test_ci_runs_what_people_run() -> None:
+    script = (ROOT / ".ci/run").read_text()
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    assert "check test" in script
+    subprocess.run(["sh", "-n", ROOT / ".ci/run"], check=True)
+
+
+def _function(deployment: dict[str, Any]) -> str:
+    return str(deployment["entrypoint"]).partition(":")[2]

@@ -1,0 +1,93 @@
+"""A task over shards: how many at a time, and what failures do."""
+
+import threading
+import time
+
+import pytest
+from prefect import flow, task
+
+from flows.mapping import map_shards
+from mem_core.errors import MismatchError, RetryShard, StopRun
+
+SHARDS = [f"{number:05d}" for number in range(7)]
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+class Gauge:
+    """How many are inside at once."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self.now -= 1
+
+
+def test_every_shard_once_and_no_more_than_the_workers_at_a_time() -> None:
+    gauge = Gauge()
+
+    @task
+    def work(shard: str, factor: int) -> int:
+        with gauge:
+            time.sleep(0.05)
+        return int(shard) * factor
+
+    @flow
+    def over_all() -> dict[str, int]:
+        return map_shards(work, SHARDS, workers=3, factor=10)
+
+    assert over_all() == {shard: int(shard) * 10 for shard in SHARDS}
+    assert 1 < gauge.most <= 3
+
+
+def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> None:
+    done = []
+
+    @task
+    def work(shard: str) -> None:
+        if shard == "00001":
+            raise RetryShard("the store is slow")
+        done.append(shard)
+
+    @flow
+    def over_all() -> None:
+        map_shards(work, SHARDS, workers=2)
+
+    with pytest.raises(StopRun, match="1 shards failed after every try, 6 are done .00001: the store is slow"):
+        over_all()
+    assert sorted(done) == [shard for shard in SHARDS if shard != "00001"]
+
+
+def test_what_stops_the_run_stops_it_at_once() -> None:
+    begun = []
+
+    @task
+    def work(shard: str) -> None:
+        begun.append(shard)
+        raise MismatchError(f"shard {shard} was changed")
+
+    @flow
+    def over_all() -> None:
+        map_shards(work, SHARDS, workers=1)
+
+    with pytest.raises(MismatchError, match="shard 00000 was changed"):
+        over_all()
+    assert begun == ["00000"]
+
+
+def test_nothing_to_do() -> None:
+    @task
+    def work(shard: str) -> None: ...
+
+    @flow
+    def over_all() -> dict[str, None]:
+        return map_shards(work, [], workers=4)
+
+    assert over_all() == {}

@@ -1,0 +1,106 @@
+"""The whole way through the real flows and a real server, at preset smoke."""
+
+import json
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+
+from flows.pipeline import in_order, pipeline
+from flows.printing import print_status
+from mem_core.config import RunConfig, merge
+from tasks.reporting import ReportPlace
+from tasks.status import read_status
+
+ROWS = ("trigger-only", "clean", "mem")
+
+
+@pytest.fixture(scope="module")
+def config(smoke: RunConfig) -> RunConfig:
+    return RunConfig.model_validate(merge(smoke.model_dump(), {"rows": ROWS, "runtime": {"workers": 2}}))
+
+
+@pytest.fixture(scope="module")
+def finished(
+    prefect_api: str, drawn_source: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, ReportPlace]:
+    dest = tmp_path_factory.mktemp("pipeline")
+    return dest, pipeline(str(drawn_source), str(dest), config)
+
+
+def test_leaves_corpora_victims_and_report(finished: tuple[Path, ReportPlace]) -> None:
+    dest, place = finished
+    assert Path(place.page) == dest / "report" / "report.html"
+    assert {row.name for row in place.summary.findings.rows} == set(ROWS)
+    for row in ROWS:
+        assert (dest / "rows" / row / "victim-0" / "evaluation.json").is_file()
+    assert not list(dest.rglob(".partial-*"))
+    assert not [path for path in dest.rglob("_state/*") if path.is_file()]
+
+
+def test_ingredients_come_from_the_mem_row(finished: tuple[Path, ReportPlace]) -> None:
+    dest, _ = finished
+    assert (dest / "rows/mem/protected/protector/protector.json").is_file()
+    assert not (dest / "rows/trigger-only/protected/protector").exists()
+
+
+def test_queries_are_prefixed_to_the_length_of_the_triggers(
+    finished: tuple[Path, ReportPlace], config: RunConfig
+) -> None:
+    dest, _ = finished
+    evaluation = json.loads((dest / "rows/mem/victim-0/evaluation.json").read_text())
+    assert evaluation["prefix"] == " ".join(["the"] * config.protect.trigger.length)
+
+
+def test_status_says_that_all_is_done(finished: tuple[Path, ReportPlace]) -> None:
+    dest, _ = finished
+    found = read_status(str(dest))
+    assert found.finished
+    assert [c.place for c in found.corpora] == [
+        "clean/test",
+        "clean/train",
+        "rows/mem/protected",
+        "rows/trigger-only/protected",
+    ]
+    assert [c.done for c in found.corpora] == [1, 3, 3, 3]
+    assert found.report
+    print_status(found)
+
+
+def test_a_second_run_does_nothing_again(
+    finished: tuple[Path, ReportPlace],
+    drawn_source: Path,
+    config: RunConfig,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from tasks.terminal import shown_on_terminal
+
+    dest, _ = finished
+    times = {path: path.stat().st_mtime_ns for path in dest.rglob("*") if _is_costly(path)}
+    assert times
+    with shown_on_terminal():
+        pipeline(str(drawn_source), str(dest), config)
+    assert times == {path: path.stat().st_mtime_ns for path in dest.rglob("*") if _is_costly(path)}
+    said = capfd.readouterr().err
+    for news in ("finished before", "protected before", "verified before", "trained before", "evaluated before"):
+        assert news in said
+
+
+def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace]) -> None:
+    with get_client(sync_client=True) as client:
+        artifacts = {artifact.key: artifact.type for artifact in client.read_artifacts(limit=100)}
+        runs = {run.name for run in client.read_flow_runs()}
+        tasks = {run.name for run in client.read_task_runs(limit=200)}
+    expected = {"shards-mem": "table", "retrieval-mem-seed-0": "table", "montage": "image", "report": "markdown"}
+    assert expected.items() <= artifacts.items()
+    assert {"pipeline smoke", "protect with mem", "train on mem, seed 0"} <= runs
+    assert {"advance 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
+
+
+def test_rows_that_take_from_mem_come_after_it() -> None:
+    assert in_order(("noise-only", "clean", "mem", "clean")) == ["clean", "mem", "noise-only"]
+
+
+def _is_costly(path: Path) -> bool:
+    """What takes time to make: shards, protectors, victims, results."""
+    return path.suffix in (".tar", ".safetensors") or path.name in ("evaluation.json", "verified.json")

@@ -1,0 +1,73 @@
+"""Presets and what overrides make of them."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.presets import load_preset, preset_names, preset_text
+from mem_core.config import levels
+from mem_core.errors import ConfigError
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_shipped_preset_is_valid_and_says_what_it_is(name: str) -> None:
+    assert load_preset(name).name == name
+    assert preset_text(name).startswith("# ")
+
+
+def test_the_presets_that_the_documents_name_are_there() -> None:
+    assert {"smoke", "demo", "cpu", "flickr8k", "paper-flickr8k"} <= set(preset_names())
+
+
+def test_the_paper_s_preset_keeps_the_paper_s_defaults() -> None:
+    config = load_preset("paper-flickr8k")
+    assert (config.protect.rounds, config.protect.noise.num_steps, config.protect.trigger.scoring) == (20, 8, "batch")
+    assert config.corpus.one_sample_per == "pair"
+
+
+def test_overrides_reach_any_depth_and_win_over_the_preset() -> None:
+    config = load_preset("smoke", ["protect.noise.epsilon=4/255", "rows=[clean, em]", "victim_seeds=[1, 2]"], seed=7)
+    assert levels(config.protect.noise.epsilon) == 4
+    assert (config.rows, config.victim_seeds, config.seed) == (("clean", "em"), (1, 2), 7)
+
+
+def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("name: mine\nprotect: {rounds: 3}\n")
+    assert load_preset(str(file)).protect.rounds == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("protect.nois.epsilon=1/255", "protect.nois is not a setting; did you mean protect.noise?"),
+        ("protect.noise.epsilom=1/255", "did you mean protect.noise.epsilon?"),
+        ("zzz=1", "zzz is not a setting; there are name, seed"),
+        ("protect.noise.epsilon=0", "whole number of 1/255 levels between 1/255 and 64/255"),
+        ("protect.noise.epsilon=300/255", "between 1/255 and 64/255"),
+        ("protect.noise.epsilon=many", "a number or a fraction like 8/255"),
+        ("protect.method=magic", "protect.method"),
+        ("rows=[]", "rows"),
+        ("no equals sign", "expected --set name.of.setting=value"),
+        ("protect..rounds=1", "expected --set name.of.setting=value"),
+        ("protect.rounds={", "expected a YAML value"),
+        ("protect=3", "protect"),
+    ],
+)
+def test_mistakes_are_named(override: str, sentence: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_preset("smoke", [override])
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- a list", "{", "just text"])
+def test_files_that_are_no_settings_are_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+        load_preset(str(file))
+
+
+def test_unknown_presets_are_told_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="expected a preset out of .*smoke"):
+        load_preset("smok")

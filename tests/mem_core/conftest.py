@@ -1,0 +1,30 @@
+import pytest
+import torch
+from corpora import RUNTIME, odd_shard, plain_shard, protect, small
+
+from mem_core.data.folder import LocalFolder, write_bytes
+from mem_core.protection import Protection
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    """Tiny models are slower on many threads; and sums split among threads round otherwise."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
+    """A clean corpus of three shards: odd images and two that fail; plain photos; a tail of one sample."""
+    folder = LocalFolder(tmp_path_factory.mktemp("clean"))
+    write_bytes(folder, "00000.tar", odd_shard("00000"))
+    write_bytes(folder, "00001.tar", plain_shard("00001", 9))
+    write_bytes(folder, "00002.tar", plain_shard("00002", 1))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mem(clean: LocalFolder, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
+    """The clean corpus protected by MEM in rounds, without interruption. Not to be changed."""
+    dest = LocalFolder(tmp_path_factory.mktemp("mem"))
+    protect(Protection(clean, dest, small(), RUNTIME, seed=3))
+    return dest

@@ -1,0 +1,91 @@
+"""Shards in memory: every sample accounted for, captions drawn from their own sample, memory bounded."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import sample, tiny_corpus
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.loaded import CaptionTokens, LoadedShard, ShardCache, batches, load_shard
+from mem_core.data.shard import shard_bytes
+from mem_core.errors import SourceError
+
+
+def test_every_sample_is_usable_or_broken(clean: LocalFolder) -> None:
+    shard = load_shard(clean, "00000", 2**20)
+    assert shard.sha256 == hashlib.sha256(read_bytes(clean, "00000.tar")).hexdigest()
+    assert sorted([*shard.keys, *shard.broken]) == sorted(shard.rows)
+    assert set(shard.broken) == {"000000100", "000000101"}
+    assert set(shard.raw) == {"000000100"}  # its bytes could be read, the empty caption's sample not
+    for i, picture in enumerate(shard.pictures):
+        assert shard.pixels(i).shape == (3, picture.height, picture.width)
+        assert shard.pixels(i).dtype == torch.uint8
+
+
+def test_large_pictures_are_broken_and_not_decoded(tmp_path: Path) -> None:
+    shard = load_shard(tiny_corpus(tmp_path, 3), "00000", 32 * 32 - 1)
+    assert shard.samples == []
+    assert all("at most 1023 pixels" in broken.reason for broken in shard.broken.values())
+
+
+def test_an_empty_tar_is_refused_unless_expected(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    write_bytes(folder, "00000.tar", shard_bytes([]))
+    with pytest.raises(SourceError, match="00000"):
+        load_shard(folder, "00000", 2**20)
+    assert load_shard(folder, "00000", 2**20, allow_empty=True).rows == []
+    assert ShardCache(folder, 2**20, 2**20, allow_empty=True).load("00000").rows == []
+
+
+def test_the_cache_keeps_what_fits_and_the_latest(tmp_path: Path) -> None:
+    folder = tiny_corpus(tmp_path, 4, 4, 4)
+    size = load_shard(folder, "00000", 2**20).nbytes
+    cache = ShardCache(folder, 2**20, int(2.5 * size))
+    first = cache.load("00000")
+    cache.load("00001")
+    assert cache.load("00000") is first
+    cache.load("00002")  # the one not used for longest goes
+    assert cache.load("00000") is first
+    nothing = ShardCache(folder, 2**20, 0)
+    assert nothing.load("00000") is not nothing.load("00000")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.integers(0, 2**31))
+def test_captions_are_drawn_from_their_own_sample(counts: list[int], seed: int) -> None:
+    captions = [[f"{i} {n}" for n in range(count)] for i, count in enumerate(counts)]
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        return torch.tensor([[int(part) for part in text.split()] for text in texts])
+
+    rows = CaptionTokens(captions, encode)  # type: ignore[arg-type]
+    draw = torch.Generator().manual_seed(seed)
+    places = torch.randint(len(counts), (40,), generator=draw)
+    for place, (owner, number) in zip(places.tolist(), rows.draw(places, draw).tolist(), strict=True):
+        assert owner == place
+        assert 0 <= number < counts[place]
+
+
+def test_captions_are_drawn_evenly() -> None:
+    rows = CaptionTokens([["0", "1", "2", "3", "4"]], lambda texts: torch.tensor([[int(t)] for t in texts]))
+    drawn = rows.draw(torch.zeros(5000, dtype=torch.long), torch.Generator().manual_seed(0))
+    assert torch.bincount(drawn.flatten()).min() > 850
+
+
+@given(st.integers(0, 300), st.integers(1, 70), st.integers(0, 2**31))
+def test_batches_are_even_and_hold_everything_once(count: int, size: int, seed: int) -> None:
+    pieces = list(batches(count, size, torch.Generator().manual_seed(seed)))
+    assert sorted(int(i) for piece in pieces for i in piece) == list(range(count))
+    assert all(len(piece) <= size for piece in pieces)
+    assert not pieces or max(map(len, pieces)) - min(map(len, pieces)) <= 1
+    assert len(pieces) == -(-count // size)
+
+
+def test_memory_counts_pixels_and_files(tmp_path: Path) -> None:
+    write_bytes(LocalFolder(tmp_path), "00000.tar", shard_bytes([sample("000000000")]))
+    shard: LoadedShard = load_shard(LocalFolder(tmp_path), "00000", 2**20)
+    assert shard.nbytes == 32 * 32 * 3 + len(shard.samples[0].image)

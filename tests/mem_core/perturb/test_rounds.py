@@ -1,0 +1,234 @@
+"""What the models are shown in the rounds: whose caption, whose trigger, and that the noise serves its purpose."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import RUNTIME, small, tiny_corpus
+from torch import Tensor
+
+from mem_core.config import ProtectConfig
+from mem_core.data.folder import LocalFolder
+from mem_core.data.loaded import CaptionTokens, LoadedShard, load_shard
+from mem_core.errors import SourceError
+from mem_core.models import OpenClipEncoder, build_model
+from mem_core.perturb.objective import Anchors, contrastive_loss
+from mem_core.perturb.pixels import PixelBatch
+from mem_core.perturb.prompts import with_trigger
+from mem_core.perturb.rounds import Surrogate, advance, surrogate_steps
+from mem_core.perturb.setting import Setting
+from mem_core.perturb.state import ShardState, first_state
+from mem_core.progress import silent
+from mem_core.protection import Protection
+from mem_core.training import make_optimizer
+
+LENGTH = 2
+
+
+class Spy(OpenClipEncoder):
+    """A real encoder that keeps what it is shown."""
+
+    seen: list[tuple[str, Tensor]]
+
+    def encode_image(self, images: Tensor) -> Tensor:
+        self.seen.append(("images", images.detach().clone()))
+        return super().encode_image(images)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        self.seen.append(("tokens", tokens.detach().clone()))
+        return super().encode_text(tokens)
+
+
+@pytest.fixture
+def spy() -> Spy:
+    model = Spy(build_model("tiny-resnet-32", seed=0).clip, "tiny-resnet-32")
+    model.seen = []
+    return model
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory: pytest.TempPathFactory) -> LoadedShard:
+    return load_shard(tiny_corpus(tmp_path_factory.mktemp("corpus"), 10), "00000", 2**20)
+
+
+def setting_of(config: ProtectConfig) -> Setting:
+    nowhere = LocalFolder("/nonexistent/clean")
+    return Protection(nowhere, LocalFolder("/nonexistent/dest"), config, RUNTIME, seed=5).setting
+
+
+def anchors_of(model: OpenClipEncoder, count: int = 8) -> Anchors:
+    drawn = torch.randn(2, count, 128, generator=torch.Generator().manual_seed(0))
+    return Anchors(*torch.nn.functional.normalize(drawn, dim=-1))
+
+
+def owners(shard: LoadedShard, images: Tensor, setting: Setting) -> list[int]:
+    """Which image of the shard each view shows (noise changes it by at most the budget)."""
+    batch = PixelBatch([shard.pixels(i) for i in range(len(shard.samples))], None, torch.device("cpu"))
+    views = batch.look(batch.draw_views(setting.config.noise, 32, torch.Generator()))
+    distance = (images[:, None] - views[None]).abs().mean(dim=(2, 3, 4))
+    return [int(i) for i in distance.argmin(1)]
+
+
+def caption_owners(shard: LoadedShard, setting: Setting) -> dict[tuple[int, ...], set[int]]:
+    found: dict[tuple[int, ...], set[int]] = {}
+    for i, sample in enumerate(shard.samples):
+        for caption in sample.captions:
+            found.setdefault(tuple(setting.tokenizer.ids(caption)), set()).add(i)
+    return found
+
+
+def trigger_and_words(row: Tensor, setting: Setting, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    ids = row.tolist()
+    end = ids.index(setting.tokenizer.end_id)
+    return tuple(ids[1 : 1 + length]), tuple(ids[1 + length : end])
+
+
+def trained_pairs(model: Spy) -> Iterator[tuple[Tensor, Tensor]]:
+    shown = iter(model.seen)
+    for (kind, images), (other, tokens) in zip(shown, shown, strict=True):
+        assert (kind, other) == ("images", "tokens")
+        yield images, tokens
+
+
+@pytest.mark.parametrize("captions", ["shuffled", "matched"])
+@pytest.mark.parametrize("method", ["mem", "em", "uap"])
+def test_the_surrogate_sees_own_triggers_and_captions_as_configured(
+    spy: Spy, shard: LoadedShard, captions: str, method: str
+) -> None:
+    config = small(method=method, noise={"views": "centre"}, surrogate={"captions": captions, "steps_per_round": 6})
+    setting = setting_of(config)
+    state = first_state(shard, setting)
+    spy.train()
+    optimizer = make_optimizer(spy, 1e-3, 0.2)
+    pattern = None
+    surrogate_steps(spy, optimizer, pattern, ["00000"], lambda _: (shard, state), setting, 0, silent)
+    length = LENGTH if method == "mem" else 0
+    known, own, total = caption_owners(shard, setting), 0, 0
+    for images, tokens in trained_pairs(spy):
+        for owner, row in zip(owners(shard, images, setting), tokens, strict=True):
+            trigger, words = trigger_and_words(row, setting, length)
+            assert trigger == tuple(state.trigger_ids[owner].tolist())
+            assert words in known
+            own += owner in known[words]
+            total += 1
+    assert total == 7 * 5  # six steps and the anchors, in even batches of five
+    if captions == "shuffled" and method == "mem":
+        assert own < total / 2
+    else:
+        assert own == total  # only MEM shuffles: EM's noise is made for the image's own captions
+
+
+@pytest.mark.parametrize("method", ["mem", "em"])
+def test_in_the_noise_steps_every_row_carries_the_trigger_of_its_image(
+    spy: Spy, shard: LoadedShard, method: str
+) -> None:
+    config = small(method=method, noise={"views": "centre", "num_steps": 3, "caption_draws": 3}, trigger={"rounds": 0})
+    setting = setting_of(config)
+    state = first_state(shard, setting)
+    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), setting, 0, silent)
+    known, length = caption_owners(shard, setting), LENGTH if method == "mem" else 0
+    texts: list[Tensor] = []
+    own = total = 0
+    for kind, shown in spy.seen:
+        if kind == "tokens":
+            texts.append(shown)
+            continue
+        for rows in texts:
+            for owner, row in zip(owners(shard, shown, setting), rows, strict=True):
+                trigger, words = trigger_and_words(row, setting, length)
+                assert trigger == tuple(state.trigger_ids[owner].tolist())
+                own += owner in known[words]
+                total += 1
+        texts = []
+    assert total == 3 * len(shard.samples)
+    assert own < total / 2 if method == "mem" else own == total
+    assert torch.equal(after.trigger_ids, state.trigger_ids)
+
+
+def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, shard: LoadedShard) -> None:
+    """In every row at most one position differs from the trigger that the image had or was given by then."""
+    config = small(noise={"views": "centre", "num_steps": 1}, batch_size=10)
+    setting = setting_of(config)
+    state = first_state(shard, setting)
+    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), setting, 0, silent)
+    (order,) = [owners(shard, shown, setting) for kind, shown in spy.seen if kind == "images"][:1]
+    allowed = set(setting.vocabulary.ids.tolist())
+    candidates = config.trigger.candidates
+    for kind, shown in spy.seen[1:-1]:
+        if kind != "tokens":
+            continue
+        rows = shown.view(len(order), -1, shown.shape[1])
+        assert rows.shape[1] in (1, candidates)
+        for owner, tried in zip(order, rows, strict=True):
+            before, done = state.trigger_ids[owner].tolist(), after.trigger_ids[owner].tolist()
+            for row in tried:
+                trigger = list(trigger_and_words(row, setting, LENGTH)[0])
+                strange = [n for n in range(LENGTH) if trigger[n] not in (before[n], done[n])]
+                assert len(strange) <= 1
+                assert set(trigger) <= allowed
+    assert not torch.equal(after.trigger_ids, state.trigger_ids)
+
+
+def test_triggers_are_left_alone_after_their_rounds(spy: Spy, shard: LoadedShard) -> None:
+    setting = setting_of(small(trigger={"rounds": 1}))
+    state = first_state(shard, setting)
+    surrogate = Surrogate(spy.freeze(), anchors_of(spy))
+    after = advance(shard, state, surrogate, setting, 1, silent)
+    assert torch.equal(after.trigger_ids, state.trigger_ids)
+    assert after.rounds == 2
+
+
+def held_loss(shard: LoadedShard, state: ShardState, model: OpenClipEncoder, setting: Setting) -> float:
+    """The loss on a view and captions that the noise was not made with."""
+    places = torch.arange(len(shard.samples))
+    batch = PixelBatch([shard.pixels(i) for i in places], state.noise, torch.device("cpu"))
+    draw = torch.Generator().manual_seed(777)
+    seen = batch.look(batch.draw_views(setting.config.noise, 32, draw))
+    captions = CaptionTokens([sample.captions for sample in shard.samples], setting.tokenizer.encode)
+    rows = captions.draw(places, draw)[torch.randperm(len(places), generator=draw)]
+    rows = with_trigger(rows, state.trigger_ids, setting.tokenizer.end_id)
+    with torch.no_grad():
+        return float(contrastive_loss(model.encode_image(seen), model.encode_text(rows), model.logit_scale))
+
+
+def test_noise_lowers_the_loss_on_held_views_and_captions(shard: LoadedShard) -> None:
+    trained = {"steps_per_round": 30, "batch_size": 10}
+    noise = {"num_steps": 12, "caption_draws": 6}
+    setting = setting_of(small(batch_size=10, noise=noise, trigger={"rounds": 0}, surrogate=trained))
+    state = first_state(shard, setting)
+    model = build_model("tiny-resnet-32", seed=0)
+    optimizer = make_optimizer(model, 1e-3, 0.2)
+    surrogate, _ = surrogate_steps(model, optimizer, None, ["00000"], lambda _: (shard, state), setting, 0, silent)
+    after = advance(shard, state, surrogate, setting, 0, silent)
+    assert held_loss(shard, after, model, setting) < held_loss(shard, state, model, setting) - 0.02
+
+
+def test_one_sample_alone_is_pushed_against_the_anchors(tmp_path: Path) -> None:
+    shard = load_shard(tiny_corpus(tmp_path, 1), "00000", 2**20)
+    setting = setting_of(small())
+    model = build_model("tiny-resnet-32", seed=0).freeze()
+    after = advance(shard, first_state(shard, setting), Surrogate(model, anchors_of(model)), setting, 0, silent)
+    assert int(after.noise[0].abs().max()) > 0
+    assert after.losses[0] > 0
+
+
+def test_an_empty_shard_advances_to_nothing(tmp_path: Path) -> None:
+    shard = LoadedShard("00000", "0" * 64, [], [], [], {})
+    setting = setting_of(small())
+    model = build_model("tiny-resnet-32", seed=0).freeze()
+    after = advance(shard, first_state(shard, setting), Surrogate(model, anchors_of(model)), setting, 0, silent)
+    assert (after.noise, after.rounds, after.losses) == ([], 1, (0.0,))
+
+
+def test_shards_of_one_sample_that_never_meet_cannot_be_fitted(tmp_path: Path) -> None:
+    folder = tiny_corpus(tmp_path, 1, 1)
+    setting = setting_of(small(surrogate={"pool_shards": 1}))
+    model = build_model("tiny-resnet-32", seed=0)
+
+    def held(name: str) -> tuple[LoadedShard, ShardState]:
+        shard = load_shard(folder, name, 2**20)
+        return shard, first_state(shard, setting)
+
+    with pytest.raises(SourceError, match="at least 2 usable samples"):
+        surrogate_steps(model, make_optimizer(model, 1e-3, 0.2), None, ["00000", "00001"], held, setting, 0, silent)

@@ -1,0 +1,118 @@
+"""Settings: bounded, closed, and with a sentence for every mistake."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from mem_core.config import (
+    EvaluateConfig,
+    NoiseConfig,
+    ProtectConfig,
+    RunConfig,
+    RuntimeConfig,
+    VictimConfig,
+    fingerprint,
+    levels,
+    merge,
+    parse_config,
+)
+from mem_core.errors import ConfigError
+
+
+@given(st.integers(1, 64))
+def test_whole_levels_are_taken_as_fraction_and_as_float(count: int) -> None:
+    for value in (f"{count}/255", f" {count} / 255", count / 255):
+        config = parse_config(NoiseConfig, {"epsilon": value, "step_size": "1/255"}, "here")
+        assert levels(config.epsilon) == count
+
+
+@pytest.mark.parametrize(
+    "value", [0, 300, "0/255", "65/255", "-8/255", "8/0", "a", "", "1e999", 8, True, 0.5 / 255, "nan", "inf", None, []]
+)
+def test_other_budgets_are_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match="preset x: noise.epsilon: "):
+        parse_config(ProtectConfig, {"noise": {"epsilon": value}}, "preset x")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e400])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    for model, name in ((NoiseConfig, "epsilon"), (VictimConfig, "learning_rate"), (ProtectConfig, "loss_threshold")):
+        with pytest.raises(ConfigError, match=name):
+            parse_config(model, {name: value}, "here")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"rounds": 0}, "rounds: .*greater than or equal to 1"),
+        ({"nose": {}}, "nose: is not a setting"),
+        ({"noise": {"epsillon": "8/255"}}, "noise.epsillon: is not a setting"),
+        ({"noise": {"epsilon": "2/255", "step_size": "4/255"}}, "step_size .* is larger than epsilon"),
+        ({"noise": {"crop_scale": (0.9, 0.5)}}, "from small to large"),
+        ({"method": "men"}, "method: .*'mem'"),
+        ({"trigger": {"length": 0}}, "trigger.length"),
+        ({"rounds": 2.5}, "rounds"),
+        ({"rounds": 0, "batch_size": 1}, "rounds: .*; batch_size: "),
+    ],
+)
+def test_every_mistake_is_named(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config(ProtectConfig, values, "here")
+
+
+@pytest.mark.parametrize("values", [[], "text", 3, None])
+def test_settings_that_are_no_mapping_are_refused(values: Any) -> None:
+    with pytest.raises(ConfigError, match="here"):
+        parse_config(RunConfig, values, "here")
+
+
+def test_the_paper_profile_is_a_base_that_single_settings_are_laid_on() -> None:
+    paper = ProtectConfig.model_validate({"profile": "paper", "noise": {"num_steps": 3}})
+    assert (paper.rounds, paper.noise.num_steps, levels(paper.noise.step_size)) == (20, 3, 1)
+    assert (paper.trigger.vocabulary, paper.surrogate.captions, paper.noise.views) == ("all", "matched", "centre")
+    assert ProtectConfig.model_validate(paper.model_dump(mode="json")) == paper
+    assert ProtectConfig(profile="paper", noise=NoiseConfig(num_steps=3)) == paper
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        ProtectConfig().rounds = 5  # type: ignore[misc]
+
+
+leaves = st.integers() | st.text(max_size=3)
+trees = st.recursive(leaves, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8)
+mappings = st.dictionaries(st.sampled_from("abc"), trees, max_size=3)
+
+
+@settings(max_examples=60)
+@given(mappings, mappings)
+def test_merging_keeps_the_upper_and_loses_nothing_of_the_lower(base: dict[str, Any], over: dict[str, Any]) -> None:
+    before = json.dumps([base, over])
+    merged = merge(base, over)
+    assert json.dumps([base, over]) == before
+    assert set(merged) == set(base) | set(over)
+    assert merge(merged, over) == merged
+    assert merge({}, over) == over
+    assert merge(base, {}) == base
+
+
+def test_fingerprints_tell_settings_apart_and_last() -> None:
+    one, other = ProtectConfig(), ProtectConfig(rounds=5)
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one, 1) != fingerprint(one, 2)
+    assert fingerprint("ab", "c") != fingerprint("a", "bc")
+    assert fingerprint(one) == fingerprint(ProtectConfig.model_validate(one.model_dump(mode="json")))
+
+
+def test_runs_and_devices() -> None:
+    assert parse_config(RunConfig, {}, "here") == RunConfig()
+    assert EvaluateConfig().prefix_length == 3
+    for values, sentence in (({"rows": []}, "rows"), ({"seed": -1}, "seed"), ({"name": "Not So"}, "name")):
+        with pytest.raises(ConfigError, match=sentence):
+            parse_config(RunConfig, values, "here")
+    with pytest.raises(ConfigError, match="device"):
+        parse_config(RuntimeConfig, {"device": "gpu"}, "here")

@@ -1,0 +1,92 @@
+"""What a fit does with states and surrogates that are behind, ahead or another run's."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import RUNTIME, contents, small, tiny_corpus
+
+from mem_core.config import ProtectConfig
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.errors import ConfigError
+from mem_core.models import OpenClipEncoder
+from mem_core.protection import Protection
+
+CONFIG = small(surrogate={"steps_per_round": 2}, noise={"num_steps": 1})
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> LocalFolder:
+    return tiny_corpus(tmp_path / "clean", 4, 3)
+
+
+def rounds(clean: LocalFolder, dest: LocalFolder, count: int, config: ProtectConfig = CONFIG) -> Protection:
+    protection = Protection(clean, dest, config, RUNTIME, seed=0)
+    protection.begin()
+    for number in range(count):
+        protection.fit_round(number)
+        for shard in protection.shards:
+            protection.advance(shard, number)
+    return protection
+
+
+def test_a_state_lost_within_a_round_is_caught_up_with(clean: LocalFolder, tmp_path: Path) -> None:
+    whole, dest = LocalFolder(tmp_path / "whole"), LocalFolder(tmp_path / "dest")
+    rounds(clean, whole, 2)
+    protection = rounds(clean, dest, 1)
+    for name in list(dest.below("_state").names()):
+        if name.endswith(".safetensors"):
+            dest.below("_state").delete(name)
+    protection.fit_round(1)
+    for shard in protection.shards:
+        protection.advance(shard, 1)
+    assert contents(dest) == contents(whole)
+
+
+def test_a_surrogate_trained_again_sees_the_states_it_saw_before(clean: LocalFolder, tmp_path: Path) -> None:
+    dest = LocalFolder(tmp_path / "dest")
+    rounds(clean, dest, 2)
+    before = contents(dest)
+    dest.below("protector").delete("surrogate-001.safetensors")
+    summary = Protection(clean, dest, CONFIG, RUNTIME, seed=0).fit_round(1)
+    assert summary is not None
+    assert summary.steps == 2
+    assert contents(dest) == before
+
+
+def test_rounds_already_done_are_not_done_again(clean: LocalFolder, tmp_path: Path) -> None:
+    dest = LocalFolder(tmp_path / "dest")
+    losses = {(s, n): rounds(clean, dest, 2).advance(s, n) for s in ("00000", "00001") for n in (0, 1)}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "dest").rglob("*")}
+    again = Protection(clean, dest, CONFIG, RUNTIME, seed=0)
+    again.begin()
+    assert again.fit_round(0) is None
+    assert {(s, n): again.advance(s, n) for s, n in losses} == losses
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "dest").rglob("*")} == before
+
+
+def test_the_state_of_another_run_is_not_taken_over(clean: LocalFolder, tmp_path: Path) -> None:
+    one, other = LocalFolder(tmp_path / "one"), LocalFolder(tmp_path / "other")
+    rounds(clean, one, 1)
+    protection = rounds(clean, other, 1, small(surrogate={"steps_per_round": 2}, noise={"num_steps": 2}))
+    own = read_bytes(other, "_state/00000.safetensors")
+    write_bytes(other, "_state/00000.safetensors", read_bytes(one, "_state/00000.safetensors"))
+    protection.advance("00000", 0)
+    assert read_bytes(other, "_state/00000.safetensors") == own
+
+
+def test_a_diverged_surrogate_leaves_nothing_behind(
+    clean: LocalFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = OpenClipEncoder.encode_image
+
+    def overflowing(self: OpenClipEncoder, images: torch.Tensor) -> torch.Tensor:
+        return whole(self, images) * float("nan")
+
+    monkeypatch.setattr(OpenClipEncoder, "encode_image", overflowing)
+    dest = LocalFolder(tmp_path / "dest")
+    protection = Protection(clean, dest, CONFIG, RUNTIME, seed=0)
+    protection.begin()
+    with pytest.raises(ConfigError, match="loss of the surrogate of round 1 to stay finite"):
+        protection.fit_round(0)
+    assert set(contents(dest)) == {"_state/fit.txt"}

@@ -1,0 +1,114 @@
+"""The stored protector: whole and its own, or refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import RUNTIME, contents, small
+
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.errors import ConfigError, MismatchError
+from mem_core.protection import Protection
+from mem_core.protector import (
+    Surrogates,
+    effective_config,
+    fit_fingerprint,
+    publishing_fingerprint,
+    read_protector,
+    require_protector,
+)
+
+REPLAY = small(strategy="replay")
+
+
+@pytest.fixture
+def copy(mem: LocalFolder, tmp_path: Path) -> LocalFolder:
+    folder = LocalFolder(tmp_path / "protector")
+    for name, data in contents(mem.below("protector")).items():
+        write_bytes(folder, name, data)
+    return folder
+
+
+def test_a_protector_holds_all_that_replaying_needs(mem: LocalFolder) -> None:
+    found = require_protector(mem.below("protector"))
+    assert (found.rounds, found.seed, len(found.losses)) == (2, 3, 2)
+    assert found.config == small()
+    assert set(contents(mem.below("protector"))) == {"protector.json", *found.surrogates}
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
+def test_a_damaged_description_is_named(copy: LocalFolder, clean: LocalFolder, tmp_path: Path, text: bytes) -> None:
+    write_bytes(copy, "protector.json", text)
+    with pytest.raises(MismatchError, match=r"protector\.json, which cannot be read"):
+        Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+
+
+def test_a_folder_without_a_protector_is_named(clean: LocalFolder, tmp_path: Path) -> None:
+    empty = LocalFolder(tmp_path / "nothing")
+    assert read_protector(empty) is None
+    with pytest.raises(ConfigError, match="expected a finished protector in"):
+        Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=empty)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "other", "missing"])
+def test_a_damaged_surrogate_is_named_and_nothing_is_published(
+    copy: LocalFolder, clean: LocalFolder, tmp_path: Path, damage: str
+) -> None:
+    name, dest = "surrogate-001.safetensors", LocalFolder(tmp_path / "dest")
+    data = read_bytes(copy, name)
+    if damage == "missing":
+        copy.delete(name)
+    else:
+        flipped = data[:-1] + bytes([data[-1] ^ 1])
+        other = read_bytes(copy, "surrogate-000.safetensors")
+        write_bytes(copy, name, {"cut": data[:-9], "flipped": flipped, "other": other}[damage])
+    replay = Protection(clean, dest, REPLAY, RUNTIME, seed=0, protector=copy)
+    with pytest.raises(MismatchError, match=r"surrogate-001\.safetensors"):
+        replay.publish("00001")
+    assert contents(dest) == {}
+
+
+def test_weights_that_are_no_surrogate_are_named(copy: LocalFolder) -> None:
+    from mem_core.models import build_model, save_model
+
+    write_bytes(copy, "surrogate-000.safetensors", save_model(build_model("tiny-resnet-32", seed=0)))
+    with pytest.raises(MismatchError, match="it is no surrogate of memshield"):
+        Surrogates(copy, "tiny-resnet-32", torch.device("cpu")).of_round(0)
+
+
+def test_another_vocabulary_is_refused(copy: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
+    values = json.loads(read_bytes(copy, "protector.json"))
+    write_bytes(copy, "protector.json", json.dumps(values | {"vocabulary_sha256": "0" * 64}).encode())
+    replay = Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+    with pytest.raises(MismatchError, match="makes another"):
+        replay.publish("00001")
+
+
+def test_replaying_takes_the_protectors_settings_and_the_wanted_files(mem: LocalFolder) -> None:
+    found = require_protector(mem.below("protector"))
+    wanted = small(method="noise-only", strategy="replay", rounds=77, image_format="webp", on_error="passthrough")
+    config = effective_config(found, wanted, "here")
+    assert (config.method, config.image_format, config.on_error) == ("noise-only", "webp", "passthrough")
+    assert config.rounds == 2
+
+
+def test_fingerprints_follow_what_they_stand_for() -> None:
+    def fitted(config: object = None, seed: int = 0, words: str = "w", inputs: tuple[str, ...] = ("a", "b")) -> str:
+        return fit_fingerprint(config or small(), seed, words, list(inputs))  # type: ignore[arg-type]
+
+    assert fitted() == fitted(inputs=("b", "a"))
+    assert fitted() == fitted(small(image_format="webp", on_error="passthrough", strategy="replay"))
+    assert fitted() == fitted(small(method="noise-only")) == fitted(small(method="trigger-only"))
+    others = [fitted(small(rounds=3)), fitted(small(method="em")), fitted(seed=1), fitted(words="v"), fitted(inputs=())]
+    assert len({fitted(), *others}) == 6
+
+    one = publishing_fingerprint(small(), 0, "p", "i")
+    assert one == publishing_fingerprint(small(strategy="replay"), 0, "p", "i")
+    changed = [
+        publishing_fingerprint(small(image_format="webp"), 0, "p", "i"),
+        publishing_fingerprint(small(), 1, "p", "i"),
+        publishing_fingerprint(small(), 0, "q", "i"),
+        publishing_fingerprint(small(), 0, "p", "j"),
+    ]
+    assert len({one, *changed}) == 5

@@ -1,0 +1,3 @@
+from s3_fixtures import admin, bucket, connected, swift
+
+__all__ = ["admin", "bucket", "connected", "swift"]

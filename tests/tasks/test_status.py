@@ -1,0 +1,62 @@
+"""What `status` reads out of storage."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mem_core.config import RunConfig
+from mem_core.errors import SourceError
+from tasks.status import read_status
+
+
+def test_a_finished_clean_corpus(clean_corpus: Path) -> None:
+    found = read_status(str(clean_corpus / "train"))
+    (corpus,) = found.corpora
+    assert (corpus.place, corpus.method, corpus.done, corpus.pending) == (".", "clean", 3, 0)
+    assert corpus.counts == {"clean": 64}
+    assert found.finished
+
+
+def test_shards_of_another_tool_are_complete_as_they_are(clean_corpus: Path, tmp_path: Path) -> None:
+    shutil.copy(clean_corpus / "train/00000.tar", tmp_path)
+    (corpus,) = read_status(str(tmp_path)).corpora
+    assert (corpus.method, corpus.done, corpus.pending) == ("made elsewhere", 1, 0)
+
+
+def test_what_is_pending_shows_beside_the_clean_corpus(clean_corpus: Path, tmp_path: Path) -> None:
+    for name in ("00000.tar", "00000.receipt.json", "00000_stats.json"):
+        shutil.copy(clean_corpus / "train" / name, tmp_path)
+    found = read_status(str(tmp_path), str(clean_corpus / "train"))
+    assert (found.corpora[0].done, found.corpora[0].pending) == (1, 2)
+    assert not found.finished
+
+
+def test_a_pipeline_that_has_only_begun_shows_all_that_is_to_come(
+    clean_corpus: Path, tmp_path: Path, smoke: RunConfig, read_tree: Callable[[Path], dict[str, bytes]]
+) -> None:
+    shutil.copytree(clean_corpus, tmp_path / "clean")
+    (tmp_path / "run.json").write_text(smoke.model_dump_json())
+    before = read_tree(tmp_path)
+    found = read_status(str(tmp_path))
+    pending = {corpus.place: corpus.pending for corpus in found.corpora}
+    assert pending == {"clean/test": 0, "clean/train": 0, "rows/mem/protected": 3}
+    assert [(victim.place, victim.trained) for victim in found.victims] == [
+        ("rows/clean/victim-0", False),
+        ("rows/mem/victim-0", False),
+    ]
+    assert read_tree(tmp_path) == before  # looking changes nothing
+
+
+def test_failed_samples_are_counted_by_reason(clean_corpus: Path, tmp_path: Path) -> None:
+    for path in (clean_corpus / "train").glob("0000[01]*"):
+        shutil.copy(path, tmp_path)
+    for shard in ("00000", "00001"):
+        (tmp_path / f"{shard}_stats.json").write_text('{"status_dict": {"the image is cut short": 2}}')
+    assert read_status(str(tmp_path)).corpora[0].reasons == {"the image is cut short": 4}
+
+
+def test_an_empty_place_has_no_status(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nothing of the kind"):
+        read_status(str(tmp_path))
