@@ -203,9 +203,9 @@ def pipeline(
 @app.command()
 def demo(
     dest: Annotated[str, typer.Argument(help="Folder to write into.")] = "runs/demo",
-    images: Annotated[int, typer.Option(help="Training images to draw.")] = 2048,
+    images: Annotated[int, typer.Option(help="Training images to draw.")] = 2400,
     test_images: Annotated[int, typer.Option(help="Test images to draw.")] = 400,
-    size: Annotated[int, typer.Option(help="Side of the drawn images, in pixels.")] = 48,
+    size: Annotated[int, typer.Option(help="Side of the drawn images, in pixels.")] = 64,
     preset: Preset = "demo",
     set: Overrides = None,
     seed: Seed = None,
