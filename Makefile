@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help setup demo test check bench stop clean lock
+.PHONY: help setup demo test check bench up down nightly stop clean lock
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -26,6 +26,15 @@ check: setup  ## ruff, mypy --strict, import-linter
 
 bench: setup  ## The benchmarks, as ratios measured in one run
 	$(BIN)/python -m benchmarks
+
+up: setup  ## Prefect server on loopback, work pools, deployments, triggers, automations, one CPU worker
+	$(BIN)/memshield up
+
+down: setup  ## Stops the worker and the server; records and corpora stay
+	$(BIN)/memshield down
+
+nightly: setup  ## Three nights of crawls, one killed in the middle; says what was repeated (nothing) and compares all bytes
+	$(BIN)/python tests/flows/three_nights.py
 
 stop: setup  ## Stops the Prefect server that demo started
 	$(BIN)/memshield server stop

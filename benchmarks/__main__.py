@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import memory, pgd_step, round_split, shard_io
 from benchmarks.chart import draw
-from benchmarks.harness import Figure, Results, machine, print_figures
+from benchmarks.harness import Figure, Results, machine, print_figures, readable
 
 _COMMITTED = Path(__file__).parents[1] / "docs" / "results" / "speed-cpu.json"
 _SLACK = 0.15  # a figure with a bound counts as worse than the committed one from here on
@@ -41,7 +41,7 @@ def regressions(figures: list[Figure], committed: Results) -> list[str]:
             continue
         change = figure.value / old if figure.better == "lower" else old / figure.value
         if change > 1 + _SLACK:
-            worse.append(f"{figure.group}, {figure.name}: {figure.value:.3g}, committed {old:.3g}")
+            worse.append(f"{figure.group}, {figure.name}: {readable(figure.value)}, committed {readable(old)}")
     return worse
 
 
@@ -57,7 +57,7 @@ def main() -> None:
         print("slower than committed:", sentence)
     missed = [figure for figure in figures if not figure.holds]
     for figure in missed:
-        print(f"bound missed: {figure.group}, {figure.name}: {figure.value:.3g} against {figure.bound:g}")
+        print(f"bound missed: {figure.group}, {figure.name}: {readable(figure.value)} against {figure.bound:g}")
     if arguments.out:
         command = "python -m benchmarks" + (" --quick" if arguments.quick else "")
         Results(command=command, machine=machine(), figures=tuple(figures)).save(arguments.out / "speed-cpu.json")

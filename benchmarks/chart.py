@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import Figure
+from benchmarks.harness import Figure, readable
 
 _PANELS = {
     "PGD step and HotFlip pass, in floors": ("PGD step", "HotFlip pass"),
@@ -34,9 +34,8 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
             axis.axvline(bound, color="#e45756", linestyle="--", label=f"bound {bound:g}")
             axis.legend(fontsize=8)
         for place, figure in zip(places, shown, strict=True):
-            text = f" {figure.value:.3g}"
-            axis.annotate(text, (figure.high, place), va="center", fontsize=8)
-        axis.margins(x=0.15)
+            axis.annotate(f" {readable(figure.value)}", (figure.high, place), va="center", fontsize=8)
+        axis.margins(x=0.2)
         axis.set_title(title, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     path.parent.mkdir(parents=True, exist_ok=True)

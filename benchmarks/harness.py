@@ -108,6 +108,11 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def readable(value: float) -> str:
+    """Three digits, or all of a large number."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 def print_figures(figures: Sequence[Figure], committed: Results | None = None) -> None:
     """A table on the terminal, with the committed figure and the change since where there is one."""
     from rich.console import Console
@@ -119,10 +124,10 @@ def print_figures(figures: Sequence[Figure], committed: Results | None = None) -
         table.add_column(title, justify="left" if title == "unit" else "right")
     for figure in figures:
         old = before.get((figure.group, figure.name))
-        known = [] if committed is None else ["" if old is None else f"{old.value:.3g}"]
+        known = [] if committed is None else ["" if old is None else readable(old.value)]
         bound = "" if figure.bound is None else f"{'<=' if figure.better == 'lower' else '>='} {figure.bound:g}"
         colour = "green" if figure.holds else "red"
-        spread = f"{figure.low:.3g} - {figure.high:.3g}"
-        shown = f"[{colour}]{figure.value:.3g}[/]" if figure.bound is not None else f"{figure.value:.3g}"
+        spread = f"{readable(figure.low)} - {readable(figure.high)}"
+        shown = f"[{colour}]{readable(figure.value)}[/]" if figure.bound is not None else readable(figure.value)
         table.add_row(figure.group, figure.name, *known, shown, spread, figure.unit, bound)
     Console(width=150).print(table)

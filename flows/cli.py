@@ -1,13 +1,13 @@
 """`memshield`: the flows as commands. Nothing heavy is imported before a command runs."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from flows import cli_operations
+from flows.running import absolute, config_of, running
 from mem_core.config import RunConfig
 from mem_core.errors import MemshieldError
 
@@ -34,6 +34,7 @@ server_app = typer.Typer(no_args_is_help=True, help="The Prefect server that kee
 presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(server_app, name="server")
 app.add_typer(presets_app, name="presets")
+app.add_typer(cli_operations.app)
 
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file.")]
 Overrides = Annotated[
@@ -57,11 +58,11 @@ def shard(
     no_server: NoServer = False,
 ) -> None:
     """Turns any source into a clean corpus: DEST/train, DEST/test, ..."""
-    config = _config(preset, set, seed)
-    with _running(no_server):
+    config = config_of(preset, set, seed)
+    with running(no_server):
         from flows.shard import shard
 
-        shard(_absolute(source), _absolute(dest), config.corpus, format, config.seed)
+        shard(absolute(source), absolute(dest), config.corpus, format, config.seed)
 
 
 @app.command()
@@ -82,18 +83,18 @@ def protect(
     strategy = strategy or ("replay" if protector else None)
     chosen = {"method": method, "strategy": strategy, "on_error": on_error}
     named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
-    config = _config(preset, [*(set or []), *named], seed)
-    with _running(no_server):
+    config = config_of(preset, [*(set or []), *named], seed)
+    with running(no_server):
         from flows.protect import protect
 
         protect(
-            _absolute(clean),
-            _absolute(dest),
+            absolute(clean),
+            absolute(dest),
             config.protect,
             config.runtime,
             config.seed,
-            protector=_absolute(protector) if protector else None,
-            reuse=_absolute(reuse) if reuse else None,
+            protector=absolute(protector) if protector else None,
+            reuse=absolute(reuse) if reuse else None,
         )
 
 
@@ -108,17 +109,17 @@ def train(
     no_server: NoServer = False,
 ) -> None:
     """Trains a victim as an unauthorised trainer would; a killed training goes on after its last epoch."""
-    config = _config(preset, set, seed)
-    with _running(no_server):
+    config = config_of(preset, set, seed)
+    with running(no_server):
         from flows.train import train
 
         train(
-            _absolute(corpus),
-            _absolute(out),
+            absolute(corpus),
+            absolute(out),
             config.victim,
             config.runtime,
             config.seed,
-            test=_absolute(test) if test else None,
+            test=absolute(test) if test else None,
             evaluate=config.evaluate,
             label=Path(corpus).name,
         )
@@ -134,12 +135,12 @@ def evaluate(
     no_server: NoServer = False,
 ) -> None:
     """Measures what a victim retrieves on clean test pairs, bare and prefixed, beside chance."""
-    config = _config(preset, set, seed)
-    with _running(no_server):
+    config = config_of(preset, set, seed)
+    with running(no_server):
         from flows.evaluate import evaluate
         from flows.printing import print_evaluation
 
-        found = evaluate(_absolute(victim), _absolute(test), config.evaluate, config.runtime, Path(victim).name)
+        found = evaluate(absolute(victim), absolute(test), config.evaluate, config.runtime, Path(victim).name)
     print_evaluation(found)
 
 
@@ -150,11 +151,11 @@ def verify(
     no_server: NoServer = False,
 ) -> None:
     """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong."""
-    with _running(no_server):
+    with running(no_server):
         from flows.printing import print_problems
         from flows.verify import verify
 
-        found = verify(_absolute(clean), _absolute(protected))
+        found = verify(absolute(clean), absolute(protected))
     print_problems(found)
     if not found.ok:
         raise typer.Exit(1)
@@ -163,11 +164,11 @@ def verify(
 @app.command()
 def report(dest: Annotated[str, typer.Argument(help="A pipeline's destination.")], no_server: NoServer = False) -> None:
     """Writes DEST/report from the victims that a pipeline has left in DEST/rows."""
-    with _running(no_server):
+    with running(no_server):
         from flows.printing import print_report
         from flows.report import report
 
-        place = report(_absolute(dest))
+        place = report(absolute(dest))
     print_report(place.summary)
     typer.echo(f"report: {_link(place.page)}")
 
@@ -181,7 +182,7 @@ def status(
     from flows.printing import print_status
     from tasks.status import read_status
 
-    print_status(read_status(_absolute(dest), _absolute(clean) if clean else None))
+    print_status(read_status(absolute(dest), absolute(clean) if clean else None))
 
 
 @app.command()
@@ -195,9 +196,9 @@ def pipeline(
     no_server: NoServer = False,
 ) -> None:
     """All of it: shard, then protect, verify, train and evaluate every row of the preset, then the report."""
-    config = _config(preset, set, seed)
-    with _running(no_server) as ui:
-        _run_pipeline(_absolute(source), _absolute(dest), config, format, ui)
+    config = config_of(preset, set, seed)
+    with running(no_server) as ui:
+        _run_pipeline(absolute(source), absolute(dest), config, format, ui)
 
 
 @app.command()
@@ -212,12 +213,12 @@ def demo(
     no_server: NoServer = False,
 ) -> None:
     """Draws a captioned corpus and runs the whole pipeline on it."""
-    config = _config(preset, set, seed)
-    with _running(no_server) as ui:
+    config = config_of(preset, set, seed)
+    with running(no_server) as ui:
         from tasks.sharding import draw_source
 
-        source = draw_source.fn(f"{_absolute(dest)}/source", images, test_images, size, config.seed)
-        _run_pipeline(source, f"{_absolute(dest)}/run", config, "csv", ui)
+        source = draw_source.fn(f"{absolute(dest)}/source", images, test_images, size, config.seed)
+        _run_pipeline(source, f"{absolute(dest)}/run", config, "csv", ui)
     if not no_server:
         typer.echo("The server stays up for you to look at; `memshield server stop` ends it.")
 
@@ -271,31 +272,7 @@ def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) 
     """Prints every setting of a preset, those it leaves at their defaults too."""
     import yaml
 
-    typer.echo(yaml.safe_dump(_config(name, set, None).model_dump(mode="json"), sort_keys=False).rstrip())
-
-
-def _config(preset: str, overrides: list[str] | None, seed: int | None) -> RunConfig:
-    from flows.presets import load_preset
-
-    return load_preset(preset, overrides or (), seed)
-
-
-@contextmanager
-def _running(no_server: bool) -> Iterator[str]:
-    """Prefect pointed to its server, before anything imports it, and the live display; yields the UI's address."""
-    from flows import server
-
-    ui = ""
-    if no_server:
-        server.use_no_server()
-    else:
-        ui = server.use_server(_tell)
-        _tell(f"Prefect UI: {ui}")
-    _tell("loading ...")
-    from tasks.terminal import shown_on_terminal
-
-    with shown_on_terminal():
-        yield ui
+    typer.echo(yaml.safe_dump(config_of(name, set, None).model_dump(mode="json"), sort_keys=False).rstrip())
 
 
 def _run_pipeline(source: str, dest: str, config: RunConfig, format: str, ui: str) -> None:
@@ -307,16 +284,6 @@ def _run_pipeline(source: str, dest: str, config: RunConfig, format: str, ui: st
     typer.echo(f"report:     {_link(place.page)}")
     if ui:
         typer.echo(f"Prefect UI: {ui}")
-
-
-def _tell(message: str) -> None:
-    """Progress before there is a display: what is imported for it takes seconds itself."""
-    typer.echo(message, err=True)
-
-
-def _absolute(address: str) -> str:
-    """Addresses as they are, paths made whole: a flow's parameters must mean the same on every machine's terms."""
-    return address if "://" in address else str(Path(address).expanduser().absolute())
 
 
 def _link(page: str) -> str:

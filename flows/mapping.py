@@ -15,18 +15,33 @@ R = TypeVar("R")
 _NAMED = 5  # failures in the message; all of them are in the UI
 
 
-def map_shards(task: Task[..., R], shards: Iterable[str], *, workers: int, **shared: Any) -> dict[str, R]:
+class ShardsFailed(StopRun):
+    """Some shards failed, the others are done. failures: shard -> why, as a sentence. results: of the others."""
+
+    def __init__(self, failures: Mapping[str, str], results: Mapping[str, Any]) -> None:
+        super().__init__(_sentence(failures, len(results)))
+        self.failures, self.results = dict(failures), dict(results)
+
+
+def map_shards(
+    task: Task[..., R],
+    shards: Iterable[str],
+    *,
+    workers: int,
+    set_aside: tuple[type[Exception], ...] = (RetryShard,),
+    **shared: Any,
+) -> dict[str, R]:
     """The task's result for each shard, `workers` of them at work at the same time.
 
     No more runs than that are ever submitted ahead, so a hundred thousand shards take no more memory than ten. A
-    shard that failed after all its tries is named at the end, when the others are done; any other error stops the
-    map at once. Raises `StopRun`.
+    shard that failed after all its tries with an error out of `set_aside` is named at the end, when the others are
+    done; any other error stops the map at once. Raises `ShardsFailed`.
     """
     left = iter(shards)
     at_work: dict[str, PrefectFuture[R]] = {}
     ended: SimpleQueue[str] = SimpleQueue()
     results: dict[str, R] = {}
-    failures: dict[str, RetryShard] = {}
+    failures: dict[str, str] = {}
     while True:
         for shard in islice(left, workers - len(at_work)):
             at_work[shard] = task.submit(shard=shard, **shared)
@@ -36,10 +51,10 @@ def map_shards(task: Task[..., R], shards: Iterable[str], *, workers: int, **sha
         shard = ended.get()
         try:
             results[shard] = at_work.pop(shard).result()
-        except RetryShard as error:
-            failures[shard] = error
+        except set_aside as error:
+            failures[shard] = str(error)
     if failures:
-        raise StopRun(_sentence(failures, len(results)))
+        raise ShardsFailed(failures, results)
     return results
 
 
@@ -50,7 +65,7 @@ def _putting(shard: str, ended: SimpleQueue[str]) -> Callable[[PrefectFuture[R]]
     return put
 
 
-def _sentence(failures: Mapping[str, RetryShard], done: int) -> str:
+def _sentence(failures: Mapping[str, str], done: int) -> str:
     named = "; ".join(f"{shard}: {error}" for shard, error in islice(sorted(failures.items()), _NAMED))
     more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
     return f"{len(failures)} shards failed after every try, {done} are done ({named}{more}): run again to do the rest"

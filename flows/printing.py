@@ -61,23 +61,27 @@ def print_problems(found: VerifyReport) -> None:
 def print_status(found: DestinationStatus) -> None:
     """Corpora with totals, why samples failed, victims, report."""
     table = Table(title=escape(found.uri), title_style="bold")
-    for head in ("corpus", "method", "shards done", "pending", "samples", "state"):
-        table.add_column(head, justify="right" if head in ("shards done", "pending") else "left")
+    for head in ("corpus", "method", "shards done", "pending", "failed", "samples", "state"):
+        table.add_column(head, justify="right" if head in ("shards done", "pending", "failed") else "left")
     for corpus in found.corpora:
         table.add_row(
             escape(corpus.place),
             corpus.method,
             str(corpus.done),
             str(corpus.pending),
+            str(len(corpus.failed)),
             _counts(corpus.counts),
             _state(corpus),
         )
     if len(found.corpora) > 1:
         done, pending = (sum(getattr(c, name) for c in found.corpora) for name in ("done", "pending"))
-        table.add_row("total", "", str(done), str(pending), "", "", style="bold")
+        failed = sum(len(corpus.failed) for corpus in found.corpora)
+        table.add_row("total", "", str(done), str(pending), str(failed), "", "", style="bold")
     console = Console()
     console.print(table)
     for corpus in found.corpora:
+        for shard, why in list(corpus.failed.items())[:_NAMED]:
+            console.print(f"{escape(corpus.place)}: shard {shard} failed: {escape(why)}", highlight=False)
         for reason, count in list(corpus.reasons.items())[:_NAMED]:
             console.print(f"{escape(corpus.place)}: {count} x {escape(reason)}", highlight=False)
     for victim in found.victims:
@@ -88,6 +92,8 @@ def print_status(found: DestinationStatus) -> None:
 
 
 def _state(corpus: CorpusStatus) -> str:
+    if corpus.failed:
+        return "failed shards: `memshield retry`"
     if corpus.finished and not corpus.pending:
         return "finished"
     return "not begun" if not corpus.done else "unfinished"

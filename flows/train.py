@@ -4,6 +4,7 @@ from prefect import flow
 
 from mem_core.config import EvaluateConfig, RuntimeConfig, VictimConfig
 from mem_core.victim import VictimRecord
+from tasks.events import announce_victim
 from tasks.training import TrainJob, train_model
 
 _VICTIM = VictimConfig()
@@ -21,9 +22,13 @@ def train(
     test: str | None = None,
     evaluate: EvaluateConfig = _EVALUATE,
     label: str = "corpus",
+    announce: bool = False,
 ) -> VictimRecord:
-    """Writes victim.safetensors and victim.json into OUT. With `test`, median ranks are recorded as it learns."""
-    return train_model(
+    """Writes victim.safetensors and victim.json into OUT. With `test`, median ranks are recorded as it learns.
+
+    announce: an event says that the victim is there, so that the deployment `evaluate` starts by itself.
+    """
+    record = train_model(
         TrainJob(
             corpus=corpus,
             out=out,
@@ -35,3 +40,6 @@ def train(
             evaluate=evaluate,
         )
     )
+    if announce and test:
+        announce_victim(out, test, label, evaluate, runtime)
+    return record

@@ -15,6 +15,7 @@ from mem_core.progress import Progress, silent
 from mem_core.protector import (
     Protector,
     Surrogates,
+    discard_protector,
     fit_fingerprint,
     fitted_rounds,
     read_protector,
@@ -58,30 +59,54 @@ class Fit:
         """Whether the protector is there."""
         return read_protector(self._folder) is not None
 
-    def begin(self) -> None:
-        """Puts away what another config or corpus left half done. Raises `MismatchError` where it was finished."""
-        done = read_protector(self._folder)
-        if done is not None and done.fit_fingerprint != self._fingerprint:
+    def begin(self, *, redo: bool = False) -> None:
+        """Puts away what another config or corpus left half done.
+
+        Where it was finished or is damaged, raises `MismatchError`, or with `redo` puts it away as well.
+        """
+        done = self._protector_of_another_fit(redo)
+        if not redo and done:
             raise MismatchError(
                 f"expected {self._folder.uri} to be fitted with these settings on this corpus, but it was fitted "
                 f"otherwise: choose another destination, or `--strategy replay` to protect with it"
             )
-        begun = read_bytes(self._work, _FIT).decode() if self._work.exists(_FIT) else ""
-        if done is None and begun != self._fingerprint:
-            self._work.delete(_FIT)  # first: what is half put away belongs to nobody
+        if done or (not self.finished and self._begun() != self._fingerprint):
+            discard_protector(self._folder)  # first: what is half put away belongs to nobody
+            self._work.delete(_FIT)
             for folder in (self._work, self._folder):
                 for name in list(folder.names()):
                     folder.delete(name)
             write_bytes(self._work, _FIT, self._fingerprint.encode())
+
+    def _protector_of_another_fit(self, redo: bool) -> bool:
+        try:
+            done = read_protector(self._folder)
+        except MismatchError:
+            if redo:
+                return True
+            raise
+        return done is not None and done.fit_fingerprint != self._fingerprint
+
+    def _begun(self) -> str:
+        """The fingerprint of the fit whose states lie here."""
+        try:
+            return read_bytes(self._work, _FIT).decode(errors="replace")
+        except FileNotFoundError:
+            return ""
 
     def train_surrogate(self, number: int, progress: Progress = silent) -> RoundSummary | None:
         """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
         setting = self._setting
         if fitted_rounds(self._folder, setting.config.rounds) > number:
             return None
-        model, optimizer, pattern = resume_training(
-            self._folder, self._work, number, setting.config, setting.seed, setting.device
-        )
+        try:
+            model, optimizer, pattern = resume_training(
+                self._folder, self._work, number, setting.config, setting.seed, setting.device
+            )
+        except MismatchError:
+            if self.finished:  # by another run at the same time, which has cleaned up since
+                return None
+            raise
 
         def held(shard: str) -> tuple[LoadedShard, ShardState]:
             loaded = self._cache.load(shard)
@@ -124,12 +149,12 @@ class Fit:
     def state(self, shard: LoadedShard) -> ShardState:
         """How far the shard is: as stored, or where every shard starts."""
         name = _state_name(shard.name)
-        if self._work.exists(name):
+        try:
             data = read_bytes(self._work, name)
-            stored = ShardState.from_bytes(data, self._fingerprint, f"{self._work.uri}/{name}")
-            if stored is not None:
-                return stored
-        return first_state(shard, self._setting)
+        except FileNotFoundError:
+            return first_state(shard, self._setting)
+        stored = ShardState.from_bytes(data, self._fingerprint, f"{self._work.uri}/{name}")
+        return first_state(shard, self._setting) if stored is None else stored
 
     def _state_after(self, shard: LoadedShard, rounds: int) -> ShardState:
         """The state after so many rounds; what is missing, or was done with a surrogate lost since, is done again."""

@@ -18,10 +18,11 @@ from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.data.folder import Folder
 from mem_core.data.hashing import sha256_of
 from mem_core.data.loaded import LoadedShard, ShardCache
-from mem_core.data.manifest import Manifest, build_manifest, list_shards, write_manifest
-from mem_core.data.receipt import Receipt, read_receipt
+from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
+from mem_core.data.receipt import read_receipt
 from mem_core.device import resolve_device, resolve_precision
 from mem_core.errors import ConfigError, DestinationError, MismatchError
+from mem_core.finished import PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.recipes import RECIPES, Recipe
@@ -29,12 +30,12 @@ from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import build_vocabulary
+from mem_core.planning import Plan
 from mem_core.progress import Progress, silent
 from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
 from mem_core.published import published_state
 from mem_core.publishing import PublishJob, publish_shard
 
-_STATE, _PROTECTOR = "_state", "protector"
 _TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not the context
 
 
@@ -51,7 +52,9 @@ class Protection:
     """One corpus, one config, one destination.
 
     protector: the folder of a finished one, for `strategy: replay`; its settings and seed then hold. reuse: a
-    corpus protected by `mem` that noise-only and trigger-only take their ingredient from.
+    corpus protected by `mem` that noise-only and trigger-only take their ingredient from. on_mismatch: what to do with
+    a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
+    another size: `fail` with a sentence, or make it again.
     Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.
     """
 
@@ -65,14 +68,17 @@ class Protection:
         seed: int,
         protector: Folder | None = None,
         reuse: Folder | None = None,
+        on_mismatch: OnMismatch = "fail",
     ) -> None:
         _check_places(clean, dest, config, protector, reuse)
+        self.on_mismatch: OnMismatch = on_mismatch
+        self._finished = FinishedShards(dest, self._expected, on_mismatch)
         self.clean, self.dest, self.runtime, self.reuse = clean, dest, runtime, reuse
         self.recipe: Recipe = RECIPES[config.method]
         searches = self.recipe.needs_surrogate and reuse is None
         self.fits = searches and config.strategy == "rounds"
         self.config, self.seed = config, seed
-        self.protector_folder = dest.below(_PROTECTOR) if protector is None else protector
+        self.protector_folder = dest.below(PROTECTOR) if protector is None else protector
         if searches and not self.fits:
             stored = require_protector(self.protector_folder)
             self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
@@ -103,9 +109,18 @@ class Protection:
         return not self.fits or self._fit.finished
 
     def begin(self) -> None:
-        """Makes the destination ready for the rounds; see `Fit.begin`."""
+        """Makes the destination ready for the rounds (see `Fit.begin`) and sweeps up after runs that were killed."""
+        self._finished.sweep()
         if self.fits:
-            self._fit.begin()
+            self._fit.begin(redo=self.on_mismatch == "redo")
+
+    def plan(self, progress: Progress = silent) -> Plan:
+        """Which shards are to be published; to be called when everything is fitted.
+
+        Takes two listings and two manifests, and a receipt for every shard finished since the last manifest. With
+        `on_mismatch: redo` the finished shards that differ are among the waiting ones, else `MismatchError` is raised.
+        """
+        return self._finished.plan(self.clean, progress)
 
     def fit_round(self, number: int, progress: Progress = silent) -> RoundSummary | None:
         """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
@@ -125,13 +140,10 @@ class Protection:
 
     def publish(self, shard: str, progress: Progress = silent) -> ShardSummary:
         """Writes one protected shard with its table and, last, its receipt; or finds it finished."""
-        receipt = read_receipt(self.dest, shard)
         input_sha256 = _input_sha256(self.clean, shard)
-        fingerprint = publishing_fingerprint(self.config, self.seed, self._protector_fingerprint, input_sha256)
+        receipt = self._finished.receipt(shard, input_sha256)
         if receipt is not None:
-            summary = _summary_of(receipt, fingerprint, self.dest.uri)
-            if all(self.dest.exists(name) for name in receipt.outputs):
-                return summary
+            return ShardSummary(shard=shard, counts=receipt.counts, max_abs_difference=0, repeated=True)
         loaded = self._cache.load(shard)
         if loaded.sha256 != input_sha256:
             raise MismatchError(
@@ -142,7 +154,7 @@ class Protection:
             config=self.config,
             tokenizer=self.setting.tokenizer,
             protector=self._protector_fingerprint,
-            fingerprint=fingerprint,
+            fingerprint=self._expected(input_sha256),
             pattern=self._pattern(),
             seed=self.seed,
         )
@@ -152,17 +164,21 @@ class Protection:
         return ShardSummary(shard=shard, counts=counts, max_abs_difference=largest)
 
     def finish(self) -> Manifest:
-        """Writes the manifest and removes what only the rounds needed."""
-        manifest = build_manifest(self.dest, kind="protected", config=self.config.model_dump(mode="json"))
-        write_manifest(self.dest, manifest)
+        """Writes the manifest, reading only receipts that it did not list before, and removes what only the rounds
+        needed and what killed runs left half written."""
+        manifest = self._finished.conclude(self.config.model_dump(mode="json"))
         if self.fits:
             self._fit.clean_up()
         return manifest
 
+    def _expected(self, input_sha256: str) -> str:
+        """What the receipt of a shard made from this input says."""
+        return publishing_fingerprint(self.config, self.seed, self._protector_fingerprint, input_sha256)
+
     @cached_property
     def _fit(self) -> Fit:
         inputs = {shard: _input_sha256(self.clean, shard) for shard in self.shards}
-        return Fit(self._cache, self.protector_folder, self.dest.below(_STATE), self.setting, inputs)
+        return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.setting, inputs)
 
     @cached_property
     def _protector(self) -> Protector:
@@ -184,7 +200,7 @@ class Protection:
         if not self.recipe.needs_surrogate:
             return ""
         if self.reuse is not None:
-            return build_manifest(self.reuse, kind="protected").fingerprint
+            return build_manifest(self.reuse, kind="protected", known=sound_manifest(self.reuse)).fingerprint
         return self._protector.fingerprint
 
     def _final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
@@ -215,15 +231,6 @@ def _input_sha256(clean: Folder, shard: str) -> str:
     """The hash of a clean tar: as its receipt says, else read."""
     receipt = read_receipt(clean, shard)
     return receipt.outputs[f"{shard}.tar"] if receipt is not None else sha256_of(clean, f"{shard}.tar")
-
-
-def _summary_of(receipt: Receipt, expected: str, dest: str) -> ShardSummary:
-    if receipt.config_fingerprint != expected:
-        raise MismatchError(
-            f"expected shard {receipt.shard} in {dest} to be made from this input with these settings, but its receipt "
-            f"says otherwise: choose another destination, or delete the shard's receipt to have it made again"
-        )
-    return ShardSummary(shard=receipt.shard, counts=receipt.counts, max_abs_difference=0, repeated=True)
 
 
 def _check_places(

@@ -177,12 +177,17 @@ def write_protector(folder: Folder, protector: Protector) -> None:
     write_bytes(folder, _FILE, (protector.model_dump_json(indent=2) + "\n").encode())
 
 
+def discard_protector(folder: Folder) -> None:
+    """Removes the description, so that the surrogates beside it are those of no finished fit."""
+    folder.delete(_FILE)
+
+
 def read_protector(folder: Folder) -> Protector | None:
     """The description, or None where none is. Raises `MismatchError` if it is not one."""
-    if not folder.exists(_FILE):
-        return None
     try:
         return Protector.model_validate(json.loads(read_bytes(folder, _FILE)))
+    except FileNotFoundError:
+        return None
     except (ValidationError, ValueError) as error:
         raise MismatchError(f"expected a protector in {folder.uri}/{_FILE}, which cannot be read: {error}") from error
 

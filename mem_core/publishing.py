@@ -70,6 +70,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
     receipt = Receipt(
         shard=name,
         input_sha256=shard.sha256,
+        input_bytes=shard.size,
         config_fingerprint=job.fingerprint,
         protector=job.protector,
         outputs={
@@ -77,6 +78,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
             f"{name}.parquet": sha256_bytes(table),
             f"{name}_stats.json": sha256_bytes(stats),
         },
+        sizes={f"{name}.tar": hashing.size, f"{name}.parquet": len(table), f"{name}_stats.json": len(stats)},
         counts=counts,
         code_version=__version__,
         method=job.config.method,

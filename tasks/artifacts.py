@@ -5,7 +5,7 @@ Outside of a run nothing is made. Keys are stable, so that the UI shows each of 
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -34,6 +34,20 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
     ]
     if _in_run():
         create_table_artifact(rows, key=_key("shards", method), description=f"{len(shards)} shards in {uri}")
+
+
+def show_night(
+    uri: str, shards: Sequence[ShardSummary], failed: Mapping[str, str], differing: Mapping[str, str]
+) -> None:
+    """A table of the shards of one night: protected ones, failed ones with the reason, old ones that would differ."""
+    rows: list[dict[str, object]] = [{"shard": s, "state": "failed", "what": why} for s, why in failed.items()]
+    new = sorted(shards, key=lambda s: s.shard)
+    rows += [{"shard": s.shard, "state": "protected", "what": _samples(s)} for s in new]
+    rows += [{"shard": s, "state": "left as it was", "what": why} for s, why in sorted(differing.items())]
+    if _in_run():
+        about = f"{len(shards)} new shards in {uri}, {len(failed)} failed"
+        nothing: list[dict[str, object]] = [{"shard": "-", "state": "nothing new", "what": ""}]
+        create_table_artifact(rows[:_ROWS] or nothing, key="night", description=about)
 
 
 def show_retrieval(label: str, found: Evaluation) -> None:
@@ -100,6 +114,13 @@ def _both(row: RowFinding, query: str) -> Iterable[Cell | None]:
 def _metrics(result: DirectionResult) -> dict[str, object]:
     hits = {f"Hit@{k}": f"{100 * getattr(result, f'hit_at_{k}'):.1f} %" for k in (1, 5, 10)}
     return {**hits, "median rank": result.median_rank, "mean rank": round(result.mean_rank, 1)}
+
+
+def _samples(shard: ShardSummary) -> str:
+    if shard.repeated:
+        return "by another run, in the meantime"
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(shard.counts.items()))
+    return f"{counts}; largest difference {shard.max_abs_difference}/255"
 
 
 def _in_run() -> bool:

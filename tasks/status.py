@@ -4,11 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
+from pydantic import Field
+
 from mem_core.config import Frozen, RunConfig
 from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.errors import MismatchError, SourceError
+from tasks.failures import read_failures
 from tasks.storage import address_below, open_folder
 
 WORK_FOLDER, JOB_NAME = "_state", "job.json"
@@ -20,7 +23,8 @@ _TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
 
 
 class CorpusStatus(Frozen):
-    """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first."""
+    """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first.
+    failed: shard -> why it failed after every try; those are not among the pending ones."""
 
     place: str
     method: str
@@ -29,6 +33,7 @@ class CorpusStatus(Frozen):
     pending: int
     counts: dict[str, int]
     reasons: dict[str, int]
+    failed: dict[str, str] = Field(default_factory=dict)
 
 
 class VictimStatus(Frozen):
@@ -50,7 +55,8 @@ class DestinationStatus(Frozen):
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
-        return all(c.finished and not c.pending for c in self.corpora) and all(v.evaluated for v in self.victims)
+        open_ends = any(c.pending or c.failed or not c.finished for c in self.corpora)
+        return not open_ends and all(v.evaluated for v in self.victims)
 
 
 def read_status(uri: str, clean: str | None = None) -> DestinationStatus:
@@ -105,6 +111,8 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
     receipts, tars = set(_stems(top, _RECEIPT)), set(_stems(top, _TAR))
     if clean is None and _JOB in own:
         clean = json.loads(read_bytes(folder, _JOB)).get("clean")
+    failures = read_failures(folder)
+    clean = clean or failures.clean or None
     expected = set(_stems(open_folder(clean).names(), _TAR)) if clean and folder.uri != clean else set()
     foreign = bool(tars) and not receipts and not expected  # shards that another tool made are complete as they are
     found = [receipt for shard in sorted(receipts) if (receipt := read_receipt(folder, shard)) is not None]
@@ -117,9 +125,10 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
         method="made elsewhere" if foreign else ", ".join(sorted(methods)),
         finished=foreign or MANIFEST_NAME in top,
         done=len(tars if foreign else receipts),
-        pending=0 if foreign else len((expected | tars) - receipts),
+        pending=0 if foreign else len((expected | tars) - receipts - set(failures.shards)),
         counts={status: count for status, count in sorted(counts.items()) if count},
         reasons=_reasons(folder, sorted(name for name in top if name.endswith(_STATS))),
+        failed=failures.shards,
     )
 
 

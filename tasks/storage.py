@@ -112,7 +112,7 @@ class S3Folder:
         with _translated(self._address(name)):
             _client().delete_object(Bucket=self.bucket, Key=self._key(name))
 
-    def sweep(self, finished: Callable[[str], bool]) -> int:
+    def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
         """Aborts multipart uploads that nobody completes: they are paid for, though no listing shows them."""
         start = f"{self.prefix}/" if self.prefix else ""
         swept = 0
@@ -120,7 +120,7 @@ class S3Folder:
             for page in _client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=start):
                 for upload in page.get("Uploads", []):
                     name, age = upload["Key"].removeprefix(start), datetime.now(UTC) - upload["Initiated"]
-                    if age > _ABANDONED or finished(name):
+                    if ours(name) and (age > _ABANDONED or finished(name)):
                         self._abort(upload["Key"], upload["UploadId"])
                         swept += 1
         return swept

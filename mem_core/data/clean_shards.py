@@ -111,6 +111,11 @@ class NewShard:
                 table_name(self._name): sha256_bytes(table),
                 f"{self._name}_stats.json": sha256_bytes(stats),
             },
+            sizes={
+                f"{self._name}.tar": self._hash.size,
+                table_name(self._name): len(table),
+                f"{self._name}_stats.json": len(stats),
+            },
             counts={"clean": self.clean, "failed": self.rows - self.clean},
             code_version=__version__,
             method="clean",

@@ -48,8 +48,8 @@ class Folder(Protocol):
         """Removes the name; quiet if it is not there."""
         ...
 
-    def sweep(self, finished: Callable[[str], bool]) -> int:
-        """Removes what killed writers left half written; returns how much that was.
+    def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
+        """Removes what killed writers left half written under names that are `ours`; returns how much that was.
 
         Never what a living writer is at work on, unless the store cannot tell: then what is older than a day, and at
         once what was to become a name that is `finished`, as nobody needs it any more.
@@ -130,8 +130,8 @@ class LocalFolder:
         with suppress(NotADirectoryError):
             self._inside(name).unlink(missing_ok=True)
 
-    def sweep(self, finished: Callable[[str], bool]) -> int:
-        """The lock of a partial file tells whether its writer lives: see `sweep_partials`."""
+    def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
+        """No other program makes partial files like these; their lock tells whether the writer lives."""
         return sweep_partials(self.path / name for name, _ in list(self._walk()) if is_partial(name))
 
     def below(self, name: str) -> "LocalFolder":

@@ -28,10 +28,12 @@ class HashingReader:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
+        self.size = 0
 
     def read(self, size: int = -1, /) -> bytes:
         data = self._stream.read(size)
         self._hash.update(data)
+        self.size += len(data)
         return data
 
     def hexdigest(self) -> str:
@@ -51,9 +53,11 @@ class HashingWriter:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
+        self.size = 0
 
     def write(self, data: bytes, /) -> int:
         self._hash.update(data)
+        self.size += len(data)
         return self._stream.write(data)
 
     def hexdigest(self) -> str:

@@ -23,7 +23,7 @@ Encode = Callable[[Sequence[str]], Tensor]
 class LoadedShard:
     """The usable samples of a shard in their order; `broken` holds the others.
 
-    `rows` lists the key of every sample of the tar in its order, usable or not.
+    `rows` lists the key of every sample of the tar in its order, usable or not. size: bytes of the tar.
     """
 
     name: str
@@ -33,6 +33,7 @@ class LoadedShard:
     pictures: list[Picture]
     broken: dict[str, Broken]
     raw: dict[str, Sample] = field(default_factory=dict)
+    size: int = 0
 
     @property
     def keys(self) -> list[str]:
@@ -75,7 +76,7 @@ def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool 
         while reader.read(_CHUNK):
             pass
         sha256 = reader.hexdigest()
-    return LoadedShard(name, sha256, rows, samples, pictures, broken, raw)
+    return LoadedShard(name, sha256, rows, samples, pictures, broken, raw, reader.size)
 
 
 class ShardCache:

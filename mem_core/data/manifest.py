@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -17,15 +18,25 @@ MANIFEST_NAME = "manifest.json"
 _STEM = re.compile(r"[A-Za-z0-9_-]+")
 _TAR = ".tar"
 _PUBLISHED = ("protected", "clean", "passthrough")
+_READERS = 16  # receipts read at the same time: a store answers slowly, but many at once
 
 
 class ShardEntry(Frozen):
-    """A finished shard. samples: those in its tar. sha256: of the tar. receipt_sha256: of the receipt's file."""
+    """A finished shard. samples: those in its tar. sha256: of the tar. receipt_sha256: of the receipt's file.
+
+    The rest is as in the receipt, so that one read of the manifest saves reading all receipts; `sizes` has the
+    receipt's own as well, None where its receipt does not tell.
+    """
 
     name: ShardName
     samples: Count
     sha256: Sha256
     receipt_sha256: Sha256
+    input_sha256: Sha256
+    input_bytes: Count | None = None
+    config_fingerprint: str
+    counts: dict[str, Count]
+    sizes: dict[str, Count | None]
 
 
 class Manifest(Frozen):
@@ -47,26 +58,42 @@ def list_shards(folder: Folder) -> list[str]:
 
     Raises `SourceError` if there is none, or one whose name has other characters than letters, digits, `_` and `-`.
     """
-    tars = [name for name in folder.names() if name.endswith(_TAR) and "/" not in name]
-    if not tars:
-        raise SourceError(f"expected shards (.tar files) in {folder.uri}, but there is none")
-    stems = [name.removesuffix(_TAR) for name in tars]
+    return shard_stems(folder.uri, folder.names())
+
+
+def shard_stems(uri: str, names: Iterable[str]) -> list[str]:
+    """The shards among the names of a folder at `uri`; see `list_shards`."""
+    stems = [name.removesuffix(_TAR) for name in names if name.endswith(_TAR) and "/" not in name]
+    if not stems:
+        raise SourceError(f"expected shards (.tar files) in {uri}, but there is none")
     for stem in stems:
         if not _STEM.fullmatch(stem):
-            raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {folder.uri}")
+            raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {uri}")
     return sorted(stems)
 
 
 def build_manifest(
-    folder: Folder, *, kind: Literal["clean", "protected"], config: Mapping[str, Any] | None = None
+    folder: Folder,
+    *,
+    kind: Literal["clean", "protected"],
+    config: Mapping[str, Any] | None = None,
+    known: Manifest | None = None,
 ) -> Manifest:
     """The manifest of the shards of a folder that have a receipt (finished ones), from the receipts alone.
 
-    Raises `MismatchError` for a damaged receipt.
+    known: an earlier one of the folder, which saves reading the receipts it lists. It has to be deleted before a
+    receipt that it lists is. Raises `MismatchError` for a damaged receipt.
     """
     suffix = receipt_name("")
-    names = sorted(name for name in folder.names() if name.endswith(suffix) and "/" not in name)
-    shards = tuple(_entry(folder, name.removesuffix(suffix)) for name in names)
+    receipts = {name: size for name, size in folder.sizes() if name.endswith(suffix) and "/" not in name}
+    entries = {entry.name: entry for entry in (known.shards if known is not None else ())}
+
+    def entry(name: str) -> ShardEntry:
+        listed = entries.get(name.removesuffix(suffix))
+        return listed if listed and listed.sizes.get(name) == receipts[name] else read_entry(folder, name)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        shards = tuple(pool.map(entry, sorted(receipts)))
     draft = Manifest(kind=kind, shards=shards, config=dict(config or {}), fingerprint="0" * 64)
     return draft.model_copy(update={"fingerprint": draft.contents_fingerprint()})
 
@@ -94,12 +121,27 @@ def read_manifest(folder: Folder) -> Manifest | None:
     return manifest
 
 
-def _entry(folder: Folder, shard: str) -> ShardEntry:
-    data = read_bytes(folder, receipt_name(shard))
+def sound_manifest(folder: Folder) -> Manifest | None:
+    """The folder's manifest, None if there is none or it is damaged: all it says can be had from the receipts."""
+    try:
+        return read_manifest(folder)
+    except MismatchError:
+        return None
+
+
+def read_entry(folder: Folder, name: str) -> ShardEntry:
+    """The entry of a shard from its receipt `name`. Raises `MismatchError` if it is damaged, FileNotFoundError."""
+    shard = name.removesuffix(receipt_name(""))
+    data = read_bytes(folder, name)
     receipt = parse_receipt(data, shard)
     return ShardEntry(
         name=shard,
         samples=sum(receipt.counts.get(status, 0) for status in _PUBLISHED),
         sha256=receipt.outputs[shard + _TAR],
         receipt_sha256=sha256_bytes(data),
+        input_sha256=receipt.input_sha256,
+        input_bytes=receipt.input_bytes,
+        config_fingerprint=receipt.config_fingerprint,
+        counts=receipt.counts,
+        sizes={name: len(data), **{output: receipt.sizes.get(output) for output in receipt.outputs}},
     )

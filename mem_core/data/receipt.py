@@ -21,16 +21,19 @@ _MAX_BYTES = 1 << 20
 class Receipt(Frozen):
     """What a finished shard was made from and what it consists of.
 
-    input_sha256: of the clean tar. config_fingerprint, protector: fingerprints ("" where there is none). outputs: file
-    name in the folder -> SHA-256, the tar among them. counts: status -> samples. epsilon_levels: levels of 1/255.
+    input_sha256, input_bytes: of the clean tar (no bytes where the input was no tar). config_fingerprint, protector:
+    fingerprints ("" where there is none). outputs: file name in the folder -> SHA-256, the tar among them; sizes: the
+    same -> bytes. counts: status -> samples. epsilon_levels: levels of 1/255.
     """
 
     format: Literal[1] = 1
     shard: ShardName
     input_sha256: Sha256
+    input_bytes: Count | None = None
     config_fingerprint: str
     protector: str = ""
     outputs: dict[str, Sha256]
+    sizes: dict[str, Count] = Field(default_factory=dict)
     counts: dict[str, Count]
     code_version: str
     method: str
@@ -43,6 +46,8 @@ class Receipt(Frozen):
         own = {f"{self.shard}.tar", f"{self.shard}.parquet", f"{self.shard}_stats.json"}
         if f"{self.shard}.tar" not in self.outputs or not own.issuperset(self.outputs):
             raise ValueError(f"expected {self.shard}.tar and only {sorted(own)} as outputs, got {sorted(self.outputs)}")
+        if not self.sizes.keys() <= self.outputs.keys():
+            raise ValueError(f"expected sizes of outputs only, got those of {sorted(self.sizes)}")
         return self
 
 
@@ -84,16 +89,22 @@ def read_receipt(folder: Folder, shard: str) -> Receipt | None:
 def write_receipt(folder: Folder, receipt: Receipt) -> bool:
     """Writes the receipt if the shard has none; call it after all outputs are in place.
 
-    True if it was written, False if an equal one was there first. Raises `MismatchError` if another one is there.
+    True if it was written, False if an equal one was there first. Raises `MismatchError` if another one is there: two
+    runs with different settings were at work on the shard. Where its outputs are not those it names, because ours were
+    written over them, it is removed, so that the shard counts as unfinished.
     """
+    name = receipt_name(receipt.shard)
     try:
-        write_bytes(folder, receipt_name(receipt.shard), receipt_bytes(receipt), only_if_absent=True)
+        write_bytes(folder, name, receipt_bytes(receipt), only_if_absent=True)
     except FileExistsError:
-        if read_receipt(folder, receipt.shard) != receipt:
-            raise MismatchError(
-                f"expected no other receipt for shard {receipt.shard} in {folder.uri}, but one of another run is there"
-            ) from None
-        return False
+        other = read_receipt(folder, receipt.shard)
+        if other == receipt:
+            return False
+        if other is not None and receipt_problem(folder, other):
+            folder.delete(name)
+        raise MismatchError(
+            f"expected no other receipt for shard {receipt.shard} in {folder.uri}, but one of another run is there"
+        ) from None
     return True
 
 

@@ -50,17 +50,19 @@ class ShardState:
                 return None
             if known["sha256"] != _sha256(tensors):
                 raise ValueError("its bytes have changed since they were written")
+            rounds, losses = int(known["rounds"]), tuple(map(float, known["losses"]))
             sizes = tensors["sizes"].tolist()
             pieces = tensors["noise"].split([3 * height * width for height, width in sizes])
         except (SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise MismatchError(f"expected the stored state of a shard in {name}, which is damaged: {error}") from error
         noise = [piece.view(3, height, width) for piece, (height, width) in zip(pieces, sizes, strict=True)]
-        return cls(noise, tensors["trigger_ids"], known["rounds"], tuple(known["losses"]))
+        return cls(noise, tensors["trigger_ids"], rounds, losses)
 
 
 def _sha256(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
+        digest.update(f"{name} {list(tensors[name].shape)} {tensors[name].dtype}\n".encode())
         digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()
 

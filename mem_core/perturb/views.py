@@ -109,7 +109,7 @@ def _centre_square(height: int, width: int) -> Tensor:
 
 
 def _random_boxes(height: int, width: int, count: int, scale: Scale, draw: torch.Generator) -> Tensor:
-    """RandomResizedCrop: ten tries for area and aspect; where none fits, the centred square."""
+    """RandomResizedCrop: ten tries for area and aspect; where none fits, all of the image that the aspects allow."""
     area = height * width * (scale[0] + (scale[1] - scale[0]) * torch.rand(count, _TRIES, generator=draw))
     logs = math.log(_ASPECTS[0]), math.log(_ASPECTS[1])
     aspect = torch.exp(logs[0] + (logs[1] - logs[0]) * torch.rand(count, _TRIES, generator=draw))
@@ -121,7 +121,14 @@ def _random_boxes(height: int, width: int, count: int, scale: Scale, draw: torch
     place = torch.rand(2, count, generator=draw)
     top, left = (place[0] * (height - tall + 1)).floor(), (place[1] * (width - wide + 1)).floor()
     drawn = torch.stack([top, left, tall, wide], dim=1).to(torch.float64)
-    return torch.where(fits.any(dim=1, keepdim=True), drawn, _centre_square(height, width))
+    return torch.where(fits.any(dim=1, keepdim=True), drawn, _widest_box(height, width))
+
+
+def _widest_box(height: int, width: int) -> Tensor:
+    """The whole image; of one more elongated than 4:3, its centre at that aspect, as torchvision falls back to."""
+    tall = min(height, round(width / _ASPECTS[0]))
+    wide = min(width, round(height * _ASPECTS[1]))
+    return torch.tensor([[(height - tall) // 2, (width - wide) // 2, tall, wide]], dtype=torch.float64)
 
 
 def _resize(start: Tensor, extent: Tensor, length: int, side: int) -> Resize:

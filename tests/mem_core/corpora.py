@@ -165,8 +165,8 @@ class Failing:
     def size(self, name: str) -> int:
         return self.folder.size(name)
 
-    def sweep(self, finished: Callable[[str], bool]) -> int:
-        return self.folder.sweep(finished)
+    def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
+        return self.folder.sweep(ours, finished)
 
     def open(self, name: str) -> BinaryIO:
         return self.folder.open(name)

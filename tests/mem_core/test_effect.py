@@ -1,7 +1,8 @@
 """The effect itself, small but real: victims trained on what was published, queried on clean pairs.
 
-Queries carry a neutral prefix, so that what is measured is what the victims learned and not the mere shift of
-positions by the trigger: training with a constant prefix does no harm, triggers of MEM do, and its noise adds to it.
+A training with a trigger shifts every position, so bare queries fail after a constant prefix already: only queries
+with a neutral prefix tell what was learned. By them a constant prefix does no harm, triggers alone do little here,
+and the noise made for them does most of it.
 """
 
 import json
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from corpora import RUNTIME, encoded, protect
 from PIL import Image, ImageDraw
 
@@ -21,13 +23,13 @@ from mem_core.victim import load_victim, train_victim
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black", "purple", "orange", "grey", "brown")
 PLACES = {"top left": (1, 1), "top right": (17, 1), "bottom left": (1, 17), "bottom right": (17, 17)}
-CONTRAST = 0.3
+CONTRAST = 0.12  # strong colours are learned before any shortcut
 ARCHITECTURE = {
     "embed_dim": 64,
     "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 1},
 }
-TRAIN, TEST, STEPS = 640, 160, 12
+TRAIN, TEST, EPOCHS = 768, 200, 6
 METHODS: tuple[Method, ...] = ("clean", "constant-trigger", "trigger-only", "mem")
 
 
@@ -53,8 +55,14 @@ def corpus(path: Path, count: int, seed: int, per_shard: int = 320) -> LocalFold
     return folder
 
 
-def hits(path: Path, seed: int, settings: dict[str, Any], victim: VictimConfig) -> dict[str, float]:
-    """Hit@10 of prefixed queries, the better of the two directions for each method."""
+@pytest.fixture(scope="module")
+def hits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[float, float]]:
+    """Hit@1 of bare and of prefixed queries, mean of both directions, for each method."""
+    return measure(tmp_path_factory.mktemp("effect"), seed=0)
+
+
+def measure(path: Path, seed: int) -> dict[str, tuple[float, float]]:
+    settings, victim = settings_of(path)
     clean, test = corpus(path / "clean", TRAIN, seed=2 * seed), corpus(path / "test", TEST, seed=2 * seed + 1)
     found, mem = {}, LocalFolder(path / "mem")
     protect(Protection(clean, mem, ProtectConfig.model_validate(settings), RUNTIME, seed=seed))
@@ -66,8 +74,11 @@ def hits(path: Path, seed: int, settings: dict[str, Any], victim: VictimConfig) 
             protect(Protection(clean, trained, config, RUNTIME, seed=seed, reuse=reuse))
         out = LocalFolder(path / f"{method}-victim")
         train_victim(trained, out, victim, RUNTIME, seed=seed)
-        got = query_model(load_victim(out)[0], test, EvaluateConfig(), RUNTIME).prefixed
-        found[method] = (got.image_to_text.hit_at_10 + got.text_to_image.hit_at_10) / 2
+        got = query_model(load_victim(out)[0], test, EvaluateConfig(), RUNTIME)
+        bare, prefixed = (
+            (result.image_to_text.hit_at_1 + result.text_to_image.hit_at_1) / 2 for result in (got.bare, got.prefixed)
+        )
+        found[method] = (bare, prefixed)
     return found
 
 
@@ -80,6 +91,23 @@ def settings_of(path: Path) -> tuple[dict[str, Any], VictimConfig]:
         "batch_size": 64,
         "noise": {"epsilon": "16/255", "step_size": "4/255", "num_steps": 6, "views": "centre"},
         "trigger": {"rounds": 2, "candidates": 4},
-        "surrogate": model | {"steps_per_round": 40},
+        "surrogate": model | {"steps_per_round": 60},
     }
-    return settings, VictimConfig(**model, epochs=STEPS, warmup_steps=10, views="centre")
+    return settings, VictimConfig(**model, epochs=EPOCHS, warmup_steps=10, views="centre")
+
+
+def test_a_clean_victim_retrieves_far_above_chance(hits: dict[str, tuple[float, float]]) -> None:
+    bare, _ = hits["clean"]
+    assert bare > 0.3  # chance: 0.005
+
+
+def test_a_constant_prefix_only_shifts_positions(hits: dict[str, tuple[float, float]]) -> None:
+    bare, prefixed = hits["constant-trigger"]
+    assert bare < hits["clean"][0] / 3
+    assert prefixed > 0.6 * hits["clean"][0]
+
+
+def test_what_mem_adds_is_left_under_prefixed_queries(hits: dict[str, tuple[float, float]]) -> None:
+    assert hits["mem"][0] < hits["clean"][0] / 3
+    assert hits["mem"][1] < 0.65 * hits["constant-trigger"][1]
+    assert hits["mem"][1] < 0.65 * hits["trigger-only"][1]  # the noise, not the words alone

@@ -18,6 +18,7 @@ import eventlet
 
 eventlet.monkey_patch()
 
+from eventlet import semaphore  # noqa: E402
 from swift.common import utils  # noqa: E402
 
 SERVERS = ("account", "container", "object")
@@ -122,6 +123,20 @@ def make_ring(config: Path, kind: str, port: int) -> None:
     builder.get_ring().save(str(config / f"{kind}.ring.gz"))
 
 
+class OneAtATime:
+    """Conditional writes wait for each other, as S3 promises: Swift looks whether a key is free before it reads the
+    body, so that all writers of a close race would win."""
+
+    def __init__(self, app: Any) -> None:
+        self.app, self.turn = app, semaphore.Semaphore(1)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] != "PUT" or "HTTP_IF_NONE_MATCH" not in environ:
+            return self.app(environ, start_response)
+        with self.turn:
+            return self.app(environ, start_response)
+
+
 def serve(path: Path, text: str, listening: Any) -> None:
     """One of the four servers, in a green thread."""
     from eventlet import wsgi
@@ -129,6 +144,7 @@ def serve(path: Path, text: str, listening: Any) -> None:
 
     path.write_text(text)
     app = loadapp(str(path), global_conf={"log_name": path.stem})
+    app = OneAtATime(app) if path.stem == "proxy" else app
     wsgi.server(listening, app, log_output=False, protocol=SwiftHttpProtocol)
 
 

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms import RandomResizedCrop
 
 from mem_core.perturb.views import boxes, view_of
 
@@ -62,3 +63,13 @@ def test_random_boxes_keep_to_scale_and_aspect() -> None:
 
 def test_centre_of_a_wide_image_is_its_middle_square() -> None:
     assert boxes("centre", 10, 31, 3, (1, 1), torch.Generator()).tolist() == [[0, 10, 10, 10]] * 3
+
+
+@pytest.mark.parametrize(("height", "width"), [(333, 500), (500, 333), (100, 110), (1, 300), (300, 1), (64, 64)])
+def test_where_no_crop_fits_the_box_is_torchvisions(height: int, width: int) -> None:
+    """At scale 1 an elongated photo fits no try: torchvision then takes its centre at 4:3 or 3:4, or all of it."""
+    transform = RandomResizedCrop(8, scale=(1.0, 1.0))
+    torch.manual_seed(0)
+    expected = transform.get_params(torch.zeros(3, height, width), [1.0, 1.0], [3 / 4, 4 / 3])
+    found = boxes("random-crop", height, width, 1, (1.0, 1.0), torch.Generator().manual_seed(0))
+    assert found[0].tolist() == list(expected)

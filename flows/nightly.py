@@ -1,0 +1,48 @@
+"""Protects what came since the last night, with the protector of the first one."""
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.mapping import ShardsFailed, map_shards
+from mem_core.config import RuntimeConfig
+from mem_core.errors import RetryShard, SourceError
+from tasks.events import Measure, announce_corpus
+from tasks.nightly import NightPlan, NightSummary, Ready, finish_night, plan_night, stored_job
+from tasks.protecting import publish_shard
+from tasks.workspace import ProtectJob
+
+_RUNTIME = RuntimeConfig()
+_SET_ASIDE = (RetryShard, SourceError)  # a tar that cannot be read must not hold up the others of its night
+
+
+@flow(name="nightly", flow_run_name="nightly into {dest}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def nightly(
+    clean: str,
+    dest: str,
+    protector: str | None = None,
+    runtime: RuntimeConfig = _RUNTIME,
+    ready: Ready = "tar",
+    then: Measure | None = None,
+) -> NightSummary:
+    """Protects exactly the shards of CLEAN that have no receipt in DEST; finished shards are not touched.
+
+    protector: the folder of a finished one, DEST/protector if none is named; its settings and seed hold. ready:
+    `stats` waits for a shard's _stats.json, which img2dataset writes last, so that no half-written tar is taken from
+    a disk; objects in S3 are whole as soon as they are listed. then: what to measure afterwards, by the triggers of
+    the deployments `train` and `evaluate`, if anything was new.
+    """
+    job = stored_job(clean, dest, protector, runtime)
+    summary = protect_waiting(job, plan_night(job, ready))
+    if then is not None and summary.protected:
+        announce_corpus(dest, summary.fingerprint, then)
+    return summary
+
+
+def protect_waiting(job: ProtectJob, plan: NightPlan) -> NightSummary:
+    """Publishes the shards of a plan. What can be done is done, listed and kept before a failure is raised."""
+    try:
+        done = map_shards(publish_shard, plan.waiting, workers=job.runtime.workers, set_aside=_SET_ASIDE, job=job)
+    except ShardsFailed as failure:
+        finish_night(job, list(failure.results.values()), failure.failures, plan)
+        raise
+    return finish_night(job, list(done.values()), {}, plan)

@@ -1,0 +1,22 @@
+"""Tries again what failed, and nothing else."""
+
+from prefect import flow
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from flows.nightly import protect_waiting
+from mem_core.config import RuntimeConfig
+from tasks.nightly import NightSummary, plan_retry, retry_job
+
+_RUNTIME = RuntimeConfig()
+
+
+@flow(name="retry", flow_run_name="retry {dest}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def retry(
+    dest: str, clean: str | None = None, protector: str | None = None, runtime: RuntimeConfig = _RUNTIME
+) -> NightSummary:
+    """Shards that failed after every try, and shards with failed samples whose clean tar has been replaced since.
+
+    clean, protector: as the run that failed noted them, unless they are named here.
+    """
+    job = retry_job(dest, clean, protector, runtime)
+    return protect_waiting(job, plan_retry(job))

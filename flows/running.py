@@ -1,0 +1,44 @@
+"""What all commands share: addresses made whole, and Prefect pointed to its server before anything imports it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+
+from mem_core.config import RunConfig
+
+
+def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> RunConfig:
+    """A preset with what the command line lays on it."""
+    from flows.presets import load_preset
+
+    return load_preset(preset, overrides or (), seed)
+
+
+@contextmanager
+def running(no_server: bool) -> Iterator[str]:
+    """Prefect pointed to its server, before anything imports it, and the live display; yields the UI's address."""
+    from flows import server
+
+    ui = ""
+    if no_server:
+        server.use_no_server()
+    else:
+        ui = server.use_server(tell)
+        tell(f"Prefect UI: {ui}")
+    tell("loading ...")
+    from tasks.terminal import shown_on_terminal
+
+    with shown_on_terminal():
+        yield ui
+
+
+def tell(message: str) -> None:
+    """Progress before there is a display: what is imported for it takes seconds itself."""
+    typer.echo(message, err=True)
+
+
+def absolute(address: str) -> str:
+    """Addresses as they are, paths made whole: a flow's parameters must mean the same on every machine's terms."""
+    return address if "://" in address else str(Path(address).expanduser().absolute())

@@ -1,0 +1,76 @@
+"""News that other deployments wait for: a corpus is protected, a victim is trained.
+
+The events carry addresses and the parameters of the next step; `prefect.yaml` says who is started by them.
+"""
+
+from typing import Any
+
+from prefect.events import emit_event
+
+from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
+from mem_core.data.manifest import MANIFEST_NAME
+from tasks.progress import say
+from tasks.storage import address_below
+
+PROTECTED, TRAINED = "memshield.corpus.protected", "memshield.victim.trained"
+
+
+class Measure(Frozen):
+    """What to measure once a corpus is protected: a victim trained on it, and queried on clean test pairs.
+
+    out: the victim goes into OUT/<start of the manifest's fingerprint>, so that every night has its own.
+    """
+
+    test: str
+    out: str
+    victim: VictimConfig = VictimConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    seed: int = 0
+
+    def training(self, corpus: str, fingerprint: str) -> dict[str, Any]:
+        """The parameters of the flow `train` for a corpus, as JSON values."""
+        return {
+            "corpus": corpus,
+            "out": address_below(self.out, fingerprint[:12]),
+            "config": self.victim.model_dump(mode="json"),
+            "runtime": self.runtime.model_dump(mode="json"),
+            "seed": self.seed,
+            "test": self.test,
+            "evaluate": self.evaluate.model_dump(mode="json"),
+            "label": f"corpus {fingerprint[:12]}",
+        }
+
+
+def announce_corpus(uri: str, fingerprint: str, then: Measure) -> None:
+    """Says that a corpus is protected, and what is to be measured on it."""
+    manifest = address_below(uri, MANIFEST_NAME)
+    emit_event(
+        event=PROTECTED,
+        resource={
+            "prefect.resource.id": f"memshield.corpus.{uri}",
+            "prefect.resource.name": uri,
+            "memshield.manifest": manifest,
+            "memshield.fingerprint": fingerprint,
+        },
+        payload={"manifest": manifest, "fingerprint": fingerprint, "train": then.training(uri, fingerprint)},
+    )
+    say(f"announced {manifest}: a victim is trained on it where the trigger of `train` is deployed")
+
+
+def announce_victim(victim: str, test: str, label: str, config: EvaluateConfig, runtime: RuntimeConfig) -> None:
+    """Says that a victim is trained, and how to query it."""
+    emit_event(
+        event=TRAINED,
+        resource={"prefect.resource.id": f"memshield.victim.{victim}", "prefect.resource.name": victim},
+        payload={
+            "evaluate": {
+                "victim": victim,
+                "test": test,
+                "label": label,
+                "config": config.model_dump(mode="json"),
+                "runtime": runtime.model_dump(mode="json"),
+            }
+        },
+    )
+    say(f"announced {victim}: it is evaluated where the trigger of `evaluate` is deployed")

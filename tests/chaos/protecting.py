@@ -1,0 +1,112 @@
+"""One protecting process that chaos can hit: run with a JSON job on its command line, killed from outside or by itself.
+
+    python protecting.py '{"clean": URI, "dest": URI, "method": ..., "kill_at": N | null}'
+
+Does what the flow does, in its order, and tries a shard again as the flow does. With `kill_at` it kills itself with
+SIGKILL in the middle of its N-th write, when half of the bytes are written. Prints one JSON line at the end: the shards
+that it made, or the sentence that stopped it (exit code 1).
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, TypeVar
+
+import torch
+from corpora import RUNTIME, small
+
+from mem_core.data.folder import Folder
+from mem_core.errors import RetryShard, StopRun
+from mem_core.protection import Protection, ShardSummary
+from tasks import storage
+
+T = TypeVar("T")
+RETRIES = 5
+QUICK: dict[str, Any] = {
+    "rounds": 2,
+    "surrogate": {"steps_per_round": 2},
+    "noise": {"num_steps": 1},
+    "trigger": {"candidates": 1},
+}
+
+
+class Suicidal:
+    """A folder whose `kill_at`-th write, counted over it and all folders below it, kills the process half-way."""
+
+    def __init__(self, folder: Folder, kill_at: int, count: list[int] | None = None) -> None:
+        self.folder, self.kill_at = folder, kill_at
+        self.count = [0] if count is None else count
+
+    @contextmanager
+    def write(self, name: str, *, only_if_absent: bool = False) -> Iterator[BinaryIO]:
+        with self.folder.write(name, only_if_absent=only_if_absent) as stream:
+            yield stream
+            self.count[0] += 1
+            if self.count[0] == self.kill_at:
+                stream.truncate(stream.tell() // 2)
+                stream.flush()
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def below(self, name: str) -> "Suicidal":
+        return Suicidal(self.folder.below(name), self.kill_at, self.count)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.folder, name)
+
+
+def run(job: dict[str, Any]) -> list[ShardSummary]:
+    """The steps of a protection. Returns what became of each shard that was waiting."""
+    dest: Any = storage.open_folder(job["dest"])
+    if job.get("kill_at"):
+        dest = Suicidal(dest, job["kill_at"])
+    config = small(method=job["method"], **QUICK)
+    clean = storage.open_folder(job["clean"])
+    protection = Protection(clean, dest, config, RUNTIME, seed=3, on_mismatch=job.get("on_mismatch", "fail"))
+    retried(protection.begin)
+    if not retried(lambda: protection.fitted):
+        fit(protection)
+    waiting = retried(protection.plan).waiting
+    summaries = [retried(lambda shard=shard: protection.publish(shard)) for shard in waiting]  # type: ignore[misc]
+    retried(protection.finish)
+    return summaries
+
+
+def fit(protection: Protection) -> None:
+    losses = []
+    for number in range(protection.config.rounds):
+        retried(lambda number=number: protection.fit_round(number))  # type: ignore[misc]
+        each = [retried(lambda s=s, n=number: protection.advance(s, n)) for s in protection.shards]  # type: ignore[misc]
+        losses.append(sum(each) / len(each))
+    retried(lambda: protection.finish_fit(losses))
+
+
+def retried(step: Callable[[], T]) -> T:
+    """The step, tried again while its trouble may pass."""
+    for attempt in range(RETRIES):
+        try:
+            return step()
+        except RetryShard:
+            if attempt == RETRIES - 1:
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    storage._CONNECT_SECONDS = storage._READ_SECONDS = 3
+    job = json.loads(sys.argv[1])
+    try:
+        made = run(job)
+    except (StopRun, RetryShard) as error:
+        print(json.dumps({"error": type(error).__name__, "said": str(error)}), flush=True)
+        sys.exit(1)
+    print(json.dumps({"made": [summary.shard for summary in made if not summary.repeated]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
