@@ -74,12 +74,17 @@ def protect(
     protector: Annotated[str | None, typer.Option(help="Folder of a finished protector; implies replay.")] = None,
     reuse: Annotated[str | None, typer.Option(help="For noise-only and trigger-only: a corpus made by mem.")] = None,
     on_error: Annotated[str | None, typer.Option(help="skip, or passthrough (publishes UNPROTECTED).")] = None,
+    on_mismatch: Annotated[
+        str, typer.Option(help="Finished shards of other input or settings: fail, or redo.")
+    ] = "fail",
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
     """Protects a clean corpus, shard by shard; what is done already is not done again."""
+    if on_mismatch not in ("fail", "redo"):
+        raise typer.BadParameter(f"expected fail or redo, got {on_mismatch}", param_hint="--on-mismatch")
     strategy = strategy or ("replay" if protector else None)
     chosen = {"method": method, "strategy": strategy, "on_error": on_error}
     named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
@@ -95,6 +100,7 @@ def protect(
             config.seed,
             protector=absolute(protector) if protector else None,
             reuse=absolute(reuse) if reuse else None,
+            on_mismatch="redo" if on_mismatch == "redo" else "fail",
         )
 
 

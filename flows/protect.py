@@ -5,6 +5,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.mapping import map_shards
 from mem_core.config import ProtectConfig, RuntimeConfig
+from mem_core.finished import OnMismatch
 from tasks.progress import say
 from tasks.protecting import (
     ProtectPlan,
@@ -34,21 +35,30 @@ def protect(
     seed: int = 0,
     protector: str | None = None,
     reuse: str | None = None,
+    on_mismatch: OnMismatch = "fail",
 ) -> ProtectSummary:
     """Fits a protector where none is given, then publishes all shards; only what is missing is done.
 
     protector: the folder of a finished one, with `strategy: replay`. reuse: a corpus protected by `mem` that
-    noise-only and trigger-only take their ingredient from.
+    noise-only and trigger-only take their ingredient from. on_mismatch: what to do with finished shards that were made
+    from other input or with other settings, or whose files are missing or of another size; redo makes them again.
     """
     job = ProtectJob(
-        clean=clean, dest=dest, config=config, runtime=runtime, seed=seed, protector=protector, reuse=reuse
+        clean=clean,
+        dest=dest,
+        config=config,
+        runtime=runtime,
+        seed=seed,
+        protector=protector,
+        reuse=reuse,
+        on_mismatch=on_mismatch,
     )
     plan = begin_protection(job)
     if plan.rounds:
         fit(job, plan)
-    todo = plan_publishing(job, plan.shards)
+    todo = plan_publishing(job)
     published = map_shards(publish_shard, todo.waiting, workers=runtime.workers, job=job)
-    return finish_protection(job, [*todo.finished, *published.values()])
+    return finish_protection(job, todo, list(published.values()))
 
 
 def fit(job: ProtectJob, plan: ProtectPlan) -> None:

@@ -94,5 +94,5 @@ class FinishedShards:
         more = f" (and {others} more shards differ)" if others else ""
         return MismatchError(
             f"expected shard {shard} in {self._dest.uri} to be whole and made from this input with these settings, but "
-            f"{what}{more}: choose another destination, or have such shards made again with on_mismatch `redo`"
+            f"{what}{more}: choose another destination, or have such shards made again with `--on-mismatch redo`"
         )

@@ -15,9 +15,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
 from mem_core.errors import RetryShard
+from tasks import sentences
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+sentences.install()
 
 _PAUSES = [2.0, 10.0, 30.0]  # seconds before each further try
 

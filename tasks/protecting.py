@@ -4,7 +4,6 @@ from statistics import fmean
 
 from mem_core.config import Frozen
 from mem_core.data.folder import write_bytes
-from mem_core.data.receipt import receipt_name
 from mem_core.protection import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step
@@ -21,10 +20,11 @@ class ProtectPlan(Frozen):
 
 
 class PublishPlan(Frozen):
-    """Which shards are waiting, and what became of those that have their receipt."""
+    """Which shards are waiting; how many are finished, and their samples by status."""
 
     waiting: tuple[str, ...]
-    finished: tuple[ShardSummary, ...]
+    finished: int
+    counts: dict[str, int]
 
 
 class ProtectSummary(Frozen):
@@ -80,15 +80,15 @@ def finish_fit(job: ProtectJob, losses: list[float]) -> None:
 
 
 @step("plan publishing", run_name="plan publishing, {job.method}")
-def plan_publishing(job: ProtectJob, shards: tuple[str, ...]) -> PublishPlan:
-    """Separates the shards with a receipt, which are checked here, from those that still need a task."""
-    protection = protection_of(job)
-    with_receipt = {name for name in protection.dest.names() if name.endswith(receipt_name(""))}
-    finished = [protection.publish(shard) for shard in shards if receipt_name(shard) in with_receipt]
-    waiting = tuple(shard for shard in shards if receipt_name(shard) not in with_receipt)
-    if finished:
-        say(f"{job.method}: {len(finished)} of {len(shards)} shards were protected before")
-    return PublishPlan(waiting=waiting, finished=tuple(finished))
+def plan_publishing(job: ProtectJob) -> PublishPlan:
+    """Separates the shards that are finished, from listings and manifests, from those that still need a task."""
+    with watched(f"{job.method}: plan") as progress:
+        plan = protection_of(job).plan(progress)
+    if plan.finished:
+        say(f"{job.method}: {plan.finished} of {plan.finished + len(plan.waiting)} shards were protected before")
+    for shard, what in sorted(plan.differing.items()):
+        say(f"{job.method}: shard {shard} is made again: {what}")
+    return PublishPlan(waiting=plan.waiting, finished=plan.finished, counts=plan.counts)
 
 
 @step("publish shard", run_name="publish {shard}", tags=("memshield-device",))
@@ -99,13 +99,13 @@ def publish_shard(job: ProtectJob, shard: str) -> ShardSummary:
 
 
 @step("finish protection", run_name="finish {job.method}")
-def finish_protection(job: ProtectJob, shards: list[ShardSummary]) -> ProtectSummary:
+def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSummary]) -> ProtectSummary:
     """Writes the manifest, shows the shards in the UI, and lets go of what the rounds needed."""
     protection = protection_of(job)
     manifest = protection.finish()
     protection.dest.below(WORK_FOLDER).delete(JOB_NAME)
     forget(job)
-    counts: dict[str, int] = {}
+    counts = dict(plan.counts)
     for shard in shards:
         for status, count in shard.counts.items():
             counts[status] = counts.get(status, 0) + count
@@ -113,8 +113,8 @@ def finish_protection(job: ProtectJob, shards: list[ShardSummary]) -> ProtectSum
     say(f"{job.method}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))} in {job.dest}")
     return ProtectSummary(
         uri=job.dest,
-        shards=len(shards),
-        repeated=sum(shard.repeated for shard in shards),
+        shards=plan.finished + len(shards),
+        repeated=plan.finished + sum(shard.repeated for shard in shards),
         counts=counts,
         fingerprint=manifest.fingerprint,
     )

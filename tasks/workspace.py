@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.finished import OnMismatch
 from mem_core.protection import Protection
 from tasks.storage import open_folder
 
@@ -18,6 +19,7 @@ class ProtectJob(Frozen):
     seed: int = 0
     protector: str | None = None
     reuse: str | None = None
+    on_mismatch: OnMismatch = "fail"
 
     @property
     def method(self) -> str:
@@ -56,4 +58,5 @@ def _opened(job: ProtectJob) -> Protection:
         seed=job.seed,
         protector=open_folder(job.protector) if job.protector else None,
         reuse=open_folder(job.reuse) if job.reuse else None,
+        on_mismatch=job.on_mismatch,
     )

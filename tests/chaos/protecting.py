@@ -1,22 +1,19 @@
-"""One protecting process that chaos can hit: run with a JSON job on its command line, killed from outside or by itself.
+"""What a protecting process does that chaos hits: the steps of the flow, in its order, tried again as the flow does.
 
-    python protecting.py '{"clean": URI, "dest": URI, "method": ..., "kill_at": N | null}'
-
-Does what the flow does, in its order, and tries a shard again as the flow does. With `kill_at` it kills itself with
-SIGKILL in the middle of its N-th write, when half of the bytes are written. Prints one JSON line at the end: the shards
-that it made, or the sentence that stopped it (exit code 1).
+With `kill_at` in its job it kills itself with SIGKILL in the middle of that write, when half of the bytes are written.
+At the end it leaves a JSON file: the shards that it made, or the sentence that stopped it.
 """
 
 import json
 import os
+import resource
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import torch
 from corpora import RUNTIME, small
 
 from mem_core.data.folder import Folder
@@ -96,17 +93,17 @@ def retried(step: Callable[[], T]) -> T:
     raise AssertionError
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    storage._CONNECT_SECONDS = storage._READ_SECONDS = 3
-    job = json.loads(sys.argv[1])
+def work(job: dict[str, Any], out: Path) -> None:
+    """The whole process. job: clean, dest (addresses), method, environment, and optionally kill_at, file_limit."""
+    os.environ.update(job.get("environment", {}))
+    storage._CONNECT_SECONDS = storage._READ_SECONDS = 2
+    if "file_limit" in job:  # the closest to a full disk where nothing may be mounted
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["file_limit"], resource.RLIM_INFINITY))
     try:
-        made = run(job)
+        result: dict[str, Any] = {"made": [summary.shard for summary in run(job) if not summary.repeated]}
     except (StopRun, RetryShard) as error:
-        print(json.dumps({"error": type(error).__name__, "said": str(error)}), flush=True)
-        sys.exit(1)
-    print(json.dumps({"made": [summary.shard for summary in made if not summary.repeated]}), flush=True)
-
-
-if __name__ == "__main__":
-    main()
+        result = {"error": type(error).__name__, "said": str(error)}
+    if "file_limit" in job:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    out.write_text(json.dumps(result))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from command_line import Command
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
@@ -30,21 +31,41 @@ def test_every_entrypoint_is_a_flow_with_a_form(deployment: dict[str, Any]) -> N
 
 
 def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
     environment = os.environ | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path)}
-    for command in (["work-pool", "create", "memshield-cpu", "--type", "process"], ["deploy", "--all"]):
+    memshield = [sys.executable, "-m", "flows.cli"]
+    for _ in range(2):  # a second time renews what is there
         done = subprocess.run(
-            prefect + command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=240, check=False
+            [*memshield, "deploy", "--device-pool", "memshield-gpu"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
     from prefect import get_client
 
     with get_client(sync_client=True) as client:
-        assert {found.name for found in client.read_deployments()} >= {entry["name"] for entry in DEPLOYMENTS}
+        found = {deployment.name: deployment for deployment in client.read_deployments()}
+        automations = [automation["name"] for automation in client.request("POST", "/automations/filter").json()]
+    assert set(found) >= {entry["name"] for entry in DEPLOYMENTS}
+    for entry in DEPLOYMENTS:
+        assert found[entry["name"]].work_pool_name == ("memshield-gpu" if "gpu" in entry["tags"] else "memshield-cpu")
+    assert found["nightly"].schedules
+    assert found["nightly"].global_concurrency_limit.limit == 1
+    assert len([name for name in automations if name.startswith("memshield - ")]) == 3
+
+
+def test_it_is_deployed_from_the_root_only(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    refused = command("deploy")
+    assert (refused.exit_code, "go to the repository's root" in refused.stderr) == (1, True)
 
 
 def test_make_knows_what_the_documents_name() -> None:
-    for target in ("demo", "test", "check", "bench", "stop", "clean", "lock"):
+    for target in ("demo", "test", "check", "bench", "stop", "clean", "lock", "up", "down", "nightly"):
         subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, check=True)
 
 

@@ -152,6 +152,7 @@ class FaultProxy:
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
         caller.sendall(b"\r\n".join([*lines, b"Connection: close", b"", b""]))
         left = int(request.fault.amount) if breaks else 1 << 62
+        body = body or server.recv(_PIECE)
         while body and left > 0:
             caller.sendall(body[:left])
             left -= len(body[:left])

@@ -1,0 +1,161 @@
+"""Nights: only what is new, with the stored protector; what fails waits for `retry`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command_line import Command
+
+from mem_core.data.folder import LocalFolder
+from mem_core.data.manifest import read_manifest
+from mem_core.data.receipt import read_receipt
+from tasks.failures import read_failures
+from tasks.status import read_status
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+SETTINGS = ("--preset", "smoke", "--no-server")
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+@pytest.fixture(scope="module")
+def crawl(clean_corpus: Path, tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
+    """A crawl/ with one shard that is protected in protected/, for tests to copy."""
+    from flows.presets import load_preset
+    from flows.protect import protect
+
+    place = tmp_path_factory.mktemp("nights")
+    arrive(clean_corpus, place / "crawl", "00000")
+    config = load_preset("smoke")
+    protect(str(place / "crawl"), str(place / "protected"), config.protect, config.runtime, config.seed)
+    return place
+
+
+@pytest.fixture
+def nights(crawl: Path, tmp_path: Path) -> Path:
+    """A copy of the first night's crawl/ and protected/."""
+    import shutil
+
+    return Path(shutil.copytree(crawl, tmp_path / "nights"))
+
+
+def arrive(source: Path, crawl: Path, *shards: str) -> None:
+    crawl.mkdir(parents=True, exist_ok=True)
+    for path in (source / "train").iterdir():
+        if path.name.partition(".")[0].removesuffix("_stats") in shards:
+            (crawl / path.name).write_bytes(path.read_bytes())
+
+
+def test_two_nights_leave_what_one_run_leaves(
+    nights: Path, clean_corpus: Path, command: Command, read_tree: Tree
+) -> None:
+    crawl, dest, other = nights / "crawl", nights / "protected", nights / "other"
+    first = {path.name: path.stat().st_mtime_ns for path in dest.glob("00000*")}
+    for shard in ("00002", "00001"):  # in any order
+        arrive(clean_corpus, crawl, shard)
+        done = command("nightly", crawl, dest, *SETTINGS)
+        assert done.exit_code == 0, done.output
+        assert "1 shards protected" in done.output
+    nothing = command("nightly", crawl, dest, *SETTINGS)
+    assert (nothing.exit_code, "0 shards protected" in nothing.output) == (0, True)
+    assert first == {path.name: path.stat().st_mtime_ns for path in dest.glob("00000*")}
+    manifest = read_manifest(LocalFolder(dest))
+    assert manifest is not None
+    assert [entry.name for entry in manifest.shards] == ["00000", "00001", "00002"]
+
+    protector = dest / "protector"
+    assert command("protect", crawl, other, "--protector", protector, *SETTINGS).exit_code == 0
+    of_shards = [{n: data for n, data in read_tree(place).items() if n.startswith("0")} for place in (dest, other)]
+    assert of_shards[0] == of_shards[1]
+    assert command("verify", crawl, dest, "--no-server").exit_code == 0
+
+
+def test_a_tar_that_cannot_be_read_holds_up_no_other_and_is_retried(
+    nights: Path, clean_corpus: Path, command: Command
+) -> None:
+    crawl, dest = nights / "crawl", nights / "protected"
+    arrive(clean_corpus, crawl, "00002")
+    whole = (clean_corpus / "train/00001.tar").read_bytes()
+    (crawl / "00001.tar").write_bytes(whole[:3000])  # cut short, as by a crawler that died
+    failed = command("nightly", crawl, dest, *SETTINGS)
+    assert failed.exit_code == 1
+    said = failed.stderr.strip().splitlines()[-1]
+    assert said.startswith("memshield: 1 shards failed")
+    assert "00001" in said
+    assert read_receipt(LocalFolder(dest), "00002") is not None  # the other one is done and listed
+    (corpus,) = read_status(str(dest)).corpora
+    assert (corpus.done, corpus.pending, list(corpus.failed)) == (2, 0, ["00001"])
+    assert "00001 failed" in command("status", dest).stdout
+
+    assert command("retry", dest, *SETTINGS).exit_code == 1  # nothing has changed
+    (crawl / "00001.tar").write_bytes(whole)
+    finished = (dest / "00002.tar").stat().st_mtime_ns
+    retried = command("retry", dest, *SETTINGS)  # and it knows by itself where the shards come from
+    assert retried.exit_code == 0, retried.output
+    assert "1 shards protected" in retried.output
+    assert finished == (dest / "00002.tar").stat().st_mtime_ns
+    assert not read_failures(LocalFolder(dest)).shards
+    assert command("verify", crawl, dest, "--no-server").exit_code == 0
+
+
+def test_failed_samples_are_retried_when_their_shard_was_replaced(
+    nights: Path, clean_corpus: Path, command: Command
+) -> None:
+    crawl, dest = nights / "crawl", nights / "protected"
+    whole = (clean_corpus / "train/00001.tar").read_bytes()
+    png = whole.index(b"\x89PNG")
+    (crawl / "00001.tar").write_bytes(whole[:png] + bytes(8) + whole[png + 8 :])  # one image is none any more
+    spoilt = command("nightly", crawl, dest, *SETTINGS)
+    assert spoilt.exit_code == 0, spoilt.output
+    receipt = read_receipt(LocalFolder(dest), "00001")
+    assert receipt is not None
+    assert receipt.counts["failed"] == 1
+    same = command("retry", dest, "--clean", crawl, *SETTINGS)
+    assert (same.exit_code, "their input has not changed" in same.output) == (0, True)
+    assert read_receipt(LocalFolder(dest), "00001") == receipt
+
+    (crawl / "00001.tar").write_bytes(whole)
+    mended = command("retry", dest, "--clean", crawl, *SETTINGS)
+    assert mended.exit_code == 0, mended.output
+    receipt = read_receipt(LocalFolder(dest), "00001")
+    assert receipt is not None
+    assert not receipt.counts.get("failed")
+    assert command("verify", crawl, dest, "--no-server").exit_code == 0
+
+
+def test_shards_may_wait_for_their_statistics(nights: Path, clean_corpus: Path, command: Command) -> None:
+    crawl, dest = nights / "crawl", nights / "protected"
+    arrive(clean_corpus, crawl, "00001")
+    (crawl / "00001_stats.json").unlink()
+    waiting = command("nightly", crawl, dest, "--ready", "stats", *SETTINGS)
+    assert (waiting.exit_code, "1 not complete yet" in waiting.output) == (0, True)
+    assert read_receipt(LocalFolder(dest), "00001") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nightly", "{crawl}", "{tmp}/new"], "expected a finished protector"),
+        (["nightly", "{tmp}/nowhere", "{dest}"], "expected shards"),
+        (["nightly", "{dest}", "{dest}"], "destination other than the source"),
+        (["retry", "{dest}"], "name the clean corpus with --clean"),
+        (["retry", "{tmp}/nowhere"], "name the clean corpus with --clean"),
+    ],
+)
+def test_mistakes_end_as_one_sentence(
+    crawl: Path, tmp_path: Path, command: Command, arguments: list[str], sentence: str
+) -> None:
+    places = {"{crawl}": crawl / "crawl", "{dest}": crawl / "protected", "{tmp}": tmp_path}
+    for mark, place in places.items():
+        arguments = [argument.replace(mark, str(place)) for argument in arguments]
+    result = command(*arguments, *SETTINGS)
+    assert result.exit_code == 1
+    said = result.stderr.strip().splitlines()[-1]
+    assert said.startswith("memshield: ")
+    assert sentence in said
+
+
+def test_notes_that_cannot_be_read_are_named(nights: Path, command: Command) -> None:
+    (nights / "protected/_state").mkdir(exist_ok=True)
+    (nights / "protected/_state/failures.json").write_text("{")
+    said = command("status", nights / "protected").stderr
+    assert "delete them, nothing is lost" in said.replace("\n", " ")

@@ -1,0 +1,82 @@
+"""The whole in an object store: shards, protection, verification and replay give the bytes that a disk gives."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from corpora import RUNTIME, contents, protect, published, small
+from swift_server import SwiftServer
+
+from mem_core.config import CorpusConfig
+from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
+from mem_core.data.procedural import draw_corpus
+from mem_core.data.readers import open_source
+from mem_core.data.sharder import shard_source
+from mem_core.data.verify import verify_corpus
+from mem_core.errors import MismatchError
+from mem_core.models import Tokenizer
+from mem_core.protection import Protection
+from tasks.storage import open_folder
+
+CONFIG = small(surrogate={"steps_per_round": 2}, noise={"num_steps": 1})
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_corpus(tmp_path_factory.mktemp("source") / "drawn", 18, 4, size=32, seed=3)
+
+
+def make(source: Path, place: Folder) -> None:
+    """Everything that is written below one place."""
+    shard_source(open_source(source), place.below("clean"), CorpusConfig(samples_per_shard=8))
+    clean = place.below("clean").below("train")
+    protect(Protection(clean, place.below("protected"), CONFIG, RUNTIME, seed=3))
+    replay = CONFIG.model_copy(update={"strategy": "replay"})
+    protector = place.below("protected").below("protector")
+    protect(Protection(clean, place.below("replayed"), replay, RUNTIME, seed=0, protector=protector))
+    noise_only = small(method="noise-only")
+    protect(Protection(clean, place.below("noise"), noise_only, RUNTIME, seed=3, reuse=place.below("protected")))
+
+
+def test_an_object_store_holds_the_bytes_of_a_disk(source: Path, bucket: str, tmp_path: Path, admin: Any) -> None:
+    stored, local = open_folder(f"s3://{bucket}/night 1/ä"), LocalFolder(tmp_path)
+    for place in (stored, local):
+        make(source, place)
+    assert contents(stored) == contents(local)
+    assert published(stored.below("replayed")) == published(stored.below("protected"))
+    clean, protected = stored.below("clean").below("train"), stored.below("protected")
+    report = verify_corpus(clean, protected, tokenize=Tokenizer(24).encode)
+    assert report.problems == ()
+    assert report.counts == {"protected": 18}
+    assert not admin.list_multipart_uploads(Bucket=bucket).get("Uploads")
+    again = Protection(clean, protected, CONFIG, RUNTIME, seed=3)
+    again.begin()
+    assert (again.plan().waiting, again.plan().receipts_read) == ((), 0)
+    damage(protected, clean)
+
+
+def damage(protected: Folder, clean: Folder) -> None:
+    """Lost and shortened objects are refused, or made again."""
+    whole = contents(protected)
+    protected.delete("00001.parquet")
+    write_bytes(protected, "00000.tar", read_bytes(protected, "00000.tar")[:-512])
+    with pytest.raises(MismatchError, match=r"00000\.tar has \d+ bytes .*and 1 more shards differ"):
+        Protection(clean, protected, CONFIG, RUNTIME, seed=3).plan()
+    summaries = protect(Protection(clean, protected, CONFIG, RUNTIME, seed=3, on_mismatch="redo"))
+    assert [summary.repeated for summary in summaries] == [False, False, True]
+    assert contents(protected) == whole
+
+
+def test_data_outlives_a_killed_server(swift: SwiftServer, bucket: str) -> None:
+    folder = open_folder(f"s3://{bucket}/night")
+    for number in range(10):
+        write_bytes(folder, f"{number}.tar", bytes([number]) * 1000)
+    swift.kill()
+    swift.start()
+    assert [read_bytes(folder, name)[0] for name in folder.names()] == list(range(10))
