@@ -11,6 +11,8 @@ from flows.running import absolute, config_of, running
 from mem_core.config import RunConfig
 from mem_core.errors import MemshieldError
 
+_INTERRUPTED = "memshield: interrupted; run the same command again to go on"
+
 
 class _Sentences(typer.core.TyperGroup):
     """Errors that a user can cause end as one sentence, not as a stack of calls."""
@@ -20,6 +22,14 @@ class _Sentences(typer.core.TyperGroup):
             return super().invoke(ctx)
         except MemshieldError as error:
             typer.echo(f"memshield: {error}", err=True)
+            raise typer.Exit(1) from error
+        except KeyboardInterrupt as error:  # here, as typer would end without a word
+            typer.echo(_INTERRUPTED, err=True)
+            raise typer.Exit(130) from error
+        except OSError as error:
+            if error.filename is None:  # not about a place that the user named
+                raise
+            typer.echo(f"memshield: {error.filename} cannot be used: {error.strerror}", err=True)
             raise typer.Exit(1) from error
 
 
@@ -301,7 +311,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        typer.echo("memshield: interrupted; run the same command again to go on", err=True)
+        typer.echo(_INTERRUPTED, err=True)
         sys.exit(130)
 
 

@@ -85,6 +85,6 @@ def _split(splits: dict[str, SplitSummary], name: str, source: str) -> str:
     if name not in splits or not splits[name].samples:
         raise SourceError(
             f"expected a {name} split with usable samples in {source}, got {', '.join(splits) or 'none'}: "
-            "`--set corpus.holdout=0.1` keeps a share of the samples for test"
+            "`--set corpus.holdout=0.1`, with another destination, keeps a share of the samples for test"
         )
     return splits[name].uri

@@ -13,6 +13,7 @@ from mem_core.config import RunConfig, merge, parse_config
 from mem_core.errors import ConfigError
 
 _SHIPPED = files("deployments.presets")
+_MAX_BYTES = 1 << 20
 
 
 def preset_names() -> list[str]:
@@ -26,10 +27,21 @@ def preset_text(name_or_path: str) -> str:
         return _SHIPPED.joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
     path = Path(name_or_path).expanduser()
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        return path.read_text(encoding="utf-8")
+        return _text_of(path)
     raise ConfigError(
         f"expected a preset out of {', '.join(preset_names())}, or a path to a .yaml file, got {name_or_path!r}"
     )
+
+
+def _text_of(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ConfigError(f"expected a preset of at most {_MAX_BYTES} bytes, but {path} has {path.stat().st_size}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"expected UTF-8 in the preset {path}, got other bytes at {error.start}") from error
+    except OSError as error:
+        raise ConfigError(f"the preset {path} cannot be read: {error.strerror}") from error
 
 
 def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | None = None) -> RunConfig:
@@ -46,13 +58,21 @@ def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | No
 
 
 def _mapping(text: str, origin: str) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"expected YAML in {origin}, got: {error}") from error
+    values = _yaml(text, f"YAML in {origin}")
+    if values is None:
+        return {}
     if not isinstance(values, dict):
         raise ConfigError(f"expected settings by name in {origin}, got {type(values).__name__}")
     return values
+
+
+def _yaml(text: str, expected: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise ConfigError(f"expected {expected}, but it is nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
+        raise ConfigError(f"expected {expected}, got: {' '.join(str(error).split())}") from error
 
 
 def _parsed_override(override: str) -> dict[str, Any]:
@@ -60,10 +80,7 @@ def _parsed_override(override: str) -> dict[str, Any]:
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"expected --set name.of.setting=value, got {override!r}")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"expected a YAML value in --set {override!r}, got: {error}") from error
+    value = _yaml(text, f"a YAML value in --set {override!r}")
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)

@@ -61,8 +61,8 @@ def print_problems(found: VerifyReport) -> None:
 def print_status(found: DestinationStatus) -> None:
     """Corpora with totals, why samples failed, victims, report."""
     table = Table(title=escape(found.uri), title_style="bold")
-    for head in ("corpus", "method", "shards done", "pending", "failed", "samples", "state"):
-        table.add_column(head, justify="right" if head in ("shards done", "pending", "failed") else "left")
+    for head in ("corpus", "method", "done", "pending", "failed", "samples", "state"):
+        table.add_column(head, justify="right" if head in ("done", "pending", "failed") else "left")
     for corpus in found.corpora:
         table.add_row(
             escape(corpus.place),
@@ -84,6 +84,9 @@ def print_status(found: DestinationStatus) -> None:
             console.print(f"{escape(corpus.place)}: shard {shard} failed: {escape(why)}", highlight=False)
         for reason, count in list(corpus.reasons.items())[:_NAMED]:
             console.print(f"{escape(corpus.place)}: {count} x {escape(reason)}", highlight=False)
+        if len(corpus.reasons) > _NAMED:
+            more = len(corpus.reasons) - _NAMED
+            console.print(f"{escape(corpus.place)}: ... and {more} more reasons", highlight=False)
     for victim in found.victims:
         state = "evaluated" if victim.evaluated else "trained" if victim.trained else "pending"
         console.print(f"{escape(victim.place)}: {state}", highlight=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from mem_core.config import RunConfig
+from mem_core.errors import ConfigError
 
 
 def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> RunConfig:
@@ -40,5 +41,10 @@ def tell(message: str) -> None:
 
 
 def absolute(address: str) -> str:
-    """Addresses as they are, paths made whole: a flow's parameters must mean the same on every machine's terms."""
+    """Addresses as they are, paths made whole: a flow's parameters must mean the same on every machine's terms.
+
+    Raises `ConfigError` for an empty one: a shell variable that is not set must not mean the current folder.
+    """
+    if not address.strip():
+        raise ConfigError("expected a path or an s3:// address, got an empty one")
     return address if "://" in address else str(Path(address).expanduser().absolute())

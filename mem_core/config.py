@@ -227,6 +227,12 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
 
 
+def first_mistake(error: ValidationError) -> str:
+    """One line on what a stored file has wrong: pydantic's own text takes many."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+
+
 def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a setting"

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mem_core.data.folder import Folder
-from mem_core.data.manifest import MANIFEST_NAME, ShardEntry, read_entry, shard_stems, sound_manifest
+from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.manifest import MANIFEST_NAME, ShardEntry, parse_manifest, read_entry, shard_stems
 from mem_core.data.receipt import receipt_name
 from mem_core.errors import MismatchError
 from mem_core.progress import Progress, silent
@@ -47,11 +47,14 @@ def plan_shards(clean: Folder, dest: Folder, fingerprint: Fingerprint, progress:
     place; one that is damaged vouches for nothing. Raises `SourceError` if there are no clean shards.
     """
     with ThreadPoolExecutor(2) as pool:  # both listings at once: a store gives a thousand names a request
-        clean_listing, dest_listing = pool.submit(_top, clean), pool.submit(_top, dest)
-        inputs, there = clean_listing.result(), dest_listing.result()
+        written = list(pool.map(_manifest_bytes, (clean, dest)))  # before they are listed: nothing listed is too new
+        listings = [pool.submit(_top, folder) for folder in (clean, dest)]
+        hashes, known = (_entries(data) for data in written)
+        inputs, there = (listing.result() for listing in listings)
+    if any(receipt_name(shard) not in there for shard in known):
+        dest.delete(MANIFEST_NAME)
     shards = shard_stems(clean.uri, inputs)
-    known = _known(dest, there)
-    check = _Check(inputs, _input_hashes(clean), there, fingerprint)
+    check = _Check(inputs, hashes, there, fingerprint)
     tally = _Tally([], Counter(), {})
     doubtful: list[str] = []
     for done, shard in enumerate(shards, start=1):
@@ -130,18 +133,20 @@ def _top(folder: Folder) -> dict[str, int]:
     return {name: size for name, size in folder.sizes() if "/" not in name}
 
 
-def _known(dest: Folder, there: Mapping[str, int]) -> dict[str, ShardEntry]:
-    manifest = sound_manifest(dest) if MANIFEST_NAME in there else None
-    if manifest is None:
+def _manifest_bytes(folder: Folder) -> bytes:
+    """The file of the manifest, empty where there is none."""
+    try:
+        return read_bytes(folder, MANIFEST_NAME)
+    except FileNotFoundError:
+        return b""
+
+
+def _entries(data: bytes) -> dict[str, ShardEntry]:
+    """The shards that a manifest vouches for: none if it is damaged, as all it says can be had from the receipts."""
+    try:
+        return {entry.name: entry for entry in parse_manifest(data, "").shards} if data else {}
+    except MismatchError:
         return {}
-    if any(receipt_name(entry.name) not in there for entry in manifest.shards):
-        dest.delete(MANIFEST_NAME)
-    return {entry.name: entry for entry in manifest.shards}
-
-
-def _input_hashes(clean: Folder) -> dict[str, ShardEntry]:
-    manifest = sound_manifest(clean)
-    return {entry.name: entry for entry in manifest.shards} if manifest is not None else {}
 
 
 def _read(dest: Folder, shards: list[str]) -> Iterator[tuple[str, ShardEntry | None, str]]:

@@ -5,10 +5,19 @@ import time
 from collections.abc import Iterator, Sequence
 
 import torch
+from pydantic import ValidationError
 from torch import Tensor
 
 from mem_core import __version__
-from mem_core.config import EvaluateConfig, Frozen, NoiseConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import (
+    EvaluateConfig,
+    Frozen,
+    NoiseConfig,
+    RuntimeConfig,
+    VictimConfig,
+    fingerprint,
+    first_mistake,
+)
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.loaded import CaptionTokens, LoadedShard, ShardCache, batches
 from mem_core.data.manifest import list_shards
@@ -105,8 +114,10 @@ def read_victim(folder: Folder) -> VictimRecord | None:
         return None
     try:
         return VictimRecord.model_validate_json(read_bytes(folder, _RECORD))
-    except ValueError as error:
-        raise MismatchError(f"expected a victim's record in {folder.uri}/{_RECORD}, got: {error}") from error
+    except ValidationError as error:
+        raise MismatchError(
+            f"expected a victim's record in {folder.uri}/{_RECORD}, got: {first_mistake(error)}"
+        ) from error
 
 
 def load_victim(folder: Folder) -> tuple[OpenClipEncoder, VictimRecord]:

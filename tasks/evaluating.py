@@ -1,6 +1,8 @@
 """What a victim can still retrieve on clean test pairs."""
 
-from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, fingerprint
+from pydantic import ValidationError
+
+from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import MismatchError
 from mem_core.evaluation import Evaluation, query_model
@@ -52,5 +54,7 @@ def read_evaluation(folder: Folder) -> Evaluation | None:
         return Evaluation.model_validate_json(read_bytes(folder, EVALUATION_NAME))
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise MismatchError(f"expected an evaluation in {folder.uri}/{EVALUATION_NAME}, got: {error}") from error
+    except ValidationError as error:
+        raise MismatchError(
+            f"expected an evaluation in {folder.uri}/{EVALUATION_NAME}, got: {first_mistake(error)}"
+        ) from error

@@ -3,7 +3,9 @@
 from statistics import fmean
 
 from mem_core.config import Frozen
-from mem_core.data.folder import write_bytes
+from mem_core.data.folder import Folder, write_bytes
+from mem_core.data.receipt import read_receipt
+from mem_core.errors import SourceError
 from mem_core.protection import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step
@@ -42,8 +44,9 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     """Checks the job against both folders and puts away what another config left half done."""
     forget(job)
     protection = protection_of(job)
-    protection.begin()
     shards = tuple(protection.shards)
+    _require_clean(protection.clean, shards[0])
+    protection.begin()
     _leave_job_for_status(job)
     rounds = 0 if protection.fitted else protection.config.rounds
     say(f"{job.method}: {len(shards)} shards" + (f", {rounds} rounds" if rounds else ""))
@@ -123,6 +126,16 @@ def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSumm
 def mean_loss(losses: dict[str, float]) -> float:
     """The mean over shards, summed in the order of their names: the same number whoever finished first."""
     return fmean(losses[shard] for shard in sorted(losses))
+
+
+def _require_clean(folder: Folder, shard: str) -> None:
+    """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
+    receipt = read_receipt(folder, shard)
+    if receipt is not None and receipt.method != "clean":
+        raise SourceError(
+            f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
+            "protecting it again would add up noise and triggers"
+        )
 
 
 def _leave_job_for_status(job: ProtectJob) -> None:

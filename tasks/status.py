@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
-from mem_core.config import Frozen, RunConfig
+from mem_core.config import Frozen, RunConfig, first_mistake
 from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import read_receipt, receipt_name
@@ -90,8 +90,10 @@ def read_run(folder: Folder) -> RunConfig | None:
         return RunConfig.model_validate_json(read_bytes(folder, RUN_NAME))
     except FileNotFoundError:
         return None
-    except ValueError as error:
-        raise MismatchError(f"expected a pipeline's settings in {folder.uri}/{RUN_NAME}, got: {error}") from error
+    except ValidationError as error:
+        raise MismatchError(
+            f"expected a pipeline's settings in {folder.uri}/{RUN_NAME}, got: {first_mistake(error)}"
+        ) from error
 
 
 def _shows_corpus(name: str) -> bool:
@@ -110,7 +112,7 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
     top = {name for name in own if "/" not in name}
     receipts, tars = set(_stems(top, _RECEIPT)), set(_stems(top, _TAR))
     if clean is None and _JOB in own:
-        clean = json.loads(read_bytes(folder, _JOB)).get("clean")
+        clean = _source_of_job(folder)
     failures = read_failures(folder)
     clean = clean or failures.clean or None
     expected = set(_stems(open_folder(clean).names(), _TAR)) if clean and folder.uri != clean else set()
@@ -130,6 +132,13 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
         reasons=_reasons(folder, sorted(name for name in top if name.endswith(_STATS))),
         failed=failures.shards,
     )
+
+
+def _source_of_job(folder: Folder) -> str | None:
+    try:
+        return str(json.loads(read_bytes(folder, _JOB))["clean"])
+    except (ValueError, KeyError, TypeError):  # a damaged note: what is still to come is then not known
+        return None
 
 
 def _stems(names: Iterator[str] | set[str], suffix: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The victim: trained on a corpus as an unauthorised trainer would."""
 
 from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
+from mem_core.data.manifest import list_shards
 from mem_core.victim import VictimRecord, read_victim, train_victim
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step
@@ -25,6 +26,8 @@ class TrainJob(Frozen):
 def train_model(job: TrainJob) -> VictimRecord:
     """Trains the victim, goes on after its last whole epoch, or finds it trained."""
     corpus, out = open_folder(job.corpus), open_folder(job.out)
+    if job.test:
+        list_shards(open_folder(job.test))  # now, not after the first epochs
     before = read_victim(out)
     with watched(f"train {job.label}, seed {job.seed}") as progress:
         record = train_victim(

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.data.apart import check_apart
 from mem_core.finished import OnMismatch
 from mem_core.protection import Protection
 from tasks.storage import open_folder
@@ -50,9 +51,11 @@ def forget(job: ProtectJob) -> None:
 
 
 def _opened(job: ProtectJob) -> Protection:
+    clean, dest = open_folder(job.clean), open_folder(job.dest)
+    check_apart(clean.uri, dest.uri)
     return Protection(
-        open_folder(job.clean),
-        open_folder(job.dest),
+        clean,
+        dest,
         job.config,
         job.runtime,
         seed=job.seed,

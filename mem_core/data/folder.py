@@ -110,6 +110,8 @@ class LocalFolder:
             return self._file(name).open("rb")
         except (NotADirectoryError, IsADirectoryError) as error:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(self._file(name))) from error
+        except PermissionError as error:
+            raise StorageRefused(f"expected to read {self._file(name)}, but: {error.strerror}") from error
 
     @contextmanager
     def write(self, name: str, *, only_if_absent: bool = False) -> Iterator[BinaryIO]:
@@ -143,6 +145,8 @@ class LocalFolder:
             entries = os.scandir(self.path / start)
         except (FileNotFoundError, NotADirectoryError):
             return
+        except PermissionError as error:
+            raise StorageRefused(f"expected to read the folder {self.path / start}, but: {error.strerror}") from error
         with entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):

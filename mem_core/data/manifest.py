@@ -110,14 +110,19 @@ def read_manifest(folder: Folder) -> Manifest | None:
         data = read_bytes(folder, MANIFEST_NAME)
     except FileNotFoundError:
         return None
+    return parse_manifest(data, folder.uri)
+
+
+def parse_manifest(data: bytes, uri: str) -> Manifest:
+    """The manifest in the bytes of a file in the folder at `uri`. Raises `MismatchError`."""
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"])) or "file"
-        text = f"expected a manifest in {folder.uri}, but {place}: {error.errors()[0]['msg']}"
+        text = f"expected a manifest in {uri}, but {place}: {error.errors()[0]['msg']}"
         raise MismatchError(text) from error
     if manifest.fingerprint != manifest.contents_fingerprint():
-        raise MismatchError(f"expected {MANIFEST_NAME} in {folder.uri} as memshield wrote it, but it was edited")
+        raise MismatchError(f"expected {MANIFEST_NAME} in {uri} as memshield wrote it, but it was edited")
     return manifest
 
 

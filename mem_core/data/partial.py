@@ -62,16 +62,27 @@ class Partial:
 
 
 def sweep_partials(found: Iterable[Path]) -> int:
-    """Deletes partial files without a writer: of this machine those without a lock, of others those of yesterday."""
+    """Deletes partial files without a writer: of this machine those without a lock; of others, and where there are no
+    locks, those that nobody has written to for a day."""
     swept = 0
     for path in found:
-        own = path.name.startswith(f"{_TEMPORARY}{_machine()}-")
         with suppress(OSError), path.open("r+b") as stream:  # else it was completed in this moment, or is locked
-            _lock(stream)
-            if own or time.time() - os.fstat(stream.fileno()).st_mtime > _LONG_DEAD:
+            known_dead = _has_no_writer(stream) and path.name.startswith(f"{_TEMPORARY}{_machine()}-")
+            if known_dead or time.time() - os.fstat(stream.fileno()).st_mtime > _LONG_DEAD:
                 path.unlink()
                 swept += 1
     return swept
+
+
+def _has_no_writer(stream: BinaryIO) -> bool:
+    """Whether a file in work is nobody's; False where there are no locks. Raises BlockingIOError if it is locked."""
+    try:
+        _lock(stream)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def _locked_beside(target: Path) -> tuple[Path, BinaryIO]:

@@ -5,15 +5,14 @@ finished shards (those with a receipt) are compared with the source, not written
 """
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from types import TracebackType
 
 from mem_core.config import CorpusConfig, fingerprint
+from mem_core.data.apart import check_apart
 from mem_core.data.candidates import Candidate, candidates
 from mem_core.data.clean_shards import shard_name, source_changed
-from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
+from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import receipt_name
@@ -40,7 +39,7 @@ def shard_source(
     `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
     settings or from other data.
     """
-    _check_apart(reader.root, dest)
+    check_apart(str(reader.root), dest.uri)
     settings = {"source_format": reader.format, "seed": seed, "corpus": config.model_dump(mode="json")}
     mark = json.dumps(settings, indent=1, sort_keys=True)
     is_new = _check_mark(dest, mark)
@@ -127,18 +126,6 @@ def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:
     from mem_core.rng import derived_seed  # here, as it loads torch
 
     return "test" if derived_seed(seed, "holdout", raw.name) < config.holdout * 2**63 else "train"
-
-
-def _check_apart(root: Path, dest: Folder) -> None:
-    if not isinstance(dest, LocalFolder):
-        return
-    source, target = (Path(os.path.realpath(path)) for path in (root, dest.path))
-    if source == target:
-        raise DestinationError(f"expected a destination apart from the source, but {dest.uri} is the source")
-    if target.is_relative_to(source):
-        raise DestinationError(f"expected a destination apart from the source, but {dest.uri} lies inside {root}")
-    if source.is_relative_to(target):
-        raise DestinationError(f"expected a destination apart from the source, but the source {root} lies inside it")
 
 
 def _check_mark(dest: Folder, mark: str) -> bool:

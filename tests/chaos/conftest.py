@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from corpora import tiny_corpus
-from harness import Chaos
+from harness import Chaos, start_forking
 from s3_fixtures import swift
 
 __all__ = ["swift"]
@@ -11,6 +11,7 @@ __all__ = ["swift"]
 @pytest.fixture(scope="session")
 def chaos(tmp_path_factory: pytest.TempPathFactory) -> Chaos:
     """96 images in three shards, and the undisturbed run that all others are compared with."""
+    start_forking()
     folder: Path = tmp_path_factory.mktemp("chaos")
     made = Chaos(tiny_corpus(folder / "clean", 32, 32, 32), folder)
     made.undisturbed("clean")  # the first run waits for the libraries and would make a bad measure of time

@@ -2,11 +2,14 @@
 
 import json
 import multiprocessing
+import os
 import random
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,19 @@ PATIENCE = 180
 """Seconds for a run of a second: the machine may be busy."""
 
 _FORKING = multiprocessing.get_context("forkserver")
-_FORKING.set_forkserver_preload(["warmed"])
+
+
+def start_forking() -> None:
+    """Starts the server that forks protecting processes. It finds modules only through PYTHONPATH, not sys.path."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    try:
+        _FORKING.set_forkserver_preload(["warmed"])
+        forkserver.ensure_running()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
 
 
 @dataclass

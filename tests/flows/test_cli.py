@@ -41,7 +41,10 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
         (["shard", "s3://bucket/raw", "{tmp}/out"], "expected a local source"),
         (["shard", "{source}", "{source}"], "is the source"),
         (["shard", "{source}", "{source}/inside"], "lies inside"),
-        (["protect", "{clean}", "{clean}"], "destination other than the source"),
+        (["protect", "{clean}", "{clean}"], "is the source"),
+        (["protect", "{clean}", "{clean}/inside"], "lies inside"),
+        (["protect", "{clean}", "{clean}/.."], "lies inside it"),
+        (["protect", "{clean}", ""], "got an empty one"),
         (["protect", "{nowhere}", "{tmp}/out"], "expected shards"),
         (["protect", "{clean}", "{tmp}/out", "--strategy", "replay"], "needs a protector"),
         (["protect", "{clean}", "{tmp}/out", "--protector", "{nowhere}"], "expected a finished protector"),
@@ -99,3 +102,68 @@ def test_help_loads_nothing_heavy() -> None:
 def test_presets_can_be_read(command: Command) -> None:
     assert "smoke" in command("presets", "list").stdout
     assert "epsilon" in command("presets", "show", "demo").stdout
+
+
+@pytest.mark.parametrize("other_name", ["link", "{clean}/../../clean/train", "{clean}/"])
+def test_the_source_under_another_name_is_not_written_over(
+    command: Command, clean_corpus: Path, tmp_path: Path, other_name: str
+) -> None:
+    foreign = tmp_path / "clean" / "train"  # tars without receipts, as img2dataset leaves them
+    foreign.mkdir(parents=True)
+    before = (clean_corpus / "train" / "00000.tar").read_bytes()
+    (foreign / "00000.tar").write_bytes(before)
+    (tmp_path / "link").symlink_to(foreign)
+    dest = tmp_path / "link" if other_name == "link" else other_name.replace("{clean}", str(foreign))
+    result = command("protect", foreign, dest, "--preset", "smoke", "--method", "random-noise", "--no-server")
+    assert (result.exit_code, "is the source" in result.stderr) == (1, True)
+    assert [path.name for path in foreign.iterdir()] == ["00000.tar"]
+    assert (foreign / "00000.tar").read_bytes() == before
+
+
+def test_a_protected_corpus_is_not_protected_again(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
+    settings = ("--preset", "smoke", "--method", "random-noise", "--no-server")
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    assert command("protect", clean_corpus / "train", once, *settings).exit_code == 0
+    result = command("protect", once, twice, *settings)
+    assert (result.exit_code, "was protected with random-noise" in result.stderr) == (1, True)
+    assert not twice.exists()
+
+
+def test_a_test_corpus_that_is_not_there_is_noticed_before_training(
+    command: Command, clean_corpus: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "victim"
+    result = command(
+        "train", clean_corpus / "train", out, "--test", tmp_path / "no", "--preset", "smoke", "--no-server"
+    )
+    assert (result.exit_code, "expected shards" in result.stderr) == (1, True)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "command_name"), [("rows/mem/victim-0/evaluation.json", "report"), ("run.json", "status")]
+)
+def test_damaged_files_of_ours_are_named_in_one_line(
+    command: Command, tmp_path: Path, name: str, command_name: str
+) -> None:
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("{")
+    result = command(command_name, tmp_path, *([] if command_name == "status" else ["--no-server"]))
+    assert result.exit_code == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("memshield: expected ")
+    assert name in result.stderr.strip().splitlines()[-1]
+
+
+def test_trouble_with_a_place_is_one_sentence(command: Command, tmp_path: Path) -> None:
+    result = command("status", tmp_path / ("long" * 100))
+    assert result.exit_code == 1
+    assert "cannot be used: File name too long" in result.stderr
+
+
+def test_an_interrupted_command_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.presets.preset_text", interrupt)
+    result = command("presets", "show", "smoke")
+    assert (result.exit_code, "run the same command again" in result.stderr) == (130, True)

@@ -60,12 +60,17 @@ def test_mistakes_are_named(override: str, sentence: str) -> None:
     assert sentence in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["- a list", "{", "just text"])
-def test_files_that_are_no_settings_are_refused(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [b"- a list", b"{", b"just text", b"0", b"\xff\xfe", b"a: \0", b"seed: 2026-13-45", b"[" * 5000, b"#" * (2 << 20)],
+    ids=["list", "cut", "text", "number", "not UTF-8", "NUL", "no date", "nested", "huge"],
+)
+def test_files_that_are_no_settings_are_refused(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "bad.yaml"
-    file.write_text(text)
-    with pytest.raises(ConfigError, match=r"bad\.yaml"):
+    file.write_bytes(data)
+    with pytest.raises(ConfigError, match=r"bad\.yaml") as caught:
         load_preset(str(file))
+    assert "\n" not in str(caught.value)
 
 
 def test_unknown_presets_are_told_the_known_ones() -> None:

@@ -60,3 +60,11 @@ def test_failed_samples_are_counted_by_reason(clean_corpus: Path, tmp_path: Path
 def test_an_empty_place_has_no_status(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nothing of the kind"):
         read_status(str(tmp_path))
+
+
+def test_a_damaged_note_of_a_run_hides_nothing(clean_corpus: Path, tmp_path: Path) -> None:
+    shutil.copytree(clean_corpus / "train", tmp_path / "corpus")
+    for text in ("{", "[]", "{}"):
+        (tmp_path / "corpus" / "_state").mkdir(exist_ok=True)
+        (tmp_path / "corpus" / "_state" / "job.json").write_text(text)
+        assert read_status(str(tmp_path / "corpus")).corpora[0].done

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.errors import DestinationError, SourceError
+from mem_core.errors import DestinationError, SourceError, StorageRefused
 
 
 @pytest.fixture
@@ -135,3 +136,15 @@ with LocalFolder({str(folder.path)!r}).write("a") as stream:
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
     assert list(folder.names()) == []
     assert not folder.exists("a")
+
+
+def test_files_and_folders_that_may_not_be_read_are_named(folder: LocalFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StorageRefused, match=r"a\.txt, but: Permission denied"):
+        folder.open("a.txt")
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(StorageRefused, match="Permission denied"):
+        list(folder.names())
