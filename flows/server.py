@@ -74,7 +74,9 @@ def use_no_server() -> None:
     """Lets this process's Prefect keep its own records, for the time of one command."""
     os.environ.update(_QUIET | _SILENT_CONSOLE)
     os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 is short on a busy machine
     os.environ.setdefault("PREFECT_HOME", str(_prefect_home()))
+    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes no parents
 
 
 def start() -> Server:

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.hashing import sha256_of
 from mem_core.data.manifest import MANIFEST_NAME, ShardEntry, parse_manifest, read_entry, shard_stems
-from mem_core.data.receipt import receipt_name
+from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.errors import MismatchError
 from mem_core.progress import Progress, silent
 
@@ -74,6 +75,29 @@ def plan_shards(clean: Folder, dest: Folder, fingerprint: Fingerprint, progress:
             tally.differing[shard] = what
     waiting = tuple(sorted(tally.waiting))
     return Plan(waiting, tally.finished, dict(tally.counts), tally.differing, len(doubtful))
+
+
+def input_hashes(clean: Folder) -> dict[str, str]:
+    """The SHA-256 of every clean tar by shard, from the manifest where that agrees with the listing.
+
+    Else from its receipt, else by reading it. Raises `SourceError` if there are no clean shards.
+    """
+    hashes, inputs = _entries(_manifest_bytes(clean)), _top(clean)
+    shards = shard_stems(clean.uri, inputs)
+
+    def digest(shard: str) -> str:
+        known, tar = hashes.get(shard), f"{shard}.tar"
+        listed = known is not None and known.sizes.get(tar) == inputs[tar]
+        return known.sha256 if known is not None and listed else input_sha256_of(clean, shard)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        return dict(zip(shards, pool.map(digest, shards), strict=True))
+
+
+def input_sha256_of(clean: Folder, shard: str) -> str:
+    """The hash of one clean tar: as its receipt says, else read."""
+    receipt, tar = read_receipt(clean, shard), f"{shard}.tar"
+    return receipt.outputs[tar] if receipt is not None else sha256_of(clean, tar)
 
 
 @dataclass

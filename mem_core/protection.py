@@ -16,10 +16,8 @@ from torch import Tensor
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.data.folder import Folder
-from mem_core.data.hashing import sha256_of
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
-from mem_core.data.receipt import read_receipt
 from mem_core.device import resolve_device, resolve_precision
 from mem_core.errors import ConfigError, DestinationError, MismatchError
 from mem_core.finished import PROTECTOR, STATE, FinishedShards, OnMismatch
@@ -30,7 +28,7 @@ from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import build_vocabulary
-from mem_core.planning import Plan
+from mem_core.planning import Plan, input_hashes, input_sha256_of
 from mem_core.progress import Progress, silent
 from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
 from mem_core.published import published_state
@@ -140,7 +138,7 @@ class Protection:
 
     def publish(self, shard: str, progress: Progress = silent) -> ShardSummary:
         """Writes one protected shard with its table and, last, its receipt; or finds it finished."""
-        input_sha256 = _input_sha256(self.clean, shard)
+        input_sha256 = input_sha256_of(self.clean, shard)
         receipt = self._finished.receipt(shard, input_sha256)
         if receipt is not None:
             return ShardSummary(shard=shard, counts=receipt.counts, max_abs_difference=0, repeated=True)
@@ -177,7 +175,7 @@ class Protection:
 
     @cached_property
     def _fit(self) -> Fit:
-        inputs = {shard: _input_sha256(self.clean, shard) for shard in self.shards}
+        inputs = input_hashes(self.clean)
         return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.setting, inputs)
 
     @cached_property
@@ -225,12 +223,6 @@ class Protection:
 def _context_length(architecture: str) -> int:
     """How many tokens the model reads. Raises `ConfigError` for unknown models and other tokens than CLIP's."""
     return tokenizer_for(build_model(architecture, seed=0)).context_length
-
-
-def _input_sha256(clean: Folder, shard: str) -> str:
-    """The hash of a clean tar: as its receipt says, else read."""
-    receipt = read_receipt(clean, shard)
-    return receipt.outputs[f"{shard}.tar"] if receipt is not None else sha256_of(clean, f"{shard}.tar")
 
 
 def _check_places(
