@@ -136,7 +136,7 @@ def test_shards_may_wait_for_their_statistics(nights: Path, clean_corpus: Path, 
     [
         (["nightly", "{crawl}", "{tmp}/new"], "expected a finished protector"),
         (["nightly", "{tmp}/nowhere", "{dest}"], "expected shards"),
-        (["nightly", "{dest}", "{dest}"], "destination other than the source"),
+        (["nightly", "{dest}", "{dest}"], "is the source"),
         (["retry", "{dest}"], "name the clean corpus with --clean"),
         (["retry", "{tmp}/nowhere"], "name the clean corpus with --clean"),
     ],

@@ -3,8 +3,8 @@
     python swift_launcher.py FOLDER PORT
 
 Keeps everything below FOLDER, prints one JSON line with the port (PORT 0 picks a free one) when it answers, and
-serves until it is killed. Access key `memshield:tester`, secret `testing-secret`; `memshield:stranger`,
-`stranger-secret` is a user without any rights.
+serves until it is killed or its parent is gone. Access key `memshield:tester`, secret `testing-secret`;
+`memshield:stranger`, `stranger-secret` is a user without any rights.
 """
 
 import json
@@ -93,8 +93,9 @@ def main() -> None:
     for kind, listening in {**sockets, "proxy": front}.items():
         eventlet.spawn(serve, config / f"{kind}.conf", texts[kind], listening)
     print(json.dumps({"port": front.getsockname()[1]}), flush=True)
-    while True:
-        eventlet.sleep(3600)
+    parent = os.getppid()
+    while os.getppid() == parent:  # killed tests leave no server behind
+        eventlet.sleep(1)
 
 
 def listen(port: int) -> Any:

@@ -117,17 +117,3 @@ def test_a_reader_yields_what_was_written(name: str, corpus: Corpus) -> None:
         assert [list(sample.captions) for sample in first] == list(corpus.values())
         assert [sample.image() for sample in first] == [picture(image) for image in corpus]
         assert [(s.name, s.captions, s.split) for s in second] == [(s.name, s.captions, s.split) for s in first]
-
-
-def test_flickr8k_as_shared_is_read_whole() -> None:
-    root = Path(__file__).parents[4].parent / "shared" / "data" / "flickr8k"
-    if not root.exists():
-        pytest.skip("the shared photographs are not here")
-    counts: dict[str, int] = {}
-    for number, sample in enumerate(open_source(root)):
-        counts[sample.split] = counts.get(sample.split, 0) + 1
-        assert len(sample.captions) == 5
-        assert not sample.problem
-        if number % 500 == 0:
-            assert sample.image().startswith(b"\xff\xd8")
-    assert counts == {"train": 6000, "val": 1000, "test": 1000}
