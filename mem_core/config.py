@@ -99,10 +99,14 @@ class TriggerConfig(Frozen):
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
 
 
+_PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
+
+
 class SurrogateConfig(Frozen):
     """The model that makes the noise, trained a little in every round."""
 
     architecture: str = Field("tiny-resnet", description="an open_clip name, one of ours, or a path to a JSON file")
+    pretrained: str = Field("", description=_PRETRAINED)
     steps_per_round: int = Field(94, ge=0, le=1_000_000)
     batch_size: int = Field(128, ge=2, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)
@@ -165,6 +169,7 @@ class VictimConfig(Frozen):
     """The model an unauthorised trainer trains."""
 
     architecture: str = "tiny-resnet"
+    pretrained: str = Field("", description=_PRETRAINED)
     epochs: int = Field(10, ge=1, le=10_000)
     batch_size: int = Field(128, ge=2, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)

@@ -15,7 +15,7 @@ from mem_core import __version__
 from mem_core.config import Frozen, ProtectConfig, fingerprint
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import ConfigError, MismatchError
-from mem_core.models import OpenClipEncoder, build_model, load_model, save_model
+from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.perturb.objective import Anchors
 from mem_core.perturb.rounds import Surrogate
 from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
@@ -48,14 +48,15 @@ class Protector(Frozen):
 
 
 def fit_fingerprint(config: ProtectConfig, seed: int, vocabulary_sha256: str, inputs: list[str]) -> str:
-    """What a fit depends on: config, seed, words, code, and the hashes of the shards it is fitted on.
+    """What a fit depends on: config, start, seed, words, code, and the hashes of the shards it is fitted on.
 
     The controls that leave one ingredient of MEM out are fitted as MEM itself.
     """
     settings = config.model_dump(mode="json", exclude=_PUBLISHING)
     if config.method in ("noise-only", "trigger-only"):
         settings["method"] = "mem"
-    return fingerprint(settings, seed, __version__, vocabulary_sha256, *sorted(inputs))
+    start = weights_identity(config.surrogate.pretrained)
+    return fingerprint(settings, start, seed, __version__, vocabulary_sha256, *sorted(inputs))
 
 
 def publishing_fingerprint(config: ProtectConfig, seed: int, protector: str, input_sha256: str) -> str:
@@ -142,7 +143,7 @@ def resume_training(
     """Model, optimiser and UAP pattern as they were after the round before; new ones for the first round."""
     settings = config.surrogate
     if round_number == 0:
-        model = build_model(settings.architecture, seed).to(device)
+        model = start_model(settings.architecture, seed, settings.pretrained).to(device)
         optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
         side = model.image_size
         pattern = torch.zeros(3, side, side, device=device) if config.method == "uap" else None

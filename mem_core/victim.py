@@ -25,7 +25,15 @@ from mem_core.data.prefetch import prefetch
 from mem_core.device import resolve_device, resolve_precision
 from mem_core.errors import MismatchError, SourceError
 from mem_core.evaluation import query_model
-from mem_core.models import OpenClipEncoder, Tokenizer, build_model, load_model, save_model, tokenizer_for
+from mem_core.models import (
+    OpenClipEncoder,
+    Tokenizer,
+    load_model,
+    save_model,
+    start_model,
+    tokenizer_for,
+    weights_identity,
+)
 from mem_core.perturb.pixels import PixelBatch
 from mem_core.perturb.prompts import with_trigger
 from mem_core.progress import Progress, silent
@@ -79,7 +87,8 @@ def train_victim(
     fingerprint is returned as it is; a killed training goes on after its last whole epoch.
     Raises `SourceError` for a corpus without usable samples.
     """
-    identity = fingerprint(config, seed, corpus_fingerprint or corpus.uri, __version__)
+    start = weights_identity(config.pretrained)
+    identity = fingerprint(config, start, seed, corpus_fingerprint or corpus.uri, __version__)
     finished = read_victim(out)
     if finished is not None and finished.fingerprint == identity:
         return finished
@@ -139,7 +148,8 @@ class _Training:
         self.config, self.seed = config, seed
         self.device = resolve_device(runtime)
         self.precision = resolve_precision(runtime, self.device)
-        self.model = build_model(config.architecture, derived_seed(seed, "victim")).to(self.device)
+        model = start_model(config.architecture, derived_seed(seed, "victim"), config.pretrained)
+        self.model = model.to(self.device)
         self.tokenizer = tokenizer_for(self.model)
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay)
         self.shards = list_shards(corpus)

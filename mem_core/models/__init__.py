@@ -7,7 +7,9 @@ from mem_core.models.openclip import (
     build_model,
     load_model,
     save_model,
+    start_model,
     tokenizer_for,
+    weights_identity,
 )
 from mem_core.models.protocol import DualEncoder
 
@@ -19,5 +21,7 @@ __all__ = [
     "build_model",
     "load_model",
     "save_model",
+    "start_model",
     "tokenizer_for",
+    "weights_identity",
 ]

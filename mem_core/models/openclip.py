@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from mem_core.errors import ConfigError, MismatchError
+from mem_core.models.checkpoint import file_sha256, fill, read_weights
 
 _OURS = Path(str(files("mem_core.models") / "architectures"))
 _MAX_LOGIT_SCALE = 100.0  # CLIP's own clamp (Radford et al. 2021, section 2.4)
@@ -152,6 +153,51 @@ def _create(architecture: str, described: dict[str, Any] | None) -> nn.Module:
     with TemporaryDirectory() as place:
         (Path(place) / "open_clip_config.json").write_text(json.dumps({"model_cfg": described}))
         return open_clip.create_model(f"local-dir:{place}", load_weights=False, pretrained_text=False)  # type: ignore[no-any-return]
+
+
+def start_model(architecture: str, seed: int, pretrained: str = "") -> OpenClipEncoder:
+    """A model to train: random weights drawn from the seed, or those of an open_clip tag or a local checkpoint.
+
+    Raises `ConfigError` for weights that are unknown, cannot be had or read, or belong to another architecture.
+    """
+    model = build_model(architecture, seed)
+    if not pretrained:
+        return model
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if pretrained in tags:
+        _fill_from_tag(model, pretrained)
+    elif Path(pretrained).exists() or Path(pretrained).suffix:
+        fill(model.clip, read_weights(Path(pretrained)), architecture, pretrained)
+    else:
+        raise ConfigError(
+            f"expected pretrained weights of {architecture}: a checkpoint file or "
+            f"{'a tag out of ' + ', '.join(tags) if tags else 'nothing else, as it has no tags'}, got {pretrained!r}"
+        )
+    return model
+
+
+def weights_identity(pretrained: str) -> str:
+    """What a fingerprint says about the start: a file by its bytes, a tag by its name."""
+    path = Path(pretrained)
+    return file_sha256(path) if pretrained and path.is_file() else pretrained
+
+
+def _fill_from_tag(model: OpenClipEncoder, tag: str) -> None:
+    described = open_clip.get_pretrained_cfg(model.architecture, tag)
+    quick = bool((open_clip.get_model_config(model.architecture) or {}).get("quick_gelu", False))
+    if described.get("quick_gelu", quick) != quick:
+        base = model.architecture.removesuffix("-quickgelu")
+        right = base if quick else f"{base}-quickgelu"
+        raise ConfigError(f"expected {right} for the weights {tag}, which were trained with its activation")
+    if tuple(described.get("mean", open_clip.OPENAI_DATASET_MEAN)) != tuple(open_clip.OPENAI_DATASET_MEAN):
+        raise ConfigError(f"expected weights trained on CLIP's own mean and deviation of pixels, but {tag} was not")
+    try:
+        open_clip.load_checkpoint(model.clip, open_clip.download_pretrained(described), weights_only=True)
+    except Exception as error:  # whatever a download, its cache or the file lead the library to
+        reason = " ".join(str(error).split())[:200]
+        raise ConfigError(
+            f"expected to download the weights {tag} of {model.architecture}, but: {type(error).__name__} {reason}"
+        ) from error
 
 
 def save_model(model: OpenClipEncoder, **more: Tensor) -> bytes:
