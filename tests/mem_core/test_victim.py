@@ -14,6 +14,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.errors import ConfigError, MismatchError, SourceError
 from mem_core.models import Tokenizer
 from mem_core.victim import VictimRecord, caption_rows, load_victim, read_victim, train_victim
+from mem_core.victim.training import Training
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=3, batch_size=4, warmup_steps=2)
 
@@ -115,9 +116,7 @@ def test_a_diverged_training_ends_with_a_sentence(corpus: LocalFolder, tmp_path:
     def poison(done: int, total: int, detail: str = "") -> None:
         raise AssertionError("no progress is due in so few steps")
 
-    import mem_core.victim as victim
-
-    training = victim._Training(corpus, config, RUNTIME, 1)
+    training = Training(corpus, config, RUNTIME, 1)
     with torch.no_grad():
         next(training.model.parameters()).fill_(float("nan"))
     with pytest.raises(ConfigError, match=r"loss of the victim in epoch 1 to stay finite.*rate below 1"):
@@ -150,10 +149,8 @@ def test_a_rest_of_one_sample_is_no_batch(tmp_path: Path) -> None:
 
 def test_the_rate_falls_to_zero_no_sooner_than_the_last_step(tmp_path: Path) -> None:
     """9 samples in batches of at most 8 are two batches an epoch, not one and a bit."""
-    import mem_core.victim as victim
-
     config = CONFIG.model_copy(update={"epochs": 2, "batch_size": 8})
-    training = victim._Training(tiny_corpus(tmp_path, 9), config, RUNTIME, 1)
+    training = Training(tiny_corpus(tmp_path, 9), config, RUNTIME, 1)
     for epoch in range(2):
         training.epoch(epoch, lambda done, total, detail="": None)
     assert training.steps_done == 4
