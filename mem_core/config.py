@@ -61,6 +61,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+class IdentitiesConfig(Frozen):
+    """How folders of photos, one a person or thing, become image-caption pairs."""
+
+    templates: tuple[str, ...] = Field((), description="captions with {name} in them; empty: five usual ones")
+    hold_out: bool = Field(False, description="one photo of each identity with two or more goes to `test`")
+    rename: bool = Field(False, description="captions with invented names, drawn from the seed")
+
+
 class CorpusConfig(Frozen):
     """How a source becomes clean shards."""
 
@@ -70,6 +78,7 @@ class CorpusConfig(Frozen):
     limit: int | None = Field(None, ge=1, description="take only the first samples of each split")
     holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    identities: IdentitiesConfig = IdentitiesConfig()
 
 
 class NoiseConfig(Frozen):

@@ -33,7 +33,8 @@ def shard_corpus(
             "already need no sharding and are read from s3:// by every other command"
         )
     with watched(f"shard {Path(source).name}") as progress:
-        found = shard_source(open_source(source, format=format), open_folder(dest), config, seed, progress)
+        reader = open_source(source, format=format, identities=config.identities, seed=seed)
+        found = shard_source(reader, open_folder(dest), config, seed, progress)
     summaries = {
         split: SplitSummary(
             uri=address_below(dest, split), shards=s.shards, kept=s.kept, samples=s.samples, failed=s.failed

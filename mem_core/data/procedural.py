@@ -7,18 +7,16 @@ uneven light and grain. Equal arguments give equal bytes; no two images are equa
 import csv
 import hashlib
 import io
-import json
 import os
 import random
-import shutil
 from pathlib import Path
 
 from mem_core.data.drawing import Painter
+from mem_core.data.drawn import drawn_folder
 from mem_core.data.scenes import describe, draw_scene
-from mem_core.errors import ConfigError, DestinationError
+from mem_core.errors import ConfigError
 from mem_core.progress import Progress, silent
 
-_MARK = "procedural.json"
 _VERSION = 1
 
 
@@ -40,35 +38,13 @@ def draw_corpus(
         raise ConfigError(
             f"expected 1 to 1,000,000 images of 16 to 1,024 pixels, got {count} and {test_count} of {size} pixels"
         )
-    dest = Path(dest_path).expanduser().absolute()
-    mark = json.dumps({"version": _VERSION, "count": count, "test_count": test_count, "size": size, "seed": seed})
-    if _is_done(dest, mark):
-        return dest
-    partial = dest.with_name(f".partial-{dest.name}")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "images").mkdir(parents=True)
-    _draw_all(partial, ["train"] * count + ["test"] * test_count, size, seed, progress)
-    (partial / _MARK).write_text(mark + "\n", encoding="utf-8")
-    if dest.exists():
-        dest.rmdir()  # an empty folder, as checked above
-    partial.rename(dest)
-    return dest
-
-
-def _is_done(dest: Path, mark: str) -> bool:
-    """Whether this very corpus is there. Raises `DestinationError` if something else is."""
-    if not dest.exists():
-        return False
-    if not dest.is_dir() or (any(dest.iterdir()) and not (dest / _MARK).is_file()):
-        raise DestinationError(f"expected a new folder for the drawn corpus, but {dest} holds other data")
-    if not any(dest.iterdir()):
-        return False
-    if (found := (dest / _MARK).read_text(encoding="utf-8").strip()) != mark:
-        raise DestinationError(f"expected a drawn corpus with {mark} in {dest}, but it has {found}: use another folder")
-    return True
+    arguments = {"version": _VERSION, "count": count, "test_count": test_count, "size": size, "seed": seed}
+    splits = ["train"] * count + ["test"] * test_count
+    return drawn_folder(dest_path, arguments, lambda folder: _draw_all(folder, splits, size, seed, progress))
 
 
 def _draw_all(folder: Path, splits: list[str], size: int, seed: int, progress: Progress) -> None:
+    (folder / "images").mkdir()
     painter = Painter(size)
     seen: set[bytes] = set()
     with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as stream:

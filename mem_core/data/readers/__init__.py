@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mem_core.config import IdentitiesConfig
 from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
@@ -16,6 +17,7 @@ from mem_core.data.readers.webdataset import WebDatasetReader
 from mem_core.errors import ConfigError, SourceError
 
 FORMATS = tuple(LOOKED_FOR)
+_IDENTITIES = IdentitiesConfig()
 
 __all__ = ["DEFAULT_TEMPLATES", "FORMATS", "UNLISTED", "RawSample", "SourceReader", "open_source"]
 
@@ -24,12 +26,12 @@ def open_source(
     source: str | Path,
     *,
     format: str = "auto",
-    templates: tuple[str, ...] = DEFAULT_TEMPLATES,
-    hold_out: bool = False,
+    identities: IdentitiesConfig = _IDENTITIES,
+    seed: int = 0,
 ) -> SourceReader:
     """The reader of a source: a folder, or the caption file in it (paths are then relative to the file's folder).
 
-    `templates` and `hold_out` (one image of each identity goes to `test`) are for the format `identities`.
+    `identities` and `seed` (of invented names) are for the format of that name.
     Raises `SourceError` if the source is absent, in no known format, or in several; `ConfigError` for an unknown
     format or a template without `{name}`.
     """
@@ -40,7 +42,7 @@ def open_source(
         raise SourceError(f"expected a folder or file with images and captions, but {path} does not exist")
     chosen = detect(path) if format == "auto" else format
     if chosen == "identities":
-        return IdentitiesReader(path, templates, hold_out=hold_out) if path.is_dir() else _refuse(path, chosen)
+        return IdentitiesReader(path, identities, seed) if path.is_dir() else _refuse(path, chosen)
     found = [path] if path.is_file() else find(path, chosen)
     if not found:
         _refuse(path, chosen)

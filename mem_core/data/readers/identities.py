@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from mem_core.config import IdentitiesConfig
+from mem_core.data.names import renamed
 from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_word
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.text import repaired
@@ -24,31 +26,31 @@ _SPLITS = frozenset({"train", "val", "test"})
 
 
 class IdentitiesReader:
-    """Images in folders by name. `hold_out`: one image of each identity with two or more gets the split `test`."""
+    """Images in folders by name, as the config says; `seed` draws the invented names of `rename`."""
 
     format = "identities"
 
-    def __init__(self, root: Path, templates: tuple[str, ...] = DEFAULT_TEMPLATES, *, hold_out: bool = False) -> None:
-        if not templates or any("{name}" not in template for template in templates):
-            raise ConfigError(f"expected caption templates that contain {{name}}, got {templates!r}")
+    def __init__(self, root: Path, config: IdentitiesConfig, seed: int = 0) -> None:
+        self.templates = config.templates or DEFAULT_TEMPLATES
+        if any("{name}" not in template for template in self.templates):
+            raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
         self.root = root
-        self.templates = templates
-        self.hold_out = hold_out
+        self.hold_out, self._rename, self._seed = config.hold_out, config.rename, seed
 
     def __iter__(self) -> Iterator[RawSample]:
         folders = subfolders(self.root)
         files = ImageFiles(self.root, search=False)
         if folders and all(_split(folder) in _SPLITS for folder in folders):
-            for folder in folders:
-                for identity in subfolders(folder):
-                    yield from self._identity(files, identity, _split(folder))
+            found = [(identity, _split(folder)) for folder in folders for identity in subfolders(folder)]
         else:
-            for identity in folders:
-                yield from self._identity(files, identity, "")
+            found = [(identity, "") for identity in folders]
+        written = {identity: _written(identity) for identity, _ in found}
+        names = renamed(written.values(), self._seed) if self._rename else {}
+        for identity, split in found:
+            yield from self._identity(files, identity, split, names.get(written[identity], written[identity]))
 
-    def _identity(self, files: ImageFiles, folder: Path, split: str) -> Iterator[RawSample]:
+    def _identity(self, files: ImageFiles, folder: Path, split: str, name: str) -> Iterator[RawSample]:
         where, is_text = repaired(folder.relative_to(self.root).as_posix())
-        name = " ".join(folder.name.replace("_", " ").split())
         images = image_files(folder)
         if not images or not is_text:
             what = "images in" if is_text else "a name in UTF-8 for"
@@ -70,6 +72,11 @@ def subfolders(folder: Path) -> list[Path]:
 def image_files(folder: Path) -> list[Path]:
     """Image files directly in the folder, by suffix, sorted. Links are kept: whether they lead out is seen later."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+
+
+def _written(folder: Path) -> str:
+    """The name that a folder has, in words."""
+    return " ".join(folder.name.replace("_", " ").split())
 
 
 def _read(files: ImageFiles, path: str) -> bytes:

@@ -8,6 +8,7 @@ import pyarrow.parquet
 import pytest
 from source_making import write_images
 
+from mem_core.config import IdentitiesConfig
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import split_word
 from mem_core.errors import ConfigError
@@ -134,7 +135,8 @@ def test_parquet_file_names_give_splits(tmp_path: Path) -> None:
 def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     write_images(tmp_path, ["Ada_Lovelace/1.jpg", "Ada_Lovelace/2.jpg", "Ada_Lovelace/3.jpg", "Bob/1.png"])
     (tmp_path / "Nobody").mkdir()
-    samples = list(open_source(tmp_path, templates=("{name}!", "see {name}"), hold_out=True))
+    config = IdentitiesConfig(templates=("{name}!", "see {name}"), hold_out=True)
+    samples = list(open_source(tmp_path, identities=config))
     assert [sample.name for sample in samples] == [
         *(f"Ada_Lovelace/{number}.jpg" for number in (1, 2, 3)),
         *("Bob/1.png", "Nobody"),
@@ -145,7 +147,7 @@ def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     assert "expected images in" in samples[4].problem
     assert {sample.split for sample in open_source(tmp_path)} == {""}
     with pytest.raises(ConfigError, match="templates"):
-        open_source(tmp_path, templates=("a face",))
+        open_source(tmp_path, identities=IdentitiesConfig(templates=("a face",)))
 
 
 def test_identities_may_stand_below_split_folders(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""Invented names of people, so that no model has ever read of them."""
+
+from collections.abc import Iterable
+
+_FIRST = ("Bel", "Cor", "Dan", "El", "Fa", "Gor", "Hal", "Is", "Jo", "Kel", "Lu", "Mar", "Nor", "Or", "Pel", "Ro")
+_MIDDLE = ("a", "e", "i", "o")
+_LAST = ("bin", "dra", "fin", "lia", "mus", "nor", "ren", "sia", "tan", "vek", "wyn", "zo")
+_FAMILY = ("Ash", "Brook", "Cald", "Dray", "East", "Farn", "Gray", "Holt", "Ing", "Kirk", "Lang", "Moor", "North")
+_ENDING = ("by", "dale", "er", "field", "ham", "ley", "man", "ridge", "son", "ton", "well", "worth")
+
+CAPACITY = len(_FIRST) * len(_MIDDLE) * len(_LAST) * len(_FAMILY) * len(_ENDING)
+
+
+def invented_name(number: int) -> str:
+    """The name with this number, as `Gorilia Langham`; different numbers below `CAPACITY` give different names."""
+    first, middle, last, family, ending = _digits(number % CAPACITY)
+    return f"{_FIRST[first]}{_MIDDLE[middle]}{_LAST[last]} {_FAMILY[family]}{_ENDING[ending]}"
+
+
+def renamed(names: Iterable[str], seed: int) -> dict[str, str]:
+    """An invented name for each name, drawn from seed and name, all different; whoever else is there matters little."""
+    from mem_core.rng import derived_seed  # here, as it loads torch
+
+    taken: set[int] = set()
+    found: dict[str, str] = {}
+    for name in sorted(set(names)):
+        number = derived_seed(seed, "identity", name) % CAPACITY
+        while number in taken:
+            number = (number + 1) % CAPACITY
+        taken.add(number)
+        found[name] = invented_name(number)
+    return found
+
+
+def _digits(number: int) -> tuple[int, int, int, int, int]:
+    number, first = divmod(number, len(_FIRST))
+    number, family = divmod(number, len(_FAMILY))
+    number, last = divmod(number, len(_LAST))
+    number, ending = divmod(number, len(_ENDING))
+    return first, number, last, family, ending
