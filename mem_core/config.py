@@ -124,6 +124,19 @@ class SurrogateConfig(Frozen):
     pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
 
 
+class MetadataConfig(Frozen):
+    """What is published beside the pixels. Files never carry more than the colour profile; sidecars are filtered."""
+
+    location: Literal["strip", "keep"] = Field("strip", description="sidecar entries that tell where a photo was taken")
+    camera: Literal["strip", "keep"] = Field("strip", description="sidecar entries on the device, `exif` among them")
+    rights: Literal["sidecar", "drop"] = Field(
+        "sidecar", description="author, licence and opt-out found inside an image file: into its sidecar, or dropped"
+    )
+    note: Literal["sidecar", "file", "off"] = Field(
+        "sidecar", description="says that a sample is protected: in key.json; in the image file too; nowhere"
+    )
+
+
 class ProtectConfig(Frozen):
     """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
 
@@ -141,6 +154,7 @@ class ProtectConfig(Frozen):
         "skip", description="passthrough publishes samples that could not be protected UNPROTECTED"
     )
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    metadata: MetadataConfig = MetadataConfig()
 
     @model_validator(mode="before")
     @classmethod
@@ -155,6 +169,8 @@ class ProtectConfig(Frozen):
             raise ValueError(f"step_size {self.noise.step_size:g} is larger than epsilon {self.noise.epsilon:g}")
         if self.noise.crop_scale[0] > self.noise.crop_scale[1]:
             raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
+        if self.metadata.note == "off" and self.trigger.vocabulary == "all":
+            raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
         return self
 
 

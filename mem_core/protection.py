@@ -204,7 +204,7 @@ class Protection:
     def _final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
         """From a protected corpus, from the rounds, or by replaying the protector on the clean shard."""
         if self.reuse is not None:
-            return published_state(self.reuse, shard, self.config.trigger.length)
+            return published_state(self.reuse, shard, self.config.trigger.length, self.setting.tokenizer)
         state = self._fit.state(shard) if self.fits else first_state(shard, self.setting)
         rounds = self._protector.rounds if self.recipe.needs_surrogate else 0
         for number in range(state.rounds, rounds):

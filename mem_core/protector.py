@@ -22,7 +22,8 @@ from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
-_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels"}  # settings that change no noise and no trigger
+# settings that change no noise and no trigger
+_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata"}
 
 
 class Protector(Frozen):

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from mem_core import __version__
 from mem_core.config import ProtectConfig, levels
+from mem_core.data.embedded import NOTE
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.hashing import HashingWriter, sha256_bytes
 from mem_core.data.images import Picture, audit_image, encode_image
 from mem_core.data.loaded import LoadedShard
 from mem_core.data.receipt import Receipt, write_receipt
-from mem_core.data.shard import Sample, ShardWriter, published_metadata
+from mem_core.data.shard import Sample, ShardWriter
+from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow, write_table
 from mem_core.errors import SampleError
 from mem_core.models import Tokenizer
@@ -85,6 +87,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         epsilon_levels=levels(job.config.noise.epsilon),
         trigger_length=state.trigger_ids.shape[1] if RECIPES[job.config.method].publishes_trigger else 0,
         vocabulary=job.config.trigger.vocabulary,
+        metadata=job.config.metadata,
     )
     write_receipt(dest, receipt)
     return counts, max((row.max_abs_difference for row in rows), default=0)
@@ -126,11 +129,11 @@ def _ordered(work: Callable[[str], _Outcome], keys: list[str]) -> Iterator[_Outc
 
 
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
-    sample, clean = shard.samples[i], shard.pictures[i]
+    sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
     noise = _noise(shard, i, state, job)
     pixels = published_pixels(shard.pixels(i), noise).permute(1, 2, 0).contiguous().numpy()
     published = replace(clean, pixels=pixels)
-    image = encode_image(published, job.config.image_format)
+    image = encode_image(published, job.config.image_format, NOTE if policy.note == "file" else "")
     difference = audit_image(clean, image, levels(job.config.noise.epsilon))
     ids = state.trigger_ids[i].tolist() if RECIPES[job.config.method].publishes_trigger else []
     trigger = job.tokenizer.decode(ids) if ids else ""
@@ -144,8 +147,8 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         "fingerprint": job.fingerprint,
         **_visibility(clean, published),
     }
-    kept = published_metadata(sample.metadata, sample.captions, captions)
-    out = Sample(sample.key, image, job.config.image_format, captions, {**kept, "memshield": done})
+    metadata = published_metadata(sample, captions, policy) | ({} if policy.note == "off" else {"memshield": done})
+    out = Sample(sample.key, image, job.config.image_format, captions, metadata)
     row = SampleRow(
         key=sample.key,
         status="protected",

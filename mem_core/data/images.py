@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from mem_core.data.embedded import note_options
 from mem_core.errors import ImageError
 
 Pixels = npt.NDArray[np.uint8]
@@ -113,17 +114,18 @@ def decode_image(data: bytes, *, max_pixels: int) -> Picture:
         raise ImageError(f"expected a whole image, but it cannot be decoded: {_plain(error)}") from error
 
 
-def encode_image(picture: Picture, image_format: ImageFormat) -> bytes:
+def encode_image(picture: Picture, image_format: ImageFormat, note: str = "") -> bytes:
     """A lossless file of the picture; equal pictures give equal bytes (for the same Pillow, zlib and libwebp).
 
-    Nothing but pixels, alpha and ICC profile is in it. Raises `ImageError` if a side is too long for the format.
+    Nothing but pixels, alpha, ICC profile and, if one is given, the note is in it (see `embedded.note_options`).
+    Raises `ImageError` if a side is too long for the format.
     """
     if max(picture.width, picture.height) > _MAX_SIDE[image_format]:
         limit = _MAX_SIDE[image_format]
         raise ImageError(f"expected sides of at most {limit} for {image_format}, got {_size(picture)}; use png")
     stream = io.BytesIO()
     options = _SAVE[image_format] | ({"icc_profile": picture.icc_profile} if picture.icc_profile else {})
-    _as_image(picture).save(stream, **options)
+    _as_image(picture).save(stream, **options, **note_options(image_format, note))
     return stream.getvalue()
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from mem_core.config import Frozen
+from mem_core.config import Frozen, MetadataConfig
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.hashing import sha256_bytes, sha256_of
 from mem_core.errors import MismatchError
@@ -23,7 +23,8 @@ class Receipt(Frozen):
 
     input_sha256, input_bytes: of the clean tar (no bytes where the input was no tar). config_fingerprint, protector:
     fingerprints ("" where there is none). outputs: file name in the folder -> SHA-256, the tar among them; sizes: the
-    same -> bytes. counts: status -> samples. epsilon_levels: levels of 1/255.
+    same -> bytes. counts: status -> samples. epsilon_levels: levels of 1/255. metadata: the policy for sidecars, None
+    where they were kept whole.
     """
 
     format: Literal[1] = 1
@@ -40,6 +41,7 @@ class Receipt(Frozen):
     epsilon_levels: int = Field(0, ge=0, le=255)
     trigger_length: int = Field(0, ge=0, le=64)
     vocabulary: str = ""
+    metadata: MetadataConfig | None = None
 
     @model_validator(mode="after")
     def _names_own_files(self) -> "Receipt":

@@ -177,25 +177,3 @@ def shard_bytes(samples: list[Sample]) -> bytes:
         for sample in samples:
             writer.write(sample)
     return stream.getvalue()
-
-
-def published_metadata(metadata: dict[str, Any], clean: tuple[str, ...], published: tuple[str, ...]) -> dict[str, Any]:
-    """Metadata fit to stand beside published captions: entries that repeat a clean caption are left out.
-
-    img2dataset's JSON has the caption once more under "caption": kept, it would hand out what the trigger hides.
-    """
-    hidden = {caption.strip() for caption in clean} - {caption.strip() for caption in published}
-    return {name: value for name, value in metadata.items() if not _repeats(value, hidden)}
-
-
-def _repeats(value: object, captions: set[str]) -> bool:
-    pending = [value]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, str) and item.strip() in captions:
-            return True
-        if isinstance(item, dict):
-            pending.extend(item.values())
-        elif isinstance(item, list):
-            pending.extend(item)
-    return False

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mem_core.data.embedded import NOTE, carried
 from mem_core.data.hashing import sha256_bytes
 from mem_core.data.images import Picture, audit_image, decode_image
 from mem_core.data.receipt import Receipt
-from mem_core.data.shard import Broken, Sample, published_metadata
+from mem_core.data.shard import Broken, Sample
+from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow
 from mem_core.errors import ImageError
 
@@ -26,6 +28,7 @@ class SampleCheck:
         self._tokenize = tokenize
         self._max_pixels = max_pixels
         self._levels = 0 if receipt.method in NO_NOISE else receipt.epsilon_levels
+        self._note = receipt.metadata.note if receipt.metadata is not None else "sidecar"
         self._trigger_length = 0 if receipt.method in NO_TRIGGER else receipt.trigger_length
 
     def row_problems(self, clean: Sample | Broken, row: SampleRow) -> Iterator[str]:
@@ -56,9 +59,9 @@ class SampleCheck:
         if row.caption != published.captions[0]:
             yield f"the table has caption {_short(row.caption)}, the tar {_short(published.captions[0])}"
         kept = {name: value for name, value in published.metadata.items() if name != _BLOCK}
-        clean_kept = {name: value for name, value in clean.metadata.items() if name != _BLOCK}
-        if kept != published_metadata(clean_kept, clean.captions, published.captions):
-            yield "metadata are not the clean ones (less those that repeat a clean caption)"
+        expected = published_metadata(clean, published.captions, self._receipt.metadata)
+        if kept != {name: value for name, value in expected.items() if name != _BLOCK}:
+            yield "metadata are not the clean ones (less those that are private or repeat a clean caption)"
 
     def _image(self, clean: Sample, published: Sample, row: SampleRow, levels: int) -> Iterator[str]:
         try:
@@ -70,11 +73,25 @@ class SampleCheck:
             yield f"the table has {row.width} x {row.height}, the clean image {picture.width} x {picture.height}"
         if row.status == "protected" and published.extension not in ("png", "webp"):
             yield f"expected a lossless .png or .webp, got .{published.extension}"
+        if row.status == "protected":
+            yield from self._carried(published)
         yield from _audit(picture, published.image, levels, row)
+
+    def _carried(self, published: Sample) -> Iterator[str]:
+        """The file carries pixels and colour, and a note if the policy says so."""
+        noted = self._note == "file"
+        found, expected = carried(published.image), (f"note: {NOTE}",) if noted else ()
+        if found != expected:
+            names = ", ".join(_short(name) for name in found) or "nothing"
+            yield f"expected {'a note' if noted else 'nothing'} besides pixels and colour in the file, got {names}"
 
     def _block(self, published: Sample, row: SampleRow) -> Iterator[str]:
         """The "memshield" entry of key.json against receipt and table."""
         block = published.metadata.get(_BLOCK)
+        if self._note == "off":
+            if block is not None:
+                yield f"expected no {_BLOCK} entry in key.json: the note is switched off"
+            return
         if not isinstance(block, dict):
             yield f"expected a {_BLOCK} entry in key.json, got none"
             return
@@ -104,14 +121,20 @@ class SampleCheck:
         for number, (before, after) in enumerate(zip(clean.captions, published.captions, strict=True), start=1):
             if after != f"{row.trigger} {before}":
                 yield f"caption {number} is {_short(after)}, expected the trigger {row.trigger!r} and {_short(before)}"
-        block = published.metadata.get(_BLOCK)
-        ids = block.get("trigger_ids") if isinstance(block, dict) else None
+        ids = self._trigger_ids(published, row)
         if not isinstance(ids, list) or not all(type(token) is int for token in ids):
             yield "expected trigger_ids in key.json, a list of whole numbers"
         elif len(ids) != self._trigger_length:
             yield f"expected {self._trigger_length} trigger ids, got {len(ids)}"
         elif self._receipt.vocabulary != "all":  # the paper's ids: a third of them do not survive as text
             yield from self._tokens(published.captions, ids)
+
+    def _trigger_ids(self, published: Sample, row: SampleRow) -> object:
+        """As recorded in key.json; where the note is off, as the trigger's own text says."""
+        if self._note == "off":
+            return [int(token) for token in self._tokenize([row.trigger])[0][1 : 1 + self._trigger_length]]
+        block = published.metadata.get(_BLOCK)
+        return block.get("trigger_ids") if isinstance(block, dict) else None
 
     def _tokens(self, captions: tuple[str, ...], ids: list[int]) -> Iterator[str]:
         for number, tokens in enumerate(self._tokenize(list(captions)), start=1):

@@ -29,7 +29,7 @@ def small(**changes: Any) -> ProtectConfig:
     """The small settings with some changed; dictionaries are laid over."""
     values = dict(SMALL)
     for name, value in changes.items():
-        values[name] = {**values[name], **value} if isinstance(value, Mapping) else value
+        values[name] = {**values.get(name, {}), **value} if isinstance(value, Mapping) else value
     return ProtectConfig.model_validate(values)
 
 

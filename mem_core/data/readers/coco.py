@@ -32,6 +32,7 @@ class CocoReader(CaptionFileReader):
             content = load_json(table)
             images, annotations = (_listed(content, key, table) for key in ("images", "annotations"))
             captions, broken = _by_image(annotations)
+            licences = _licences(content)
             for number, image in enumerate(images):
                 name, key = (image.get("file_name"), image.get("id")) if isinstance(image, dict) else (None, None)
                 if not isinstance(name, str) or not isinstance(key, int):
@@ -39,7 +40,9 @@ class CocoReader(CaptionFileReader):
                     yield failed(where, f"{where}: expected file_name and id", split=split.lower())
                     continue
                 texts = captions.pop(key, [None])
-                yield from (Row(name, text, split, {"coco_id": key}) for text in texts)
+                licence = image.get("license") if isinstance(image, dict) else None
+                metadata = {"coco_id": key, **licences.get(licence, {})}
+                yield from (Row(name, text, split, metadata) for text in texts)
             for key in captions:
                 where = f"{table.name}: image id {key}"
                 yield failed(where, f"{where}: expected among `images`, but only captions name it", split=split.lower())
@@ -53,6 +56,18 @@ def _listed(content: object, key: str, table: Path) -> list[object]:
     if not isinstance(value, list):
         raise SourceError(f"expected COCO captions with lists `images` and `annotations`, but {table} lacks `{key}`")
     return value
+
+
+def _licences(content: object) -> dict[object, dict[str, str]]:
+    """What to keep for an image of each licence id: the words and the address that the file has for it."""
+    listed = content.get("licenses") if isinstance(content, dict) else None
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    kept = {"license": "name", "license_url": "url"}
+    return {
+        entry["id"]: {name: text for name, key in kept.items() if isinstance(text := entry.get(key), str)}
+        for entry in entries
+        if isinstance(entry.get("id"), int)
+    }
 
 
 def _by_image(annotations: list[object]) -> tuple[dict[int, list[str | None]], list[int]]:

@@ -13,7 +13,7 @@ from data_strategies import samples, shards, tar_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.data.shard import Broken, Sample, ShardWriter, published_metadata, read_shard, shard_bytes
+from mem_core.data.shard import Broken, Sample, ShardWriter, read_shard, shard_bytes
 from mem_core.errors import CaptionError, SampleError, SourceError
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shard.tar"
@@ -359,12 +359,6 @@ def test_a_writer_left_by_an_error_leaves_no_end() -> None:
         raise RuntimeError
     with pytest.raises(SourceError, match="cut short"):
         read(stream.getvalue())
-
-
-def test_metadata_that_repeat_a_clean_caption_are_not_published() -> None:
-    metadata = {"caption": "a dog ", "url": "u", "alt": {"en": ["x", "a dog"]}, "n": 3}
-    assert published_metadata(metadata, ("a dog",), ("zap a dog",)) == {"url": "u", "n": 3}
-    assert published_metadata(metadata, ("a dog",), ("a dog",)) == metadata
 
 
 def test_memory_does_not_grow_with_the_shard() -> None:

@@ -53,11 +53,12 @@ def write_karpathy(root: Path, corpus: Corpus) -> None:
 
 def write_coco(root: Path, corpus: Corpus) -> None:
     write_images(root / "images" / "train2017", list(corpus))
-    images = [{"id": number, "file_name": name} for number, name in enumerate(corpus)]
+    images = [{"id": number, "file_name": name, "license": 4} for number, name in enumerate(corpus)]
     pairs = [(number, text) for number, texts in enumerate(corpus.values()) for text in texts]
     annotations = [{"id": n, "image_id": image, "caption": text} for n, (image, text) in enumerate(pairs)]
     (root / "annotations").mkdir()
-    content = {"images": images, "annotations": annotations}
+    licences = [{"id": 4, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}]
+    content = {"images": images, "annotations": annotations, "licenses": licences}
     (root / "annotations" / "captions_train2017.json").write_text(json.dumps(content))
 
 
@@ -115,5 +116,6 @@ def test_a_reader_yields_what_was_written(name: str, corpus: Corpus) -> None:
         assert not [sample.problem for sample in first if sample.problem]
         assert [Path(sample.name).name for sample in first] == list(corpus)
         assert [list(sample.captions) for sample in first] == list(corpus.values())
+        assert name != "coco" or {sample.metadata["license"] for sample in first} == {"Attribution License"}
         assert [sample.image() for sample in first] == [picture(image) for image in corpus]
         assert [(s.name, s.captions, s.split) for s in second] == [(s.name, s.captions, s.split) for s in first]
