@@ -119,6 +119,7 @@ def train(
     corpus: Annotated[str, typer.Argument(help="Shards to train on, clean or protected.")],
     out: Dest,
     test: Annotated[str | None, typer.Option(help="Clean shards to watch the median ranks on.")] = None,
+    clean: Annotated[str | None, typer.Option(help="The originals, for countermeasures that mix them in.")] = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
@@ -138,6 +139,7 @@ def train(
             test=absolute(test) if test else None,
             evaluate=config.evaluate,
             label=Path(corpus).name,
+            clean=absolute(clean) if clean else None,
         )
 
 

@@ -23,9 +23,11 @@ def train(
     evaluate: EvaluateConfig = _EVALUATE,
     label: str = "corpus",
     announce: bool = False,
+    clean: str | None = None,
 ) -> VictimRecord:
     """Writes victim.safetensors and victim.json into OUT. With `test`, median ranks are recorded as it learns.
 
+    clean: the originals of the corpus, for countermeasures that take something from them.
     announce: an event says that the victim is there, so that the deployment `evaluate` starts by itself.
     """
     record = train_model(
@@ -38,6 +40,7 @@ def train(
             seed=seed,
             test=test,
             evaluate=evaluate,
+            clean=clean,
         )
     )
     if announce and test:

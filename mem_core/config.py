@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
+from mem_core.countermeasures import AnyCountermeasure
 from mem_core.errors import ConfigError
+from mem_core.frozen import Frozen as Frozen
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -53,12 +55,6 @@ def _whole_levels(value: float) -> float:
 
 PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
 Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
-
-
-class Frozen(BaseModel):
-    """Base of all settings: immutable, unknown keys refused, no silent float for an int."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class IdentitiesConfig(Frozen):
@@ -190,6 +186,18 @@ _PAPER: dict[str, Any] = {
 }
 
 
+class FinetuneConfig(Frozen):
+    """Fine-tuning on clean pairs after training, with self-supervision in each tower (CleanCLIP, Bansal et al. 2023).
+
+    The views are open_clip's crop with a wide scale and flips; the second text has words dropped.
+    """
+
+    share: float = Field(0.1, gt=0, le=1, description="share of the clean corpus that the trainer has")
+    epochs: int = Field(5, ge=1, le=10_000)
+    learning_rate: float = Field(3e-4, gt=0, le=1)
+    self_supervision: float = Field(1.0, ge=0, le=100, description="weight of the losses within a tower")
+
+
 class VictimConfig(Frozen):
     """The model an unauthorised trainer trains."""
 
@@ -204,6 +212,16 @@ class VictimConfig(Frozen):
     crop_scale: Scale = (0.9, 1.0)
     captions: Literal["text", "trigger-ids"] = Field("text", description="trigger-ids: as the paper, not as published")
     evaluate_every: int = Field(1, ge=0, description="epochs between retrieval checks; 0: only at the end")
+    samples: int | None = Field(None, ge=2, description="train on so many samples, out of shards drawn at random")
+    countermeasures: tuple[AnyCountermeasure, ...] = Field((), description="what is done to the pairs before training")
+    finetune: FinetuneConfig | None = Field(None, description="after that, training on clean pairs (CleanCLIP)")
+
+    @model_validator(mode="after")
+    def _text_is_read(self) -> "VictimConfig":
+        changing = [one.kind for one in self.countermeasures if one.changes_text]
+        if changing and self.captions == "trigger-ids":
+            raise ValueError(f"{changing[0]} changes captions, but captions: trigger-ids does not read them")
+        return self
 
 
 class EvaluateConfig(Frozen):

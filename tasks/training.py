@@ -10,7 +10,8 @@ from tasks.storage import open_folder
 
 
 class TrainJob(Frozen):
-    """One victim; folders by address. test: clean pairs to watch the median ranks on, if any."""
+    """One victim; folders by address. test: clean pairs to watch the median ranks on, if any. clean: the originals of
+    the corpus, for countermeasures that take something from them."""
 
     corpus: str
     out: str
@@ -20,6 +21,7 @@ class TrainJob(Frozen):
     seed: int = 0
     test: str | None = None
     evaluate: EvaluateConfig = EvaluateConfig()
+    clean: str | None = None
 
 
 @step("train victim", run_name="train {job.label}, seed {job.seed}", tags=("memshield-device",))
@@ -39,6 +41,7 @@ def train_model(job: TrainJob) -> VictimRecord:
             test=open_folder(job.test) if job.test else None,
             evaluate=job.evaluate,
             corpus_fingerprint=corpus_fingerprint(corpus),
+            clean=open_folder(job.clean) if job.clean else None,
             progress=progress,
         )
     how = "was trained before" if record == before else f"trained {record.steps} steps on {record.samples} samples"

@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from mem_core.errors import SampleError
 _CHUNK = 1 << 20
 
 Encode = Callable[[Sequence[str]], Tensor]
+Prepare = Callable[["LoadedShard"], "LoadedShard"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class LoadedShard:
     @property
     def keys(self) -> list[str]:
         return [sample.key for sample in self.samples]
+
+    def first(self, count: int) -> "LoadedShard":
+        """The shard with no more than its first `count` usable samples."""
+        return replace(self, samples=self.samples[:count], pictures=self.pictures[:count])
 
     def pixels(self, index: int) -> Tensor:
         """uint8 [3, H, W] of one image; shares memory with its picture."""
@@ -82,12 +87,21 @@ def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool 
 class ShardCache:
     """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times.
 
-    allow_empty: a shard without samples is fine (a protected one whose samples all failed).
+    allow_empty: a shard without samples is fine (a protected one whose samples all failed). prepare: what is done to
+    a shard before it is kept.
     """
 
-    def __init__(self, folder: Folder, max_pixels: int, max_bytes: int, *, allow_empty: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        max_pixels: int,
+        max_bytes: int,
+        *,
+        allow_empty: bool = False,
+        prepare: Prepare | None = None,
+    ) -> None:
         self._folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
-        self._allow_empty = allow_empty
+        self._allow_empty, self._prepare = allow_empty, prepare
         self._held: OrderedDict[str, LoadedShard] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -98,6 +112,7 @@ class ShardCache:
                 self._held.move_to_end(name)
                 return self._held[name]
         shard = load_shard(self._folder, name, self._max_pixels, allow_empty=self._allow_empty)
+        shard = shard if self._prepare is None else self._prepare(shard)
         with self._lock:
             self._held[name] = shard
             while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:

@@ -1,4 +1,4 @@
-"""What a victim trains on: batches of images and captions, epoch by epoch, from the shards as published."""
+"""What a victim trains on: batches of images and captions, epoch by epoch, from shards and countermeasures."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mem_core.config import NoiseConfig, RuntimeConfig, VictimConfig
+from mem_core.countermeasures.applied import Applied
 from mem_core.data.folder import Folder
 from mem_core.data.loaded import LoadedShard, ShardCache, batches
 from mem_core.data.manifest import list_shards
@@ -22,7 +23,8 @@ _POOL_SHARDS = 8  # shards that batches are mixed from; bounds memory, and part 
 class PairStream:
     """The pairs of a corpus as a model of this input size and context length takes them.
 
-    samples: how many usable ones there are, 0 until `count` or a checkpoint has told.
+    samples: how many usable ones there are, 0 until `count` has told. clean: the clean corpus, for the countermeasures
+    that take something from it. Of a corpus larger than `config.samples` the same pairs are used whatever the seed.
     """
 
     def __init__(
@@ -33,17 +35,35 @@ class PairStream:
         seed: int,
         model: OpenClipEncoder,
         device: torch.device,
+        clean: Folder | None = None,
     ) -> None:
         self.samples = 0
         self._config, self._seed, self._device = config, seed, device
         self._side, self._tokenizer = model.image_size, tokenizer_for(model)
         self._shards = list_shards(corpus)
-        self._cache = ShardCache(corpus, max_pixels=2**40, max_bytes=runtime.cache_mb * 2**20, allow_empty=True)
+        self._last: int | None = None  # samples taken from the last shard, None for all
+        self._applied = Applied(config.countermeasures, clean, seed)
+        cache_bytes = runtime.cache_mb * 2**20
+        self._cache = ShardCache(
+            corpus, max_pixels=2**40, max_bytes=cache_bytes, allow_empty=True, prepare=self._applied.before
+        )
         self._views = NoiseConfig(views=config.views, crop_scale=config.crop_scale)
 
     def count(self) -> None:
         """Counts the usable samples, once. Raises `SourceError` if there are too few to contrast."""
-        self.samples = self.samples or sum(len(self._cache.load(name).samples) for name in self._shards)
+        if self.samples:
+            return
+        limit = self._config.samples
+        if limit is not None:
+            draw = generator(0, "victim samples")
+            self._shards = [self._shards[i] for i in torch.randperm(len(self._shards), generator=draw)]
+        for place, name in enumerate(self._shards, start=1):
+            found = len(self._cache.load(name).samples)
+            if limit is not None and self.samples + found >= limit:
+                self._shards, self._last = self._shards[:place], limit - self.samples
+                self.samples = limit
+                break
+            self.samples += found
         if self.samples < 2:
             raise SourceError(f"expected at least 2 usable samples to train on, got {self.samples}")
 
@@ -58,8 +78,12 @@ class PairStream:
         draw = generator(self._seed, "victim", epoch)
         order = [self._shards[i] for i in torch.randperm(len(self._shards), generator=draw)]
         for first in range(0, len(order), _POOL_SHARDS):
-            pool = [self._cache.load(name) for name in order[first : first + _POOL_SHARDS]]
+            pool = [self._applied.in_epoch(self._load(name), epoch) for name in order[first : first + _POOL_SHARDS]]
             yield from self._pool_batches(pool, draw)
+
+    def _load(self, name: str) -> LoadedShard:
+        shard = self._cache.load(name)
+        return shard.first(self._last) if self._last is not None and name == self._shards[-1] else shard
 
     def _pool_batches(self, pool: Sequence[LoadedShard], draw: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         samples = [(shard, i) for shard in pool for i in range(len(shard.samples))]

@@ -2,21 +2,25 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from mem_core import __version__
-from mem_core.config import EvaluateConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import EvaluateConfig, FinetuneConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.countermeasures.applied import taken_from
 from mem_core.data.folder import Folder
 from mem_core.data.prefetch import prefetch
 from mem_core.device import resolve_device, resolve_precision
+from mem_core.errors import ConfigError
 from mem_core.evaluation import query_model
 from mem_core.models import start_model, weights_identity
 from mem_core.progress import Progress, silent
-from mem_core.rng import derived_seed
+from mem_core.rng import derived_seed, generator
 from mem_core.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, training_step
+from mem_core.victim.finetune import cleaning_step
 from mem_core.victim.record import Epoch, VictimRecord, delete_record, read_victim, write_victim
 from mem_core.victim.stream import PairStream
 
@@ -33,23 +37,27 @@ def train_victim(
     test: Folder | None = None,
     evaluate: EvaluateConfig | None = None,
     corpus_fingerprint: str = "",
+    clean: Folder | None = None,
     progress: Progress = silent,
 ) -> VictimRecord:
     """Trains on a corpus as published and writes `victim.safetensors` and `victim.json` into `out`.
+
+    clean: the clean originals, for countermeasures and fine-tuning that take something from them.
 
     With `test`, the median ranks on it are recorded every `evaluate_every` epochs. A finished victim with equal
     fingerprint is returned as it is; a killed training goes on after its last whole epoch.
     Raises `SourceError` for a corpus without usable samples.
     """
     start = weights_identity(config.pretrained)
-    identity = fingerprint(config, start, seed, corpus_fingerprint or corpus.uri, __version__)
+    more = taken_from(config.countermeasures, clean, also=config.finetune is not None)
+    identity = fingerprint(config, start, seed, corpus_fingerprint or corpus.uri, more, __version__)
     finished = read_victim(out)
     if finished is not None and finished.fingerprint == identity:
         return finished
     delete_record(out)
-    training = Training(corpus, config, runtime, seed)
+    training = Training(corpus, config, runtime, seed, clean)
     history = training.resume(out, identity)
-    for epoch in range(len(history), config.epochs):
+    for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
         loss = training.epoch(epoch, progress)
         ranks = _check(training, test, evaluate, runtime, epoch, config)
@@ -73,33 +81,66 @@ def train_victim(
 class Training:
     """Model, optimiser, schedule and the stream of pairs they run over."""
 
-    def __init__(self, corpus: Folder, config: VictimConfig, runtime: RuntimeConfig, seed: int) -> None:
-        self.config = config
+    def __init__(
+        self, corpus: Folder, config: VictimConfig, runtime: RuntimeConfig, seed: int, clean: Folder | None = None
+    ) -> None:
+        if config.finetune is not None and clean is None:
+            raise ConfigError("fine-tuning on clean pairs needs the clean corpus: name it with --clean")
+        self.config, self.runtime, self.seed, self.clean = config, runtime, seed, clean
         self.device = resolve_device(runtime)
         self.precision = resolve_precision(runtime, self.device)
         model = start_model(config.architecture, derived_seed(seed, "victim"), config.pretrained)
         self.model = model.to(self.device)
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay)
-        self.stream = PairStream(corpus, config, runtime, seed, self.model, self.device)
+        self.stream = PairStream(corpus, config, runtime, seed, self.model, self.device, clean)
         self.steps_done = 0
 
+    @property
+    def epochs(self) -> int:
+        """Those of training and of fine-tuning."""
+        return self.config.epochs + (self.config.finetune.epochs if self.config.finetune else 0)
+
     def epoch(self, epoch: int, progress: Progress) -> float:
-        """One pass over the corpus; returns the mean loss."""
+        """One pass over the corpus, or, after the training proper, over the clean pairs; returns the mean loss."""
         self.model.train().requires_grad_(True)
         self.stream.count()
-        per_epoch = self.stream.steps_per_epoch
-        losses: list[Tensor] = []
-        for images, tokens in prefetch(self.stream.batches(epoch)):
-            self._set_rate(self.steps_done, per_epoch * self.config.epochs)
-            loss, _, _ = training_step(self.model, self.optimizer, images, tokens, self.precision)
-            losses.append(loss)
-            self.steps_done += 1
-            if len(losses) % 10 == 0:
-                done = epoch * per_epoch + len(losses)
-                progress(done, per_epoch * self.config.epochs, f"epoch {epoch + 1}, loss {loss.item():.2f}")
+        finetune = self.config.finetune if epoch >= self.config.epochs else None
+        losses = list(self._train(epoch, progress) if finetune is None else self._finetune(epoch, finetune, progress))
         each = torch.stack(losses).tolist()
         require_finite(each, f"the victim in epoch {epoch + 1}", self.config.learning_rate)
         return torch.stack(losses).mean().item()
+
+    def _train(self, epoch: int, progress: Progress) -> Iterator[Tensor]:
+        per_epoch = self.stream.steps_per_epoch
+        total = per_epoch * self.config.epochs
+        for number, (images, tokens) in enumerate(prefetch(self.stream.batches(epoch)), start=1):
+            self._set_rate(self.steps_done, total)
+            loss, _, _ = training_step(self.model, self.optimizer, images, tokens, self.precision)
+            self.steps_done += 1
+            if number % 10 == 0:
+                progress(epoch * per_epoch + number, total, f"epoch {epoch + 1}, loss {loss.item():.2f}")
+            yield loss
+
+    def _finetune(self, epoch: int, settings: FinetuneConfig, progress: Progress) -> Iterator[Tensor]:
+        """At a constant rate, with an optimiser of its own in each epoch: nothing is left over from the corpus."""
+        optimizer = make_optimizer(self.model, settings.learning_rate, self.config.weight_decay)
+        draw = generator(self.seed, "finetune", epoch)
+        for images, tokens in prefetch(self._clean_pairs.batches(epoch)):
+            weight = settings.self_supervision
+            yield cleaning_step(self.model, optimizer, images, tokens, weight, self.precision, draw)
+            self.steps_done += 1
+        progress(epoch + 1 - self.config.epochs, settings.epochs, "fine-tuned on clean pairs")
+
+    @cached_property
+    def _clean_pairs(self) -> PairStream:
+        settings, clean = self.config.finetune, self.clean
+        assert settings is not None
+        assert clean is not None
+        wanted = max(2, round(settings.share * self.stream.samples))
+        config = self.config.model_copy(update={"countermeasures": (), "captions": "text", "samples": wanted})
+        stream = PairStream(clean, config, self.runtime, self.seed, self.model, self.device)
+        stream.count()
+        return stream
 
     def _set_rate(self, step: int, total: int) -> None:
         """Linear warm-up, then a cosine to zero."""
@@ -119,7 +160,6 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "history": [epoch.model_dump() for epoch in history],
             "steps": self.steps_done,
-            "samples": self.stream.samples,
         }
         save_checkpoint(out, _CHECKPOINT, state)
 
@@ -132,7 +172,8 @@ class Training:
             return []
         self.model.clip.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps_done, self.stream.samples = state["steps"], state["samples"]
+        self.steps_done = state["steps"]
+        self.stream.count()
         return [Epoch(**line) for line in state["history"]]
 
 

@@ -1,0 +1,74 @@
+"""Countermeasures on shards: what a trainer holds in place of what was published."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from mem_core.config import fingerprint
+from mem_core.countermeasures import AnyCountermeasure, Autoencoder, Clean, Pair, drawing
+from mem_core.data.folder import Folder
+from mem_core.data.images import Picture
+from mem_core.data.loaded import LoadedShard, load_shard
+from mem_core.errors import ConfigError
+from mem_core.models import weights_identity
+from mem_core.planning import input_hashes
+
+
+class Applied:
+    """The countermeasures of one training, in their order; those drawn anew in each epoch follow the others.
+
+    Raises `ConfigError` if one of them needs clean pairs and no clean corpus is named.
+    """
+
+    def __init__(self, countermeasures: Sequence[AnyCountermeasure], clean: Folder | None, seed: int) -> None:
+        self._once = [one for one in countermeasures if not one.every_epoch]
+        self._each_epoch = [one for one in countermeasures if one.every_epoch]
+        self._clean, self._seed = clean, seed
+        needy = [one.kind for one in countermeasures if one.needs_clean]
+        if needy and clean is None:
+            raise ConfigError(f"the countermeasure {needy[0]} needs the clean corpus: name it with --clean")
+
+    def before(self, shard: LoadedShard) -> LoadedShard:
+        """The shard as it is kept for training."""
+        needs_clean = any(one.needs_clean for one in self._once)
+        return self._treated(shard, self._once, -1, self._clean_pairs(shard) if needs_clean else None)
+
+    def in_epoch(self, shard: LoadedShard, epoch: int) -> LoadedShard:
+        """A kept shard as one epoch sees it."""
+        return self._treated(shard, self._each_epoch, epoch, None)
+
+    def _treated(
+        self, shard: LoadedShard, chain: Sequence[AnyCountermeasure], epoch: int, clean: Clean | None
+    ) -> LoadedShard:
+        if not chain:
+            return shard
+        pairs: Iterable[Pair] = pairs_of(shard)
+        for place, one in enumerate(chain):
+            pairs = one.pairs(pairs, drawing(self._seed, one.kind, place, epoch), clean)
+        treated = list(pairs)
+        samples = [
+            replace(sample, captions=pair.captions, metadata=dict(pair.metadata))
+            for sample, pair in zip(shard.samples, treated, strict=True)
+        ]
+        return replace(shard, samples=samples, pictures=[Picture(pair.pixels) for pair in treated])
+
+    def _clean_pairs(self, shard: LoadedShard) -> Clean:
+        if self._clean is None:
+            raise ConfigError("expected a clean corpus to take pairs from, got none")
+        loaded = load_shard(self._clean, shard.name, max_pixels=2**40, allow_empty=True)
+        return {pair.key: pair for pair in pairs_of(loaded)}
+
+
+def pairs_of(shard: LoadedShard) -> list[Pair]:
+    """The usable samples of a shard as countermeasures take them."""
+    return [
+        Pair(sample.key, picture.pixels, sample.captions, sample.metadata)
+        for sample, picture in zip(shard.samples, shard.pictures, strict=True)
+    ]
+
+
+def taken_from(countermeasures: Sequence[AnyCountermeasure], clean: Folder | None, *, also: bool = False) -> str:
+    """What a training depends on besides its corpus and config, as a hash; "" if nothing. also: clean pairs anyway."""
+    weights = [weights_identity(one.weights) for one in countermeasures if isinstance(one, Autoencoder)]
+    wants_clean = also or any(one.needs_clean for one in countermeasures)
+    hashes = input_hashes(clean) if wants_clean and clean is not None else {}
+    return fingerprint(*weights, hashes) if weights or hashes else ""

@@ -1,0 +1,50 @@
+"""What a trainer can do who has clean pairs as well: mix them in, or have the pictures captioned anew."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from mem_core.countermeasures.base import Clean, Countermeasure, Draw, Pair
+from mem_core.errors import ConfigError, MismatchError
+
+
+class MixClean(Countermeasure):
+    """Only a share of the pairs as published; the others are replaced by their clean originals.
+
+    The share is exact in every shard, to the nearest pair, and nested: what a smaller share keeps, a larger one keeps.
+    """
+
+    needs_clean: ClassVar[bool] = True
+    kind: Literal["mix-clean"] = "mix-clean"
+    protected: float = Field(0.5, ge=0, le=1, description="share of the pairs that stay as published")
+
+    def pairs(self, pairs: Iterable[Pair], draw: Draw, clean: Clean | None = None) -> Iterator[Pair]:
+        all_pairs = list(pairs)
+        ranked = sorted((pair.key for pair in all_pairs), key=lambda key: (draw(key).random(), key))
+        kept = set(ranked[: round(self.protected * len(ranked))])
+        for pair in all_pairs:
+            yield pair if pair.key in kept else clean_of(pair, clean, self.kind)
+
+
+class Recaption(Countermeasure):
+    """Captions of the same image that never saw a trigger, as a captioning model or a second crawl would give them."""
+
+    needs_clean: ClassVar[bool] = True
+    changes_text: ClassVar[bool] = True
+    kind: Literal["recaption"] = "recaption"
+
+    def pairs(self, pairs: Iterable[Pair], draw: Draw, clean: Clean | None = None) -> Iterator[Pair]:
+        for pair in pairs:
+            yield replace(pair, captions=clean_of(pair, clean, self.kind).captions)
+
+
+def clean_of(pair: Pair, clean: Clean | None, wanted_by: str) -> Pair:
+    """The clean original of a pair. Raises `ConfigError` without a clean corpus, `MismatchError` with another one."""
+    if clean is None:
+        raise ConfigError(f"the countermeasure {wanted_by} needs the clean corpus: name it with --clean")
+    found = clean.get(pair.key)
+    if found is None:
+        raise MismatchError(f"expected sample {pair.key} in the clean corpus, but it is not there")
+    return found
