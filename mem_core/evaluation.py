@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mem_core.config import EvaluateConfig, Frozen, NoiseConfig, RuntimeConfig
 from mem_core.data.folder import Folder
-from mem_core.data.loaded import load_shard
+from mem_core.data.loaded import load_shard, without_padding
 from mem_core.data.manifest import list_shards
 from mem_core.device import autocast, resolve_device, resolve_precision
 from mem_core.errors import ConfigError, SourceError
@@ -101,4 +101,4 @@ def _text_features(
 ) -> Tensor:
     rows = tokenizer_for(model).encode(texts)
     with torch.no_grad(), autocast(device, precision):
-        return torch.cat([model.encode_text(piece.to(device)) for piece in rows.split(size)])
+        return torch.cat([model.encode_text(without_padding(piece).to(device)) for piece in rows.split(size)])

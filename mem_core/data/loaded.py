@@ -128,10 +128,19 @@ class CaptionTokens:
         counts = torch.tensor([len(own) for own in captions])
         self._counts, self._first = counts, counts.cumsum(0) - counts
 
-    def draw(self, samples: Tensor, draw: torch.Generator) -> Tensor:
-        """int64 [B] sample places -> one caption of each, drawn evenly, as token rows [B, T]."""
+    def draw(self, samples: Tensor, draw: torch.Generator, room: int = 0) -> Tensor:
+        """int64 [B] sample places -> one caption of each, drawn evenly, as token rows [B, T].
+
+        The padding that all of them end with is left out, but for `room` tokens: encoding it costs as much as words.
+        """
         picked = (torch.rand(len(samples), generator=draw) * self._counts[samples]).long()
-        return self._rows[self._first[samples] + picked]
+        return without_padding(self._rows[self._first[samples] + picked], room)
+
+
+def without_padding(rows: Tensor, room: int = 0) -> Tensor:
+    """Token rows [B, T] without the last columns, as far as they are zero in every row, but for `room` of them."""
+    used = rows.ne(0).any(dim=0).nonzero()
+    return rows[:, : int(used[-1]) + 1 + room if len(used) else room]
 
 
 def batches(count: int, size: int, draw: torch.Generator) -> Iterator[Tensor]:

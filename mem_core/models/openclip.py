@@ -52,8 +52,8 @@ class OpenClipEncoder(nn.Module):
         return nn.functional.normalize(features.float(), dim=-1)
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """int64 [B, T] -> float32 [B, D], unit rows."""
-        return nn.functional.normalize(self.clip.encode_text(tokens).float(), dim=-1)  # type: ignore[operator]
+        """int64 [B, T] -> float32 [B, D], unit rows. Rows may be short of the context, as far as they are padding."""
+        return nn.functional.normalize(self._encode_rows(tokens).float(), dim=-1)
 
     def encode_text_tracked(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Text features and the token embeddings [B, T, W] they were computed from, as a leaf of the graph."""
@@ -78,6 +78,23 @@ class OpenClipEncoder(nn.Module):
     def freeze(self) -> "OpenClipEncoder":
         """Evaluation mode, no parameter gradients: a step to the input then costs nothing for the weights."""
         return self.eval().requires_grad_(False)
+
+    def _encode_rows(self, tokens: Tensor) -> Tensor:
+        """The library's text tower, on as many columns as there are: with a causal mask padding changes nothing."""
+        clip: Any = self.clip
+        missing = self.context_length - tokens.shape[1]
+        causal = getattr(clip, "attn_mask", None) is not None and getattr(clip, "text_pool_type", "") == "argmax"
+        if not missing or not causal:
+            whole: Tensor = clip.encode_text(nn.functional.pad(tokens, (0, missing)))
+            return whole
+        length, dtype = tokens.shape[1], clip.transformer.get_cast_dtype()
+        embedded = clip.token_embedding(tokens).to(dtype) + clip.positional_embedding[:length].to(dtype)
+        read = clip.ln_final(clip.transformer(embedded, attn_mask=clip.attn_mask[:length, :length]))
+        ends: Tensor = read[torch.arange(len(tokens), device=tokens.device), tokens.argmax(dim=-1)]
+        projected: Tensor = (
+            clip.text_projection(ends) if callable(clip.text_projection) else ends @ clip.text_projection
+        )
+        return projected
 
     @property
     def _embedding(self) -> nn.Embedding:

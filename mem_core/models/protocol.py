@@ -23,7 +23,7 @@ class DualEncoder(Protocol):
         ...
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """int64 [B, T] -> float32 [B, D], unit rows."""
+        """int64 [B, T] -> float32 [B, D], unit rows. T may be less than the context if only padding is missing."""
         ...
 
     def encode_text_tracked(self, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -152,7 +152,7 @@ class _BatchStep:
 
     def _drawn_captions(self) -> Tensor:
         """A caption for every image: its own, or that of another image of the batch."""
-        rows = self.captions.draw(self.places, self.draw)
+        rows = self.captions.draw(self.places, self.draw, room=self.setting.config.trigger.length)
         if self.setting.recipe.shuffles_captions:
             rows = rows[torch.randperm(len(rows), generator=self.draw)]
         return rows.to(self.setting.device)
@@ -194,7 +194,7 @@ def _pool_batches(
         clean = [shard.pixels(i) for shard, _, i in chosen]
         batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], setting.device)
         images = batch.look(batch.draw_views(setting.config.noise, side, draw))
-        rows = captions.draw(places, draw)
+        rows = captions.draw(places, draw, room=setting.config.trigger.length)
         if setting.recipe.shuffles_captions and setting.config.surrogate.captions == "shuffled":
             rows = rows[torch.randperm(len(rows), generator=draw)]
         if triggered:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.loaded import CaptionTokens, LoadedShard, ShardCache, batches, load_shard
+from mem_core.data.loaded import CaptionTokens, LoadedShard, ShardCache, batches, load_shard, without_padding
 from mem_core.data.shard import shard_bytes
 from mem_core.errors import SourceError
 
@@ -57,7 +57,7 @@ def test_the_cache_keeps_what_fits_and_the_latest(tmp_path: Path) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.integers(0, 2**31))
 def test_captions_are_drawn_from_their_own_sample(counts: list[int], seed: int) -> None:
-    captions = [[f"{i} {n}" for n in range(count)] for i, count in enumerate(counts)]
+    captions = [[f"{i} {n + 1}" for n in range(count)] for i, count in enumerate(counts)]
 
     def encode(texts: list[str]) -> torch.Tensor:
         return torch.tensor([[int(part) for part in text.split()] for text in texts])
@@ -67,13 +67,23 @@ def test_captions_are_drawn_from_their_own_sample(counts: list[int], seed: int) 
     places = torch.randint(len(counts), (40,), generator=draw)
     for place, (owner, number) in zip(places.tolist(), rows.draw(places, draw).tolist(), strict=True):
         assert owner == place
-        assert 0 <= number < counts[place]
+        assert 1 <= number <= counts[place]
 
 
 def test_captions_are_drawn_evenly() -> None:
-    rows = CaptionTokens([["0", "1", "2", "3", "4"]], lambda texts: torch.tensor([[int(t)] for t in texts]))
+    rows = CaptionTokens([["1", "2", "3", "4", "5"]], lambda texts: torch.tensor([[int(t)] for t in texts]))
     drawn = rows.draw(torch.zeros(5000, dtype=torch.long), torch.Generator().manual_seed(0))
-    assert torch.bincount(drawn.flatten()).min() > 850
+    assert torch.bincount(drawn.flatten())[1:].min() > 850
+
+
+@given(st.lists(st.lists(st.integers(0, 9), min_size=6, max_size=6), max_size=5), st.integers(0, 8))
+def test_only_columns_of_padding_are_left_out(rows: list[list[int]], room: int) -> None:
+    whole = torch.tensor(rows, dtype=torch.int64).reshape(-1, 6)
+    kept = without_padding(whole, room)
+    width = kept.shape[1]
+    assert torch.equal(kept, whole[:, :width])
+    assert not whole[:, width:].any()
+    assert width == 6 or width == room or bool(whole[:, width - room - 1].any())
 
 
 @given(st.integers(0, 300), st.integers(1, 70), st.integers(0, 2**31))

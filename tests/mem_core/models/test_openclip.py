@@ -39,6 +39,27 @@ def model() -> OpenClipEncoder:
     return build_model("tiny-resnet-32", seed=0).freeze()
 
 
+@pytest.mark.parametrize("name", ["tiny-resnet-32", "tiny-vit"])
+def test_rows_without_their_padding_give_the_librarys_own_features(name: str) -> None:
+    model = build_model(name, seed=0).freeze()
+    rows = tokenizer_for(model).encode(["a dog", "a black cat on a mat !", "!"])
+    whole = torch.nn.functional.normalize(model.clip.encode_text(rows), dim=-1)  # type: ignore[operator]
+    for width in (9, 12, rows.shape[1] - 1, rows.shape[1]):
+        torch.testing.assert_close(model.encode_text(rows[:, :width]), whole, rtol=1e-5, atol=1e-6)
+    features, embeddings = model.encode_text_tracked(rows[:, :9])
+    (slope,) = torch.autograd.grad(features[:, 0].sum(), embeddings)
+    assert slope.shape[:2] == (3, 9)
+    assert bool(slope[:, :3].any())
+
+
+def test_a_text_tower_that_reads_everything_gets_its_padding_back(tmp_path: Path) -> None:
+    whole_view = POCKET | {"text_cfg": POCKET["text_cfg"] | {"no_causal_mask": True, "pool_type": "last"}}
+    custom = whole_view | {"custom_text": True}
+    model = build_model(described(tmp_path, custom), seed=0).freeze()
+    rows = tokenizer_for(model).encode(["a dog", "a black cat"])
+    assert torch.equal(model.encode_text(rows[:, :6]), model.encode_text(rows))
+
+
 def test_known_names_hold_open_clips_and_ours() -> None:
     assert {"RN50", "ViT-B-32", "tiny-resnet", "tiny-resnet-32", "tiny-vit"} <= set(architectures())
     with pytest.raises(ConfigError, match=r"such as RN50.*tiny-resnet.*got 'RN5O'"):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mem_core.config import NoiseConfig, levels
 from mem_core.perturb.pixels import PixelBatch
+from mem_core.perturb.projection import project
 
 CPU = torch.device("cpu")
 SIDES = st.integers(1, 40)
@@ -55,7 +56,8 @@ def test_a_batch_of_mixed_sizes_shows_each_image_as_it_is_alone() -> None:
 
 def test_an_image_of_the_models_size_is_seen_as_it_is_published() -> None:
     (clean,) = images_of([(16, 16)], 1)
-    noise = torch.randint(-8, 9, clean.shape, generator=torch.Generator().manual_seed(2)).to(torch.int8)
+    drawn = torch.randint(-8, 9, clean.shape, generator=torch.Generator().manual_seed(2)).to(torch.int8)
+    noise = project(drawn, clean, 8)
     batch = PixelBatch([clean], [noise], CPU)
     seen = batch.look(batch.draw_views(NoiseConfig(views="centre"), 16, torch.Generator()))
     torch.testing.assert_close(seen[0], (clean.to(torch.int16) + noise).float() / 255, atol=1e-6, rtol=0)

@@ -186,7 +186,7 @@ def held_loss(shard: LoadedShard, state: ShardState, model: OpenClipEncoder, set
     draw = torch.Generator().manual_seed(777)
     seen = batch.look(batch.draw_views(setting.config.noise, 32, draw))
     captions = CaptionTokens([sample.captions for sample in shard.samples], setting.tokenizer.encode)
-    rows = captions.draw(places, draw)[torch.randperm(len(places), generator=draw)]
+    rows = captions.draw(places, draw, LENGTH)[torch.randperm(len(places), generator=draw)]
     rows = with_trigger(rows, state.trigger_ids, setting.tokenizer.end_id)
     with torch.no_grad():
         return float(contrastive_loss(model.encode_image(seen), model.encode_text(rows), model.logit_scale))
