@@ -2,14 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows import cli_operations
 from flows.running import absolute, config_of, running
-from mem_core.config import RunConfig
 from mem_core.errors import MemshieldError
+
+if TYPE_CHECKING:
+    from mem_core.config import RunConfig
 
 _INTERRUPTED = "memshield: interrupted; run the same command again to go on"
 
@@ -293,7 +295,7 @@ def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) 
     typer.echo(yaml.safe_dump(config_of(name, set, None).model_dump(mode="json"), sort_keys=False).rstrip())
 
 
-def _run_pipeline(source: str, dest: str, config: RunConfig, format: str, ui: str) -> None:
+def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
     from flows.pipeline import pipeline
     from flows.printing import print_report
 

@@ -3,14 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from mem_core.config import RunConfig
 from mem_core.errors import ConfigError
 
+if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
+    from mem_core.config import RunConfig
 
-def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> RunConfig:
+
+def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> "RunConfig":
     """A preset with what the command line lays on it."""
     from flows.presets import load_preset
 
