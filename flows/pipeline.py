@@ -1,7 +1,7 @@
 """The whole way: shard, then for every row protect, verify, train, evaluate; then the report.
 
 DEST/run.json                        the settings
-DEST/clean/train, DEST/clean/test    clean shards
+DEST/clean/train, DEST/clean/test    clean shards; DEST/clean-pair where rows want a sample for each pair
 DEST/rows/ROW/protected              what would be published
 DEST/rows/ROW/victim-SEED            a model trained on it, and what it retrieves
 DEST/report/report.html
@@ -15,14 +15,14 @@ from flows.report import report
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify
-from mem_core.config import Method, RunConfig
+from mem_core.config import RowConfig, RunConfig
 from mem_core.errors import SourceError, StopRun
+from mem_core.finished import PROTECTOR
+from mem_core.rows import clean_folder, giver_of, in_order
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
-from tasks.sharding import SplitSummary
+from tasks.sharding import SplitSummary, take_shards
 from tasks.storage import address_below
-
-_TAKES_FROM_MEM: tuple[Method, ...] = ("noise-only", "trigger-only")
 
 _RUN = RunConfig()
 
@@ -30,39 +30,55 @@ _RUN = RunConfig()
 @flow(name="pipeline", flow_run_name="pipeline {config.name}")
 def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "auto") -> ReportPlace:
     """Everything from a source to a report. Running it again does only what is missing."""
-    splits = shard(source, address_below(dest, "clean"), config.corpus, format, config.seed)
-    clean, test = _split(splits, "train", source), _split(splits, "test", source)
+    clean = {kind: _clean(kind, source, dest, config, format) for kind in _kinds(config)}
+    train = {kind: _split(splits, "train", source) for kind, splits in clean.items()}
+    test = _split(clean[config.corpus.one_sample_per], "test", source)
     keep_run(dest, config)
-    for number, method in enumerate(in_order(config.rows), start=1):
-        say(f"row {number} of {len(config.rows)}: {method}")
-        corpus = clean if method == "clean" else _protected(method, clean, dest, config)
-        _victims(method, corpus, test, dest, config)
+    for number, row in enumerate(in_order(config.table, config.protect), start=1):
+        say(f"row {number} of {len(config.table)}: {row.name}")
+        own = train[row.corpus or config.corpus.one_sample_per]
+        corpus = own if row.method == "clean" else _protected(row, own, dest, config)
+        _victims(row, corpus, test, dest, config)
     return report(dest, config)
 
 
-def in_order(rows: tuple[Method, ...]) -> list[Method]:
-    """Each row once, those that take from MEM's corpus after it."""
-    return sorted(dict.fromkeys(rows), key=lambda method: method in _TAKES_FROM_MEM)
-
-
-def row_address(dest: str, method: Method) -> str:
+def row_address(dest: str, row: str) -> str:
     """Where a row keeps its corpus and its victims."""
-    return address_below(dest, f"rows/{method}")
+    return address_below(dest, f"rows/{row}")
 
 
-def _protected(method: Method, clean: str, dest: str, config: RunConfig) -> str:
+def _kinds(config: RunConfig) -> list[str]:
+    """The kinds of corpora that rows want, the run's own first."""
+    own = config.corpus.one_sample_per
+    return list(dict.fromkeys([own, *(row.corpus or own for row in config.table)]))
+
+
+def _clean(kind: str, source: str, dest: str, config: RunConfig, format: str) -> dict[str, SplitSummary]:
+    corpus = config.corpus.model_copy(update={"one_sample_per": kind})
+    return shard(source, address_below(dest, clean_folder(kind, config)), corpus, format, config.seed)
+
+
+def _protected(row: RowConfig, clean: str, dest: str, config: RunConfig) -> str:
     """A protected corpus, proven to be what it claims."""
-    row = row_address(dest, method)
-    takes = method in _TAKES_FROM_MEM and "mem" in config.rows
+    place = row_address(dest, row.name)
+    settings = row.protect_config(config.protect)
+    giver = giver_of(row, config.table, config.protect)
+    protector = None
+    if row.fit_shards is not None:
+        part = take_shards(clean, address_below(place, "part"), row.fit_shards)
+        fitted = protect(part, address_below(place, "fitted"), settings, config.runtime, config.seed)
+        protector = address_below(fitted.uri, PROTECTOR)
+        settings = settings.model_copy(update={"strategy": "replay"})
     done = protect(
         clean,
-        address_below(row, "protected"),
-        config.protect.model_copy(update={"method": method}),
+        address_below(place, "protected"),
+        settings,
         config.runtime,
         config.seed,
-        reuse=address_below(row_address(dest, "mem"), "protected") if takes else None,
+        protector=protector,
+        reuse=address_below(row_address(dest, giver.name), "protected") if giver else None,
     )
-    found = verify(clean, done.uri, record=row)
+    found = verify(clean, done.uri, record=place)
     if not found.ok:
         first = found.problems[0]
         raise StopRun(
@@ -72,13 +88,15 @@ def _protected(method: Method, clean: str, dest: str, config: RunConfig) -> str:
     return done.uri
 
 
-def _victims(method: Method, corpus: str, test: str, dest: str, config: RunConfig) -> None:
-    """A victim for every seed, queried with a prefix as long as the triggers are."""
-    queries = config.evaluate.model_copy(update={"prefix_length": config.protect.trigger.length})
+def _victims(row: RowConfig, corpus: str, test: str, dest: str, config: RunConfig) -> None:
+    """A victim for every seed, queried with a prefix as long as the row's triggers are."""
+    length = row.protect_config(config.protect).trigger.length
+    queries = config.evaluate.model_copy(update={"prefix_length": length})
+    settings = row.victim_config(config.victim)
     for seed in config.victim_seeds:
-        out = address_below(row_address(dest, method), f"victim-{seed}")
-        train(corpus, out, config.victim, config.runtime, seed, test, queries, method)
-        evaluate(out, test, queries, config.runtime, f"{method}, seed {seed}")
+        out = address_below(row_address(dest, row.name), f"victim-{seed}")
+        train(corpus, out, settings, config.runtime, seed, test, queries, row.name)
+        evaluate(out, test, queries, config.runtime, f"{row.name}, seed {seed}")
 
 
 def _split(splits: dict[str, SplitSummary], name: str, source: str) -> str:

@@ -28,7 +28,7 @@ Method = Literal[
     "noise-only",
     "trigger-only",
 ]
-Strategy = Literal["rounds", "replay"]
+Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
 
 
@@ -72,6 +72,7 @@ class CorpusConfig(Frozen):
     one_sample_per: Literal["image", "pair"] = Field("image", description="pair: a sample for every (image, caption)")
     resize: int | None = Field(None, ge=8, le=4096, description="squash to this side before sharding (paper profile)")
     limit: int | None = Field(None, ge=1, description="take only the first samples of each split")
+    test_limit: int | None = Field(None, ge=1, description="in place of `limit` for every split but `train`")
     holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
     identities: IdentitiesConfig = IdentitiesConfig()
@@ -138,7 +139,10 @@ class ProtectConfig(Frozen):
 
     profile: Literal["publishable", "paper"] = "publishable"
     method: Method = "mem"
-    strategy: Strategy = Field("rounds", description="rounds: fit on this corpus; replay: use a stored protector")
+    strategy: Strategy = Field(
+        "rounds",
+        description="rounds: fit on this corpus; replay: use a stored protector; independent: fit on each shard alone",
+    )
     rounds: int = Field(4, ge=1, le=1000)
     batch_size: int = Field(128, ge=2, le=65_536, description="samples that are each other's negatives")
     loss_threshold: float = Field(0.01, ge=0, description="stop after a round whose mean noise loss is below")
@@ -203,11 +207,14 @@ class VictimConfig(Frozen):
 
     architecture: str = "tiny-resnet"
     pretrained: str = Field("", description=_PRETRAINED)
-    epochs: int = Field(10, ge=1, le=10_000)
+    epochs: int = Field(10, ge=0, le=10_000, description="0: as drawn, never trained")
     batch_size: int = Field(128, ge=2, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.2, ge=0, le=10)
     warmup_steps: int = Field(50, ge=0)
+    warmup: Literal["fitted", "exact"] = Field(
+        "fitted", description="fitted: at most half of the training; exact: as long as it says (paper: past the end)"
+    )
     views: Views = "random-crop"
     crop_scale: Scale = (0.9, 1.0)
     captions: Literal["text", "trigger-ids"] = Field("text", description="trigger-ids: as the paper, not as published")
@@ -241,18 +248,60 @@ class RuntimeConfig(Frozen):
     cache_mb: int = Field(2048, ge=0, description="decoded pixels a training run may keep in memory")
 
 
+class RowConfig(Frozen):
+    """One row of a table: the run's settings with some changed, under a name of its own."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="unique in its table, as mem-5")
+    method: Method
+    label: str = Field("", description="what readers see; empty: the usual label of the method")
+    corpus: Literal["image", "pair"] | None = Field(None, description="None: as corpus.one_sample_per says")
+    fit_shards: int | None = Field(None, ge=1, description="fit on the first so many shards, then replay on all")
+    protect: dict[str, Any] = Field({}, description="laid on the run's `protect`")
+    victim: dict[str, Any] = Field({}, description="laid on the run's `victim`")
+
+    def protect_config(self, base: ProtectConfig) -> ProtectConfig:
+        """How this row is protected. Raises `ConfigError`."""
+        values = merge(base.model_dump(), {**self.protect, "method": self.method})
+        return parse_config(ProtectConfig, values, f"row {self.name}")
+
+    def victim_config(self, base: VictimConfig) -> VictimConfig:
+        """How this row's victims are trained. Raises `ConfigError`."""
+        return parse_config(VictimConfig, merge(base.model_dump(), self.victim), f"row {self.name}")
+
+
 class RunConfig(Frozen):
     """A preset: everything one pipeline run needs."""
 
     name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$")
     seed: int = Field(0, ge=0, lt=2**31)
-    rows: tuple[Method, ...] = Field(("clean", "mem"), min_length=1, description="rows of the pipeline's table")
+    rows: tuple[Method | RowConfig, ...] = Field(
+        ("clean", "mem"), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
+    )
     victim_seeds: tuple[int, ...] = Field((0,), min_length=1)
     corpus: CorpusConfig = CorpusConfig()
     protect: ProtectConfig = ProtectConfig()
     victim: VictimConfig = VictimConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    @property
+    def table(self) -> tuple[RowConfig, ...]:
+        """The rows, each once and with its name."""
+        named = [row if isinstance(row, RowConfig) else RowConfig(name=row, method=row) for row in self.rows]
+        return tuple({row.name: row for row in named}.values())
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> "RunConfig":
+        variants = [row.name for row in self.rows if isinstance(row, RowConfig)]
+        if len(set(variants)) < len(variants):
+            raise ValueError(f"expected a name of its own for each row, got {', '.join(variants)}")
+        try:
+            for row in self.table:
+                row.protect_config(self.protect)
+                row.victim_config(self.victim)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class FinishedShards:
 
     def _sweep(self, done: set[str], *, fitted: bool) -> None:
         def ours(name: str) -> bool:
-            return name.rpartition("/")[0] in ("", STATE, PROTECTOR)
+            return "/" not in name or name.partition("/")[0] in (STATE, PROTECTOR)
 
         def finished(name: str) -> bool:
             return fitted if "/" in name else name.partition(".")[0].removesuffix("_stats") in done

@@ -1,6 +1,14 @@
 """How long work tells its caller where it stands, without knowing who watches."""
 
+from collections.abc import Callable
 from typing import Protocol
+
+Checkpoint = Callable[[], None]
+"""Called where work may be left: what is done is saved, and the same call goes on from there. May raise `Paused`."""
+
+
+class Paused(Exception):
+    """The caller wants to go on another time; nothing is wrong and nothing is lost."""
 
 
 class Progress(Protocol):
@@ -11,3 +19,7 @@ class Progress(Protocol):
 
 def silent(done: int, total: int, detail: str = "") -> None:
     """The progress that nobody watches."""
+
+
+def carry_on() -> None:
+    """The checkpoint of callers who wait for the end."""

@@ -3,7 +3,8 @@
 The parts are separate calls, so that an orchestrator can map them over workers and a killed run can go on:
 
     begin -> (fit_round -> advance every shard) x rounds -> finish_fit -> publish every shard -> finish
-    begin -> publish every shard -> finish                                  with a stored protector (replay)
+    begin -> publish every shard -> finish                                  with a stored protector (replay), or with
+                                                                            a surrogate for each shard (independent)
 
 What a shard becomes depends only on the shard itself, the surrogates and the seed: publishing from the state
 that the rounds left and replaying the finished protector on the clean shard give the same bytes.
@@ -14,7 +15,7 @@ from functools import cached_property, lru_cache
 
 from torch import Tensor
 
-from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.folder import Folder
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
@@ -22,6 +23,7 @@ from mem_core.device import resolve_device, resolve_precision
 from mem_core.errors import ConfigError, DestinationError, MismatchError
 from mem_core.finished import PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
+from mem_core.independent import fit_alone, forget_alone
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.recipes import RECIPES, Recipe
 from mem_core.perturb.rounds import advance
@@ -75,9 +77,10 @@ class Protection:
         self.recipe: Recipe = RECIPES[config.method]
         searches = self.recipe.needs_surrogate and reuse is None
         self.fits = searches and config.strategy == "rounds"
+        self.alone = searches and config.strategy == "independent"
         self.config, self.seed = config, seed
         self.protector_folder = dest.below(PROTECTOR) if protector is None else protector
-        if searches and not self.fits:
+        if searches and config.strategy == "replay":
             stored = require_protector(self.protector_folder)
             self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
         self._cache = ShardCache(clean, config.max_pixels, runtime.cache_mb * 2**20)
@@ -159,6 +162,8 @@ class Protection:
         counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)
         if self.fits:
             self._fit.forget(shard)
+        elif self.alone:
+            forget_alone(self._work_of(shard))
         return ShardSummary(shard=shard, counts=counts, max_abs_difference=largest)
 
     def finish(self) -> Manifest:
@@ -199,17 +204,25 @@ class Protection:
             return ""
         if self.reuse is not None:
             return build_manifest(self.reuse, kind="protected", known=sound_manifest(self.reuse)).fingerprint
+        if self.alone:
+            return fingerprint("independent", len(self.shards), self.setting.vocabulary.sha256)
         return self._protector.fingerprint
 
     def _final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
-        """From a protected corpus, from the rounds, or by replaying the protector on the clean shard."""
+        """From a protected corpus, from the shard alone, from the rounds, or by replaying the protector on it."""
         if self.reuse is not None:
             return published_state(self.reuse, shard, self.config.trigger.length, self.setting.tokenizer)
+        if self.alone:
+            work = self._work_of(shard.name)
+            return fit_alone(self._cache, shard, len(self.shards), work, self.setting, progress)
         state = self._fit.state(shard) if self.fits else first_state(shard, self.setting)
         rounds = self._protector.rounds if self.recipe.needs_surrogate else 0
         for number in range(state.rounds, rounds):
             state = advance(shard, state, self._surrogates.of_round(number), self.setting, number, progress)
         return state
+
+    def _work_of(self, shard: str) -> Folder:
+        return self.dest.below(STATE).below(shard)
 
     def _pattern(self) -> Tensor | None:
         """UAP's pattern, float [3, S, S] on the CPU."""
@@ -233,6 +246,8 @@ def _check_places(
     needs = RECIPES[config.method].needs_surrogate
     if config.strategy == "replay" and needs and protector is None and reuse is None:
         raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")
+    if config.strategy == "independent" and RECIPES[config.method].noise == "universal":
+        raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is one pattern for all")
     if reuse is not None and config.method not in ("noise-only", "trigger-only"):
         raise ConfigError(
             f"only noise-only and trigger-only take ingredients from a protected corpus, not {config.method}"

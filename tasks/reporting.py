@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import cast, get_args
+from typing import get_args
 
-from mem_core.config import Frozen, Method, RunConfig
+from mem_core.config import Frozen, Method, RowConfig, RunConfig
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import SourceError
 from mem_core.evaluation import Evaluation
@@ -21,6 +21,7 @@ from mem_core.report import (
     summarise_protection,
 )
 from mem_core.report.inputs import MontageItem
+from mem_core.rows import clean_folder
 from mem_core.victim import VictimRecord, read_victim
 from tasks.artifacts import show_report
 from tasks.evaluating import EVALUATION_NAME, read_evaluation
@@ -55,9 +56,9 @@ def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
     folder = open_folder(dest)
     config = config or read_run(folder)
     victims = _victims(folder, config)
-    rows = tuple(_row(folder, method, found) for method, found in victims.items())
-    pictured = next((name for name in _PICTURED if name in victims), None)
-    montage, worst = _pictures(folder, pictured) if pictured else ((), ())
+    rows = tuple(_row(folder, row, victims[row.name]) for row in _table(config) if row.name in victims)
+    pictured = next((row.name for method in _PICTURED for row in rows if row.method == method), None)
+    montage, worst = _pictures(folder, pictured, config) if pictured else ((), ())
     evaluation = next(iter(victims.values()))[0][2]
     inputs = ReportInputs(
         subtitle=_subtitle(evaluation, config),
@@ -88,38 +89,44 @@ def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
     return ReportPlace(page=page, summary=summary)
 
 
-def _victims(folder: Folder, config: RunConfig | None) -> dict[Method, list[Victim]]:
+def _table(config: RunConfig | None) -> tuple[RowConfig, ...]:
+    """The rows of the run; where it left no settings, every method by its name."""
+    return config.table if config else tuple(RowConfig(name=method, method=method) for method in get_args(Method))
+
+
+def _victims(folder: Folder, config: RunConfig | None) -> dict[str, list[Victim]]:
     """The evaluated victims by row. Raises `SourceError` if there is none."""
-    found: dict[Method, list[Victim]] = {}
-    for method, seed, place in _evaluated(folder):
-        wanted = config is None or (method in config.rows and seed in config.victim_seeds)
+    found: dict[str, list[Victim]] = {}
+    known = {row.name for row in _table(config)}
+    for name, seed, place in _evaluated(folder):
+        wanted = name in known and (config is None or seed in config.victim_seeds)
         record, evaluation = read_victim(folder.below(place)), read_evaluation(folder.below(place))
         if wanted and record is not None and evaluation is not None:
-            found.setdefault(method, []).append((seed, record, evaluation))
+            found.setdefault(name, []).append((seed, record, evaluation))
     if not found:
         raise SourceError(
-            f"expected evaluated victims in {folder.uri}/rows/<method>/victim-<seed>, but there is none: "
+            f"expected evaluated victims in {folder.uri}/rows/<row>/victim-<seed>, but there is none: "
             "`memshield pipeline` makes them"
         )
-    return {method: sorted(found[method], key=lambda victim: victim[0]) for method in found}
+    return {name: sorted(found[name], key=lambda victim: victim[0]) for name in found}
 
 
-def _evaluated(folder: Folder) -> Iterator[tuple[Method, int, str]]:
+def _evaluated(folder: Folder) -> Iterator[tuple[str, int, str]]:
     for name in folder.names():
-        match = _VICTIM.fullmatch(name)
-        if match and match[1] in get_args(Method):
-            yield cast(Method, match[1]), int(match[2]), name.rpartition("/")[0]
+        if match := _VICTIM.fullmatch(name):
+            yield match[1], int(match[2]), name.rpartition("/")[0]
 
 
-def _row(folder: Folder, method: Method, victims: list[Victim]) -> ReportRow:
+def _row(folder: Folder, row: RowConfig, victims: list[Victim]) -> ReportRow:
     return ReportRow(
-        name=method,
-        method=method,
+        name=row.name,
+        method=row.method,
+        label=row.label,
         seeds=tuple(seed for seed, _, _ in victims),
         bare=tuple(evaluation.bare for _, _, evaluation in victims),
         prefixed=tuple(evaluation.prefixed for _, _, evaluation in victims),
         history=tuple(_history(record) for _, record, _ in victims),
-        protected=None if method == "clean" else summarise_protection(folder.below(f"rows/{method}/protected")),
+        protected=None if row.method == "clean" else summarise_protection(folder.below(f"rows/{row.name}/protected")),
     )
 
 
@@ -127,8 +134,12 @@ def _history(record: VictimRecord) -> tuple[EpochPoint, ...]:
     return tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in record.history)
 
 
-def _pictures(folder: Folder, method: Method) -> tuple[tuple[MontageItem, ...], tuple[MontageItem, ...]]:
-    return pick_samples(folder.below("clean/train"), folder.below(f"rows/{method}/protected"))
+def _pictures(
+    folder: Folder, name: str, config: RunConfig | None
+) -> tuple[tuple[MontageItem, ...], tuple[MontageItem, ...]]:
+    kind = next((row.corpus for row in _table(config) if row.name == name), None)
+    clean = clean_folder(kind, config) if config else "clean"
+    return pick_samples(folder.below(f"{clean}/train"), folder.below(f"rows/{name}/protected"))
 
 
 def _subtitle(evaluation: Evaluation, config: RunConfig | None) -> str:

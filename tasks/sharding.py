@@ -6,6 +6,7 @@ from mem_core.config import CorpusConfig, Frozen
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
 from mem_core.data.sharder import shard_source
+from mem_core.data.taken import copy_shards
 from mem_core.errors import ConfigError
 from tasks.options import step
 from tasks.progress import say, watched
@@ -46,6 +47,13 @@ def shard_corpus(
         failed = f", {summary.failed} unusable" if summary.failed else ""
         say(f"{split}: {summary.samples} samples{failed} in {summary.shards} shards{before}")
     return summaries
+
+
+@step("take shards", run_name="take {count} shards of {clean}")
+def take_shards(clean: str, dest: str, count: int) -> str:
+    """A part of a clean corpus as a corpus of its own: its first shards, copied. Returns its address."""
+    copy_shards(open_folder(clean), open_folder(dest), count)
+    return dest
 
 
 @step("draw corpus", run_name="draw {train} + {test} images")

@@ -11,6 +11,7 @@ from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.errors import MismatchError, SourceError
+from mem_core.rows import clean_folder
 from tasks.failures import read_failures
 from tasks.storage import address_below, open_folder
 
@@ -67,12 +68,11 @@ def read_status(uri: str, clean: str | None = None) -> DestinationStatus:
     folder = open_folder(uri)
     listing = list(folder.names())
     run = read_run(folder)
-    rows = [row for row in run.rows if row != "clean"] if run else []
-    places = {_corpus_of(name) for name in listing if _shows_corpus(name)} | {f"rows/{row}/protected" for row in rows}
-    sources = dict.fromkeys((f"rows/{row}/protected" for row in rows), address_below(uri, "clean/train"))
+    sources = _sources(uri, run) if run else {}
+    places = {_corpus_of(name) for name in listing if _shows_corpus(name)} | set(sources)
     corpora = tuple(_corpus(folder, place, listing, clean or sources.get(place)) for place in sorted(places))
     victims = {name.rpartition("/")[0] for name in listing if name.startswith("rows/") and "/victim-" in name}
-    victims |= {f"rows/{row}/victim-{seed}" for row in run.rows for seed in run.victim_seeds} if run else set()
+    victims |= {f"rows/{row.name}/victim-{seed}" for row in run.table for seed in run.victim_seeds} if run else set()
     if not corpora and not victims:
         raise SourceError(f"expected shards or a pipeline's folders in {uri}, but there is nothing of the kind")
     page = "report/report.html"
@@ -94,6 +94,12 @@ def read_run(folder: Folder) -> RunConfig | None:
         raise MismatchError(
             f"expected a pipeline's settings in {folder.uri}/{RUN_NAME}, got: {first_mistake(error)}"
         ) from error
+
+
+def _sources(uri: str, run: RunConfig) -> dict[str, str]:
+    """Where each corpus that the run protects is, and the address of the clean one that it is made from."""
+    rows = [row for row in run.table if row.method != "clean"]
+    return {f"rows/{row.name}/protected": address_below(uri, f"{clean_folder(row.corpus, run)}/train") for row in rows}
 
 
 def _shows_corpus(name: str) -> bool:

@@ -45,5 +45,6 @@ def train_model(job: TrainJob) -> VictimRecord:
             progress=progress,
         )
     how = "was trained before" if record == before else f"trained {record.steps} steps on {record.samples} samples"
-    say(f"{job.label}, seed {job.seed}: {how}, loss {record.history[-1].loss:.2f}")
+    loss = f", loss {record.history[-1].loss:.2f}" if record.history else ""
+    say(f"{job.label}, seed {job.seed}: {how}{loss}")
     return record

@@ -76,9 +76,10 @@ class _Writers:
         return self._splits[split]
 
     def is_full(self, split: str) -> bool:
-        """Whether `config.limit` is reached."""
+        """Whether the limit of the split is reached."""
+        limit = self._config.limit if split == "train" else self._config.test_limit or self._config.limit
         taken = self._splits[split].taken if split in self._splits else 0
-        return self._config.limit is not None and taken >= self._config.limit
+        return limit is not None and taken >= limit
 
     def finish(self, reader: SourceReader, *, is_new: bool) -> dict[str, ShardingSummary]:
         """Finishes all splits, unless nothing at all is usable."""

@@ -171,7 +171,7 @@ def _addition(method: RowFinding, control: RowFinding, clean: RowFinding | None)
         for query in QUERIES:
             cell, control_cell = method.direction(direction).cell(query), control.direction(direction).cell(query)
             if cell and control_cell:
-                gaps.append(_gap(direction, query, cell.median_rank, control_cell.median_rank))
+                gaps.append(gap(direction, query, cell.median_rank, control_cell.median_rank))
     ours, theirs = method.share_of_chance, control.share_of_chance
     return Addition(
         method=method.name,
@@ -193,7 +193,8 @@ def way_to_chance(row: RowFinding, clean: RowFinding | None, method: RowFinding)
     return (row.share_of_chance - clean.share_of_chance) / whole if whole > 0.02 else None
 
 
-def _gap(direction: Direction, query: Query, ours: Spread, theirs: Spread) -> Gap:
+def gap(direction: Direction, query: Query, ours: Spread, theirs: Spread) -> Gap:
+    """The difference of two mean median ranks, with its standard error where both have several seeds."""
     error = None
     if ours.deviation is not None and theirs.deviation is not None:
         error = math.sqrt(ours.deviation**2 / ours.n + theirs.deviation**2 / theirs.n)

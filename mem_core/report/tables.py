@@ -93,7 +93,7 @@ def additions_table(findings: Findings) -> list[AdditionRow]:
             for query in QUERIES:
                 gap = gaps.get((direction, query))
                 error = "" if gap is None or gap.standard_error is None else f"±{gap.standard_error:,.1f}"
-                differences.append(Figure(mean=_signed(gap.difference), deviation=error) if gap else NOTHING)
+                differences.append(Figure(mean=signed(gap.difference), deviation=error) if gap else NOTHING)
         share = addition.share_difference
         rows.append(
             AdditionRow(
@@ -101,14 +101,15 @@ def additions_table(findings: Findings) -> list[AdditionRow]:
                 label=addition.control_label,
                 isolates=addition.isolates,
                 differences=tuple(differences),
-                points=NOTHING.mean if share is None else _signed(100 * share),
+                points=NOTHING.mean if share is None else signed(100 * share),
                 part=NOTHING.mean if addition.control_part is None else percent(max(addition.control_part, 0)),
             )
         )
     return rows
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """A difference in whole ranks with its sign."""
     rounded = round(value)
     return minus(f"{rounded:+,d}") if rounded else "0"
 

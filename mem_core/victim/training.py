@@ -17,7 +17,7 @@ from mem_core.device import resolve_device, resolve_precision
 from mem_core.errors import ConfigError
 from mem_core.evaluation import query_model
 from mem_core.models import start_model, weights_identity
-from mem_core.progress import Progress, silent
+from mem_core.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.rng import derived_seed, generator
 from mem_core.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, training_step
 from mem_core.victim.finetune import cleaning_step
@@ -39,6 +39,7 @@ def train_victim(
     corpus_fingerprint: str = "",
     clean: Folder | None = None,
     progress: Progress = silent,
+    checkpoint: Checkpoint = carry_on,
 ) -> VictimRecord:
     """Trains on a corpus as published and writes `victim.safetensors` and `victim.json` into `out`.
 
@@ -63,6 +64,7 @@ def train_victim(
         ranks = _check(training, test, evaluate, runtime, epoch, config)
         history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
         training.save(out, identity, history)
+        checkpoint()
     record = VictimRecord(
         architecture=config.architecture,
         config=config,
@@ -144,7 +146,9 @@ class Training:
 
     def _set_rate(self, step: int, total: int) -> None:
         """Linear warm-up, then a cosine to zero."""
-        warm = min(self.config.warmup_steps, max(1, total // 2))
+        warm = self.config.warmup_steps
+        if self.config.warmup == "fitted":
+            warm = min(warm, max(1, total // 2))
         if step < warm:
             share = (step + 1) / warm
         else:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prefect import get_client
 
-from flows.pipeline import in_order, pipeline
+from flows.pipeline import pipeline
 from flows.printing import print_status
 from mem_core.config import RunConfig, merge
 from tasks.reporting import ReportPlace
@@ -95,10 +95,6 @@ def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace]) -> None:
     assert expected.items() <= artifacts.items()
     assert {"pipeline smoke", "protect with mem", "train on mem, seed 0"} <= runs
     assert {"advance 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
-
-
-def test_rows_that_take_from_mem_come_after_it() -> None:
-    assert in_order(("noise-only", "clean", "mem", "clean")) == ["clean", "mem", "noise-only"]
 
 
 def _is_costly(path: Path) -> bool:

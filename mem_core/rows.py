@@ -1,0 +1,29 @@
+"""How the rows of a table depend on each other: who takes its ingredient from whom, and so who comes first."""
+
+from collections.abc import Sequence
+
+from mem_core.config import Method, ProtectConfig, RowConfig, RunConfig
+
+_TAKERS: tuple[Method, ...] = ("noise-only", "trigger-only")
+
+
+def clean_folder(kind: str | None, config: RunConfig) -> str:
+    """Where a pipeline keeps the clean corpus with a sample for each `kind`, image or pair; None: the run's own."""
+    return "clean" if kind in (None, config.corpus.one_sample_per) else f"clean-{kind}"
+
+
+def giver_of(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> RowConfig | None:
+    """The mem row with the same settings, whose published noise or triggers a noise-only or trigger-only row takes."""
+    if row.method not in _TAKERS:
+        return None
+    wanted = row.protect_config(base).model_copy(update={"method": "mem"})
+    return next((other for other in table if _gives(other, row) and other.protect_config(base) == wanted), None)
+
+
+def _gives(other: RowConfig, row: RowConfig) -> bool:
+    return other.method == "mem" and (other.corpus, other.fit_shards) == (row.corpus, row.fit_shards)
+
+
+def in_order(table: Sequence[RowConfig], base: ProtectConfig) -> list[RowConfig]:
+    """The table's order, but those that take after those that give."""
+    return sorted(table, key=lambda row: giver_of(row, table, base) is not None)

@@ -1,0 +1,136 @@
+"""The paper's datasets as their makers give them out: which files are expected, and where to get them.
+
+None of them is part of memshield. `--data DIR` holds one folder a dataset (DIR/flickr8k, DIR/coco, ...); a folder that
+is itself the only dataset asked for works too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mem_core.config import IdentitiesConfig
+from mem_core.data.procedural import draw_corpus
+from mem_core.data.readers import SourceReader, open_source
+from mem_core.data.readers.detect import find
+from mem_core.data.readers.split_lists import SplitLists, find_split_lists
+from mem_core.errors import ConfigError, SourceError
+from mem_core.progress import Progress, silent
+from mem_core.study.scale import Drawn
+
+_IDENTITIES = IdentitiesConfig()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset. formats: as the readers name them, in the order of preference. test: the split to query victims on.
+
+    hold_out: one photograph of each identity is the test.
+    """
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    expects: str
+    where: str
+    test: str = "test"
+    hold_out: bool = False
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            "flickr8k",
+            "Flickr8k",
+            ("flickr-token", "karpathy", "csv"),
+            "Flickr8k.token.txt with Flickr_8k.trainImages.txt, devImages.txt and testImages.txt, or Karpathy's "
+            "dataset_flickr8k.json, or a captions.csv with a column `split`, and the photographs",
+            "the University of Illinois gives the photographs out on request (hockenmaier.cs.illinois.edu); Karpathy's "
+            "splits are in caption_datasets.zip at cs.stanford.edu/people/karpathy/deepimagesent",
+        ),
+        Dataset(
+            "flickr30k",
+            "Flickr30k",
+            ("karpathy", "flickr-token", "csv"),
+            "Karpathy's dataset_flickr30k.json, or results_20130124.token or results.csv with train.txt, val.txt and "
+            "test.txt, and the folder flickr30k-images",
+            "the University of Illinois gives the photographs out (shannon.cs.illinois.edu/DenotationGraph), "
+            "Karpathy's splits are in caption_datasets.zip at cs.stanford.edu/people/karpathy/deepimagesent",
+        ),
+        Dataset(
+            "coco",
+            "MS-COCO 2017",
+            ("coco",),
+            "annotations/captions_train2017.json and captions_val2017.json, and the folders train2017 and val2017",
+            "train2017.zip, val2017.zip and annotations_trainval2017.zip are at cocodataset.org",
+            test="val",
+        ),
+        Dataset(
+            "coco-karpathy",
+            "MS-COCO, Karpathy's split",
+            ("karpathy",),
+            "Karpathy's dataset_coco.json, and the folders train2014 and val2014",
+            "train2014.zip and val2014.zip are at cocodataset.org; Karpathy's splits are in caption_datasets.zip at "
+            "cs.stanford.edu/people/karpathy/deepimagesent",
+        ),
+        Dataset(
+            "pubfig",
+            "PubFig",
+            ("identities",),
+            "one folder of photographs a person, with train.txt and test.txt naming photographs, or without lists",
+            "Columbia University gives out the lists of addresses (cs.columbia.edu/CAVE/databases/pubfig); any folder "
+            "of folders by name will do",
+            hold_out=True,
+        ),
+    )
+}
+
+
+def dataset_of(name: str) -> Dataset:
+    """The dataset of a name. Raises `ConfigError` for an unknown one."""
+    if name not in DATASETS:
+        raise ConfigError(f"expected a dataset out of {', '.join(DATASETS)}, got {name!r}")
+    return DATASETS[name]
+
+
+def open_dataset(
+    name: str, data: str | Path | None, identities: IdentitiesConfig = _IDENTITIES, seed: int = 0
+) -> SourceReader:
+    """The reader of a dataset below `data`; `identities` and `seed` are for folders of people.
+
+    Raises `SourceError` with where to get it if it is not there.
+    """
+    dataset = dataset_of(name)
+    if data is None:
+        raise SourceError(
+            f"expected a folder with {dataset.title} (--data): {dataset.expects}. Where to get it: {dataset.where}"
+        )
+    for folder in _folders(Path(data).expanduser().absolute(), name):
+        for kind in dataset.formats:
+            if find(folder, kind):
+                return _reader(folder, kind, dataset, identities, seed)
+    raise SourceError(
+        f"expected {dataset.title} in {Path(data) / name} ({dataset.expects}), but it is not there. Where to get it: "
+        f"{dataset.where}"
+    )
+
+
+def _folders(data: Path, name: str) -> Iterator[Path]:
+    """DIR/NAME, and DIR itself where it is no folder of datasets."""
+    if (data / name).is_dir():
+        yield data / name
+    elif data.is_dir() and not any((data / other).is_dir() for other in DATASETS):
+        yield data
+
+
+def _reader(folder: Path, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:
+    lists = find_split_lists(folder)
+    own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
+    reader = open_source(folder, format=kind, identities=own, seed=seed)
+    # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
+    return SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
+
+
+def draw_dataset(place: Path, drawn: Drawn, seed: int, progress: Progress = silent) -> SourceReader:
+    """A drawn corpus in place of a dataset."""
+    return open_source(draw_corpus(place, drawn.train, drawn.test, drawn.size, seed, progress), format="csv")

@@ -1,0 +1,47 @@
+"""Every training set of the study by name. A row says only what it changes: the rest is the scale's."""
+
+from typing import Any
+
+from mem_core.config import Method, ProtectConfig, RowConfig
+
+_LENGTH_3, _LENGTH_5 = {"trigger": {"length": 3}}, {"trigger": {"length": 5}}
+
+
+def study_rows(base: ProtectConfig) -> dict[str, RowConfig]:
+    """All rows that experiments may name; some steps depend on those of the scale."""
+    steps = base.surrogate.steps_per_round
+    rows = [
+        RowConfig(name="untrained", method="clean", label="Random (untrained)", victim={"epochs": 0}),
+        RowConfig(name="clean", method="clean", label="Clean"),
+        _row("random-noise", "random-noise", "Random noise"),
+        _row("constant-trigger", "constant-trigger", "Constant prefix", _LENGTH_3),
+        _row("random-trigger", "random-trigger", "Random words", _LENGTH_3),
+        _row("em-16x-less", "em", "EM, 1/16 of the steps", {"surrogate": {"steps_per_round": max(1, steps // 16)}}),
+        _row("em", "em", "EM, equal compute"),
+        _row("uap", "uap", "UAP"),
+        _row("mem-3", "mem", "MEM-3", _LENGTH_3),
+        _row("mem-5", "mem", "MEM-5", _LENGTH_5),
+        _row("trigger-only", "trigger-only", "MEM-3, words alone", _LENGTH_3),
+        _row("noise-only", "noise-only", "MEM-3, noise alone", _LENGTH_3),
+        _row("mem-3-matched", "mem", "MEM-3, true surrogate captions", _surrogate("matched")),
+        _row("mem-3-shuffled", "mem", "MEM-3, shuffled surrogate captions", _surrogate("shuffled")),
+        _row("mem-3-replay", "mem", "MEM-3, replayed from the first shard", _LENGTH_3, fit_shards=1),
+        _row("mem-3-independent", "mem", "MEM-3, each shard alone", _LENGTH_3 | {"strategy": "independent"}),
+        _row("mem-3-4-rounds", "mem", "MEM-3, 4 rounds", _LENGTH_3 | {"rounds": 4}),
+        _row("mem-3-20-rounds", "mem", "MEM-3, 20 rounds", _LENGTH_3 | {"rounds": 20}),
+    ]
+    for kind, words in (("image", "an image"), ("pair", "a pair")):
+        rows += [
+            _row(f"random-trigger-{kind}", "random-trigger", f"Random words, {words}", _LENGTH_3, corpus=kind),
+            _row(f"em-{kind}", "em", f"EM, one noise {words}", corpus=kind),
+            _row(f"mem-3-{kind}", "mem", f"MEM-3, one noise {words}", _LENGTH_3, corpus=kind),
+        ]
+    return {row.name: row for row in rows}
+
+
+def _row(name: str, method: Method, label: str, protect: dict[str, Any] | None = None, **more: Any) -> RowConfig:
+    return RowConfig(name=name, method=method, label=label, protect=protect or {}, **more)
+
+
+def _surrogate(captions: str) -> dict[str, Any]:
+    return _LENGTH_3 | {"surrogate": {"captions": captions}}

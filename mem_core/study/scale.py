@@ -1,0 +1,86 @@
+"""How large a study is: one file for each scale, so that the same experiments run on a laptop and on a GPU."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from mem_core.config import (
+    CorpusConfig,
+    EvaluateConfig,
+    Frozen,
+    ProtectConfig,
+    RuntimeConfig,
+    VictimConfig,
+    merge,
+    parse_config,
+)
+from mem_core.errors import ConfigError
+
+_SHIPPED = files("mem_core.study") / "scales"
+
+
+class Drawn(Frozen):
+    """A corpus drawn out of nothing in place of a dataset: so many images of so many pixels."""
+
+    train: int = Field(ge=2)
+    test: int = Field(ge=1)
+    size: int = Field(64, ge=16, le=1024)
+
+
+class Scale(Frozen):
+    """Everything that all experiments of a study share.
+
+    victims: what each role of the tables (`rn50`, `vit-b-32`, ...) is at this scale, laid on `victim`; `main` is the
+    one of tables with a single victim. datasets: those that are part of this scale. drawn: if set, every dataset is
+    drawn and no photograph is needed.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    about: str = ""
+    seed: int = Field(0, ge=0, lt=2**31, description="of corpora, noise and triggers")
+    seeds: int = Field(3, ge=1, le=100, description="victims of each row; a row is done with all rows before its next")
+    datasets: tuple[str, ...] = ("flickr8k",)
+    drawn: Drawn | None = None
+    corpus: CorpusConfig = CorpusConfig()
+    protect: ProtectConfig = ProtectConfig()
+    victim: VictimConfig = VictimConfig()
+    victims: dict[str, dict[str, Any]] = Field({"main": {}}, min_length=1)
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    def victim_config(self, role: str) -> VictimConfig:
+        """What trains under this role. Raises `ConfigError` for a role that the scale does not have."""
+        if role not in self.victims:
+            raise ConfigError(f"expected a victim out of {', '.join(self.victims)} at scale {self.name}, got {role!r}")
+        values = merge(self.victim.model_dump(), self.victims[role])
+        return parse_config(VictimConfig, values, f"scale {self.name}, victim {role}")
+
+
+def scale_names() -> list[str]:
+    """The scales that come with memshield."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml"))
+
+
+def load_scale(name_or_path: str, changes: Mapping[str, Any] | None = None) -> Scale:
+    """A shipped scale or a YAML file of the user's, with some settings changed. Raises `ConfigError`."""
+    path = Path(name_or_path)
+    if name_or_path in scale_names():
+        text = (_SHIPPED / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    elif path.suffix in (".yaml", ".yml") and path.is_file():
+        text = path.read_text(encoding="utf-8", errors="replace")
+    else:
+        raise ConfigError(f"expected a scale out of {', '.join(scale_names())} or a .yaml file, got {name_or_path!r}")
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"expected YAML in {name_or_path}, got: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected settings by name in {name_or_path}, got {type(values).__name__}")
+    scale = parse_config(Scale, merge(values, changes or {}), f"scale {name_or_path}")
+    for role in scale.victims:
+        scale.victim_config(role)
+    return scale
