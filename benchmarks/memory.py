@@ -66,10 +66,10 @@ def protect(clean: Path, dest: Path, samples: int) -> int:
     for shard in protection.shards:
         protection.publish(shard)
     protection.finish()
-    return _peak()
+    return peak_bytes()
 
 
-def _peak() -> int:
+def peak_bytes() -> int:
     """The largest resident set of this program in bytes; Linux's ru_maxrss also counts the process that forked it."""
     status = Path("/proc/self/status")
     if status.exists():

@@ -1,9 +1,12 @@
 """Where the work runs, and in which precision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from mem_core.config import RuntimeConfig
-from mem_core.errors import ConfigError
+from mem_core.errors import ConfigError, RetryShard
 
 
 def resolve_device(runtime: RuntimeConfig) -> torch.device:
@@ -29,6 +32,21 @@ def resolve_precision(runtime: RuntimeConfig, device: torch.device) -> torch.dty
 def _cpu_multiplies_bfloat16(device: torch.device) -> bool:
     # Emulated bfloat16 is slower than float32, so the mere ability to run it is not enough.
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+@contextmanager
+def retried(shard: str) -> Iterator[None]:
+    """Makes a device that fails under a shard a `RetryShard`: elsewhere, or later, the shard may succeed."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RetryShard(f"shard {shard}: expected work that fits into the device's memory, {_first(error)}") from error
+    except torch.AcceleratorError as error:
+        raise RetryShard(f"shard {shard}: expected the device to stay, but it was lost: {_first(error)}") from error
+
+
+def _first(error: Exception) -> str:
+    return " ".join(map(str, error.args)).strip().partition("\n")[0]
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

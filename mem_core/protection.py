@@ -19,7 +19,7 @@ from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.folder import Folder
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
-from mem_core.device import resolve_device, resolve_precision
+from mem_core.device import resolve_device, resolve_precision, retried
 from mem_core.errors import ConfigError, DestinationError, MismatchError
 from mem_core.finished import PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
@@ -129,7 +129,8 @@ class Protection:
 
     def advance(self, shard: str, number: int, progress: Progress = silent) -> float:
         """Steps 2 and 3 of round `number` for one shard; returns its mean noise loss."""
-        return self._fit.advance(shard, number, progress)
+        with retried(shard):
+            return self._fit.advance(shard, number, progress)
 
     def enough(self, losses: Sequence[float]) -> bool:
         """Whether the rounds may stop early: the mean noise loss of the last one is below the threshold."""
@@ -159,7 +160,8 @@ class Protection:
             pattern=self._pattern(),
             seed=self.seed,
         )
-        counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)
+        with retried(shard):
+            counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)
         if self.fits:
             self._fit.forget(shard)
         elif self.alone:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mem_core.data.loaded import CaptionTokens, LoadedShard, batches
 from mem_core.device import autocast
-from mem_core.errors import SourceError
+from mem_core.errors import ConfigError, SourceError
 from mem_core.models import OpenClipEncoder
 from mem_core.perturb.image_noise import update_noise
 from mem_core.perturb.objective import Anchors
@@ -54,7 +54,13 @@ def surrogate_steps(
     model.train()
     for step in range(total):
         images, tokens = next(stream)
-        loss, _, _ = training_step(model, optimizer, images, tokens, setting.precision)
+        try:
+            loss, _, _ = training_step(model, optimizer, images, tokens, setting.precision)
+        except torch.OutOfMemoryError as error:  # not cut into portions: batch norm sees the whole batch
+            raise ConfigError(
+                f"expected {len(images)} pairs to fit into the device's memory for a training step of "
+                f"{model.architecture}, but they do not: choose a smaller surrogate.batch_size"
+            ) from error
         losses.append(loss)
         if step % 10 == 9 or step + 1 == total:
             progress(step + 1, total, f"surrogate loss {loss.item():.2f}")
@@ -115,19 +121,17 @@ class _BatchStep:
         """Step 2: better trigger ids, int64 [B, L], on the CPU."""
         setting = self.setting
         views = self.batch.draw_views(setting.config.noise, self.model.image_size, self.draw)
-        seen = self.batch.look(views)
-        with torch.no_grad(), autocast(setting.device, setting.precision):
-            images = self.model.encode_image(seen)
         return update_triggers(
             triggers.to(setting.device),
             self._drawn_captions(),
-            images,
+            setting.portions.encode(self._encode_images, self.batch.look(views)),
             self.model,
             setting.config.trigger,
             vocabulary=setting.vocabulary.ids.to(setting.device),
             end_id=setting.tokenizer.end_id,
             anchors=self.anchors,
             precision=setting.precision,
+            portions=setting.portions,
         ).cpu()
 
     def noise_update(self, triggers: Tensor) -> Tensor:
@@ -148,7 +152,12 @@ class _BatchStep:
             anchors=self.anchors,
             precision=setting.precision,
             draw=self.draw,
+            portions=setting.portions,
         )
+
+    def _encode_images(self, seen: Tensor) -> Tensor:
+        with autocast(self.setting.device, self.setting.precision):
+            return self.model.encode_image(seen)
 
     def _drawn_captions(self) -> Tensor:
         """A caption for every image: its own, or that of another image of the batch."""

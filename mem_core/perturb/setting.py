@@ -1,6 +1,6 @@
 """What stays the same through a whole protection: config, words, seed, device."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -8,6 +8,7 @@ from mem_core.config import ProtectConfig
 from mem_core.models import Tokenizer
 from mem_core.perturb.recipes import RECIPES, Recipe
 from mem_core.perturb.vocabulary import Vocabulary
+from mem_core.portions import Portions
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Setting:
     seed: int
     device: torch.device
     precision: torch.dtype
+    portions: Portions = field(default_factory=Portions)
 
     @property
     def recipe(self) -> Recipe:

@@ -14,6 +14,7 @@ from mem_core.device import autocast
 from mem_core.models import DualEncoder
 from mem_core.perturb.objective import Anchors, contrastive_loss
 from mem_core.perturb.prompts import with_trigger
+from mem_core.portions import Portions
 
 Score = Callable[[Tensor, Tensor], Tensor]
 _MAX_ROWS = 4096  # token rows encoded at once
@@ -30,6 +31,7 @@ def update_triggers(
     end_id: int,
     anchors: Anchors | None,
     precision: torch.dtype,
+    portions: Portions | None = None,
 ) -> Tensor:
     """One pass over the positions; returns better trigger ids, int64 [B, L].
 
@@ -39,8 +41,10 @@ def update_triggers(
     takes candidate k of every sample at once and scores the whole batch.
     """
 
+    portions = Portions() if portions is None else portions
+
     def features_of(triggers: Tensor) -> Tensor:
-        return _encode_triggers(triggers, captions, encoder, end_id, precision)
+        return _encode_triggers(triggers, captions, encoder, end_id, precision, portions)
 
     scale = encoder.logit_scale
     beams = trigger_ids.unsqueeze(1)
@@ -139,11 +143,20 @@ def _best(triggers: Tensor, losses: Tensor, count: int) -> Tensor:
 
 
 def _encode_triggers(
-    triggers: Tensor, captions: Tensor, encoder: DualEncoder, end_id: int, precision: torch.dtype
+    triggers: Tensor,
+    captions: Tensor,
+    encoder: DualEncoder,
+    end_id: int,
+    precision: torch.dtype,
+    portions: Portions,
 ) -> Tensor:
     """Features [B, K, D] of each caption behind each of its triggers [B, K, L], no gradient."""
     count = triggers.shape[1]
     rows = with_trigger(captions.repeat_interleave(count, 0), triggers.flatten(0, 1), end_id)
-    with torch.no_grad(), autocast(captions.device, precision):
-        features = torch.cat([encoder.encode_text(piece) for piece in rows.split(_MAX_ROWS)])
+
+    def encode(piece: Tensor) -> Tensor:
+        with autocast(captions.device, precision):
+            return encoder.encode_text(piece)
+
+    features = torch.cat([portions.encode(encode, piece) for piece in rows.split(_MAX_ROWS)])
     return features.view(len(captions), count, -1)
