@@ -103,6 +103,17 @@ class TriggerConfig(Frozen):
     start: Literal["random", "constant"] = "random"
     constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
+    proposals: Literal["gradient", "masked-lm"] = Field(
+        "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
+    )
+    language_model: str = Field("", description="for masked-lm: a folder, as train-lm leaves it, or a hub name")
+    fluent_words: int = Field(48, ge=2, le=10_000, description="for masked-lm: words proposed for a position")
+
+    @model_validator(mode="after")
+    def _proposals_fit(self) -> "TriggerConfig":
+        if self.proposals == "masked-lm" and (not self.language_model or self.vocabulary != "words"):
+            raise ValueError("proposals: masked-lm needs a language_model and vocabulary: words")
+        return self
 
 
 _PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"

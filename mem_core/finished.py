@@ -16,8 +16,9 @@ from mem_core.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, pl
 from mem_core.progress import Progress
 
 OnMismatch = Literal["fail", "redo"]
-STATE, PROTECTOR = "_state", "protector"
-"""Folders below the destination: what only the rounds need, and what they leave behind."""
+STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
+"""Folders below the destination: what only the rounds need, and what they leave behind. The last is inside the
+protector's: who proposed the words of its triggers, where that was a language model."""
 
 
 class FinishedShards:

@@ -13,6 +13,7 @@ that the rounds left and replaying the finished protector on the clean shard giv
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 
+import torch
 from torch import Tensor
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
@@ -21,15 +22,18 @@ from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
 from mem_core.device import resolve_device, resolve_precision, retried
 from mem_core.errors import ConfigError, DestinationError, MismatchError
-from mem_core.finished import PROTECTOR, STATE, FinishedShards, OnMismatch
+from mem_core.finished import LANGUAGE_MODEL, PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
 from mem_core.independent import fit_alone, forget_alone
+from mem_core.language import load_language_model, open_language_model
+from mem_core.language.masked import copy_language_model
 from mem_core.models import Tokenizer, build_model, tokenizer_for
+from mem_core.perturb.fluent import FluentWords
 from mem_core.perturb.recipes import RECIPES, Recipe
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
-from mem_core.perturb.vocabulary import build_vocabulary
+from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.planning import Plan, input_hashes, input_sha256_of
 from mem_core.progress import Progress, silent
 from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
@@ -102,7 +106,20 @@ class Protection:
         tokenizer = Tokenizer(context)
         vocabulary = build_vocabulary(tokenizer, self.config.trigger)
         precision = resolve_precision(self.runtime, device)
-        return Setting(self.config, tokenizer, vocabulary, self.seed, device, precision)
+        fluent = self._fluent_words(tokenizer, vocabulary, device)
+        words = vocabulary if fluent is None else fluent.vocabulary
+        return Setting(self.config, tokenizer, words, self.seed, device, precision, fluent=fluent)
+
+    def _fluent_words(self, tokenizer: Tokenizer, words: Vocabulary, device: torch.device) -> FluentWords | None:
+        """What a language model proposes: that of the config while fitting, that of the protector ever after."""
+        wanted = self.config.trigger
+        if self.recipe.trigger != "optimised" or wanted.proposals != "masked-lm" or self.reuse is not None:
+            return None
+        if self.config.strategy == "replay":
+            folder = self.protector_folder.below(LANGUAGE_MODEL)
+        else:
+            folder = open_language_model(wanted.language_model)
+        return FluentWords(load_language_model(folder, device), tokenizer, words, wanted.fluent_words)
 
     @property
     def fitted(self) -> bool:
@@ -114,6 +131,9 @@ class Protection:
         self._finished.sweep()
         if self.fits:
             self._fit.begin(redo=self.on_mismatch == "redo")
+            if self.setting.fluent is not None:
+                source = open_language_model(self.config.trigger.language_model)
+                copy_language_model(source, self.protector_folder.below(LANGUAGE_MODEL))
 
     def plan(self, progress: Progress = silent) -> Plan:
         """Which shards are to be published; to be called when everything is fitted.
@@ -191,7 +211,8 @@ class Protection:
         found = require_protector(self.protector_folder)
         if found.vocabulary_sha256 != self.setting.vocabulary.sha256:
             raise MismatchError(
-                f"expected the vocabulary of {self.protector_folder.uri}, but this tokenizer or blocklist makes another"
+                f"expected the vocabulary of {self.protector_folder.uri}, but this tokenizer, blocklist or language "
+                "model makes another"
             )
         return found
 

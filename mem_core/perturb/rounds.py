@@ -87,7 +87,8 @@ def advance(
     done = 0
     for places in batches(len(shard.samples), setting.config.batch_size, draw):
         batch = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], setting.device)
-        step = _BatchStep(batch, captions, places, surrogate, setting, draw)
+        own = [shard.samples[i].captions[0] for i in places]
+        step = _BatchStep(batch, captions, places, surrogate, setting, draw, own, settled=round_number > 0)
         if setting.recipe.trigger == "optimised" and round_number < setting.config.trigger.rounds:
             triggers[places] = step.trigger_update(triggers[places])
         if setting.recipe.noise == "optimised":
@@ -111,8 +112,13 @@ class _BatchStep:
         surrogate: Surrogate,
         setting: Setting,
         draw: torch.Generator,
+        own: Sequence[str],
+        *,
+        settled: bool,
     ) -> None:
+        """own: a caption of each image, that fluent words have to go with; settled: they did so in a round before."""
         self.batch, self.captions, self.places, self.draw = batch, captions, places, draw
+        self.own, self.settled = own, settled
         self.model, self.setting = surrogate.model, setting
         missing = setting.config.batch_size - len(places)
         self.anchors = surrogate.anchors.first(missing) if missing > 0 else None
@@ -132,7 +138,14 @@ class _BatchStep:
             anchors=self.anchors,
             precision=setting.precision,
             portions=setting.portions,
+            propose=self._fluent_words if setting.fluent is not None else None,
         ).cpu()
+
+    def _fluent_words(self, triggers: Tensor, position: int) -> Tensor:
+        """What reads well at one position of the triggers [B, W, L] before the images' own captions: [B, W, P]."""
+        assert self.setting.fluent is not None
+        found = self.setting.fluent.propose(self.own, triggers.cpu(), position, settled=self.settled)
+        return found.to(triggers.device)
 
     def noise_update(self, triggers: Tensor) -> Tensor:
         """Step 3: better noise, inside `batch`; returns the loss, a scalar."""

@@ -6,6 +6,7 @@ import torch
 
 from mem_core.config import ProtectConfig
 from mem_core.models import Tokenizer
+from mem_core.perturb.fluent import FluentWords
 from mem_core.perturb.recipes import RECIPES, Recipe
 from mem_core.perturb.vocabulary import Vocabulary
 from mem_core.portions import Portions
@@ -22,6 +23,7 @@ class Setting:
     device: torch.device
     precision: torch.dtype
     portions: Portions = field(default_factory=Portions)
+    fluent: FluentWords | None = None
 
     @property
     def recipe(self) -> Recipe:

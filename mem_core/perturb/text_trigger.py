@@ -16,7 +16,9 @@ from mem_core.perturb.objective import Anchors, contrastive_loss
 from mem_core.perturb.prompts import with_trigger
 from mem_core.portions import Portions
 
-Score = Callable[[Tensor, Tensor], Tensor]
+Propose = Callable[[Tensor, int], Tensor]
+"""Triggers int64 [B, W, L] and a position -> the ids to choose from there, int64 [B, W, P]."""
+
 _MAX_ROWS = 4096  # token rows encoded at once
 
 
@@ -32,13 +34,15 @@ def update_triggers(
     anchors: Anchors | None,
     precision: torch.dtype,
     portions: Portions | None = None,
+    propose: Propose | None = None,
 ) -> Tensor:
     """One pass over the positions; returns better trigger ids, int64 [B, L].
 
     trigger_ids: int64 [B, L]; captions: token rows int64 [B, T], row i is what trigger i is put before;
     images: features float32 [B, D]; vocabulary: allowed ids int64 [V]. The encoder must be frozen.
     `scoring: sample` scores each replacement by the batch loss with that one sample changed; `batch` (paper)
-    takes candidate k of every sample at once and scores the whole batch.
+    takes candidate k of every sample at once and scores the whole batch. With `propose` the candidates are its, and
+    the word that was there stays only if it is one of them: no position keeps a word that reads badly.
     """
 
     portions = Portions() if portions is None else portions
@@ -50,14 +54,20 @@ def update_triggers(
     beams = trigger_ids.unsqueeze(1)
     for position in range(trigger_ids.shape[1]):
         gradient, now = _position_gradient(beams, position, captions, images, encoder, end_id, anchors, precision)
-        proposed = _candidates(gradient, beams[:, :, position], encoder.token_embeddings, vocabulary, config.candidates)
+        if propose is None:
+            allowed, current = vocabulary, beams[:, :, position]
+        else:
+            allowed, current = propose(beams, position), None
+        proposed = _candidates(gradient, current, encoder.token_embeddings, allowed, config.candidates)
         tried = _replaced(beams, position, proposed)
-        features = torch.cat([now, features_of(tried)], dim=1)
+        features = features_of(tried)
+        if current is not None:
+            tried, features = torch.cat([beams, tried], dim=1), torch.cat([now, features], dim=1)
         if config.scoring == "sample":
             losses = replacement_losses(features, now[:, 0], images, scale, anchors)
         else:
             losses = _batch_losses(features, images, scale, anchors)
-        beams = _best(torch.cat([beams, tried], dim=1), losses, config.beam)
+        beams = _best(tried, losses, config.beam)
     return beams[:, 0]
 
 
@@ -121,12 +131,20 @@ def _position_gradient(
     return torch.stack(gradients, 1), torch.stack(features, 1)
 
 
-def _candidates(gradient: Tensor, current: Tensor, embeddings: Tensor, vocabulary: Tensor, count: int) -> Tensor:
-    """The `count` allowed ids with the lowest first-order loss, current ones left out: int64 [B, W, C]."""
-    change = gradient @ embeddings[vocabulary].T
-    change = change.masked_fill(vocabulary == current.unsqueeze(-1), float("inf"))
-    chosen = change.topk(min(count, len(vocabulary) - 1), dim=-1, largest=False).indices
-    return vocabulary[chosen]
+def _candidates(gradient: Tensor, current: Tensor | None, embeddings: Tensor, allowed: Tensor, count: int) -> Tensor:
+    """The `count` allowed ids with the lowest first-order loss, current ones left out: int64 [B, W, C].
+
+    gradient: [B, W, E]; current: [B, W] or None; allowed: int64 [V], the same for all, or [B, W, P].
+    """
+    if allowed.ndim == 1:
+        change = gradient @ embeddings[allowed].T
+    else:
+        change = (embeddings[allowed] @ gradient.unsqueeze(-1)).squeeze(-1)
+    if current is not None:
+        change = change.masked_fill(allowed == current.unsqueeze(-1), float("inf"))
+    most = allowed.shape[-1] - (current is not None)
+    chosen = change.topk(min(count, most), dim=-1, largest=False).indices
+    return allowed[chosen] if allowed.ndim == 1 else allowed.gather(-1, chosen)
 
 
 def _replaced(beams: Tensor, position: int, proposed: Tensor) -> Tensor:

@@ -24,14 +24,15 @@ _MIN_LETTERS = 2
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The allowed token ids, ascending, int64 [V]."""
+    """The allowed token ids, ascending, int64 [V]; language_model: the hash of the one that proposes them, if any."""
 
     ids: Tensor
     kind: str
+    language_model: str = ""
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.ids.numpy().tobytes()).hexdigest()
+        return hashlib.sha256(self.ids.numpy().tobytes() + self.language_model.encode()).hexdigest()
 
 
 def build_vocabulary(tokenizer: Tokenizer, config: TriggerConfig) -> Vocabulary:

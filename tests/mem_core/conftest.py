@@ -1,8 +1,10 @@
 import pytest
 import torch
 from corpora import RUNTIME, odd_shard, plain_shard, protect, small
+from language_making import CONFIG, caption_corpus
 
 from mem_core.data.folder import LocalFolder, write_bytes
+from mem_core.language import MaskedLanguageModel, load_language_model, train_language_model
 from mem_core.protection import Protection
 
 
@@ -28,3 +30,22 @@ def mem(clean: LocalFolder, tmp_path_factory: pytest.TempPathFactory) -> LocalFo
     dest = LocalFolder(tmp_path_factory.mktemp("mem"))
     protect(Protection(clean, dest, small(), RUNTIME, seed=3))
     return dest
+
+
+@pytest.fixture(scope="session")
+def captions(tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
+    """Two shards of 12 pictures with four simple sentences each."""
+    return caption_corpus(tmp_path_factory.mktemp("captions"))
+
+
+@pytest.fixture(scope="session")
+def language_model(captions: LocalFolder, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
+    """A small masked language model that has learned those sentences. Not to be changed."""
+    out = LocalFolder(tmp_path_factory.mktemp("language-model"))
+    train_language_model(captions, out, CONFIG, RUNTIME, seed=1)
+    return out
+
+
+@pytest.fixture(scope="session")
+def masked(language_model: LocalFolder) -> MaskedLanguageModel:
+    return load_language_model(language_model, torch.device("cpu"))

@@ -1,0 +1,47 @@
+"""The command that trains a language model on a corpus's own captions."""
+
+from typing import Annotated
+
+import typer
+
+from flows.running import absolute, config_of, running
+
+app = typer.Typer()
+
+
+@app.command("train-lm")
+def train_lm(
+    corpus: Annotated[str, typer.Argument(help="Shards whose captions are learned, clean ones.")],
+    out: Annotated[str, typer.Argument(help="Folder to write into, or s3://bucket/prefix.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the captions.")] = 20,
+    width: Annotated[int, typer.Option(help="Numbers that stand for a token inside the model.")] = 192,
+    layers: Annotated[int, typer.Option(help="Layers of the model.")] = 4,
+    vocabulary: Annotated[int, typer.Option(help="Words and letters it knows, at most.")] = 8000,
+    learning_rate: Annotated[float, typer.Option(help="The highest rate of the training.")] = 1e-3,
+    preset: Annotated[str, typer.Option("--preset", "-p", help="Where `runtime` (device) is taken from.")] = "cpu",
+    set: Annotated[
+        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As runtime.device=cuda.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Replaces the preset's seed.")] = None,
+    no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
+) -> None:
+    """Trains the masked language model that `protect.trigger.proposals=masked-lm` takes its words from.
+
+    A killed training goes on after its last epoch. Afterwards: protect CORPUS DEST
+    -s protect.trigger.proposals=masked-lm -s protect.trigger.language_model=OUT
+    """
+    settings = config_of(preset, set, seed)
+    with running(no_server):
+        from flows.train_lm import train_lm
+        from mem_core.config import parse_config
+        from mem_core.language import LanguageModelConfig
+
+        wanted = {
+            "epochs": epochs,
+            "width": width,
+            "layers": layers,
+            "vocabulary": vocabulary,
+            "learning_rate": learning_rate,
+        }
+        config = parse_config(LanguageModelConfig, wanted, "train-lm")
+        train_lm(absolute(corpus), absolute(out), config, settings.runtime, settings.seed)

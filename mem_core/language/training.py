@@ -1,0 +1,251 @@
+"""A small masked language model, trained on a corpus's own captions: for machines that cannot download one."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from pydantic import Field, ValidationError, model_validator
+from torch import Tensor
+
+from mem_core import __version__
+from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
+from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.data.loaded import batches
+from mem_core.data.manifest import list_shards
+from mem_core.data.shard import Sample, read_shard
+from mem_core.device import resolve_device
+from mem_core.errors import MismatchError, SourceError
+from mem_core.language.library import libraries
+from mem_core.language.masked import FILES, SPECIALS
+from mem_core.progress import Progress, silent
+from mem_core.rng import derived_seed, generator
+from mem_core.training import load_checkpoint, require_finite, save_checkpoint
+
+_RECORD, _CHECKPOINT = "language-model.json", "checkpoint.pt"
+_UNSCORED = -100  # the label that torch's cross entropy leaves out
+
+
+class LanguageModelConfig(Frozen):
+    """A BERT in small, and how it is trained."""
+
+    vocabulary: int = Field(8000, ge=200, le=100_000, description="WordPiece tokens, at most")
+    width: int = Field(192, ge=16, le=4096)
+    layers: int = Field(4, ge=1, le=48)
+    heads: int = Field(4, ge=1, le=64)
+    context: int = Field(64, ge=8, le=512, description="tokens; longer captions lose their end")
+    epochs: int = Field(20, ge=1, le=10_000)
+    batch_size: int = Field(128, ge=1, le=65_536)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.01, ge=0, le=10)
+    masked: float = Field(0.15, gt=0, lt=1, description="share of the tokens that are to be guessed")
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "LanguageModelConfig":
+        if self.width % self.heads:
+            raise ValueError(f"expected a width that {self.heads} heads divide, got {self.width}")
+        return self
+
+
+class LanguageModelRecord(Frozen):
+    """What a finished model was trained on, and how its loss fell."""
+
+    format: int = 1
+    config: LanguageModelConfig
+    seed: int
+    corpus: str
+    captions: int
+    tokens: int = Field(description="size of its vocabulary")
+    losses: tuple[float, ...] = Field(description="mean loss of each epoch")
+    fingerprint: str
+    code_version: str = __version__
+
+
+def train_language_model(
+    corpus: Folder,
+    out: Folder,
+    config: LanguageModelConfig,
+    runtime: RuntimeConfig,
+    *,
+    seed: int,
+    progress: Progress = silent,
+) -> LanguageModelRecord:
+    """Writes config.json, tokenizer.json, model.safetensors and, last, language-model.json into `out`.
+
+    A finished model with equal fingerprint is left as it is; a killed training goes on after its last epoch.
+    Raises `SourceError` for a corpus without captions.
+    """
+    captions = sorted(set(corpus_captions(corpus)))  # sorted: the order of shards changes nothing
+    if not captions:
+        raise SourceError(f"expected captions to learn from in {corpus.uri}, got none")
+    identity = fingerprint(config, seed, __version__, *captions)
+    known = read_language_model_record(out)
+    if known is not None and known.fingerprint == identity:
+        return known
+    out.delete(_RECORD)  # of another training: it must not vouch for these weights
+    training = _Training(captions, config, runtime, seed)
+    losses = training.resume(out, identity)
+    while len(losses) < config.epochs:
+        losses.append(training.epoch(len(losses), progress))
+        training.save(out, identity, losses)
+    record = LanguageModelRecord(
+        config=config,
+        seed=seed,
+        corpus=corpus.uri,
+        captions=len(captions),
+        tokens=training.tokenizer.get_vocab_size(),
+        losses=tuple(losses),
+        fingerprint=identity,
+    )
+    training.publish(out)
+    write_bytes(out, _RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+    out.delete(_CHECKPOINT)
+    return record
+
+
+def read_language_model_record(folder: Folder) -> LanguageModelRecord | None:
+    """The record of a finished training, or None. Raises `MismatchError` if it cannot be read."""
+    try:
+        return LanguageModelRecord.model_validate_json(read_bytes(folder, _RECORD))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise MismatchError(
+            f"expected a language model's record in {folder.uri}/{_RECORD}, got: {first_mistake(error)}"
+        ) from error
+
+
+def corpus_captions(corpus: Folder) -> Iterator[str]:
+    """Every caption of every readable sample; no image is decoded."""
+    for shard in list_shards(corpus):
+        with corpus.open(f"{shard}.tar") as stream:
+            for sample in read_shard(stream, shard, allow_empty=True):
+                if isinstance(sample, Sample):
+                    yield from sample.captions
+
+
+class _Training:
+    """Tokens, model, optimiser and schedule."""
+
+    def __init__(self, captions: list[str], config: LanguageModelConfig, runtime: RuntimeConfig, seed: int) -> None:
+        self.config, self.seed, self.device = config, seed, resolve_device(runtime)
+        self.tokenizer = _trained_tokenizer(captions, config.vocabulary)
+        encoded = self.tokenizer.encode_batch(captions)
+        self.rows = [torch.tensor(found.ids[: config.context]) for found in encoded]
+        self.model = _new_model(config, self.tokenizer.get_vocab_size(), seed).to(self.device)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._mask_id, self._pad_id = (self.tokenizer.token_to_id(token) for token in ("[MASK]", "[PAD]"))
+
+    def epoch(self, epoch: int, progress: Progress) -> float:
+        """One pass over the captions; returns the mean loss."""
+        self.model.train()
+        draw = generator(self.seed, "language-model", epoch)
+        steps = math.ceil(len(self.rows) / self.config.batch_size)
+        total = steps * self.config.epochs
+        losses: list[Tensor] = []
+        for places in batches(len(self.rows), self.config.batch_size, draw):
+            done = epoch * steps + len(losses)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.config.learning_rate * min((done + 1) / min(100, total), 1 - done / total)
+            losses.append(self._step([self.rows[place] for place in places], draw))
+            if len(losses) % 10 == 0 or len(losses) == steps:
+                progress(done + 1, total, f"epoch {epoch + 1}, loss {losses[-1].item():.2f}")
+        require_finite(
+            torch.stack(losses).tolist(), f"the language model in epoch {epoch + 1}", self.config.learning_rate
+        )
+        return torch.stack(losses).mean().item()
+
+    def _step(self, rows: list[Tensor], draw: torch.Generator) -> Tensor:
+        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self._pad_id)
+        seen, labels = self._masked(tokens, draw)
+        shown = (tokens != self._pad_id).long().to(self.device)
+        logits = self.model(input_ids=seen.to(self.device), attention_mask=shown).logits
+        loss = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten().to(self.device), ignore_index=_UNSCORED
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def _masked(self, tokens: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """BERT's gaps (Devlin et al. 2019): of the chosen tokens 80 % masked, 10 % another word, 10 % as they are."""
+        words = tokens >= len(SPECIALS)
+        chance = torch.rand(tokens.shape, generator=draw).masked_fill(~words, 2.0)
+        chosen = chance < self.config.masked
+        chosen[0, chance[0].argmin()] |= not bool(chosen.any())  # a batch asks for one word at least
+        kind = torch.rand(tokens.shape, generator=draw)
+        other = torch.randint(len(SPECIALS), self.tokenizer.get_vocab_size(), tokens.shape, generator=draw)
+        seen = torch.where(chosen & (kind < 0.8), self._mask_id, tokens)
+        seen = torch.where(chosen & (kind >= 0.9), other, seen)
+        return seen, torch.where(chosen, tokens, _UNSCORED)
+
+    def save(self, out: Folder, identity: str, losses: list[float]) -> None:
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        save_checkpoint(out, _CHECKPOINT, {"identity": identity, "losses": losses, **state})
+
+    def resume(self, out: Folder, identity: str) -> list[float]:
+        """The losses so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
+        if not out.exists(_CHECKPOINT):
+            return []
+        state = load_checkpoint(out, _CHECKPOINT, self.device)
+        if state.get("identity") != identity:
+            return []
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        return list(state["losses"])
+
+    def publish(self, out: Folder) -> None:
+        """The three files that `load_language_model`, and transformers itself, read."""
+        with TemporaryDirectory() as place:
+            self.model.save_pretrained(place)
+            (Path(place) / "tokenizer.json").write_text(self.tokenizer.to_str(), encoding="utf-8")
+            for name in FILES:
+                write_bytes(out, name, (Path(place) / name).read_bytes())
+
+
+def _trained_tokenizer(captions: list[str], size: int) -> Any:
+    """BERT's tokens (lower case, WordPiece) for these captions: letters, and as many of the commonest words as fit.
+
+    Departure: the library's own trainer breaks ties by the order of a hash table, another one in each process.
+    """
+    _, tokenizers = libraries()
+    normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    splitter = tokenizers.pre_tokenizers.BertPreTokenizer()
+    counts = Counter(
+        word for caption in captions for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(caption))
+    )
+    letters = sorted({letter for word in counts for letter in word})
+    words = sorted(counts, key=lambda word: (-counts[word], word))
+    entries = dict.fromkeys((*SPECIALS, *letters, *(f"##{letter}" for letter in letters), *words))
+    vocabulary = {entry: number for number, entry in enumerate(list(entries)[:size])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.decoder = tokenizers.decoders.WordPiece()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[(token, vocabulary[token]) for token in ("[CLS]", "[SEP]")]
+    )
+    tokenizer.add_special_tokens(list(SPECIALS))
+    return tokenizer
+
+
+def _new_model(config: LanguageModelConfig, tokens: int, seed: int) -> Any:
+    transformers, _ = libraries()
+    described = transformers.BertConfig(
+        vocab_size=tokens,
+        hidden_size=config.width,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        intermediate_size=4 * config.width,
+        max_position_embeddings=config.context,
+        hidden_dropout_prob=0.0,  # no draws but ours: a training gives equal bytes however often it is killed
+        attention_probs_dropout_prob=0.0,
+    )
+    with torch.random.fork_rng(devices=[]):  # the library draws from the global generator
+        torch.manual_seed(derived_seed(seed, "language-model"))
+        return transformers.BertForMaskedLM(described)

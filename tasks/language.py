@@ -1,0 +1,32 @@
+"""The language model that proposes fluent trigger words: trained on a corpus's own captions."""
+
+from mem_core.config import Frozen, RuntimeConfig
+from mem_core.language import LanguageModelConfig, LanguageModelRecord, train_language_model
+from mem_core.language.training import read_language_model_record
+from tasks.options import step
+from tasks.progress import say, watched
+from tasks.storage import open_folder
+
+
+class LanguageJob(Frozen):
+    """One language model; folders by address."""
+
+    corpus: str
+    out: str
+    config: LanguageModelConfig = LanguageModelConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    seed: int = 0
+
+
+@step("train language model", run_name="train language model, seed {job.seed}", tags=("memshield-device",))
+def train_language(job: LanguageJob) -> LanguageModelRecord:
+    """Trains the model, goes on after its last whole epoch, or finds it trained."""
+    out = open_folder(job.out)
+    before = read_language_model_record(out)
+    with watched("train language model") as progress:
+        record = train_language_model(
+            open_folder(job.corpus), out, job.config, job.runtime, seed=job.seed, progress=progress
+        )
+    how = "was trained before" if record == before else f"learned {record.captions:,} captions"
+    say(f"language model, seed {job.seed}: {how}, {record.tokens:,} tokens, loss {record.losses[-1]:.2f}")
+    return record

@@ -1,0 +1,153 @@
+"""Fluent triggers: proposals are words of both models, what is published re-tokenises, replay gives the same bytes."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import RUNTIME, contents, fit, protect, small
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mem_core.config import ProtectConfig, TriggerConfig
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.loaded import load_shard
+from mem_core.data.verify import verify_corpus
+from mem_core.errors import ConfigError, MismatchError
+from mem_core.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
+from mem_core.language.fluency import pseudo_perplexity
+from mem_core.models import Tokenizer
+from mem_core.perturb.fluent import FluentWords
+from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
+from mem_core.protection import Protection
+from mem_core.protector import require_protector
+
+TOKENIZER = Tokenizer(24)
+CAPTION = "dog runs in the park"
+
+
+@pytest.fixture(scope="module")
+def fluent(masked: MaskedLanguageModel) -> FluentWords:
+    return FluentWords(masked, TOKENIZER, build_vocabulary(TOKENIZER, TriggerConfig()), count=6)
+
+
+@pytest.fixture(scope="module")
+def config(language_model: LocalFolder) -> ProtectConfig:
+    trigger = {"proposals": "masked-lm", "language_model": language_model.uri, "fluent_words": 6, "rounds": 2}
+    return small(trigger=trigger)
+
+
+@pytest.fixture(scope="module")
+def protected(captions: LocalFolder, config: ProtectConfig, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
+    """Protected in rounds. Not to be changed."""
+    dest = LocalFolder(tmp_path_factory.mktemp("fluent"))
+    protect(Protection(captions, dest, config, RUNTIME, seed=3))
+    return dest
+
+
+def _ids(*words: str) -> torch.Tensor:
+    return torch.tensor([[[TOKENIZER.ids(word)[0] for word in words]]])
+
+
+def test_the_words_of_both_models_are_whole_tokens_of_both(fluent: FluentWords, masked: MaskedLanguageModel) -> None:
+    words = [TOKENIZER.decode([int(i)]) for i in fluent.vocabulary.ids]
+    assert {"red", "dog", "the", "small"} <= set(words)
+    assert all(masked.ids([word]) == [[masked.word_id(word)]] for word in words)
+    assert all(TOKENIZER.ids(word) == [int(i)] for word, i in zip(words, fluent.vocabulary.ids, strict=True))
+    assert fluent.vocabulary.sha256 != build_vocabulary(TOKENIZER, TriggerConfig()).sha256
+
+
+def test_what_reads_well_in_the_gap_is_proposed(fluent: FluentWords) -> None:
+    found = fluent.propose([CAPTION], _ids("the", "small", "bird"), 2, settled=True)
+    assert found.shape == (1, 1, 6)
+    assert {"red", "green", "blue", "black", "white"} <= {TOKENIZER.decode([int(i)]) for i in found[0, 0]}
+
+
+def test_words_still_to_come_are_gaps_before_they_are_settled(masked: MaskedLanguageModel) -> None:
+    every = FluentWords(masked, TOKENIZER, build_vocabulary(TOKENIZER, TriggerConfig()), count=10_000)
+    odd, even = _ids("the", "big", "runs"), _ids("the", "big", "red")
+    unsettled = [every.propose([CAPTION], ids, 1, settled=False) for ids in (odd, even)]
+    assert torch.equal(*unsettled)
+    settled = [every.propose([CAPTION], ids, 1, settled=True) for ids in (odd, even)]
+    assert not torch.equal(*settled)
+
+
+@given(st.integers(0, 2), st.booleans())
+def test_a_word_is_not_proposed_twice(fluent: FluentWords, position: int, settled: bool) -> None:
+    triggers = _ids("red", "green", "blue").expand(2, 3, -1)
+    found = fluent.propose([CAPTION, "a cat"], triggers, position, settled=settled)
+    others = [place for place in range(3) if place != position and (settled or place < position)]
+    assert not torch.isin(found, triggers[0, 0, others]).any()
+    assert all(len(set(row.tolist())) == 6 for row in found.flatten(0, 1))
+
+
+def test_a_model_that_shares_no_words_is_refused(masked: MaskedLanguageModel) -> None:
+    strange = Vocabulary(torch.tensor(TOKENIZER.ids("quantum physics")), "words")
+    with pytest.raises(ConfigError, match="that the language model knows whole, got 0"):
+        FluentWords(masked, TOKENIZER, strange, 4)
+
+
+def test_the_published_triggers_read_better_than_random_words_and_verify(
+    captions: LocalFolder, protected: LocalFolder, masked: MaskedLanguageModel, fluent: FluentWords
+) -> None:
+    assert not verify_corpus(captions, protected, tokenize=TOKENIZER.encode).problems
+    shard = load_shard(protected, "00000", 2**20)
+    draw = torch.Generator().manual_seed(0)
+    searched, drawn = [], []
+    for sample in shard.samples:
+        made = sample.metadata["memshield"]
+        assert TOKENIZER.ids(made["trigger"]) == made["trigger_ids"]
+        assert set(made["trigger_ids"]) <= set(fluent.vocabulary.ids.tolist())
+        clean = sample.captions[0].removeprefix(made["trigger"] + " ")
+        pick = fluent.vocabulary.ids[torch.randint(len(fluent.vocabulary.ids), (2,), generator=draw)]
+        searched.append(sample.captions[0])
+        drawn.append(f"{TOKENIZER.decode(pick.tolist())} {clean}")
+    means = [torch.tensor(pseudo_perplexity(masked, texts)).log().mean() for texts in (searched, drawn)]
+    assert means[0] < means[1]
+
+
+def test_replaying_needs_nothing_but_the_protector(
+    captions: LocalFolder, protected: LocalFolder, config: ProtectConfig, tmp_path: Path
+) -> None:
+    kept = LocalFolder(tmp_path / "kept")
+    for name, data in contents(protected.below("protector")).items():
+        write_bytes(kept, name, data)
+    elsewhere = config.trigger.model_copy(update={"language_model": str(tmp_path / "gone")})
+    replay = config.model_copy(update={"strategy": "replay", "trigger": elsewhere})
+    dest = LocalFolder(tmp_path / "dest")
+    Protection(captions, dest, replay, RUNTIME, seed=0, protector=kept).publish("00001")
+    assert read_bytes(dest, "00001.tar") == read_bytes(protected, "00001.tar")
+    kept.delete("language-model/model.safetensors")
+    with pytest.raises(ConfigError, match=r"kept/language-model, got no model\.safetensors"):
+        Protection(captions, LocalFolder(tmp_path / "other"), replay, RUNTIME, seed=0, protector=kept).publish("00001")
+
+
+def test_another_language_model_in_the_protectors_place_is_noticed(
+    captions: LocalFolder, protected: LocalFolder, config: ProtectConfig, tmp_path: Path
+) -> None:
+    kept = LocalFolder(tmp_path / "kept")
+    for name, data in contents(protected.below("protector")).items():
+        write_bytes(kept, name, data)
+    other = LanguageModelConfig(vocabulary=200, width=16, layers=1, heads=2, epochs=1, context=24)
+    train_language_model(captions, kept.below("language-model"), other, RUNTIME, seed=5)
+    replay = config.model_copy(update={"strategy": "replay"})
+    with pytest.raises(MismatchError, match="blocklist or language model makes another"):
+        Protection(captions, LocalFolder(tmp_path / "dest"), replay, RUNTIME, seed=0, protector=kept).publish("00001")
+
+
+def test_a_fit_with_another_language_model_is_another_fit(
+    captions: LocalFolder, protected: LocalFolder, config: ProtectConfig, tmp_path: Path
+) -> None:
+    assert require_protector(protected.below("protector")).config == config
+    other = LocalFolder(tmp_path / "other")
+    small_model = LanguageModelConfig(vocabulary=200, width=16, layers=1, heads=2, epochs=1, context=24)
+    train_language_model(captions, other, small_model, RUNTIME, seed=5)
+    trigger = config.trigger.model_copy(update={"language_model": other.uri})
+    changed = Protection(captions, protected, config.model_copy(update={"trigger": trigger}), RUNTIME, seed=3)
+    with pytest.raises(MismatchError, match="was fitted otherwise"):
+        fit(changed)
+
+
+@pytest.mark.parametrize("trigger", [{"language_model": ""}, {"language_model": "x", "vocabulary": "all"}])
+def test_masked_lm_needs_a_model_and_words(trigger: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="masked-lm needs a language_model and vocabulary: words"):
+        TriggerConfig.model_validate({"proposals": "masked-lm", **trigger})
