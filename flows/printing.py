@@ -9,6 +9,7 @@ from rich.table import Table
 from mem_core.data.verify import VerifyReport
 from mem_core.evaluation import Evaluation
 from mem_core.report import ReportSummary
+from mem_core.stress.page import HEADS, StressReport, cells, detected, headline
 from tasks.artifacts import table_cells
 from tasks.status import CorpusStatus, DestinationStatus
 
@@ -31,6 +32,20 @@ def print_report(summary: ReportSummary) -> None:
     console.print(f"[bold]{escape(summary.verdict.headline)}[/bold]", highlight=False)
     for point in (*summary.verdict.points, *summary.verdict.cautions):
         console.print(f"- {escape(point)}", highlight=False)
+
+
+def print_stress(report: StressReport) -> None:
+    """The table of a stress test, worst case first, and how easily protection is found."""
+    table = Table(title="median rank in % of guessing, the worse direction", title_style="dim", header_style="bold")
+    for head in HEADS:
+        table.add_column(head, justify="left" if head == HEADS[0] else "right")
+    for row in report.findings.rows:
+        table.add_row(escape(row.label), *cells(row))
+    console = Console()
+    console.print(table)
+    console.print(f"[bold]{escape(headline(report.findings))}[/bold]", highlight=False)
+    for name, text in (detected(report.detectability) if report.detectability else {}).items():
+        console.print(f"- {name}: {text}", highlight=False)
 
 
 def print_evaluation(found: Evaluation) -> None:

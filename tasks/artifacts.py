@@ -21,6 +21,7 @@ from mem_core.protection import ShardSummary
 from mem_core.ranks import DirectionResult
 from mem_core.report.findings import Cell, Findings, RowFinding
 from mem_core.report.verdict import Verdict
+from mem_core.stress.page import StressReport, headline, markdown
 
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
@@ -86,6 +87,16 @@ def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes 
     if montage is not None and len(montage) <= _PICTURE_BYTES:
         picture = "data:image/png;base64," + base64.b64encode(montage).decode()
         create_image_artifact(picture, key="montage", description="clean, protected, noise x16")
+
+
+def show_stress(report: StressReport, page: str) -> None:
+    """The table of a stress test, worst case first, and a link to its page."""
+    if not _in_run():
+        return
+    said = headline(report.findings)
+    create_markdown_artifact(f"**{said}**\n\n{markdown(report.findings)}\n", key="stress", description=said)
+    address = page if "://" in page else f"file://{page}"
+    create_link_artifact(address, link_text="stress.html", key="stress-page", description=said)
 
 
 def report_markdown(findings: Findings, verdict: Verdict) -> str:

@@ -1,0 +1,56 @@
+"""Trains victims under every countermeasure, and shows what protection is left."""
+
+from prefect import flow
+
+from mem_core.config import EvaluateConfig, RuntimeConfig, VictimConfig
+from mem_core.stress.attacks import Suite
+from tasks.stressing import (
+    StressJob,
+    StressPlace,
+    measure_cell,
+    measure_detectability,
+    plan_stress,
+    report_stress,
+)
+
+_VICTIM = VictimConfig()
+_EVALUATE = EvaluateConfig()
+_RUNTIME = RuntimeConfig()
+
+
+@flow(name="stress", flow_run_name="stress test of {protected}")
+def stress(
+    protected: str,
+    clean: str,
+    test: str,
+    out: str,
+    suite: Suite = "default",
+    victim: VictimConfig = _VICTIM,
+    evaluate: EvaluateConfig = _EVALUATE,
+    runtime: RuntimeConfig = _RUNTIME,
+    seeds: tuple[int, ...] = (0,),
+    samples: int = 3000,
+    pretrained: str = "",
+) -> StressPlace:
+    """Writes OUT/stress.html and OUT/cells/*.json; a test that was killed goes on where it was.
+
+    clean: the originals of `protected`, for the controls. samples: pairs that each victim trains on at most, which
+    bounds the cost whatever the size of the corpus. pretrained: weights for one more row of the full suite.
+    """
+    job = StressJob(
+        protected=protected,
+        clean=clean,
+        test=test,
+        out=out,
+        suite=suite,
+        victim=victim,
+        evaluate=evaluate,
+        runtime=runtime,
+        seeds=seeds,
+        samples=samples,
+        pretrained=pretrained,
+    )
+    plan = plan_stress(job)
+    found = measure_detectability(job)
+    results = [measure_cell(job, plan, cell) for cell in plan.cells]
+    return report_stress(job, plan, results, found)

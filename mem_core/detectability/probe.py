@@ -1,0 +1,105 @@
+"""How easily a simple classifier tells protected samples from clean ones, and what a small network can take out.
+
+Classifier and network learn from one half of the pairs and are judged on the other. AUC 0.5 is guessing, 1.0 is never
+wrong. What can be found can be left out of a training set or cleaned: a low AUC is part of protection.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mem_core.config import Frozen
+from mem_core.countermeasures.applied import pairs_of
+from mem_core.countermeasures.base import Pair, Pixels
+from mem_core.data.folder import Folder
+from mem_core.data.loaded import load_shard
+from mem_core.data.manifest import list_shards
+from mem_core.detectability.purifier import Purifier, fit_purifier
+from mem_core.detectability.statistics import Numbers, image_statistics, text_statistics
+from mem_core.errors import ConfigError, SourceError
+from mem_core.progress import Progress, silent
+
+Both = tuple[Pair, Pair]
+"""One sample, protected and clean."""
+
+
+class Detectability(Frozen):
+    """image_auc, text_auc: of a linear classifier on statistics of pictures and of captions. purifier_auc: of how much
+    the purifier takes out of a picture. noise_before, noise_after: mean size of what is left of the noise, in levels
+    of 1/255, before and after purification. damage: the same for clean pictures, which it should leave alone.
+    """
+
+    format: int = 1
+    learned_from: int
+    judged_on: int
+    image_auc: float
+    text_auc: float
+    purifier_auc: float
+    noise_before: float
+    noise_after: float
+    damage: float
+
+
+def detect(
+    protected: Folder, clean: Folder, seed: int, *, samples: int = 400, steps: int = 300, progress: Progress = silent
+) -> tuple[Detectability, Purifier]:
+    """Raises `SourceError` where the two corpora have too few samples in common."""
+    pairs = pairs_in_common(protected, clean, samples)
+    known, unseen = pairs[::2], pairs[1::2]
+    purifier = fit_purifier([(p.pixels, c.pixels) for p, c in known], seed, steps=steps, progress=progress)
+    taken_out = [[_size(pair.pixels, purifier.clean(pair.pixels)) for pair in both] for both in unseen]
+    found = Detectability(
+        learned_from=len(known),
+        judged_on=len(unseen),
+        image_auc=linear_auc(known, unseen, lambda pair: image_statistics(pair.pixels)),
+        text_auc=linear_auc(known, unseen, lambda pair: text_statistics(pair.captions)),
+        purifier_auc=area_under_curve([one for one, _ in taken_out], [other for _, other in taken_out]),
+        noise_before=float(np.mean([_size(p.pixels, c.pixels) for p, c in unseen])),
+        noise_after=float(np.mean([_size(purifier.clean(p.pixels), c.pixels) for p, c in unseen])),
+        damage=float(np.mean([other for _, other in taken_out])),
+    )
+    return found, purifier
+
+
+def pairs_in_common(protected: Folder, clean: Folder, samples: int) -> list[Both]:
+    """The first samples that both corpora have, from as few shards as it takes. Raises `SourceError`."""
+    found: list[Both] = []
+    ours = set(list_shards(clean))
+    for name in (shard for shard in list_shards(protected) if shard in ours):
+        originals = {pair.key: pair for pair in pairs_of(load_shard(clean, name, 2**40, allow_empty=True))}
+        published = pairs_of(load_shard(protected, name, 2**40, allow_empty=True))
+        both = [(pair, originals[pair.key]) for pair in published if pair.key in originals]
+        found += [(one, other) for one, other in both if one.pixels.shape == other.pixels.shape]
+        if len(found) >= samples:
+            break
+    if len(found) < 4:
+        raise SourceError(
+            f"expected samples of {clean.uri} in {protected.uri}, at least 4 of them, but found {len(found)}: "
+            "name the corpus that was protected"
+        )
+    return found[:samples]
+
+
+def linear_auc(known: Sequence[Both], unseen: Sequence[Both], statistics: Callable[[Pair], Numbers]) -> float:
+    """A logistic regression on standardised statistics. Raises `ConfigError` without scikit-learn."""
+    try:
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+    except ImportError as error:
+        raise ConfigError("detectability needs scikit-learn, which is not installed: install it") from error
+    rows = np.array([statistics(pair) for both in known for pair in both])
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model.fit(rows, [1, 0] * len(known))
+    scores = [model.decision_function([statistics(pair) for pair in side]) for side in zip(*unseen, strict=True)]
+    return area_under_curve(list(scores[0]), list(scores[1]))
+
+
+def area_under_curve(protected: Sequence[float], clean: Sequence[float]) -> float:
+    """The chance that a protected sample has the higher score than a clean one, ties counting half."""
+    ones, others = np.asarray(protected)[:, None], np.asarray(clean)[None, :]
+    return float((ones > others).mean() + (ones == others).mean() / 2)
+
+
+def _size(one: Pixels, other: Pixels) -> float:
+    return float(np.abs(one.astype(np.int16) - other).mean())

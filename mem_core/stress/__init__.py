@@ -1,0 +1,1 @@
+"""Victims under every countermeasure, and what protection is left."""

@@ -1,0 +1,134 @@
+"""What the suites try: each attack is some countermeasures and changes of a victim's settings. A row each, no code.
+
+Suites are in the order in which attacks were found to matter, so that a run that is stopped early has told the most.
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mem_core.config import Frozen, VictimConfig, merge
+from mem_core.countermeasures import (
+    AnyCountermeasure,
+    Autoencoder,
+    Bilateral,
+    BitDepth,
+    DownUp,
+    DropWords,
+    Flip,
+    GaussianBlur,
+    Grey,
+    Img2dataset,
+    Jpeg,
+    KeepCommon,
+    MedianBlur,
+    MixClean,
+    Recaption,
+    ShuffleWords,
+    StripFirst,
+    WebP,
+)
+
+Suite = Literal["default", "full"]
+AS_PUBLISHED = "as-published"
+
+
+class Attack(Frozen):
+    """One row of the table. changes: laid on the victim's settings. epochs, batch, rate: factors on the victim's own.
+
+    control: the row whose clean victim shows what the attack itself costs; its own if it has one.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    label: str
+    countermeasures: tuple[AnyCountermeasure, ...] = ()
+    changes: dict[str, Any] = Field(default_factory=dict)
+    epochs: float = 1.0
+    batch: float = 1.0
+    rate: float = 1.0
+    control: str = ""
+
+    def victim(self, base: VictimConfig, samples: int | None) -> VictimConfig:
+        """The settings of this attack's victims."""
+        values = merge(base.model_dump(), self.changes) | {
+            "countermeasures": [*base.countermeasures, *self.countermeasures],
+            "epochs": max(1, round(base.epochs * self.epochs)),
+            "batch_size": max(2, round(base.batch_size * self.batch)),
+            "learning_rate": min(1.0, base.learning_rate * self.rate),
+            "samples": samples,
+            "evaluate_every": 0,
+        }
+        return VictimConfig.model_validate(values)
+
+
+def suite(name: Suite, trigger_length: int, purifier: str, pretrained: str = "") -> list[Attack]:
+    """The attacks of a suite on a corpus with triggers of this length.
+
+    purifier: the file that the autoencoder's weights are in, once it is fitted. pretrained: weights for a victim that
+    does not start from nothing; without them that row is left out.
+    """
+    attacks = _most_telling(max(1, trigger_length), purifier)
+    return attacks if name == "default" else attacks + _further(pretrained)
+
+
+def _most_telling(words: int, purifier: str) -> list[Attack]:
+    strip, blur = StripFirst(words=words), GaussianBlur(sigma=1.0)
+    return [
+        Attack(name=AS_PUBLISHED, label="as published"),
+        Attack(name="strip", label=f"first {words} words dropped", countermeasures=(strip,)),
+        Attack(name="recaption", label="captioned anew", countermeasures=(Recaption(),), control=AS_PUBLISHED),
+        Attack(name="keep-common", label="rare words dropped", countermeasures=(KeepCommon(),)),
+        Attack(name="strip-blur", label=f"first {words} words dropped, blurred", countermeasures=(strip, blur)),
+        Attack(
+            name="finetune-clean",
+            label="fine-tuned on 10 % clean pairs (CleanCLIP)",
+            changes={"finetune": {"share": 0.1, "epochs": 5}},
+        ),
+        Attack(
+            name="mix-50",
+            label="half of the pairs clean",
+            countermeasures=(MixClean(protected=0.5),),
+            control=AS_PUBLISHED,
+        ),
+        Attack(
+            name="autoencoder", label="purified by an autoencoder", countermeasures=(Autoencoder(weights=purifier),)
+        ),
+        Attack(name="down-up", label="half the size and back", countermeasures=(DownUp(factor=0.5),)),
+        Attack(name="blur", label="Gaussian blur, sigma 1", countermeasures=(blur,)),
+        Attack(name="img2dataset", label="img2dataset's defaults", countermeasures=(Img2dataset(),)),
+        Attack(name="jpeg-75", label="JPEG 75, 4:2:0", countermeasures=(Jpeg(quality=75),)),
+    ]
+
+
+def _further(pretrained: str) -> list[Attack]:
+    shares = [
+        Attack(
+            name=f"mix-{share}",
+            label=f"{share} % of the pairs protected",
+            countermeasures=(MixClean(protected=share / 100),),
+            control=AS_PUBLISHED,
+        )
+        for share in (10, 25, 75, 90)
+    ]
+    start = Attack(name="pretrained", label="from pretrained weights", changes={"pretrained": pretrained})
+    return [
+        *([start] if pretrained else []),
+        *shares,
+        Attack(name="shuffle-words", label="words of a caption shuffled", countermeasures=(ShuffleWords(),)),
+        Attack(name="drop-words", label="30 % of the words dropped", countermeasures=(DropWords(),)),
+        Attack(name="crop", label="random crops of 40 to 100 %", changes={"crop_scale": (0.4, 1.0)}),
+        Attack(name="flip", label="half of the pictures mirrored", countermeasures=(Flip(),)),
+        Attack(name="jpeg-30", label="JPEG 30, 4:2:0", countermeasures=(Jpeg(quality=30),)),
+        Attack(name="jpeg-50", label="JPEG 50, 4:2:0", countermeasures=(Jpeg(quality=50),)),
+        Attack(name="jpeg-90", label="JPEG 90, 4:2:0", countermeasures=(Jpeg(quality=90),)),
+        Attack(name="webp-80", label="WebP 80", countermeasures=(WebP(quality=80),)),
+        Attack(name="median", label="median of 3 x 3", countermeasures=(MedianBlur(size=3),)),
+        Attack(name="bilateral", label="bilateral filter", countermeasures=(Bilateral(),)),
+        Attack(name="grey", label="no colour", countermeasures=(Grey(),)),
+        Attack(name="bits-4", label="4 bits a channel", countermeasures=(BitDepth(bits=4),)),
+        Attack(name="longer", label="three times the epochs", epochs=3.0),
+        Attack(name="large-batch", label="four times the batch", batch=4.0),
+        Attack(name="rate-low", label="a third of the learning rate", rate=1 / 3),
+        Attack(name="rate-high", label="three times the learning rate", rate=3.0),
+        Attack(name="vit", label="a small vision transformer", changes={"architecture": "tiny-vit"}),
+    ]

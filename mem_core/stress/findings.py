@@ -1,0 +1,107 @@
+"""From cells to the rows of the table: how near to guessing a victim stays under each attack, the worst case first.
+
+A share is a median rank over the median rank of guessing, in the worse direction for the protector; 1.0 means that the
+victim retrieves as if it guessed. What is left of the protection is the way from the clean victim under the same attack
+to guessing that the protected one still stands at:
+
+    left = (share - clean share) / (1 - clean share)
+
+Without the clean victim a blur, which makes any model retrieve worse, would look like protection.
+"""
+
+from collections.abc import Sequence
+
+from mem_core.config import Frozen
+from mem_core.ranks import RetrievalResult, Spread, summarise
+from mem_core.report.findings import DIRECTIONS, Query, result_of
+from mem_core.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.stress.cells import CellResult
+
+_NO_ROOM = 0.95  # a clean victim this near to guessing leaves nothing to protect
+
+
+class Shares(Frozen):
+    """Median ranks as parts of guessing, in the worse direction, over seeds. worst: of the weaker query, by seed."""
+
+    bare: Spread
+    prefixed: Spread
+    worst: Spread
+
+    def of(self, query: Query) -> Spread:
+        return self.bare if query == "bare" else self.prefixed
+
+
+class StressRow(Frozen):
+    """One attack. clean: the victims of clean pairs under the same attack (or under the one it is compared with).
+
+    left: None where there is no clean victim, or none that retrieves anything under this attack.
+    """
+
+    name: str
+    label: str
+    control: str
+    seeds: int
+    protected: Shares
+    clean: Shares | None
+    left: float | None
+
+
+class StressFindings(Frozen):
+    """The table. rows: worst case first, by the share of the protected victim."""
+
+    chance: RetrievalResult
+    rows: tuple[StressRow, ...]
+
+    @property
+    def worst(self) -> StressRow:
+        """The attack after which a trainer has most."""
+        return self.rows[0]
+
+    @property
+    def published(self) -> StressRow | None:
+        """What there is without any attack."""
+        return next((row for row in self.rows if row.name == AS_PUBLISHED), None)
+
+
+def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFindings:
+    """Rows for the attacks with a protected victim among the results. Raises ValueError if there is none."""
+    rows = []
+    for attack in attacks:
+        protected = _shares(results, attack.name, "protected")
+        clean = _shares(results, attack.control or attack.name, "clean")
+        if protected is not None:
+            rows.append(
+                StressRow(
+                    name=attack.name,
+                    label=attack.label,
+                    control=attack.control or attack.name,
+                    seeds=protected.worst.n,
+                    protected=protected,
+                    clean=clean,
+                    left=None if clean is None else what_is_left(protected.worst.mean, clean.worst.mean),
+                )
+            )
+    if not rows:
+        raise ValueError("expected at least one measured attack, got none")
+    rows.sort(key=lambda row: (row.protected.worst.mean, row.name))
+    return StressFindings(chance=results[0].evaluation.chance, rows=tuple(rows))
+
+
+def what_is_left(protected: float, clean: float) -> float | None:
+    """0.0: as if nothing had been done; 1.0: as if the victim guessed. None if the clean victim all but guesses."""
+    return None if clean > _NO_ROOM else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
+
+
+def share_of_chance(found: RetrievalResult, chance: RetrievalResult) -> float:
+    """The lower one of both directions."""
+    return min(result_of(found, d).median_rank / result_of(chance, d).median_rank for d in DIRECTIONS)
+
+
+def _shares(results: Sequence[CellResult], attack: str, trained_on: str) -> Shares | None:
+    found = [r.evaluation for r in results if r.cell.attack.name == attack and r.cell.trained_on == trained_on]
+    if not found:
+        return None
+    bare = [share_of_chance(one.bare, one.chance) for one in found]
+    prefixed = [share_of_chance(one.prefixed, one.chance) for one in found]
+    worst = [min(pair) for pair in zip(bare, prefixed, strict=True)]
+    return Shares(bare=summarise(bare), prefixed=summarise(prefixed), worst=summarise(worst))

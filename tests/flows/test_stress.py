@@ -1,0 +1,100 @@
+"""The stress test through its real flow: a short suite, a second run that does nothing, mistakes as sentences."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from flows.stress import stress
+from mem_core.config import ProtectConfig, RunConfig
+from mem_core.data.folder import LocalFolder
+from mem_core.detectability.probe import detect
+from mem_core.errors import ConfigError, DestinationError, SourceError
+from mem_core.protection import Protection
+from mem_core.stress import attacks
+from mem_core.stress.attacks import Attack, suite
+from tasks.stressing import StressJob, StressPlace, plan_stress
+
+SHORT = ("as-published", "autoencoder", "mix-50")
+
+
+@pytest.fixture(scope="module")
+def protected(clean_corpus: Path, smoke: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random words and no noise: protected at once."""
+    dest = tmp_path_factory.mktemp("protected")
+    config = ProtectConfig.model_validate(smoke.protect.model_dump() | {"method": "random-trigger"})
+    protection = Protection(LocalFolder(clean_corpus / "train"), LocalFolder(dest), config, smoke.runtime, seed=0)
+    protection.begin()
+    for shard in protection.shards:
+        protection.publish(shard)
+    protection.finish()
+    return dest
+
+
+def run(protected: Path, clean_corpus: Path, out: Path, smoke: RunConfig) -> StressPlace:
+    clean, test = str(clean_corpus / "train"), str(clean_corpus / "test")
+    return stress(
+        str(protected), clean, test, str(out), "default", smoke.victim, smoke.evaluate, smoke.runtime, samples=40
+    )
+
+
+def test_a_stress_test_from_plan_to_page(
+    prefect_api: str,
+    protected: Path,
+    clean_corpus: Path,
+    smoke: RunConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    read_tree: Callable[[Path], dict[str, bytes]],
+) -> None:
+    def short(name: attacks.Suite, length: int, purifier: str, pretrained: str = "") -> list[Attack]:
+        return [attack for attack in suite(name, length, purifier, pretrained) if attack.name in SHORT]
+
+    monkeypatch.setattr("tasks.stressing.suite", short)
+    monkeypatch.setattr("tasks.stressing.detect", partial(detect, steps=5))
+    place = run(protected, clean_corpus, tmp_path, smoke)
+    assert {row.name for row in place.report.findings.rows} == set(SHORT)
+    assert Path(place.page).is_file()
+    files = read_tree(tmp_path)
+    assert len([name for name in files if name.startswith("cells/")]) == 5
+    assert not [name for name in files if name.startswith("scratch/")]
+    assert {"detectability/purifier.safetensors", "detectability/detectability.json", "stress.png"} <= set(files)
+    assert place.report.detectability is not None
+    assert place.report.about["trained on"] == "40 pairs of 64"
+    run(protected, clean_corpus, tmp_path, smoke)
+    assert read_tree(tmp_path) == files
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "sentence"),
+    [
+        ({"protected": "{clean}"}, SourceError, "expected a corpus that memshield protected"),
+        ({"clean": "{nowhere}"}, SourceError, "expected shards"),
+        ({"test": "{nowhere}"}, SourceError, "expected shards"),
+        ({"out": "{protected}"}, DestinationError, "is the source"),
+        ({"out": "s3://bucket/stress"}, ConfigError, "expected a local folder to keep a stress test in"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_trained(
+    protected: Path,
+    clean_corpus: Path,
+    smoke: RunConfig,
+    tmp_path: Path,
+    changes: dict[str, str],
+    error: type[Exception],
+    sentence: str,
+) -> None:
+    places = {
+        "protected": protected,
+        "clean": clean_corpus / "train",
+        "test": clean_corpus / "test",
+        "out": tmp_path / "out",
+    }
+    values = {name: str(place) for name, place in places.items()}
+    for name, value in changes.items():
+        for mark, place in {**places, "nowhere": tmp_path / "nowhere"}.items():
+            value = value.replace(f"{{{mark}}}", str(place))
+        values[name] = value
+    with pytest.raises(error, match=sentence):
+        plan_stress.fn(StressJob(**values, victim=smoke.victim, runtime=smoke.runtime, samples=40))

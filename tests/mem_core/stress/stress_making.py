@@ -1,0 +1,36 @@
+"""Results of a stress test out of plain numbers."""
+
+from mem_core.config import VictimConfig
+from mem_core.evaluation import Evaluation
+from mem_core.ranks import DirectionResult, RetrievalResult, chance
+from mem_core.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.stress.cells import Cell, CellResult, TrainedOn
+
+CHANCE = chance(100, [5] * 100)
+PUBLISHED = Attack(name=AS_PUBLISHED, label="as published")
+STRIP = Attack(name="strip", label="words dropped")
+MIX = Attack(name="mix-50", label="half of the pairs clean", control=AS_PUBLISHED)
+
+
+def at(image_to_text: float, text_to_image: float) -> RetrievalResult:
+    """Median ranks at these shares of guessing."""
+
+    def direction(share: float, like: DirectionResult) -> DirectionResult:
+        return like.model_copy(update={"median_rank": max(1.0, share * like.median_rank)})
+
+    return RetrievalResult(
+        image_to_text=direction(image_to_text, CHANCE.image_to_text),
+        text_to_image=direction(text_to_image, CHANCE.text_to_image),
+    )
+
+
+def result(
+    attack: Attack, trained_on: TrainedOn, bare: tuple[float, float], prefixed: tuple[float, float], seed: int = 0
+) -> CellResult:
+    evaluation = Evaluation(
+        test="test", images=100, captions=500, prefix="the", bare=at(*bare), prefixed=at(*prefixed), chance=CHANCE
+    )
+    cell = Cell(attack=attack, trained_on=trained_on, seed=seed)
+    return CellResult(
+        cell=cell, victim=VictimConfig(), samples=50, steps=9, seconds=30.0, evaluation=evaluation, fingerprint=""
+    )

@@ -1,0 +1,51 @@
+"""Suites are settings that hold together: names of their own, victims that can be made, controls that are there."""
+
+import pytest
+
+from mem_core.config import VictimConfig
+from mem_core.countermeasures import StripFirst
+from mem_core.stress.attacks import AS_PUBLISHED, Suite, suite
+from mem_core.stress.cells import cells_of
+
+BASE = VictimConfig(epochs=7, batch_size=20, learning_rate=0.9)
+
+
+@pytest.mark.parametrize("name", ["default", "full"])
+def test_names_are_unique_and_controls_are_rows_with_clean_victims(name: Suite) -> None:
+    attacks = suite(name, 3, "purifier.safetensors", "weights.pt")
+    names = [attack.name for attack in attacks]
+    assert len(set(names)) == len(names)
+    assert names[0] == AS_PUBLISHED
+    own = {attack.name for attack in attacks if not attack.control}
+    assert {attack.control for attack in attacks if attack.control} <= own
+    victims = [attack.victim(BASE, 50) for attack in attacks]
+    assert {victim.samples for victim in victims} == {50}
+    assert victims[0] == BASE.model_copy(update={"samples": 50, "evaluate_every": 0})
+    assert len({victim.model_dump_json() for victim in victims}) == len(victims)
+
+
+def test_the_default_suite_is_the_first_part_of_the_full_one() -> None:
+    default, full = suite("default", 3, "p"), suite("full", 3, "p")
+    assert full[: len(default)] == default
+    assert "pretrained" not in [attack.name for attack in full]
+
+
+def test_as_many_words_are_stripped_as_were_added() -> None:
+    for length, words in ((5, 5), (0, 1)):
+        (strip,) = next(attack for attack in suite("default", length, "p") if attack.name == "strip").countermeasures
+        assert strip == StripFirst(words=words)
+
+
+def test_factors_work_on_the_victims_own_settings() -> None:
+    by_name = {attack.name: attack.victim(BASE, None) for attack in suite("full", 3, "p")}
+    assert (by_name["longer"].epochs, by_name["large-batch"].batch_size) == (21, 80)
+    assert (by_name["rate-low"].learning_rate, by_name["rate-high"].learning_rate) == (pytest.approx(0.3), 1.0)
+
+
+def test_every_attack_has_a_protected_victim_a_seed_and_a_clean_one_unless_it_borrows() -> None:
+    attacks = suite("default", 3, "p")
+    cells = cells_of(attacks, (4, 5))
+    assert len({cell.name for cell in cells}) == len(cells)
+    borrowing = sum(1 for attack in attacks if attack.control)
+    assert len(cells) == 2 * (2 * len(attacks) - borrowing)
+    assert cells[0].name == "as-published-protected-4"

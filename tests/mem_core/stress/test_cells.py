@@ -1,0 +1,77 @@
+"""Cells: measured once, scratch removed, killed ones go on; what is not a protected corpus has a sentence."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
+
+from mem_core.config import EvaluateConfig, VictimConfig
+from mem_core.countermeasures import Recaption
+from mem_core.data.folder import Folder, LocalFolder, write_bytes
+from mem_core.errors import MismatchError, SourceError
+from mem_core.stress.attacks import Attack
+from mem_core.stress.cells import Arena, Cell, read_cell
+from mem_core.stress.estimate import estimate
+from mem_core.stress.subject import read_subject
+
+VICTIM = VictimConfig(architecture="tiny-resnet-32", epochs=2, batch_size=8, warmup_steps=2)
+ATTACK = Attack(name="recaption", label="captioned anew", countermeasures=(Recaption(),))
+CELL = Cell(attack=ATTACK, trained_on="protected", seed=1)
+
+
+def arena(protected: Folder, clean: Folder, out: Folder, mark: str = "a") -> Arena:
+    return Arena(protected, clean, clean, out, VICTIM, EvaluateConfig(), RUNTIME, 20, (mark, "b", "c"))
+
+
+def test_a_cell_killed_in_training_goes_on_and_leaves_one_file(
+    mem: LocalFolder, clean: LocalFolder, tmp_path: Path
+) -> None:
+    out, whole = LocalFolder(tmp_path / "out"), LocalFolder(tmp_path / "whole")
+    with pytest.raises(Cut):
+        arena(mem, clean, Failing(out, 2)).measure(CELL)
+    result = arena(mem, clean, out).measure(CELL)
+    undisturbed = arena(mem, clean, whole).measure(CELL)
+    assert result.evaluation == undisturbed.evaluation
+    assert (result.samples, result.steps) == (20, 6)
+    assert set(contents(out)) == {"cells/recaption-protected-1.json"}
+    assert read_cell(out, CELL) == result
+    before = contents(out)
+    assert arena(mem, clean, out).measure(CELL) == result
+    assert contents(out) == before
+    relabelled = CELL.model_copy(update={"attack": ATTACK.model_copy(update={"label": "another name"})})
+    assert arena(mem, clean, out).measure(relabelled).cell == relabelled
+    assert contents(out) == before
+    assert arena(mem, clean, out, "changed").measure(CELL).fingerprint != result.fingerprint
+
+
+def test_a_damaged_cell_is_named(tmp_path: Path) -> None:
+    write_bytes(LocalFolder(tmp_path), CELL.file, b"{")
+    with pytest.raises(MismatchError, match=r"expected a cell in .*cells/recaption-protected-1\.json"):
+        read_cell(LocalFolder(tmp_path), CELL)
+
+
+def test_the_subject_is_read_from_receipts(mem: LocalFolder) -> None:
+    found = read_subject(mem)
+    assert (found.method, found.trigger_length, found.epsilon_levels, found.samples) == ("mem", 2, 8, 23)
+
+
+def test_data_of_another_origin_has_a_sentence(mem: LocalFolder, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="expected a corpus that memshield protected in .*shard 00000 has no receipt"):
+        read_subject(tiny_corpus(tmp_path / "foreign", 4))
+    shutil.copytree(mem.path, tmp_path / "half")
+    (tmp_path / "half" / "00002.receipt.json").unlink()
+    with pytest.raises(SourceError, match="shard 00002 has no receipt"):
+        read_subject(LocalFolder(tmp_path / "half"))
+
+
+def test_an_estimate_counts_steps_and_grows_with_the_work() -> None:
+    def of(count: int, samples: int) -> tuple[int, float]:
+        cells = [Cell(attack=ATTACK, trained_on="protected", seed=seed) for seed in range(count)]
+        found = estimate(cells, VICTIM, EvaluateConfig(), RUNTIME, samples=samples, test_samples=10)
+        assert found.victims == count
+        return found.steps, found.seconds
+
+    assert of(3, 20)[0] == 3 * 2 * 3
+    assert of(0, 20) == (0, 0)
+    assert of(1, 20)[1] > 0

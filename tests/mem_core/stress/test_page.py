@@ -1,0 +1,80 @@
+"""The page: equal findings give equal bytes, nothing is fetched, what comes from data is escaped."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+from corpora import contents
+from PIL import Image
+from stress_making import MIX, PUBLISHED, STRIP, result
+
+from mem_core.data.folder import LocalFolder
+from mem_core.detectability.probe import Detectability
+from mem_core.stress.findings import find
+from mem_core.stress.page import StressReport, cells, headline, markdown, write_report
+
+ODD = STRIP.model_copy(update={"label": "words <dropped> & gone"})
+RESULTS = [
+    result(PUBLISHED, "protected", (0.8, 0.9), (0.85, 0.7)),
+    result(PUBLISHED, "clean", (0.2, 0.3), (0.2, 0.3)),
+    result(ODD, "protected", (0.4, 0.9), (0.5, 0.7)),
+    result(ODD, "clean", (0.3, 0.9), (0.3, 0.7)),
+    result(MIX, "protected", (1.1, 1.2), (1.2, 1.3)),
+]
+FOUND = Detectability(
+    learned_from=200,
+    judged_on=100,
+    image_auc=0.987,
+    text_auc=0.999,
+    purifier_auc=0.75,
+    noise_before=4.25,
+    noise_after=2.5,
+    damage=1.0,
+)
+REPORT = StressReport(
+    findings=find([PUBLISHED, ODD, MIX], RESULTS), detectability=FOUND, about={"trained on": "50 pairs of 60"}
+)
+
+
+def test_files_are_written_and_equal_for_equal_findings(tmp_path: Path) -> None:
+    for place in ("one", "two"):
+        write_report(LocalFolder(tmp_path / place), REPORT)
+    assert contents(LocalFolder(tmp_path / "one")) == contents(LocalFolder(tmp_path / "two"))
+    assert set(contents(LocalFolder(tmp_path / "one"))) == {"stress.html", "stress.json", "stress.png"}
+    stored = json.loads((tmp_path / "one" / "stress.json").read_text())
+    assert StressReport.model_validate(stored) == REPORT
+    picture = Image.open(io.BytesIO((tmp_path / "one" / "stress.png").read_bytes()))
+    assert picture.width == 2080
+
+
+def test_the_page_fetches_nothing_and_escapes_what_it_shows(tmp_path: Path) -> None:
+    write_report(LocalFolder(tmp_path), REPORT)
+    page = (tmp_path / "stress.html").read_text()
+    assert "words &lt;dropped&gt; &amp; gone" in page
+    assert not re.search(r"https?://|<script|src=\"(?!data:)", page)
+    assert "0.987" in page
+    assert "50 pairs of 60" in page
+
+
+def test_a_page_without_detectability_has_no_such_part(tmp_path: Path) -> None:
+    write_report(LocalFolder(tmp_path), StressReport(findings=REPORT.findings))
+    assert "taken out" not in (tmp_path / "stress.html").read_text()
+
+
+def test_rows_as_text() -> None:
+    strip, published, mix = REPORT.findings.rows
+    assert cells(strip) == ("40 %", "50 %", "30 %", "14 %")
+    assert cells(published) == ("80 %", "70 %", "20 %", "62 %")
+    assert cells(mix) == ("110 %", "120 %", "20 %", "100 %")
+    table = markdown(REPORT.findings).splitlines()
+    assert len(table) == 5
+    assert table[2].startswith("| words <dropped> & gone | 40 % |")
+
+
+def test_the_headline_is_the_worst_case() -> None:
+    assert headline(REPORT.findings) == (
+        "Worst case: words <dropped> & gone. The median rank falls from 70 % to 40 % of guessing; 14 % of the "
+        "protection is left."
+    )
+    assert headline(find([PUBLISHED], RESULTS)).startswith("No attack took protection below what it is as published")
