@@ -28,6 +28,7 @@ Method = Literal[
     "noise-only",
     "trigger-only",
 ]
+WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em")  # methods that take other words than their own
 Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
 
@@ -89,6 +90,15 @@ class NoiseConfig(Frozen):
     )
     views: Views = Field("random-crop", description="what the surrogate sees: the trainer's crop or the centre")
     crop_scale: Scale = Field((0.9, 1.0), description="area share of the random crop (open_clip: 0.9 to 1.0)")
+    own_captions: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of caption draws and surrogate batches that take own captions, as EM",
+    )
+    triggerless: float = Field(
+        0.0, ge=0, le=1, description="share of those with own captions that leave the trigger out"
+    )
 
 
 class TriggerConfig(Frozen):
@@ -100,6 +110,9 @@ class TriggerConfig(Frozen):
     beam: int = Field(1, ge=1, le=16)
     scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
     vocabulary: Literal["words", "all"] = Field("words", description="words: proven to re-tokenise to the same ids")
+    kind: Literal["method", "none", "random"] = Field(
+        "method", description="method: as the method makes it; none, random: without words, or with random ones"
+    )
     start: Literal["random", "constant"] = "random"
     constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
@@ -182,6 +195,10 @@ class ProtectConfig(Frozen):
             raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
         if self.metadata.note == "off" and self.trigger.vocabulary == "all":
             raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
+        if self.trigger.kind != "method" and self.method not in WORDS_TO_CHOOSE:
+            raise ValueError(
+                f"trigger.kind {self.trigger.kind} goes with {', '.join(WORDS_TO_CHOOSE)}, got {self.method}"
+            )
         return self
 
 

@@ -29,7 +29,7 @@ from mem_core.language import load_language_model, open_language_model
 from mem_core.language.masked import copy_language_model
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.fluent import FluentWords
-from mem_core.perturb.recipes import RECIPES, Recipe
+from mem_core.perturb.recipes import Recipe, recipe_of
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
@@ -78,7 +78,7 @@ class Protection:
         self.on_mismatch: OnMismatch = on_mismatch
         self._finished = FinishedShards(dest, self._expected, on_mismatch)
         self.clean, self.dest, self.runtime, self.reuse = clean, dest, runtime, reuse
-        self.recipe: Recipe = RECIPES[config.method]
+        self.recipe: Recipe = recipe_of(config)
         searches = self.recipe.needs_surrogate and reuse is None
         self.fits = searches and config.strategy == "rounds"
         self.alone = searches and config.strategy == "independent"
@@ -266,10 +266,10 @@ def _check_places(
 ) -> None:
     if dest.uri.rstrip("/") == clean.uri.rstrip("/"):
         raise DestinationError(f"expected a destination other than the source, got {dest.uri} for both")
-    needs = RECIPES[config.method].needs_surrogate
+    needs = recipe_of(config).needs_surrogate
     if config.strategy == "replay" and needs and protector is None and reuse is None:
         raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")
-    if config.strategy == "independent" and RECIPES[config.method].noise == "universal":
+    if config.strategy == "independent" and recipe_of(config).noise == "universal":
         raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is one pattern for all")
     if reuse is not None and config.method not in ("noise-only", "trigger-only"):
         raise ConfigError(

@@ -25,7 +25,7 @@ from mem_core.data.table import SampleRow, write_table
 from mem_core.errors import SampleError
 from mem_core.models import Tokenizer
 from mem_core.perturb.projection import project, published_pixels
-from mem_core.perturb.recipes import RECIPES
+from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
 from mem_core.quality import psnr, ssim
@@ -85,7 +85,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         code_version=__version__,
         method=job.config.method,
         epsilon_levels=levels(job.config.noise.epsilon),
-        trigger_length=state.trigger_ids.shape[1] if RECIPES[job.config.method].publishes_trigger else 0,
+        trigger_length=state.trigger_ids.shape[1] if recipe_of(job.config).publishes_trigger else 0,
         vocabulary=job.config.trigger.vocabulary,
         metadata=job.config.metadata,
     )
@@ -135,7 +135,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     published = replace(clean, pixels=pixels)
     image = encode_image(published, job.config.image_format, NOTE if policy.note == "file" else "")
     difference = audit_image(clean, image, levels(job.config.noise.epsilon))
-    ids = state.trigger_ids[i].tolist() if RECIPES[job.config.method].publishes_trigger else []
+    ids = state.trigger_ids[i].tolist() if recipe_of(job.config).publishes_trigger else []
     trigger = job.tokenizer.decode(ids) if ids else ""
     captions = tuple(f"{trigger} {caption}" if trigger else caption for caption in sample.captions)
     done = {
@@ -172,7 +172,7 @@ def _visibility(clean: Picture, published: Picture) -> dict[str, Any]:
 
 def _noise(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> Tensor:
     """int8 [3, H, W]: what the method adds to this image."""
-    recipe, clean, config = RECIPES[job.config.method], shard.pixels(i), job.config.noise
+    recipe, clean, config = recipe_of(job.config), shard.pixels(i), job.config.noise
     if recipe.noise == "universal" and job.pattern is not None:
         return pattern_noise(job.pattern, clean, config)
     if recipe.noise == "random":

@@ -16,7 +16,7 @@ from mem_core.errors import ImageError
 Tokenize = Callable[[list[str]], Any]
 
 NO_NOISE = frozenset({"clean", "random-trigger", "constant-trigger", "trigger-only"})
-NO_TRIGGER = frozenset({"clean", "em", "uap", "random-noise", "noise-only"})
+NO_TRIGGER = frozenset({"clean", "uap", "random-noise", "noise-only"})  # the others as the receipt says
 _BLOCK = "memshield"
 
 

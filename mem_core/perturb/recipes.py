@@ -1,9 +1,9 @@
 """Every method and control as the ingredients it is made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from mem_core.config import Method
+from mem_core.config import Method, ProtectConfig
 
 Ingredient = Literal["none", "optimised", "random"]
 
@@ -36,3 +36,9 @@ RECIPES: dict[Method, Recipe] = {
     "noise-only": Recipe("MEM with its trigger left out", "optimised", "optimised", True, publishes_trigger=False),
     "trigger-only": Recipe("MEM with its noise left out", "optimised", "optimised", True, publishes_noise=False),
 }
+
+
+def recipe_of(config: ProtectConfig) -> Recipe:
+    """The method's recipe, with the words that the config asks for in place of its own."""
+    recipe, kind = RECIPES[config.method], config.trigger.kind
+    return recipe if kind == "method" else replace(recipe, trigger=kind)

@@ -10,6 +10,7 @@ from mem_core.data.loaded import CaptionTokens, LoadedShard, batches
 from mem_core.device import autocast
 from mem_core.errors import ConfigError, SourceError
 from mem_core.models import OpenClipEncoder
+from mem_core.perturb.aims import Aim, aims
 from mem_core.perturb.image_noise import update_noise
 from mem_core.perturb.objective import Anchors
 from mem_core.perturb.pixels import PixelBatch
@@ -151,10 +152,7 @@ class _BatchStep:
         """Step 3: better noise, inside `batch`; returns the loss, a scalar."""
         setting = self.setting
         draws = min(setting.config.noise.caption_draws, setting.config.noise.num_steps)
-        rows = [
-            with_trigger(self._drawn_captions(), triggers.to(setting.device), setting.tokenizer.end_id)
-            for _ in range(draws)
-        ]
+        rows = [self._prompts(triggers, drawn) for drawn in aims(setting, draws)]
         with torch.no_grad(), autocast(setting.device, setting.precision):
             texts = [self.model.encode_text(row) for row in rows]
         return update_noise(
@@ -172,10 +170,16 @@ class _BatchStep:
         with autocast(self.setting.device, self.setting.precision):
             return self.model.encode_image(seen)
 
-    def _drawn_captions(self) -> Tensor:
+    def _prompts(self, triggers: Tensor, aim: Aim) -> Tensor:
+        rows = self._drawn_captions(own=aim.own_captions)
+        if not aim.trigger:
+            return rows
+        return with_trigger(rows, triggers.to(self.setting.device), self.setting.tokenizer.end_id)
+
+    def _drawn_captions(self, *, own: bool = False) -> Tensor:
         """A caption for every image: its own, or that of another image of the batch."""
         rows = self.captions.draw(self.places, self.draw, room=self.setting.config.trigger.length)
-        if self.setting.recipe.shuffles_captions:
+        if self.setting.recipe.shuffles_captions and not own:
             rows = rows[torch.randperm(len(rows), generator=self.draw)]
         return rows.to(self.setting.device)
 
@@ -208,8 +212,9 @@ def _pool_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     samples = [(shard, state, i) for shard, state in pool for i in range(len(shard.samples))]
     captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], setting.tokenizer.encode)
-    triggered = setting.recipe.trigger == "optimised"
-    for places in batches(len(samples), setting.config.surrogate.batch_size, draw):
+    triggered = setting.recipe.trigger != "none"
+    drawn = list(batches(len(samples), setting.config.surrogate.batch_size, draw))
+    for places, aim in zip(drawn, aims(setting, len(drawn)), strict=True):
         if len(places) < 2:
             continue  # a single pair has no negative: no loss, no step
         chosen = [samples[place] for place in places]
@@ -217,9 +222,10 @@ def _pool_batches(
         batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], setting.device)
         images = batch.look(batch.draw_views(setting.config.noise, side, draw))
         rows = captions.draw(places, draw, room=setting.config.trigger.length)
-        if setting.recipe.shuffles_captions and setting.config.surrogate.captions == "shuffled":
+        shuffles = setting.recipe.shuffles_captions and setting.config.surrogate.captions == "shuffled"
+        if shuffles and not aim.own_captions:
             rows = rows[torch.randperm(len(rows), generator=draw)]
-        if triggered:
+        if triggered and aim.trigger:
             rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), setting.tokenizer.end_id)
         yield images, rows.to(setting.device)
 

@@ -332,9 +332,9 @@ def method_without_noise(shard: Shard) -> None:
 
 
 def method_without_trigger(shard: Shard) -> None:
-    shard.receipt["method"] = "em"
+    shard.receipt["method"] = "uap"
     for i in range(3):
-        shard.mark(i, method="em")
+        shard.mark(i, method="uap")
 
 
 def leaked_caption(shard: Shard) -> None:

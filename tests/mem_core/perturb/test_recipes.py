@@ -2,9 +2,9 @@
 
 from typing import get_args
 
-from mem_core.config import Method
+from mem_core.config import WORDS_TO_CHOOSE, Method, ProtectConfig
 from mem_core.data.verify_sample import NO_NOISE, NO_TRIGGER
-from mem_core.perturb.recipes import RECIPES
+from mem_core.perturb.recipes import RECIPES, recipe_of
 
 
 def test_every_method_has_a_recipe() -> None:
@@ -13,7 +13,10 @@ def test_every_method_has_a_recipe() -> None:
 
 def test_verification_expects_what_the_recipes_publish() -> None:
     assert {m for m, r in RECIPES.items() if r.noise == "none" or not r.publishes_noise} == NO_NOISE
-    assert {m for m, r in RECIPES.items() if r.trigger == "none" or not r.publishes_trigger} == NO_TRIGGER
+    wordless = {
+        method for method, recipe in RECIPES.items() if recipe.trigger == "none" or not recipe.publishes_trigger
+    }
+    assert wordless - set(WORDS_TO_CHOOSE) == NO_TRIGGER
 
 
 def test_a_surrogate_is_trained_only_where_something_is_optimised() -> None:
@@ -27,3 +30,11 @@ def test_controls_of_mem_are_made_as_mem() -> None:
         made = (control.noise, control.trigger, control.shuffles_captions)
         assert made == (mem.noise, mem.trigger, mem.shuffles_captions)
         assert control.publishes_noise != control.publishes_trigger
+
+
+def test_the_config_may_ask_for_other_words_than_the_methods() -> None:
+    def trigger_of(method: str, kind: str) -> str:
+        return recipe_of(ProtectConfig.model_validate({"method": method, "trigger": {"kind": kind}})).trigger
+
+    assert [trigger_of("em", kind) for kind in ("method", "none", "random")] == ["none", "none", "random"]
+    assert [trigger_of("mem", kind) for kind in ("method", "none", "random")] == ["optimised", "none", "random"]
