@@ -273,7 +273,7 @@ class RuntimeConfig(Frozen):
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is native")
     workers: int = Field(1, ge=1, le=1024, description="shards in work at the same time")
-    cache_mb: int = Field(2048, ge=0, description="decoded pixels a training run may keep in memory")
+    cache_mb: int = Field(2048, ge=0, description="decoded pixels kept in memory; others are decoded at each use")
 
 
 class RowConfig(Frozen):

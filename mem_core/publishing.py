@@ -130,8 +130,8 @@ def _ordered(work: Callable[[str], _Outcome], keys: list[str]) -> Iterator[_Outc
 
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
     sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
-    noise = _noise(shard, i, state, job)
-    pixels = published_pixels(shard.pixels(i), noise).permute(1, 2, 0).contiguous().numpy()
+    unchanged = torch.from_numpy(clean.pixels).permute(2, 0, 1)
+    pixels = published_pixels(unchanged, _noise(shard, i, unchanged, state, job)).permute(1, 2, 0).contiguous().numpy()
     published = replace(clean, pixels=pixels)
     image = encode_image(published, job.config.image_format, NOTE if policy.note == "file" else "")
     difference = audit_image(clean, image, levels(job.config.noise.epsilon))
@@ -170,9 +170,9 @@ def _visibility(clean: Picture, published: Picture) -> dict[str, Any]:
     return {"psnr": ratio if math.isfinite(ratio) else None, "ssim": ssim(clean.pixels, published.pixels)}
 
 
-def _noise(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> Tensor:
-    """int8 [3, H, W]: what the method adds to this image."""
-    recipe, clean, config = recipe_of(job.config), shard.pixels(i), job.config.noise
+def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:
+    """int8 [3, H, W]: what the method adds to this image, uint8 of the same size."""
+    recipe, config = recipe_of(job.config), job.config.noise
     if recipe.noise == "universal" and job.pattern is not None:
         return pattern_noise(job.pattern, clean, config)
     if recipe.noise == "random":

@@ -1,5 +1,6 @@
 """A shard in memory: decoded pixels, tokenised captions, and what could not be used."""
 
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,8 @@ from torch import Tensor
 
 from mem_core.data.folder import Folder
 from mem_core.data.hashing import HashingReader
-from mem_core.data.images import Picture, decode_image
+from mem_core.data.images import Picture
+from mem_core.data.pictures import Pictures
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.errors import SampleError
 
@@ -31,7 +33,7 @@ class LoadedShard:
     sha256: str
     rows: list[str]
     samples: list[Sample]
-    pictures: list[Picture]
+    pictures: Sequence[Picture]
     broken: dict[str, Broken]
     raw: dict[str, Sample] = field(default_factory=dict)
     size: int = 0
@@ -51,17 +53,25 @@ class LoadedShard:
     @property
     def nbytes(self) -> int:
         """About how much memory the pixels and files hold."""
-        return sum(p.pixels.nbytes for p in self.pictures) + sum(len(s.image) for s in self.samples)
+        held = self.pictures.nbytes if isinstance(self.pictures, Pictures) else _nbytes(self.pictures)
+        return held + sum(len(s.image) for s in self.samples)
 
 
-def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool = False) -> LoadedShard:
+def _nbytes(pictures: Sequence[Picture]) -> int:
+    return sum(picture.pixels.nbytes for picture in pictures)
+
+
+def load_shard(
+    folder: Folder, name: str, max_pixels: int, *, allow_empty: bool = False, max_bytes: int = sys.maxsize
+) -> LoadedShard:
     """Reads and decodes one clean shard. Raises `SourceError` if the tar as a whole cannot be trusted.
 
     A sample that cannot be used is kept in `broken` with its reason, its bytes in `raw` where they could be read.
+    max_bytes: decoded pixels to hold; images beyond are decoded now to judge them, and again at each use.
     """
     rows: list[str] = []
     samples: list[Sample] = []
-    pictures: list[Picture] = []
+    pictures = Pictures(max_pixels, max_bytes)
     broken: dict[str, Broken] = {}
     raw: dict[str, Sample] = {}
     with folder.open(f"{name}.tar") as stream:
@@ -72,12 +82,11 @@ def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool 
                 broken[found.key] = found
                 continue
             try:
-                picture = decode_image(found.image, max_pixels=max_pixels)
+                pictures.append(found.image)
             except SampleError as error:
                 broken[found.key], raw[found.key] = Broken(found.key, str(error)), found
                 continue
             samples.append(found)
-            pictures.append(picture)
         while reader.read(_CHUNK):
             pass
         sha256 = reader.hexdigest()
@@ -87,6 +96,7 @@ def load_shard(folder: Folder, name: str, max_pixels: int, *, allow_empty: bool 
 class ShardCache:
     """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times.
 
+    A single shard larger than that keeps as many of its images decoded, and is not kept itself.
     allow_empty: a shard without samples is fine (a protected one whose samples all failed). prepare: what is done to
     a shard before it is kept.
     """
@@ -111,7 +121,9 @@ class ShardCache:
             if name in self._held:
                 self._held.move_to_end(name)
                 return self._held[name]
-        shard = load_shard(self._folder, name, self._max_pixels, allow_empty=self._allow_empty)
+        shard = load_shard(
+            self._folder, name, self._max_pixels, allow_empty=self._allow_empty, max_bytes=self._max_bytes
+        )
         shard = shard if self._prepare is None else self._prepare(shard)
         with self._lock:
             self._held[name] = shard

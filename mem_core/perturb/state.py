@@ -74,7 +74,8 @@ def _metadata(data: bytes) -> dict[str, str]:
 
 def first_state(shard: LoadedShard, setting: Setting) -> ShardState:
     """Where a shard starts: no noise yet, and the triggers that the method begins with (or ends with, for controls)."""
-    noise = [torch.zeros_like(shard.pixels(i), dtype=torch.int8) for i in range(len(shard.samples))]
+    none = torch.zeros(1, dtype=torch.int8)  # takes no memory of its own before the first step
+    noise = [none.expand(3, picture.height, picture.width) for picture in shard.pictures]
     return ShardState(noise, _first_triggers(shard.name, shard.keys, setting))
 
 

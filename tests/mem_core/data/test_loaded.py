@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from corpora import sample, tiny_corpus
@@ -52,6 +53,22 @@ def test_the_cache_keeps_what_fits_and_the_latest(tmp_path: Path) -> None:
     assert cache.load("00000") is first
     nothing = ShardCache(folder, 2**20, 0)
     assert nothing.load("00000") is not nothing.load("00000")
+
+
+@pytest.mark.parametrize("images_kept", [0, 1, 2])
+def test_images_beyond_the_bound_are_decoded_at_each_use(tmp_path: Path, images_kept: int) -> None:
+    folder = tiny_corpus(tmp_path, 4)
+    whole = load_shard(folder, "00000", 2**20)
+    assert whole.pictures[0] is whole.pictures[0]
+    size = whole.pictures[0].pixels.nbytes
+    bounded = load_shard(folder, "00000", 2**20, max_bytes=images_kept * size + size // 2)
+    files = sum(len(sample.image) for sample in bounded.samples)
+    assert bounded.nbytes == images_kept * size + files
+    assert [bounded.pictures[i] is bounded.pictures[i] for i in range(4)] == [i < images_kept for i in range(4)]
+    for one, other in zip(whole.pictures, bounded.pictures, strict=True):
+        assert np.array_equal(one.pixels, other.pixels)
+    assert bounded.first(3).nbytes == min(images_kept, 3) * size + files - len(bounded.samples[3].image)
+    assert torch.equal(bounded.first(3).pixels(2), whole.pixels(2))
 
 
 @settings(max_examples=50, deadline=None)
