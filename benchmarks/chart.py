@@ -7,7 +7,9 @@ from benchmarks.harness import Figure, readable
 
 _PANELS = {
     "PGD step and HotFlip pass, in floors": ("PGD step", "HotFlip pass"),
+    "Literal port of the original over ours": ("round, literal port over ours", "noise memory a pair"),
     "Shards, share of raw tarfile's speed": ("shard write", "shard read"),
+    "Encoders, speed over the published PNG": ("encoder speed",),
     "Where a round's time goes, %": ("share of a round",),
     "Peak memory, MiB": ("peak memory",),
 }
@@ -20,7 +22,7 @@ def draw(figures: Sequence[Figure], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    picture, axes = pyplot.subplots(2, 2, figsize=(12, 7), layout="constrained")
+    picture, axes = pyplot.subplots(3, 2, figsize=(13, 10), layout="constrained")
     for axis, (title, groups) in zip(axes.flat, _PANELS.items(), strict=True):
         shown = [figure for figure in figures if figure.group in groups]
         places = range(len(shown))

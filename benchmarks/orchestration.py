@@ -74,7 +74,7 @@ def _map(shards: int) -> None:
 
 
 def _spent() -> tuple[float, float]:
-    """Processor seconds of this process, and of its children that are alive, when the server has nothing left to write."""
+    """Processor seconds of this process, and of its living children, once the server has written everything."""
     time.sleep(_SETTLE_SECONDS)
     return time.process_time(), sum(_of(int(pid)) for pid in _children(os.getpid()))
 

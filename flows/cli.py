@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import cli_language, cli_operations, cli_stress
+from flows import cli_bench, cli_language, cli_operations, cli_stress
 from flows.running import absolute, config_of, running
 from mem_core.errors import MemshieldError
 
@@ -47,6 +47,7 @@ presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(server_app, name="server")
 app.add_typer(presets_app, name="presets")
 app.add_typer(cli_operations.app)
+app.add_typer(cli_bench.app)
 app.add_typer(cli_language.app)
 app.add_typer(cli_stress.app)
 
