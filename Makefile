@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 
-.PHONY: help setup demo test chaos check bench up down nightly stop clean lock
+.PHONY: help setup demo test reproduce chaos check bench up down nightly stop clean lock
 
 help:  ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,6 +17,9 @@ demo: setup  ## The whole pipeline on a drawn corpus, ten minutes on 2 cores; le
 
 test: setup  ## All tests
 	$(BIN)/python -m pytest
+
+reproduce: setup  ## Every table and figure of the study on drawn pictures: a minute, numbers mean nothing
+	$(BIN)/memshield reproduce runs/smoke --scale smoke --no-server
 
 chaos: setup  ## The long fault suite: kills, a failing object store, full disks; about half an hour on 2 idle cores
 	$(BIN)/python -m pytest -m "slow or not slow" tests/chaos tests/s3

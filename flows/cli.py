@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import cli_bench, cli_language, cli_operations, cli_stress
+from flows import cli_bench, cli_language, cli_operations, cli_stress, cli_study
 from flows.running import absolute, config_of, running
 from mem_core.errors import MemshieldError
 
@@ -50,6 +50,7 @@ app.add_typer(cli_operations.app)
 app.add_typer(cli_bench.app)
 app.add_typer(cli_language.app)
 app.add_typer(cli_stress.app)
+app.add_typer(cli_study.app)
 
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file.")]
 Overrides = Annotated[

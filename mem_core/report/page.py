@@ -126,7 +126,7 @@ def protection_summary(row: ReportRow) -> ProtectionSummary | None:
 def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> str:
     """The HTML of the page, every picture inside it."""
     summaries = [summary for row in inputs.rows if (summary := protection_summary(row))]
-    return _environment().get_template("report.html.j2").render(
+    return environment().get_template("report.html.j2").render(
         inputs=inputs,
         findings=findings,
         verdict=verdict,
@@ -145,16 +145,17 @@ def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
     )  # fmt: skip
 
 
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """The templates of this package with the filters they use; everything printed is escaped."""
+    made = Environment(
         loader=PackageLoader("mem_core.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"data_uri": _data_uri, "percent": percent, "rank": rank, "minus": minus, "fixed": _fixed}
-    return environment
+    made.filters |= {"data_uri": _data_uri, "percent": percent, "rank": rank, "minus": minus, "fixed": _fixed}
+    return made
 
 
 def _data_uri(data: bytes) -> Markup:

@@ -11,9 +11,10 @@ Every step does only what is missing and may be left at its checkpoints.
 import time
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mem_core import __version__
-from mem_core.config import CorpusConfig, ProtectConfig, RowConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RowConfig, RuntimeConfig, VictimConfig, fingerprint
 from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
@@ -100,10 +101,11 @@ class Study:
     def identity(self, cell: Cell) -> str:
         """What a result depends on, besides the dataset's files."""
         row, scale = self.row(cell.row), self.scale
-        made = fingerprint(self.protect_config(row)) if row.method != "clean" else ""
-        settings = (self._corpus(self.kind(row)), self.victim_config(cell), scale.evaluate)
-        drawn = fingerprint(scale.drawn) if scale.drawn else ""
-        return fingerprint(*settings, made, str(row.fit_shards), drawn, scale.seed, cell.model_dump(), __version__)
+        made = _brief(self.protect_config(row)) if row.method != "clean" else {}
+        settings = (self._corpus(self.kind(row)), self.victim_config(cell), scale.evaluate, scale.drawn or Frozen())
+        return fingerprint(
+            made, *map(_brief, settings), str(row.fit_shards), scale.seed, cell.model_dump(), __version__
+        )
 
     def result(self, cell: Cell) -> CellResult | None:
         """What was measured for a cell under these very settings, None if it is still to come."""
@@ -136,7 +138,7 @@ class Study:
         """Protects a row's corpus and proves it by reading it again. Raises `StopRun` if anything is wrong."""
         row, place = self.row(name), self.place(dataset, name)
         identity = fingerprint(
-            self.protect_config(row), self.kind(row), str(row.fit_shards), self.scale.seed, __version__
+            _brief(self.protect_config(row)), self.kind(row), str(row.fit_shards), self.scale.seed, __version__
         )
         if row.method == "clean" or _says(place, _VERIFIED, identity):
             return
@@ -217,6 +219,11 @@ class Study:
     @cached_property
     def _device(self) -> str:
         return str(resolve_device(self.runtime))
+
+
+def _brief(settings: Frozen) -> dict[str, Any]:
+    """Settings that are not at their defaults: a setting that is new in the program changes no result made before."""
+    return settings.model_dump(mode="json", exclude_defaults=True)
 
 
 def _says(folder: Folder, name: str, text: str) -> bool:

@@ -1,0 +1,31 @@
+"""The command of the study: every table and figure of the paper, with controls, at the scale of the machine."""
+
+from typing import Annotated
+
+import typer
+
+from flows.running import absolute, running
+
+app = typer.Typer()
+
+
+@app.command()
+def reproduce(
+    dest: Annotated[str, typer.Argument(help="Folder to write into; the same one goes on with what is there.")],
+    scale: Annotated[str, typer.Option(help="smoke, cpu, paper, or a YAML file of your own.")] = "cpu",
+    only: Annotated[str | None, typer.Option(help="Experiments by name, as table1,controls; all if not given.")] = None,
+    data: Annotated[str | None, typer.Option(help="Folder with flickr8k/, flickr30k/, coco/, ...")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many; what is done stays.")] = None,
+    device: Annotated[str | None, typer.Option(help="In place of the scale's: cpu, cuda, ...")] = None,
+    no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
+) -> None:
+    """Measures the paper's tables and figures with their controls, rows first, seeds after, and writes DEST/report."""
+    from mem_core.study import load_scale
+
+    chosen = load_scale(scale, {"runtime": {"device": device}} if device else {})
+    names = tuple(name.strip() for name in (only or "").split(",") if name.strip())
+    with running(no_server):
+        from flows.reproduce import reproduce
+
+        report = reproduce(absolute(dest), chosen, absolute(data) if data else None, names, minutes)
+    typer.echo(f"{report.done} of {report.total} cells measured: {absolute(dest)}/report/{report.page}")

@@ -1,0 +1,55 @@
+"""The steps of a study as tasks: corpora, cells, page. What they do is in `mem_core.study`."""
+
+from mem_core.config import Frozen
+from mem_core.progress import Paused
+from mem_core.study import Scale, Study, StudyReport, make_plan, write_study
+from mem_core.study.cells import Cell
+from mem_core.study.run import prepare_all, run_cell, time_limit
+from tasks.options import step
+from tasks.progress import say, watched
+from tasks.storage import open_folder
+
+
+class StudyJob(Frozen):
+    """One study. data: the folder of the datasets; only: names of experiments, none for all of them."""
+
+    dest: str
+    scale: Scale
+    data: str | None = None
+    only: tuple[str, ...] = ()
+
+
+@step("prepare study", run_name="prepare study at scale {job.scale.name}")
+def prepare_study(job: StudyJob) -> tuple[Cell, ...]:
+    """Shards the datasets that the plan needs; returns the cells that are still to be measured, in order."""
+    study = _study(job)
+    plan = make_plan(study, job.only)
+    for sentence in plan.missing.values():
+        say(f"left out: {sentence}")
+    with watched("clean corpora") as progress:
+        prepare_all(study, plan, progress)
+    waiting = plan.waiting(study)
+    say(f"{len(plan.cells) - len(waiting)} of {len(plan.cells)} cells are measured")
+    return tuple(waiting)
+
+
+@step("measure cell", run_name="measure {cell.name}", tags=("memshield-device",))
+def measure_cell(job: StudyJob, cell: Cell, minutes: float | None) -> bool:
+    """Protects what the cell is trained on, trains and queries; False if the time was over before it was done."""
+    with watched(cell.name) as progress:
+        try:
+            run_cell(_study(job), cell, say, progress, time_limit(minutes))
+        except Paused:
+            return False
+    return True
+
+
+@step("write study", run_name="report of the study at scale {job.scale.name}")
+def write_study_report(job: StudyJob) -> StudyReport:
+    """The page on everything measured so far, in DEST/report."""
+    study = _study(job)
+    return write_study(study, make_plan(study, job.only), study.folder.below("report"))
+
+
+def _study(job: StudyJob) -> Study:
+    return Study(open_folder(job.dest), job.scale, job.data)
