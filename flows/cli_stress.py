@@ -21,7 +21,7 @@ def stress(
     clean: Annotated[str, typer.Option(help="The clean shards it was made from, for the controls.")],
     test: Annotated[str, typer.Option(help="Clean test shards to query victims on.")],
     suite: Annotated[str, typer.Option(help="default: a dozen attacks; full: all of them.")] = "default",
-    samples: Annotated[int, typer.Option(min=2, help="Pairs that each victim trains on at most.")] = 3000,
+    samples: Annotated[int, typer.Option(min=2, help="Pairs that each victim trains on at most.")] = 2000,
     pretrained: Annotated[str, typer.Option(help="Weights for a victim that does not start from nothing.")] = "",
     preset: Preset = "cpu",
     set: Overrides = None,

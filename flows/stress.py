@@ -29,7 +29,7 @@ def stress(
     evaluate: EvaluateConfig = _EVALUATE,
     runtime: RuntimeConfig = _RUNTIME,
     seeds: tuple[int, ...] = (0,),
-    samples: int = 3000,
+    samples: int = 2000,
     pretrained: str = "",
 ) -> StressPlace:
     """Writes OUT/stress.html and OUT/cells/*.json; a test that was killed goes on where it was.

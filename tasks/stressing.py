@@ -40,7 +40,7 @@ class StressJob(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
     seeds: tuple[int, ...] = Field((0,), min_length=1)
-    samples: int = Field(3000, ge=2)
+    samples: int = Field(2000, ge=2)
     pretrained: str = ""
 
 

@@ -64,4 +64,5 @@ def _draw_row(axes: Axes, place: int, row: StressRow) -> None:
         fontsize=9,
         color=_ACCENT,
         fontweight="bold",
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
     )
