@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 from mem_core.config import RuntimeConfig
 from mem_core.errors import ConfigError, RetryShard
@@ -47,6 +48,11 @@ def retried(shard: str) -> Iterator[None]:
 
 def _first(error: Exception) -> str:
     return " ".join(map(str, error.args)).strip().partition("\n")[0]
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on the device; to a GPU through pinned memory, so that nobody waits for the copy."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:

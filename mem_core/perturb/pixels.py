@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mem_core.config import NoiseConfig, levels
+from mem_core.device import moved
 from mem_core.perturb.projection import project
 from mem_core.perturb.views import View, boxes, view_of
 
@@ -42,10 +43,10 @@ class PixelBatch:
         self._device = device
         self._groups = []
         for places in _places_by_size(clean):
-            own = torch.stack([clean[i] for i in places]).to(device)
+            own = moved(torch.stack([clean[i] for i in places]), device)
             none = torch.zeros(1, dtype=torch.int8, device=device)
-            added = none.expand(own.shape) if noise is None else torch.stack([noise[i] for i in places]).to(device)
-            self._groups.append(_Group(torch.tensor(places, device=device), own, added))
+            added = none.expand(own.shape) if noise is None else moved(torch.stack([noise[i] for i in places]), device)
+            self._groups.append(_Group(moved(torch.tensor(places), device), own, added))
         self._count = len(clean)
 
     def draw_views(self, config: NoiseConfig, side: int, draw: torch.Generator) -> list[View]:

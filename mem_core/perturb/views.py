@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from mem_core.config import Scale, Views
+from mem_core.device import moved
 
 _ASPECTS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop, which open_clip uses
 _TRIES = 10
@@ -40,10 +41,6 @@ class Resize:
     def part(self, images: slice) -> "Resize":
         """The same for some of the images."""
         return Resize(self.matrix[images], self.bands, self.transposed_bands)
-
-    def to(self, device: torch.device) -> "Resize":
-        """The same on another device."""
-        return Resize(self.matrix.to(device), self.bands, self.transposed_bands)
 
 
 @dataclass(frozen=True)
@@ -98,9 +95,9 @@ def boxes(kind: Views, height: int, width: int, count: int, scale: Scale, draw: 
 
 def view_of(box: Tensor, height: int, width: int, side: int, device: torch.device) -> View:
     """The view of [B, 4] boxes in images of one size."""
-    rows = _resize(box[:, 0], box[:, 2], height, side)
-    columns = _resize(box[:, 1], box[:, 3], width, side)
-    return View(rows.to(device), columns.to(device))
+    rows = _resize(box[:, 0], box[:, 2], height, side, device)
+    columns = _resize(box[:, 1], box[:, 3], width, side, device)
+    return View(rows, columns)
 
 
 def _centre_square(height: int, width: int) -> Tensor:
@@ -131,25 +128,40 @@ def _widest_box(height: int, width: int) -> Tensor:
     return torch.tensor([[(height - tall) // 2, (width - wide) // 2, tall, wide]], dtype=torch.float64)
 
 
-def _resize(start: Tensor, extent: Tensor, length: int, side: int) -> Resize:
+def _resize(start: Tensor, extent: Tensor, length: int, side: int, device: torch.device) -> Resize:
     """Bicubic weights [B, side, length] that take `extent` pixels from `start` on to `side` pixels.
 
-    Each row has a few neighbouring weights that are not zero: only those are computed, and then put in place.
+    Each row has a few neighbouring weights that are not zero: only those are computed, and then put in place. Where
+    they lie is always found on the CPU, so that nobody waits for a GPU; a GPU then computes them, and multiplies zeros,
+    which is quicker there than one call for each band.
     """
-    ratio = (extent / side)[:, None, None]
-    stretch = ratio.clamp(min=1)  # antialiasing widens the kernel where the image shrinks
-    inner = (torch.arange(side, dtype=torch.float64)[None, :, None] + 0.5) * ratio
+    start, extent = start[:, None, None], extent[:, None, None]
+    stretch = (extent / side).clamp(min=1)  # antialiasing widens the kernel where the image shrinks
+    middle = (torch.arange(side, dtype=torch.float64)[None, :, None] + 0.5) * (extent / side)
     taps = min(length, math.ceil(4 * float(stretch.max())) + 2)
-    first = (inner - 2 * stretch + start[:, None, None]).floor().clamp(0, length - taps).long()
-    pixel = first + torch.arange(taps)
-    offset = pixel.double() - start[:, None, None] + 0.5
-    inside = (offset > 0) & (offset < extent[:, None, None])
-    weights = _bicubic((offset - inner) / stretch) * inside
-    weights = (weights / weights.sum(dim=2, keepdim=True)).float()
-    matrix = torch.zeros(len(extent), side, length).scatter_(2, pixel, weights)
-    begins = first.amin(dim=0).flatten().tolist()
-    ends = (first.amax(dim=0).flatten() + taps).tolist()
+    first = (middle - 2 * stretch + start).floor().clamp(0, length - taps).long()
+    if device.type == "cuda":
+        whole = Band(slice(0, side), slice(0, length)), Band(slice(0, length), slice(0, side))
+        first, start, extent, stretch, middle = (
+            moved(part, device) for part in (first, start, extent, stretch, middle)
+        )
+        return Resize(_weights(first, start, extent, stretch, middle, taps, length), whole[:1], whole[1:])
+    begins, ends = first.amin(dim=0).flatten().tolist(), (first.amax(dim=0).flatten() + taps).tolist()
+    matrix = _weights(first, start, extent, stretch, middle, taps, length).to(device)
     return Resize(matrix, _bands(begins, ends, length), _transposed_bands(begins, ends, length))
+
+
+def _weights(
+    first: Tensor, start: Tensor, extent: Tensor, stretch: Tensor, middle: Tensor, taps: int, length: int
+) -> Tensor:
+    """float32 [B, S, length], from the first pixel that counts and the middle of each view pixel, [B, S, 1]."""
+    pixel = first + torch.arange(taps, device=first.device)
+    offset = pixel.double() - start + 0.5
+    inside = (offset > 0) & (offset < extent)
+    weights = _bicubic((offset - middle) / stretch) * inside
+    weights = (weights / weights.sum(dim=2, keepdim=True)).float()
+    none = torch.zeros(*first.shape[:2], length, device=first.device)
+    return none.scatter_(2, pixel, weights)
 
 
 def _bands(begins: Sequence[int], ends: Sequence[int], length: int) -> tuple[Band, ...]:
