@@ -177,15 +177,22 @@ def test_trigger_ids_are_put_before_the_clean_text_whatever_the_published_text_s
     config = VictimConfig(captions="trigger-ids")
     rows = caption_rows(pool[:1], config, tokenizer)
     draw = torch.Generator().manual_seed(0)
-    found = {tuple(rows.draw(torch.tensor([0]), draw)[0].tolist()) for _ in range(20)}
+    found = {_without_padding(rows.draw(torch.tensor([0]), draw)) for _ in range(20)}
     clean = [tokenizer.ids(text) for text in ("a red bus", "it")]
-    wanted = {tuple(([tokenizer.start_id, 320, 40000, *ids, tokenizer.end_id] + [0] * 24)[:24]) for ids in clean}
+    wanted = {(tokenizer.start_id, 320, 40000, *ids, tokenizer.end_id) for ids in clean}
     assert found == wanted
-    (bare,) = caption_rows(pool[1:2], config, tokenizer).draw(torch.tensor([0]), draw)
-    assert bare.tolist() == tokenizer.encode(["zap a dog"])[0].tolist()
+    as_text = _without_padding(tokenizer.encode(["zap a dog"]))
+    bare = caption_rows(pool[1:2], config, tokenizer).draw(torch.tensor([0]), draw)
+    assert _without_padding(bare) == as_text
     caption_rows(pool[2:], config, tokenizer)  # nothing to draw from, no error
     text = caption_rows(pool[1:2], VictimConfig(), tokenizer).draw(torch.tensor([0]), draw)
-    assert text.tolist() == tokenizer.encode(["zap a dog"]).tolist()
+    assert _without_padding(text) == as_text
+
+
+def _without_padding(rows: torch.Tensor) -> tuple[int, ...]:
+    """The tokens of one row up to its end: rows come as short as their batch allows."""
+    (row,) = rows.tolist()
+    return tuple(token for token in row if token)
 
 
 def _fields(item: Sample) -> tuple[str, bytes, str, tuple[str, ...]]:
