@@ -43,7 +43,7 @@ class OpenClipEncoder(nn.Module):
         self.register_buffer("deviation", torch.tensor(open_clip.OPENAI_DATASET_STD).view(3, 1, 1), persistent=False)
         # Several threads may share one frozen surrogate: what is captured belongs to the thread that asked.
         self._tracked = threading.local()
-        self._embedding.register_forward_hook(self._track)
+        self.word_layer.register_forward_hook(self._track)
 
     def encode_image(self, images: Tensor) -> Tensor:
         """float [B, 3, S, S] in 0..1 -> float32 [B, D], unit rows."""
@@ -67,7 +67,7 @@ class OpenClipEncoder(nn.Module):
 
     @property
     def token_embeddings(self) -> Tensor:
-        return self._embedding.weight.detach()
+        return self.word_layer.weight.detach()
 
     @property
     def logit_scale(self) -> Tensor:
@@ -97,7 +97,8 @@ class OpenClipEncoder(nn.Module):
         return projected
 
     @property
-    def _embedding(self) -> nn.Embedding:
+    def word_layer(self) -> nn.Embedding:
+        """The layer that turns token ids into embeddings."""
         owner = self.clip if hasattr(self.clip, "token_embedding") else self.clip.text
         return owner.token_embedding  # type: ignore[union-attr, return-value]
 

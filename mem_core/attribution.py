@@ -1,0 +1,111 @@
+"""What a model looks at: Grad-CAM for the image, Integrated Gradients for the words (the paper's figure 5).
+
+Both explain one number, the cosine between an image and a caption.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mem_core.errors import ConfigError
+from mem_core.models import OpenClipEncoder, tokenizer_for
+
+_STEPS = 64  # of the integral; completeness then holds to about a percent
+_PADDING = 0
+_FINEST = 4
+
+
+def grad_cam(model: OpenClipEncoder, images: Tensor, captions: Sequence[str]) -> Tensor:
+    """Where in each image the cosine with its caption comes from: float32 [B, S, S], each map from 0 to 1.
+
+    images: float [B, 3, S, S] in 0..1. Selvaraju et al. 2017: the channels of the last spatial layer, weighted by
+    their mean gradient, summed, negative parts left out, enlarged to the image. A transformer's tokens are laid out
+    on their grid. A map without any positive part is zero.
+    """
+    tokens = tokenizer_for(model).encode(captions).to(images.device)
+    with torch.no_grad():
+        texts = model.encode_text(tokens)
+    seen = images.detach().clone().requires_grad_()  # frozen weights ask for no gradient: something has to
+    with _Kept(_last_spatial(model)) as kept:
+        cosines = (model.encode_image(seen) * texts).sum(1)
+        (gradient,) = torch.autograd.grad(cosines.sum(), kept.output)
+    features, gradient = (_as_maps(value) for value in (kept.output.detach(), gradient))
+    maps = (features * gradient.mean((2, 3), keepdim=True)).sum(1, keepdim=True).relu()
+    maps = nn.functional.interpolate(maps.float(), images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
+    return maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
+
+
+def integrated_gradients(model: OpenClipEncoder, image: Tensor, caption: str) -> list[tuple[str, float]]:
+    """Each word of the caption with its part of the cosine; word pieces and punctuation as CLIP splits them.
+
+    image: float [3, S, S] in 0..1. Sundararajan et al. 2017, from a caption of padding tokens to this one; start and
+    end stay, so the parts of all words add up to the cosine less that of the empty caption. Raises `ConfigError` where
+    captum is not installed.
+    """
+    try:
+        from captum.attr import LayerIntegratedGradients
+    except ImportError as error:
+        raise ConfigError("attributions need the package captum, which is not installed") from error
+    tokenizer = tokenizer_for(model)
+    tokens = tokenizer.encode([caption]).to(image.device)
+    with torch.no_grad():
+        features = model.encode_image(image.unsqueeze(0))
+
+    def cosine(rows: Tensor) -> Tensor:
+        return (model.encode_text(rows) * features).sum(1)
+
+    is_word = (tokens != tokenizer.start_id) & (tokens != tokenizer.end_id) & (tokens != _PADDING)
+    method = LayerIntegratedGradients(cosine, model.word_layer)
+    parts = method.attribute(tokens, baselines=torch.where(is_word, _PADDING, tokens), n_steps=_STEPS)
+    each = parts.sum(-1)[is_word].tolist()
+    return [(tokenizer.decode([token]), part) for token, part in zip(tokens[is_word].tolist(), each, strict=True)]
+
+
+class _Kept:
+    """While it is open, holds the last output of a layer."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        self._layer = layer
+        self.output: Tensor
+
+    def __enter__(self) -> "_Kept":
+        self._hook = self._layer.register_forward_hook(self._keep)
+        return self
+
+    def _keep(self, layer: nn.Module, arguments: Any, output: Tensor) -> None:
+        self.output = output
+
+    def __exit__(self, *error: object) -> None:
+        self._hook.remove()
+
+
+def _last_spatial(model: OpenClipEncoder) -> nn.Module:
+    """The deepest layer of the image tower that still tells places apart: a map of 4 x 4 or more, where there is one.
+
+    (A small picture is a single place to the last stage of a ResNet.) Of a transformer: what its last block attends
+    to, as behind it only the pooled token reaches the output. Raises `ConfigError` for towers of another kind.
+    """
+    visual: Any = model.clip.visual
+    if hasattr(visual, "layer4"):
+        stages = (visual.layer1, visual.layer2, visual.layer3, visual.layer4)
+        fine = [stage for number, stage in enumerate(stages) if model.image_size // (4 * 2**number) >= _FINEST]
+        return fine[-1] if fine else stages[0]  # type: ignore[no-any-return]
+    if hasattr(visual, "transformer") and hasattr(visual.transformer, "resblocks"):
+        return visual.transformer.resblocks[-1].ln_1  # type: ignore[no-any-return]
+    if hasattr(visual, "trunk") and hasattr(visual.trunk, "blocks"):
+        return visual.trunk.blocks[-1].norm1  # type: ignore[no-any-return]
+    raise ConfigError(
+        f"expected an image tower of CLIP's ResNets or transformers, but {model.architecture} has another"
+    )
+
+
+def _as_maps(values: Tensor) -> Tensor:
+    """Tokens [B, N, C] (a class token first, or none) on their square grid: [B, C, H, H]; maps as they are."""
+    if values.ndim == 4:
+        return values
+    side = math.isqrt(values.shape[1])
+    tokens = values[:, values.shape[1] - side * side :]
+    return tokens.transpose(1, 2).reshape(len(values), -1, side, side)
