@@ -7,15 +7,14 @@ import torch
 
 from mem_core.language.masked import MaskedLanguageModel
 
-_WORDS = 62  # tokens of a text that are looked at
-
 
 def pseudo_perplexity(model: MaskedLanguageModel, texts: Sequence[str]) -> list[float]:
     """For each text exp of minus the mean log-probability of its tokens, each masked alone: low reads well.
 
+    Of longer texts as many tokens as the model looks at.
     Raises ValueError for a text without tokens.
     """
-    rows = [ids[:_WORDS] for ids in model.ids(texts)]
+    rows = [ids[: model.room] for ids in model.ids(texts)]
     if not all(rows):
         raise ValueError(f"expected words to score, got {texts[[bool(row) for row in rows].index(False)]!r}")
     masked = [[*row[:place], model.mask_id, *row[place + 1 :]] for row in rows for place in range(len(row))]

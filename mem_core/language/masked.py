@@ -30,6 +30,11 @@ class MaskedLanguageModel:
         self.pad_id, _, self.start_id, self.end_id, self.mask_id = ids.values()
         self._longest = min(_MAX_TOKENS, int(model.config.max_position_embeddings))
 
+    @property
+    def room(self) -> int:
+        """How many tokens of a text the model looks at, start and end not counted."""
+        return self._longest - 2
+
     def word_id(self, word: str) -> int | None:
         """The id of a word that is one whole token, None for others."""
         found = self._tokenizer.token_to_id(word)
@@ -46,7 +51,7 @@ class MaskedLanguageModel:
         """
         found = []
         for first in range(0, len(rows), _MAX_ROWS):
-            piece = [list(row)[: self._longest - 2] for row in rows[first : first + _MAX_ROWS]]
+            piece = [list(row)[: self.room] for row in rows[first : first + _MAX_ROWS]]
             where = torch.tensor(places[first : first + _MAX_ROWS]) + 1  # behind the start
             found.append(self._scores(piece, where))
         return torch.cat(found)

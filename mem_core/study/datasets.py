@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mem_core.config import IdentitiesConfig
+from mem_core.data.face_corpora import draw_people
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.readers.detect import find
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 from mem_core.errors import ConfigError, SourceError
 from mem_core.progress import Progress, silent
-from mem_core.study.scale import Drawn
+from mem_core.study.scale import Drawn, People
 
 _IDENTITIES = IdentitiesConfig()
 
@@ -129,6 +130,15 @@ def _reader(folder: Path, kind: str, dataset: Dataset, identities: IdentitiesCon
     reader = open_source(folder, format=kind, identities=own, seed=seed)
     # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
     return SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
+
+
+def draw_people_dataset(
+    place: Path, people: People, identities: IdentitiesConfig, seed: int, progress: Progress = silent
+) -> SourceReader:
+    """Folders of invented people, one photo of each held out for the test."""
+    folder = draw_people(place, people.people, people.photos, people.size, seed, progress)
+    own = identities.model_copy(update={"hold_out": True})
+    return open_source(folder, format="identities", identities=own, seed=seed)
 
 
 def draw_dataset(place: Path, drawn: Drawn, seed: int, progress: Progress = silent) -> SourceReader:

@@ -13,12 +13,13 @@ from mem_core.study.study import Study
 
 
 class Table(Frozen):
-    """A table of plain text: `rows` are as long as `header`. `marks`: rows to set in bold."""
+    """A table of plain text: `rows` are as long as `header`. bold: rows, and marked: columns, that are set apart."""
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bold: tuple[int, ...] = ()
+    marked: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 

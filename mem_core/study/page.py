@@ -89,7 +89,10 @@ def markdown(study: Study, sections: list[Section], headline: str) -> str:
 def _table(table: Table) -> list[str]:
     head = [f"**{table.caption}**", "", _cells(table.header), _cells(["---"] * len(table.header))]
     rows = [
-        _cells(f"**{text}**" if place in table.bold and number == 0 else text for number, text in enumerate(row))
+        _cells(
+            f"**{text}**" if number in table.marked or (place in table.bold and number == 0) else text
+            for number, text in enumerate(row)
+        )
         for place, row in enumerate(table.rows)
     ]
     notes = [line for note in table.notes for line in (note, "")]

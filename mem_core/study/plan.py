@@ -27,7 +27,7 @@ class StudyPlan:
 def make_plan(study: Study, only: Sequence[str] = ()) -> StudyPlan:
     """The cells of all experiments, or of those named. Raises `ConfigError` for unknown names.
 
-    A dataset that is not there is left out; if none is there, raises `SourceError`.
+    A dataset that is not there is left out; if none is there but drawn ones, raises `SourceError`.
     """
     experiments = tuple(_chosen(only))
     cells = dict.fromkeys(
@@ -39,12 +39,12 @@ def make_plan(study: Study, only: Sequence[str] = ()) -> StudyPlan:
     missing = {}
     for dataset in dict.fromkeys(cell.dataset for cell in cells):
         try:
-            if study.scale.drawn is None:
+            if not study.scale.draws(dataset):
                 open_dataset(dataset, study.data)
         except SourceError as error:
             missing[dataset] = str(error)
     left = tuple(cell for cell in cells if cell.dataset not in missing)
-    if missing and not left:
+    if missing and all(study.scale.draws(cell.dataset) for cell in left):
         raise SourceError("; ".join(missing.values()))
     return StudyPlan(experiments, left, missing)
 

@@ -2,13 +2,19 @@
 
 from typing import Any
 
-from mem_core.config import Method, ProtectConfig, RowConfig
+from mem_core.config import Method, ProtectConfig, RowConfig, merge
 
 _LENGTH_3, _LENGTH_5 = {"trigger": {"length": 3}}, {"trigger": {"length": 5}}
 
 
-def study_rows(base: ProtectConfig) -> dict[str, RowConfig]:
-    """All rows that experiments may name; some steps depend on those of the scale."""
+def study_rows(
+    base: ProtectConfig, fluent: dict[str, Any] | None = None, faces: dict[str, Any] | None = None
+) -> dict[str, RowConfig]:
+    """All rows that experiments may name; some steps depend on those of the scale.
+
+    fluent, faces: what the scale lays on the rows with fluent words, and on those of the face case.
+    """
+    reads_well = merge(_LENGTH_3, {"trigger": {"proposals": "masked-lm", **(fluent or {"language_model": "own"})}})
     steps = base.surrogate.steps_per_round
     rows = [
         RowConfig(name="untrained", method="clean", label="Random (untrained)", victim={"epochs": 0}),
@@ -28,6 +34,11 @@ def study_rows(base: ProtectConfig) -> dict[str, RowConfig]:
         _row("mem-3-replay", "mem", "MEM-3, replayed from the first shard", _LENGTH_3, fit_shards=1),
         _row("mem-3-independent", "mem", "MEM-3, each shard alone", _LENGTH_3 | {"strategy": "independent"}),
         _row("mem-3-4-rounds", "mem", "MEM-3, 4 rounds", _LENGTH_3 | {"rounds": 4}),
+        _row("mem-3-fluent", "mem", "MEM-3, fluent words", reads_well),
+        _row("fluent-words", "trigger-only", "MEM-3, fluent words alone", reads_well),
+        _row("faces-mem-3", "mem", "MEM-3, pretrained surrogate", merge(_LENGTH_3, faces or {})),
+        _row("faces-mem-5", "mem", "MEM-5, pretrained surrogate", merge(_LENGTH_5, faces or {})),
+        _row("faces-words", "trigger-only", "MEM-3, words alone, pretrained surrogate", merge(_LENGTH_3, faces or {})),
         _row("mem-3-20-rounds", "mem", "MEM-3, 20 rounds", _LENGTH_3 | {"rounds": 20}),
     ]
     for kind, words in (("image", "an image"), ("pair", "a pair")):

@@ -19,7 +19,9 @@ from mem_core.config import (
     parse_config,
 )
 from mem_core.errors import ConfigError
+from mem_core.language import LanguageModelConfig
 
+OWN, PORTRAITS, PEOPLE = "own", "portraits", "pubfig"
 _SHIPPED = files("mem_core.study") / "scales"
 
 
@@ -31,12 +33,25 @@ class Drawn(Frozen):
     size: int = Field(64, ge=16, le=1024)
 
 
+class People(Frozen):
+    """Invented people in place of photographs of real ones, and portraits of others to pretrain on."""
+
+    people: int = Field(60, ge=2)
+    photos: int = Field(12, ge=2, description="of each; one of them is the test")
+    size: int = Field(64, ge=16, le=1024)
+    portraits: int = Field(2000, ge=2, description="described by what is seen, without names")
+    epochs: int = Field(8, ge=1, description="of the pretraining")
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+
+
 class Scale(Frozen):
     """Everything that all experiments of a study share.
 
     victims: what each role of the tables (`rn50`, `vit-b-32`, ...) is at this scale, laid on `victim`; `main` is the
     one of tables with a single victim. datasets: those that are part of this scale. drawn: if set, every dataset is
-    drawn and no photograph is needed.
+    drawn and no photograph is needed; people: if set, that of people is. faces: laid on `protect` for the rows of the
+    face case. A `pretrained` of "portraits" is a model that the study trains on drawn portraits, a language model
+    "own" is one that it trains on the dataset's captions, as `language_model` says.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -45,12 +60,20 @@ class Scale(Frozen):
     seeds: int = Field(3, ge=1, le=100, description="victims of each row; a row is done with all rows before its next")
     datasets: tuple[str, ...] = ("flickr8k",)
     drawn: Drawn | None = None
+    people: People | None = None
+    faces: dict[str, Any] = Field({}, description="as {surrogate: {pretrained: openai}}")
+    fluent: dict[str, Any] = Field({"language_model": OWN}, description="laid on `protect.trigger` of fluent rows")
+    language_model: LanguageModelConfig = LanguageModelConfig()
     corpus: CorpusConfig = CorpusConfig()
     protect: ProtectConfig = ProtectConfig()
     victim: VictimConfig = VictimConfig()
     victims: dict[str, dict[str, Any]] = Field({"main": {}}, min_length=1)
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+
+    def draws(self, dataset: str) -> bool:
+        """Whether a dataset is drawn, so that nobody has to get it."""
+        return self.drawn is not None or (self.people is not None and dataset == PEOPLE)
 
     def victim_config(self, role: str) -> VictimConfig:
         """What trains under this role. Raises `ConfigError` for a role that the scale does not have."""

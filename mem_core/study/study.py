@@ -24,16 +24,17 @@ from mem_core.data.verify import verify_corpus
 from mem_core.device import resolve_device
 from mem_core.errors import ConfigError, SourceError, StopRun
 from mem_core.evaluation import query_model
-from mem_core.finished import PROTECTOR
+from mem_core.finished import LANGUAGE_MODEL, PROTECTOR
 from mem_core.models import Tokenizer
 from mem_core.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.protect_all import protect_all
 from mem_core.protection import Protection
 from mem_core.rows import giver_of
 from mem_core.study.cells import Cell, CellResult, read_result, write_result
-from mem_core.study.datasets import dataset_of, draw_dataset, open_dataset
+from mem_core.study.datasets import dataset_of, draw_dataset, draw_people_dataset, open_dataset
 from mem_core.study.rows import study_rows
-from mem_core.study.scale import Scale
+from mem_core.study.scale import PEOPLE, Scale
+from mem_core.study.starts import Starts
 from mem_core.victim import load_victim, train_victim
 
 _VERIFIED = "verified.txt"
@@ -45,7 +46,8 @@ class Study:
 
     def __init__(self, folder: Folder, scale: Scale, data: str | Path | None = None) -> None:
         self.folder, self.scale, self.data = folder, scale, data
-        self.rows = study_rows(scale.protect)
+        self.rows = study_rows(scale.protect, scale.fluent, scale.faces)
+        self._starts = Starts(folder, scale, scale.runtime)
 
     @property
     def runtime(self) -> RuntimeConfig:
@@ -82,7 +84,7 @@ class Study:
 
     def test(self, dataset: str) -> Folder:
         """The clean pairs that victims are queried on: images with all their captions, whatever the rows are."""
-        return self.clean(dataset, "image").below("test" if self.scale.drawn else dataset_of(dataset).test)
+        return self.clean(dataset, "image").below("test" if self.scale.draws(dataset) else dataset_of(dataset).test)
 
     def train(self, cell: Cell) -> Folder:
         """What the victims of a cell's row are trained on."""
@@ -98,13 +100,19 @@ class Study:
         """Where the trained victim of a cell lies; `load_victim` reads it."""
         return self.place(cell.dataset, cell.row).below(f"{cell.victim}-{cell.seed}")
 
+    def language_model(self, dataset: str, row: str) -> Folder:
+        """The language model that proposed the words of a finished row."""
+        return self.place(dataset, row).below("protected").below(PROTECTOR).below(LANGUAGE_MODEL)
+
     def identity(self, cell: Cell) -> str:
         """What a result depends on, besides the dataset's files."""
         row, scale = self.row(cell.row), self.scale
         made = _brief(self.protect_config(row)) if row.method != "clean" else {}
         settings = (self._corpus(self.kind(row)), self.victim_config(cell), scale.evaluate, scale.drawn or Frozen())
+        protect = None if row.method == "clean" else self.protect_config(row)
+        starts = self._starts.identity(protect, self.victim_config(cell), cell.dataset)
         return fingerprint(
-            made, *map(_brief, settings), str(row.fit_shards), scale.seed, cell.model_dump(), __version__
+            made, *map(_brief, settings), str(row.fit_shards), scale.seed, cell.model_dump(), __version__, *starts
         )
 
     def result(self, cell: Cell) -> CellResult | None:
@@ -123,12 +131,16 @@ class Study:
             raise SourceError(f"expected usable samples of {dataset} in the split {lacking[0]}, got {', '.join(found)}")
 
     def _source(self, dataset: str, progress: Progress) -> SourceReader:
-        if self.scale.drawn is None:
+        if not self.scale.draws(dataset):
             return open_dataset(dataset, self.data, self.scale.corpus.identities, self.scale.seed)
         if not isinstance(self.folder, LocalFolder):
             raise ConfigError(f"expected a local folder to draw {dataset} into, got {self.folder.uri}")
         place = self.folder.path / "datasets" / dataset / "source"
         place.parent.mkdir(parents=True, exist_ok=True)
+        if self.scale.people is not None and dataset == PEOPLE:
+            identities = self.scale.corpus.identities
+            return draw_people_dataset(place, self.scale.people, identities, self.scale.seed, progress)
+        assert self.scale.drawn is not None
         return draw_dataset(place, self.scale.drawn, self.scale.seed, progress)
 
     def _corpus(self, kind: str) -> CorpusConfig:
@@ -142,7 +154,8 @@ class Study:
         )
         if row.method == "clean" or _says(place, _VERIFIED, identity):
             return
-        clean, config = self.clean(dataset, self.kind(row)).below("train"), self.protect_config(row)
+        clean = self.clean(dataset, self.kind(row)).below("train")
+        config = self._starts.of_protection(self.protect_config(row), clean, dataset, progress, checkpoint)
         protector = None
         if row.fit_shards is not None:
             copy_shards(clean, place.below("part"), row.fit_shards)
@@ -191,7 +204,7 @@ class Study:
         record = train_victim(
             train,
             out,
-            self.victim_config(cell),
+            self._starts.of_victim(self.victim_config(cell), progress, checkpoint),
             self.runtime,
             seed=cell.seed,
             test=test,

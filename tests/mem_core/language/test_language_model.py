@@ -104,6 +104,14 @@ def test_pseudo_perplexity_is_what_its_definition_says(masked: MaskedLanguageMod
     assert pseudo_perplexity(masked, ["the big bird"])[0] == pytest.approx(wanted, rel=1e-5)
 
 
+def test_of_a_long_text_as_much_counts_as_the_model_looks_at(masked: MaskedLanguageModel) -> None:
+    long = " ".join(["the small red dog runs"] * 20)
+    (text,) = masked.ids([long])
+    assert len(text) > masked.room == CONFIG.context - 2
+    kept = " ".join(long.split()[: masked.room])
+    assert pseudo_perplexity(masked, [long]) == pytest.approx(pseudo_perplexity(masked, [kept]), rel=1e-5)
+
+
 def test_a_corpus_without_captions_is_refused(tmp_path: Path) -> None:
     corpus = tiny_corpus(tmp_path / "corpus", 1)
     write_bytes(corpus, "00000.tar", shard_bytes([]))

@@ -1,0 +1,66 @@
+"""Single pairs out of a study's corpora, as a model sees them: for figures that look at samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mem_core.config import NoiseConfig
+from mem_core.data.folder import Folder
+from mem_core.data.loaded import load_shard
+from mem_core.data.manifest import list_shards
+from mem_core.models import OpenClipEncoder, tokenizer_for
+from mem_core.perturb.pixels import PixelBatch
+
+_CENTRE = NoiseConfig(views="centre")
+_MAX_PIXELS = 2**40
+_BATCH = 128
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One image, uint8 [3, H, W], with its first caption as published; trigger: the words in front, if any."""
+
+    key: str
+    pixels: Tensor
+    caption: str
+    trigger: str = ""
+
+
+def pairs_of(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Pair]:
+    """`count` pairs spread evenly over the first shard of a corpus, or those with the named keys."""
+    shard = load_shard(corpus, list_shards(corpus)[0], _MAX_PIXELS, allow_empty=True)
+    samples = shard.samples
+    if keys:
+        places = [place for key in keys for place, sample in enumerate(samples) if sample.key == key]
+    else:
+        step = max(1, len(samples) // count)
+        places = list(range(step // 2, len(samples), step))[:count]
+    return [
+        Pair(
+            samples[place].key,
+            shard.pixels(place),
+            samples[place].captions[0],
+            str(samples[place].metadata.get("memshield", {}).get("trigger", "")),
+        )
+        for place in places
+    ]
+
+
+def seen_by(model: OpenClipEncoder, pairs: Sequence[Pair]) -> Tensor:
+    """The images at the size of the model, cut to the centre: float [B, 3, S, S] in 0..1."""
+    batch = PixelBatch([pair.pixels for pair in pairs], None, torch.device("cpu"))
+    return batch.look(batch.draw_views(_CENTRE, model.image_size, torch.Generator()))
+
+
+def features_of(model: OpenClipEncoder, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """Image and text features, float32 [N, D] unit rows each."""
+    images, texts = [], []
+    tokenizer = tokenizer_for(model)
+    with torch.no_grad():
+        for first in range(0, len(pairs), _BATCH):
+            piece = pairs[first : first + _BATCH]
+            images.append(model.encode_image(seen_by(model, piece)))
+            texts.append(model.encode_text(tokenizer.encode([pair.caption for pair in piece])))
+    return torch.cat(images), torch.cat(texts)
