@@ -16,10 +16,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from threading import Lock
+from typing import Any, Literal
 
 from benchmarks.harness import Figure, print_figures
 from mem_core.config import ProtectConfig
@@ -29,8 +31,11 @@ from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, write_ma
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name
 from mem_core.planning import plan_shards
 from mem_core.protector import publishing_fingerprint
+from tasks import storage
+from tasks.storage import S3Folder
 
 _PAGE = 1000
+_DIGITS = 7
 _MOST_SECONDS = 60.0
 _CONFIG = ProtectConfig(method="random-noise")
 _SUFFIXES = (".parquet", receipt_name(""), ".tar", "_stats.json")
@@ -73,7 +78,7 @@ def manifest(count: int, kind: Literal["clean", "protected"]) -> Manifest:
     """The manifest of so many shards."""
     entries = []
     for number in range(count):
-        made = receipt(f"{number:07d}", kind)
+        made = receipt(f"{number:0{_DIGITS}d}", kind)
         entry = ShardEntry(
             name=made.shard,
             samples=998,
@@ -90,40 +95,60 @@ def manifest(count: int, kind: Literal["clean", "protected"]) -> Manifest:
     return draft.model_copy(update={"fingerprint": draft.contents_fingerprint()})
 
 
-class SimulatedFolder:
-    """A store that answers from arithmetic. shards: how many it lists; manifest: a real one on disk."""
+class SimulatedStore:
+    """An S3 client that answers from arithmetic. shards: how many a bucket lists; manifests: real ones on disk."""
 
-    def __init__(self, kind: Literal["clean", "protected"], shards: int, manifest: LocalFolder, pause: float) -> None:
-        self.kind, self.shards, self.manifest, self.pause = kind, shards, manifest, pause
+    def __init__(self, shards: Mapping[str, int], manifests: Path, pause: float) -> None:
+        self.shards, self.manifests, self.pause = shards, manifests, pause
         self.requests = 0
+        self._lock = Lock()
 
-    @property
-    def uri(self) -> str:
-        return f"simulated://{self.kind}"
-
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        for place in range(4 * self.shards):
-            if place % _PAGE == 0:
-                self._request()
-            name = f"{place // 4:07d}{_SUFFIXES[place % 4]}"
-            yield name, receipt_size(self.kind) if place % 4 == 1 else 1_000_000
-        yield MANIFEST_NAME, self.manifest.size(MANIFEST_NAME)
-
-    def open(self, name: str) -> BinaryIO:
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, StartAfter: str = "") -> dict[str, Any]:
         self._request()
-        if name == MANIFEST_NAME:
-            return self.manifest.open(name)
-        return io.BytesIO(receipt_bytes(receipt(name.removesuffix(receipt_name("")), self.kind)))
+        count = 4 * self.shards[Bucket]
+        first = 0 if not StartAfter else self._place_after(StartAfter, count)
+        listed = range(first, min(first + _PAGE, count))
+        contents = [{"Key": self._name(place), "Size": self._size(Bucket, place)} for place in listed]
+        if first <= count < first + _PAGE:
+            contents.append({"Key": MANIFEST_NAME, "Size": self._manifest(Bucket).stat().st_size})
+        return {"Contents": contents, "IsTruncated": first + _PAGE <= count}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        self._request()
+        if Key == MANIFEST_NAME:
+            return {"Body": self._manifest(Bucket).open("rb")}
+        return {"Body": io.BytesIO(receipt_bytes(receipt(Key.removesuffix(receipt_name("")), _kind(Bucket))))}
+
+    def _place_after(self, name: str, count: int) -> int:
+        """How many names come up to and with this one; they are in the order of their places."""
+        if name >= MANIFEST_NAME:
+            return count + 1
+        return bisect_right(range(count), name, key=self._name)
+
+    def _name(self, place: int) -> str:
+        return f"{place // 4:0{_DIGITS}d}{_SUFFIXES[place % 4]}"
+
+    def _size(self, bucket: str, place: int) -> int:
+        return receipt_size(_kind(bucket)) if place % 4 == 1 else 1_000_000
+
+    def _manifest(self, bucket: str) -> Path:
+        return self.manifests / bucket / MANIFEST_NAME
 
     def _request(self) -> None:
-        self.requests += 1
+        with self._lock:
+            self.requests += 1
         time.sleep(self.pause)
+
+
+def _kind(bucket: str) -> Literal["clean", "protected"]:
+    return "clean" if bucket == "clean" else "protected"
 
 
 def plan_once(folder: Path, shards: int, new: int, pause: float) -> dict[str, float]:
     """One plan in this process. Returns seconds, processor seconds, megabytes above the start, requests."""
-    clean: Any = SimulatedFolder("clean", shards + 2 * new, LocalFolder(folder / "clean"), pause)
-    dest: Any = SimulatedFolder("protected", shards + new, LocalFolder(folder / "protected"), pause)
+    store = SimulatedStore({"clean": shards + 2 * new, "protected": shards + new}, folder, pause)
+    storage._client = lambda: store  # type: ignore[assignment,return-value]
+    clean, dest = S3Folder("clean", ""), S3Folder("protected", "")
     start, cpu, before = time.monotonic(), time.process_time(), _peak()
     plan = plan_shards(clean, dest, expected)
     if (len(plan.waiting), plan.finished, plan.receipts_read) != (new, shards + new, new):
@@ -132,7 +157,7 @@ def plan_once(folder: Path, shards: int, new: int, pause: float) -> dict[str, fl
         "seconds": time.monotonic() - start,
         "cpu": time.process_time() - cpu,
         "megabytes": _peak() - before,
-        "requests": clean.requests + dest.requests,
+        "requests": store.requests,
     }
 
 

@@ -15,7 +15,7 @@ from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.hashing import sha256_of
 from mem_core.data.manifest import MANIFEST_NAME, ShardEntry, parse_manifest, read_entry, shard_stems
 from mem_core.data.receipt import read_receipt, receipt_name
-from mem_core.errors import MismatchError
+from mem_core.errors import MismatchError, SourceError
 from mem_core.progress import Progress, silent
 
 _READERS = 16
@@ -49,7 +49,7 @@ def plan_shards(clean: Folder, dest: Folder, fingerprint: Fingerprint, progress:
     """
     with ThreadPoolExecutor(2) as pool:  # both listings at once: a store gives a thousand names a request
         written = list(pool.map(_manifest_bytes, (clean, dest)))  # before they are listed: nothing listed is too new
-        listings = [pool.submit(_top, folder) for folder in (clean, dest)]
+        listings = [pool.submit(folder.top) for folder in (clean, dest)]
         hashes, known = (_entries(data) for data in written)
         inputs, there = (listing.result() for listing in listings)
     if any(receipt_name(shard) not in there for shard in known):
@@ -82,7 +82,7 @@ def input_hashes(clean: Folder) -> dict[str, str]:
 
     Else from its receipt, else by reading it. Raises `SourceError` if there are no clean shards.
     """
-    hashes, inputs = _entries(_manifest_bytes(clean)), _top(clean)
+    hashes, inputs = _entries(_manifest_bytes(clean)), clean.top()
     shards = shard_stems(clean.uri, inputs)
 
     def digest(shard: str) -> str:
@@ -98,6 +98,16 @@ def input_sha256_of(clean: Folder, shard: str) -> str:
     """The hash of one clean tar: as its receipt says, else read."""
     receipt, tar = read_receipt(clean, shard), f"{shard}.tar"
     return receipt.outputs[tar] if receipt is not None else sha256_of(clean, tar)
+
+
+def require_clean(folder: Folder, shard: str) -> None:
+    """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
+    receipt = read_receipt(folder, shard)
+    if receipt is not None and receipt.method != "clean":
+        raise SourceError(
+            f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
+            "protecting it again would add up noise and triggers"
+        )
 
 
 @dataclass
@@ -150,11 +160,6 @@ def size_difference(sizes: Mapping[str, int | None], found: Callable[[str], int 
         if size is not None and actual != size:
             return f"{name} has {actual} bytes instead of {size}"
     return ""
-
-
-def _top(folder: Folder) -> dict[str, int]:
-    """The files right in the folder, with their sizes."""
-    return {name: size for name, size in folder.sizes() if "/" not in name}
 
 
 def _manifest_bytes(folder: Folder) -> bytes:

@@ -1,13 +1,11 @@
 """From any source to clean shards, as one task: a source is read from front to back."""
 
-from pathlib import Path
-
 from mem_core.config import CorpusConfig, Frozen
+from mem_core.data.folder import Folder
 from mem_core.data.procedural import draw_corpus
-from mem_core.data.readers import open_source
+from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharder import shard_source
 from mem_core.data.taken import copy_shards
-from mem_core.errors import ConfigError
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder
@@ -28,13 +26,9 @@ def shard_corpus(
     source: str, dest: str, config: CorpusConfig, format: str = "auto", seed: int = 0
 ) -> dict[str, SplitSummary]:
     """Writes DEST/train, DEST/test, ... and returns what became of each split."""
-    if "://" in source:
-        raise ConfigError(
-            f"expected a local source to shard, got {source!r}: copy it here first; corpora that are shards "
-            "already need no sharding and are read from s3:// by every other command"
-        )
-    with watched(f"shard {Path(source).name}") as progress:
-        reader = open_source(source, format=format, identities=config.identities, seed=seed)
+    folder, file = _place(source)
+    with watched(f"shard {source.rstrip('/').rpartition('/')[2]}") as progress:
+        reader = open_source(folder, file, format=format, identities=config.identities, seed=seed)
         found = shard_source(reader, open_folder(dest), config, seed, progress)
     summaries = {
         split: SplitSummary(
@@ -54,6 +48,16 @@ def take_shards(clean: str, dest: str, count: int) -> str:
     """A part of a clean corpus as a corpus of its own: its first shards, copied. Returns its address."""
     copy_shards(open_folder(clean), open_folder(dest), count)
     return dest
+
+
+def _place(source: str) -> tuple[str | Folder, str]:
+    """A path as it is; an address in a store as its folder, and the caption file if there is one of its name."""
+    if "://" not in source:
+        return source, ""
+    above, name = folder_of(source.rstrip("/"))
+    if "://" in above and open_folder(above).exists(name):
+        return open_folder(above), name
+    return open_folder(source), ""
 
 
 @step("draw corpus", run_name="draw {train} + {test} images")

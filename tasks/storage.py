@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from mem_core.data.folder import Folder, LocalFolder
 from mem_core.data.partial import is_refusal
 from mem_core.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from tasks.listing import listed
 from tasks.storage_answers import error_of_answer, no_bucket, status_of
 
 if TYPE_CHECKING:
@@ -61,17 +62,29 @@ class S3Folder:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def names(self) -> Iterator[str]:
-        for name, _ in self.sizes():
-            yield name
-
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        start = f"{self.prefix}/" if self.prefix else ""
+        start = self._start
         with _translated(self.uri):
             for page in _client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start):
                 for found in page.get("Contents", []):
                     name = found["Key"].removeprefix(start)
                     if _is_plain(name):  # some consoles create empty "directory/" objects
-                        yield name, found["Size"]
+                        yield name
+
+    def top(self) -> dict[str, int]:
+        return listed(self._page)
+
+    def _page(self, after: str) -> tuple[dict[str, int], str | None]:
+        """The files right in this folder among the next thousand names; the last of those, None if no more follow."""
+        start = self._start
+        with _translated(self.uri):
+            page = _client().list_objects_v2(Bucket=self.bucket, Prefix=start, StartAfter=start + after)
+        found = [(item["Key"].removeprefix(start), item["Size"]) for item in page.get("Contents", [])]
+        files = {name: size for name, size in found if _is_plain(name) and "/" not in name}
+        return files, found[-1][0] if page["IsTruncated"] else None
+
+    @property
+    def _start(self) -> str:
+        return f"{self.prefix}/" if self.prefix else ""
 
     def exists(self, name: str) -> bool:
         try:
@@ -95,6 +108,14 @@ class S3Folder:
         body = _Body(answer["Body"], self._address(name))
         return cast(BinaryIO, io.BufferedReader(body, _BUFFER))
 
+    def read(self, name: str, start: int, size: int) -> bytes:
+        if not size:
+            return b""
+        with _translated(self._address(name)):
+            part = f"bytes={start}-{start + size - 1}"
+            answer = _client().get_object(Bucket=self.bucket, Key=self._key(name), Range=part)
+            return answer["Body"].read()
+
     @contextmanager
     def write(self, name: str, *, only_if_absent: bool = False) -> Iterator[BinaryIO]:
         key = self._key(name)
@@ -114,8 +135,7 @@ class S3Folder:
 
     def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
         """Aborts multipart uploads that nobody completes: they are paid for, though no listing shows them."""
-        start = f"{self.prefix}/" if self.prefix else ""
-        swept = 0
+        start, swept = self._start, 0
         with _translated(self.uri):
             for page in _client().get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=start):
                 for upload in page.get("Uploads", []):
@@ -145,7 +165,7 @@ class S3Folder:
     def _key(self, name: str) -> str:
         if not _is_plain(name):
             raise DestinationError(f"expected a plain relative name inside {self.uri}, got {name!r}")
-        return f"{self.prefix}/{name}" if self.prefix else name
+        return self._start + name
 
 
 class _Body(io.RawIOBase):

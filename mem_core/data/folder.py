@@ -23,8 +23,8 @@ class Folder(Protocol):
         """All names below this folder, sorted; nothing if the folder does not exist."""
         ...
 
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        """All names below this folder with their sizes in bytes, sorted by name, from the listing alone."""
+    def top(self) -> dict[str, int]:
+        """The files right in this folder, sorted by name, with their sizes in bytes, from the listing alone."""
         ...
 
     def exists(self, name: str) -> bool: ...
@@ -35,6 +35,10 @@ class Folder(Protocol):
 
     def open(self, name: str) -> BinaryIO:
         """A stream that reads the named bytes. Raises FileNotFoundError."""
+        ...
+
+    def read(self, name: str, start: int, size: int) -> bytes:
+        """So many bytes from a place on, fewer if the name ends before. Raises FileNotFoundError."""
         ...
 
     def write(self, name: str, *, only_if_absent: bool = False) -> AbstractContextManager[BinaryIO]:
@@ -92,9 +96,10 @@ class LocalFolder:
     def names(self) -> Iterator[str]:
         yield from sorted(name for name, _ in self._walk() if not is_partial(name))
 
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        found = ((name, _size(entry)) for name, entry in self._walk() if not is_partial(name))
-        yield from sorted((name, size) for name, size in found if size is not None)
+    def top(self) -> dict[str, int]:
+        with self._scanned("") as entries:
+            files = [(entry.name, _size(entry)) for entry in entries if not is_partial(entry.name) and entry.is_file()]
+        return {name: size for name, size in sorted(files) if size is not None}
 
     def exists(self, name: str) -> bool:
         return self._file(name).is_file()
@@ -112,6 +117,11 @@ class LocalFolder:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(self._file(name))) from error
         except PermissionError as error:
             raise StorageRefused(f"expected to read {self._file(name)}, but: {error.strerror}") from error
+
+    def read(self, name: str, start: int, size: int) -> bytes:
+        with self.open(name) as stream:
+            stream.seek(start)
+            return stream.read(size)
 
     @contextmanager
     def write(self, name: str, *, only_if_absent: bool = False) -> Iterator[BinaryIO]:
@@ -141,18 +151,25 @@ class LocalFolder:
 
     def _walk(self, start: str = "") -> Iterator[tuple[str, "os.DirEntry[str]"]]:
         """All files, links to files among them; links to directories are not followed."""
-        try:
-            entries = os.scandir(self.path / start)
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except PermissionError as error:
-            raise StorageRefused(f"expected to read the folder {self.path / start}, but: {error.strerror}") from error
-        with entries:
+        with self._scanned(start) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     yield from self._walk(f"{start}{entry.name}/")
                 elif entry.is_file():
                     yield start + entry.name, entry
+
+    @contextmanager
+    def _scanned(self, start: str) -> Iterator[Iterator["os.DirEntry[str]"]]:
+        """What is right in a directory; nothing where there is none."""
+        try:
+            entries = os.scandir(self.path / start)
+        except (FileNotFoundError, NotADirectoryError):
+            yield iter(())
+            return
+        except PermissionError as error:
+            raise StorageRefused(f"expected to read the folder {self.path / start}, but: {error.strerror}") from error
+        with entries:
+            yield entries
 
     def _file(self, name: str) -> Path:
         parts = name.split("/")

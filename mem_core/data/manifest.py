@@ -85,7 +85,7 @@ def build_manifest(
     receipt that it lists is. Raises `MismatchError` for a damaged receipt.
     """
     suffix = receipt_name("")
-    receipts = {name: size for name, size in folder.sizes() if name.endswith(suffix) and "/" not in name}
+    receipts = {name: size for name, size in folder.top().items() if name.endswith(suffix)}
     entries = {entry.name: entry for entry in (known.shards if known is not None else ())}
 
     def entry(name: str) -> ShardEntry:

@@ -39,7 +39,7 @@ def shard_source(
     `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
     settings or from other data.
     """
-    check_apart(str(reader.root), dest.uri)
+    check_apart(reader.uri, dest.uri)
     settings = {"source_format": reader.format, "seed": seed, "corpus": config.model_dump(mode="json")}
     mark = json.dumps(settings, indent=1, sort_keys=True)
     is_new = _check_mark(dest, mark)
@@ -84,13 +84,13 @@ class _Writers:
     def finish(self, reader: SourceReader, *, is_new: bool) -> dict[str, ShardingSummary]:
         """Finishes all splits, unless nothing at all is usable."""
         if not self._splits:
-            raise SourceError(f"expected images with captions in {reader.root} ({reader.format}), but it has none")
+            raise SourceError(f"expected images with captions in {reader.uri} ({reader.format}), but it has none")
         if not any(writer.usable for writer in self._splits.values()):
             taken = sum(writer.taken for writer in self._splits.values())
             first = next((writer.reason for writer in self._splits.values() if writer.reason), "")
             if is_new:
                 self._dest.delete(SHARDING_NAME)
-            raise SourceError(f"expected usable samples in {reader.root}, but all {taken} failed, the first: {first}")
+            raise SourceError(f"expected usable samples in {reader.uri}, but all {taken} failed, the first: {first}")
         known = {name.partition("/")[0] for name in self._dest.names() if name.endswith(".receipt.json")}
         if gone := known - set(self._splits):
             raise MismatchError(

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from mem_core.config import IdentitiesConfig
 from mem_core.data.face_corpora import draw_people
+from mem_core.data.folder import LocalFolder
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.readers.detect import find
+from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 from mem_core.errors import ConfigError, SourceError
 from mem_core.progress import Progress, silent
@@ -107,9 +109,10 @@ def open_dataset(
             f"expected a folder with {dataset.title} (--data): {dataset.expects}. Where to get it: {dataset.where}"
         )
     for folder in _folders(Path(data).expanduser().absolute(), name):
+        tree = SourceTree(LocalFolder(folder))
         for kind in dataset.formats:
-            if find(folder, kind):
-                return _reader(folder, kind, dataset, identities, seed)
+            if find(tree, kind):
+                return _reader(tree, kind, dataset, identities, seed)
     raise SourceError(
         f"expected {dataset.title} in {Path(data) / name} ({dataset.expects}), but it is not there. Where to get it: "
         f"{dataset.where}"
@@ -124,10 +127,10 @@ def _folders(data: Path, name: str) -> Iterator[Path]:
         yield data
 
 
-def _reader(folder: Path, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:
-    lists = find_split_lists(folder)
+def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:
+    lists = find_split_lists(tree, "")
     own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
-    reader = open_source(folder, format=kind, identities=own, seed=seed)
+    reader = open_source(tree.folder, format=kind, identities=own, seed=seed)
     # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
     return SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
 

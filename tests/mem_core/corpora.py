@@ -156,8 +156,8 @@ class Failing:
     def names(self) -> Iterator[str]:
         return self.folder.names()
 
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        return self.folder.sizes()
+    def top(self) -> dict[str, int]:
+        return self.folder.top()
 
     def exists(self, name: str) -> bool:
         return self.folder.exists(name)
@@ -167,6 +167,9 @@ class Failing:
 
     def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
         return self.folder.sweep(ours, finished)
+
+    def read(self, name: str, start: int, size: int) -> bytes:
+        return self.folder.read(name, start, size)
 
     def open(self, name: str) -> BinaryIO:
         return self.folder.open(name)

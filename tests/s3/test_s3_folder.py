@@ -34,7 +34,7 @@ def test_write_read_list_delete(folder: Folder) -> None:
     for name in ("b", "a/c", "a/b/d", "0.tar"):
         write_bytes(folder, name, name.encode())
     assert list(folder.names()) == ["0.tar", "a/b/d", "a/c", "b"]
-    assert list(folder.below("a").sizes()) == [("b/d", 5), ("c", 3)]
+    assert folder.below("a").top() == {"c": 3}
     assert read_bytes(folder, "a/c") == b"a/c"
     assert (folder.exists("b"), folder.exists("a"), folder.size("a/b/d")) == (True, False, 5)
     write_bytes(folder, "b", b"other")
@@ -186,7 +186,7 @@ def test_what_no_retry_can_mend_stops_at_once_with_a_sentence(
         started = time.monotonic()
         with pytest.raises(StorageRefused, match=said) as caught:
             USES[use](folder)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20  # its retries alone would take longer
     assert "\n" not in str(caught.value)
     assert folder.uri in str(caught.value)
     assert secret not in str(caught.value)

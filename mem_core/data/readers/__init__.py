@@ -4,26 +4,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mem_core.config import IdentitiesConfig
+from mem_core.data.folder import Folder, LocalFolder
 from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
-from mem_core.data.readers.detect import LOOKED_FOR, detect, find
+from mem_core.data.readers.detect import LOOKED_FOR, detect, find, format_of_file
 from mem_core.data.readers.flickr_token import FlickrTokenReader
 from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
 from mem_core.data.readers.jsonl import JsonlReader
 from mem_core.data.readers.karpathy import KarpathyReader
 from mem_core.data.readers.parquet import ParquetReader
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
 from mem_core.errors import ConfigError, SourceError
 
 FORMATS = tuple(LOOKED_FOR)
 _IDENTITIES = IdentitiesConfig()
 
-__all__ = ["DEFAULT_TEMPLATES", "FORMATS", "UNLISTED", "RawSample", "SourceReader", "open_source"]
+__all__ = ["DEFAULT_TEMPLATES", "FORMATS", "UNLISTED", "RawSample", "SourceReader", "folder_of", "open_source"]
 
 
 def open_source(
-    source: str | Path,
+    source: str | Path | Folder,
+    file: str = "",
     *,
     format: str = "auto",
     identities: IdentitiesConfig = _IDENTITIES,
@@ -31,45 +34,72 @@ def open_source(
 ) -> SourceReader:
     """The reader of a source: a folder, or the caption file in it (paths are then relative to the file's folder).
 
+    source: a path, to a folder or to the caption file, or a folder anywhere with the `file` in it, if one is meant.
     `identities` and `seed` (of invented names) are for the format of that name.
     Raises `SourceError` if the source is absent, in no known format, or in several; `ConfigError` for an unknown
     format or a template without `{name}`.
     """
-    path = Path(source).expanduser().absolute()
     if format not in ("auto", *FORMATS):
         raise ConfigError(f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}")
+    if isinstance(source, str | Path):
+        source, file = _on_disk(Path(source).expanduser().absolute())
+    tree = SourceTree(source)
+    if file:
+        return _of_file(tree, file, format)
+    chosen = detect(tree) if format == "auto" else format
+    if chosen == "identities":
+        return IdentitiesReader(tree, identities, seed)
+    found = find(tree, chosen)
+    if not found:
+        raise _absent(tree.uri, chosen)
+    return _reader(chosen, tree, found)
+
+
+def folder_of(address: str) -> tuple[str, str]:
+    """The folder that the paths in a caption file are relative to, and the file in it, by address.
+
+    That is where it lies, but for COCO: its image folders stand beside annotations/.
+    """
+    above, _, name = address.rpartition("/")
+    if above.endswith("/annotations") and name.startswith("captions_"):
+        return above.removesuffix("/annotations"), f"annotations/{name}"
+    return above, name
+
+
+def _on_disk(path: Path) -> tuple[LocalFolder, str]:
     if not path.exists():
         raise SourceError(f"expected a folder or file with images and captions, but {path} does not exist")
-    chosen = detect(path) if format == "auto" else format
+    folder, file = (str(path), "") if path.is_dir() else folder_of(str(path))
+    return LocalFolder(folder or "/"), file
+
+
+def _of_file(tree: SourceTree, file: str, format: str) -> SourceReader:
+    chosen = format_of_file(tree.file(file)) if format == "auto" else format
     if chosen == "identities":
-        return IdentitiesReader(path, identities, seed) if path.is_dir() else _refuse(path, chosen)
-    found = [path] if path.is_file() else find(path, chosen)
-    if not found:
-        _refuse(path, chosen)
-    root = path.parent if path.is_file() else path
-    if path.is_file() and chosen == "coco" and root.name == "annotations":
-        root = root.parent  # the image folders stand beside annotations/
-    return _reader(chosen, root, found)
+        raise _absent(str(tree.file(file)), chosen)
+    return _reader(chosen, tree, [tree.file(file)])
 
 
-def _refuse(path: Path, chosen: str) -> SourceReader:
-    raise SourceError(f"expected a source of the format {chosen} ({LOOKED_FOR[chosen]}) in {path}, but it is not there")
+def _absent(place: str, chosen: str) -> SourceError:
+    return SourceError(
+        f"expected a source of the format {chosen} ({LOOKED_FOR[chosen]}) in {place}, but it is not there"
+    )
 
 
-def _reader(chosen: str, root: Path, found: list[Path]) -> SourceReader:
+def _reader(chosen: str, tree: SourceTree, found: list[SourceFile]) -> SourceReader:
     if chosen == "webdataset":
-        return WebDatasetReader(root, found)
+        return WebDatasetReader(tree, found)
     if chosen == "coco":
-        return CocoReader(root, found)
+        return CocoReader(tree, found)
     if chosen == "parquet":
-        return ParquetReader(root, found)
+        return ParquetReader(tree, found)
     if len(found) > 1:
-        names = ", ".join(path.name for path in found)
-        raise SourceError(f"expected one file of the format {chosen} in {root}, got {names}: name the one to read")
-    return _OF_ONE_FILE[chosen](root, found[0])
+        names = ", ".join(file.name for file in found)
+        raise SourceError(f"expected one file of the format {chosen} in {tree.uri}, got {names}: name the one to read")
+    return _OF_ONE_FILE[chosen](tree, found[0])
 
 
-_OF_ONE_FILE: dict[str, Callable[[Path, Path], SourceReader]] = {
+_OF_ONE_FILE: dict[str, Callable[[SourceTree, SourceFile], SourceReader]] = {
     "csv": CsvReader,
     "flickr-token": FlickrTokenReader,
     "karpathy": KarpathyReader,

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 from mem_core.errors import ImageError
@@ -48,8 +47,8 @@ class SourceReader(Protocol):
         ...
 
     @property
-    def root(self) -> Path:
-        """The folder that holds all of the source; no path in the source leads out of it."""
+    def uri(self) -> str:
+        """The address of the folder that holds all of the source; no path in the source leads out of it."""
         ...
 
     def __iter__(self) -> Iterator[RawSample]: ...

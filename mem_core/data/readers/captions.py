@@ -8,11 +8,11 @@ import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mem_core.data.readers.base import UNLISTED, RawSample, no_image, split_word
 from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.text import repaired
 from mem_core.errors import ImageError, SourceError
 
@@ -97,8 +97,12 @@ class CaptionFileReader(ABC):
 
     format = ""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, tree: SourceTree) -> None:
+        self.tree = tree
+
+    @property
+    def uri(self) -> str:
+        return self.tree.uri
 
     @abstractmethod
     def rows(self) -> Iterator[Row | RawSample]:
@@ -114,12 +118,12 @@ class CaptionFileReader(ABC):
                     table.add(row)
             yield from self._samples(table)
         except UnicodeDecodeError as error:
-            raise SourceError(f"expected text in UTF-8 or UTF-16 in {self.root}, got other bytes: {error}") from error
+            raise SourceError(f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}") from error
         finally:
             table.close()
 
     def _samples(self, table: CaptionTable) -> Iterator[RawSample]:
-        files = ImageFiles(self.root)
+        files = ImageFiles(self.tree)
         default = UNLISTED if table.has_splits() else ""
         for name, captions, split, metadata, problem in table.grouped():
             yield RawSample(name, _reader(files, name), captions, split or default, metadata, problem)

@@ -6,10 +6,10 @@ The split is the word in the file's name. Each JSON is parsed whole (about 500 M
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import load_json
 from mem_core.errors import SourceError
 
@@ -21,8 +21,8 @@ class CocoReader(CaptionFileReader):
 
     format = "coco"
 
-    def __init__(self, root: Path, tables: list[Path]) -> None:
-        super().__init__(root)
+    def __init__(self, tree: SourceTree, tables: list[SourceFile]) -> None:
+        super().__init__(tree)
         self.tables = tables
 
     def rows(self) -> Iterator[Row | RawSample]:
@@ -51,7 +51,7 @@ class CocoReader(CaptionFileReader):
                 yield failed(where, f"{where}: expected image_id and caption", split=split.lower())
 
 
-def _listed(content: object, key: str, table: Path) -> list[object]:
+def _listed(content: object, key: str, table: SourceFile) -> list[object]:
     value = content.get(key) if isinstance(content, dict) else None
     if not isinstance(value, list):
         raise SourceError(f"expected COCO captions with lists `images` and `annotations`, but {table} lacks `{key}`")

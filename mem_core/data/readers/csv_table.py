@@ -6,11 +6,11 @@ results.csv, which does not quote) and `;` are told apart by the header.
 
 import csv
 from collections.abc import Iterator
-from pathlib import Path
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import open_text, repaired
 from mem_core.errors import SourceError
 
@@ -22,8 +22,8 @@ class CsvReader(CaptionFileReader):
 
     format = "csv"
 
-    def __init__(self, root: Path, table: Path) -> None:
-        super().__init__(root)
+    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
+        super().__init__(tree)
         self.table = table
 
     def rows(self) -> Iterator[Row | RawSample]:
@@ -82,10 +82,10 @@ class _Columns:
         return Row(name, values[str(self.caption)], values[self.split] if self.split else "", metadata)
 
 
-def has_header(table: Path) -> bool:
+def has_header(tree: SourceTree, table: SourceFile) -> bool:
     """Whether the file is a table this reader can read."""
     try:
-        CsvReader(table.parent, table)._delimiter()
+        CsvReader(tree, table)._delimiter()
     except SourceError:
         return False
     return True

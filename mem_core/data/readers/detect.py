@@ -1,11 +1,12 @@
 """Which format a source is in, from the names of its files alone."""
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from mem_core.data.readers.base import split_word
 from mem_core.data.readers.csv_table import has_header
-from mem_core.data.readers.identities import image_files, subfolders
+from mem_core.data.readers.identities import image_files
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.errors import SourceError
 
 LOOKED_FOR = {
@@ -20,77 +21,74 @@ LOOKED_FOR = {
 }
 
 
-def find(root: Path, source_format: str) -> list[Path]:
-    """The caption files (or tars, or folders) that make the folder a source of this format; nothing if it is none."""
-    return _FINDERS[source_format](root)
+def find(tree: SourceTree, source_format: str) -> list[SourceFile]:
+    """The caption files, tars or images that make the folder a source of this format; nothing if it is none."""
+    return _FINDERS[source_format](tree)
 
 
-def detect(source: Path) -> str:
-    """The format of a folder or a single file. Raises `SourceError` if none fits or several do."""
-    if source.is_file():
-        return _of_file(source)
+def detect(source: SourceTree) -> str:
+    """The format of a folder. Raises `SourceError` if none fits or several do."""
     captioned = [name for name in LOOKED_FOR if name not in ("webdataset", "identities") and find(source, name)]
     if len(captioned) > 1:
         what = " and ".join(captioned)
-        raise SourceError(f"expected one kind of caption files in {source}, got {what}: choose one with --format")
+        raise SourceError(f"expected one kind of caption files in {source.uri}, got {what}: choose one with --format")
     for source_format in (*captioned, "webdataset", "identities"):
         if find(source, source_format):
             return source_format
     listed = "; ".join(f"{name} ({what})" for name, what in LOOKED_FOR.items())
-    raise SourceError(f"expected a source in a known format in {source}, but found none of: {listed}")
+    raise SourceError(f"expected a source in a known format in {source.uri}, but found none of: {listed}")
 
 
-def _of_file(path: Path) -> str:
-    name = path.name.lower()
+def format_of_file(file: SourceFile) -> str:
+    """The format of a single file, by its name. Raises `SourceError` for names of no known format."""
+    name = file.name.lower()
     if name.endswith((".token", ".token.txt")):
         return "flickr-token"
-    if path.suffix.lower() == ".json":
+    if file.suffix == ".json":
         return "coco" if name.startswith("captions_") else "karpathy"
     suffixes = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
     suffixes |= {".parquet": "parquet", ".tar": "webdataset"}
-    if path.suffix.lower() not in suffixes:
-        raise SourceError(f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json), got {path}")
-    return suffixes[path.suffix.lower()]
+    if file.suffix not in suffixes:
+        raise SourceError(f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json), got {file}")
+    return suffixes[file.suffix]
 
 
-def _files(root: Path, *patterns: str) -> list[Path]:
-    return sorted(path for pattern in patterns for path in root.glob(pattern) if path.is_file())
-
-
-def _csv(root: Path) -> list[Path]:
+def _csv(tree: SourceTree) -> list[SourceFile]:
     for name in ("captions.csv", "captions.tsv", "captions.txt", "results.csv"):
-        if (path := root / name).is_file() and (name != "captions.txt" or has_header(path)):
-            return [path]
-    tables = _files(root, "*.csv", "*.tsv")
-    return [path for path in tables if has_header(path)] if len(tables) == 1 else []
+        if name in tree and (name != "captions.txt" or has_header(tree, tree.file(name))):
+            return [tree.file(name)]
+    tables = tree.matching("*.csv", "*.tsv")
+    return [table for table in tables if has_header(tree, table)] if len(tables) == 1 else []
 
 
-def _token(root: Path) -> list[Path]:
-    found = _files(root, "*.token", "*.token.txt", "*/*.token", "*/*.token.txt")
+def _token(tree: SourceTree) -> list[SourceFile]:
+    found = tree.matching("*.token", "*.token.txt", "*/*.token", "*/*.token.txt")
     # Flickr8k also ships Flickr8k.lemma.token.txt: the same captions with words reduced to their stems.
-    return [path for path in found if "lemma" not in path.name.lower()]
+    return [file for file in found if "lemma" not in file.name.lower()]
 
 
-def _karpathy(root: Path) -> list[Path]:
-    return _files(root, "dataset*.json")
+def _karpathy(tree: SourceTree) -> list[SourceFile]:
+    return tree.matching("dataset*.json")
 
 
-def _coco(root: Path) -> list[Path]:
-    return _files(root, "annotations/captions_*.json") or _files(root, "captions_*.json")
+def _coco(tree: SourceTree) -> list[SourceFile]:
+    return tree.matching("annotations/captions_*.json") or tree.matching("captions_*.json")
 
 
-def _jsonl(root: Path) -> list[Path]:
-    return _files(root, "*.jsonl", "*.ndjson")
+def _jsonl(tree: SourceTree) -> list[SourceFile]:
+    return tree.matching("*.jsonl", "*.ndjson")
 
 
-def _parquet(root: Path) -> list[Path]:
-    found = _files(root, "*.parquet", "data/*.parquet")
-    return [path for path in found if not path.with_suffix(".tar").exists()]  # else it is img2dataset's sidecar
+def _parquet(tree: SourceTree) -> list[SourceFile]:
+    found = tree.matching("*.parquet", "data/*.parquet")
+    return [
+        file for file in found if str(PurePosixPath(file.path).with_suffix(".tar")) not in tree
+    ]  # else it is img2dataset's sidecar
 
 
-def _tars(root: Path) -> list[Path]:
-    below = [path for path in _files(root, "*/*.tar") if _is_split(path.parent.name)]
-    return _files(root, "*.tar") or below
+def _tars(tree: SourceTree) -> list[SourceFile]:
+    below = [file for file in tree.matching("*/*.tar") if _is_split(file.parent)]
+    return tree.matching("*.tar") or below
 
 
 def _is_split(name: str) -> bool:
@@ -100,13 +98,13 @@ def _is_split(name: str) -> bool:
         return False
 
 
-def _identities(root: Path) -> list[Path]:
-    folders = subfolders(root)
-    deeper = [below for folder in folders for below in subfolders(folder)]
-    return [folder for folder in (*folders, *deeper) if image_files(folder)]
+def _identities(tree: SourceTree) -> list[SourceFile]:
+    folders = tree.folders()
+    deeper = [below for folder in folders for below in tree.folders(folder)]
+    return [image for folder in (*folders, *deeper) for image in image_files(tree, folder)[:1]]
 
 
-_FINDERS: dict[str, Callable[[Path], list[Path]]] = {
+_FINDERS: dict[str, Callable[[SourceTree], list[SourceFile]]] = {
     "csv": _csv,
     "flickr-token": _token,
     "karpathy": _karpathy,

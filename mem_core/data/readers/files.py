@@ -8,61 +8,59 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
+from mem_core.data.folder import LocalFolder
 from mem_core.data.readers.base import IMAGE_SUFFIXES
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.tars import TarIndex, TarMember, read_member
 from mem_core.data.readers.text import repaired
-from mem_core.errors import ImageError
+from mem_core.errors import ImageError, StorageRefused
 
 MAX_IMAGE_BYTES = 512 * 1024 * 1024
 _MAX_FOLDERS = 64
 
 
 class ImageFiles:
-    """Images below `root`. A name is looked for as written, then in up to 64 subfolders of two levels, then in tars."""
+    """Images of a source. A name is looked for as written, then in up to 64 folders of two levels, then in tars."""
 
-    def __init__(self, root: Path, *, search: bool = True) -> None:
+    def __init__(self, tree: SourceTree, *, search: bool = True) -> None:
         """`search=False`: only the path as written counts."""
-        self.root = root
-        self._real = Path(os.path.realpath(root))
-        self._folders = ["", *(_subfolders(root) if search else [])]
-        self._tars = TarIndex(sorted(path for path in root.glob("*.tar") if path.is_file()) if search else [])
+        self._tree = tree
+        self._folders = ["", *(_subfolders(tree) if search else [])]
+        self._tars = TarIndex(tree.matching("*.tar") if search else [])
         self._used_folders: set[str] = set()
-        self._used_tars: set[Path] = set()
+        self._used_tars: set[SourceFile] = set()
 
     def locate(self, name: str) -> Callable[[], bytes]:
         """A function that reads the named image. Raises `ImageError` when it is absent, outside or there twice."""
         relative = _safe(name)
-        try:
-            return self._on_disk(name, relative) or self._in_tars(name, relative)
-        except OSError as error:  # no permission, a path too long for the system
-            raise ImageError(f"the image {name[:200]!r} cannot be read: {error.strerror}") from error
+        return self._as_file(name, relative) or self._in_tars(name, relative)
 
-    def _on_disk(self, name: str, relative: str) -> Callable[[], bytes] | None:
+    def _as_file(self, name: str, relative: str) -> Callable[[], bytes] | None:
         for folders in (self._folders[:1], self._folders[1:]):
-            hits = [hit for folder in folders if (hit := self.root / folder / relative).is_file()]
+            candidates = (f"{folder}/{relative}" if folder else relative for folder in folders)
+            hits = [candidate for candidate in candidates if candidate in self._tree]
             if len({self._inside(hit, name) for hit in hits}) > 1:
-                places = " and ".join(str(hit.relative_to(self.root)) for hit in hits[:2])
+                places = " and ".join(hits[:2])
                 raise ImageError(f"expected one image {name!r} in the source, got {len(hits)}: {places}")
             if hits:
-                self._used_folders.add(hits[0].parent.relative_to(self.root).as_posix())
-                return partial(read_image_file, hits[0], name)
+                self._used_folders.add(hits[0].rpartition("/")[0])
+                return partial(read_image_file, self._tree.file(hits[0]), name)
         return None
 
     def _in_tars(self, name: str, relative: str) -> Callable[[], bytes]:
         member = self._tars.find(relative)
         if member is None:
-            raise ImageError(f"expected the image {name!r} in the source folder or its tars, but it is not there")
+            raise ImageError(f"expected the image {name!r} inside the source folder or its tars, but it is not there")
         self._used_tars.add(member.tar)
         return partial(_read_tar, member)
 
     def uncaptioned(self, is_named: Callable[[str], bool]) -> Iterator[tuple[str, Callable[[], bytes]]]:
         """Images beside the located ones that no caption names, as (name, reader), in a fixed order."""
         for folder in sorted(self._used_folders):
-            for path in sorted(entry for entry in (self.root / folder).iterdir() if _is_image(entry)):
-                name = path.relative_to(self.root).as_posix()
-                if not any(is_named(alias) for alias in self._aliases(name)):
-                    yield repaired(name)[0], partial(self._read_checked, path, name)
-        for tar in sorted(self._used_tars):
+            for file in self._tree.inside(folder):
+                if file.suffix in IMAGE_SUFFIXES and not any(is_named(alias) for alias in self._aliases(file.path)):
+                    yield repaired(file.path)[0], partial(self._read_checked, file)
+        for tar in sorted(self._used_tars, key=lambda tar: tar.path):
             for member in self._tars.members(tar):
                 if not (is_named(member.member) or is_named(PurePosixPath(member.member).name)):
                     yield f"{tar.name}/{member.member}", partial(_read_tar, member)
@@ -75,13 +73,17 @@ class ImageFiles:
             elif name.startswith(folder + "/"):
                 yield name[len(folder) + 1 :]
 
-    def _read_checked(self, path: Path, name: str) -> bytes:
-        self._inside(path, name)
-        return read_image_file(path, name)
+    def _read_checked(self, file: SourceFile) -> bytes:
+        self._inside(file.path, file.path)
+        return read_image_file(file, file.path)
 
-    def _inside(self, path: Path, name: str) -> Path:
-        real = Path(os.path.realpath(path))
-        if not real.is_relative_to(self._real):
+    def _inside(self, path: str, name: str) -> str:
+        """Where the file really lies: on a disk it may be a link, and one that leads out is refused."""
+        folder = self._tree.folder
+        if not isinstance(folder, LocalFolder):
+            return path
+        root, real = os.path.realpath(folder.path), os.path.realpath(folder.path / path)
+        if not Path(real).is_relative_to(root):
             raise ImageError(f"expected an image inside the source folder, but {name!r} is a link that leads outside")
         return real
 
@@ -99,26 +101,25 @@ def _safe(name: str) -> str:
     return str(path)
 
 
-def _subfolders(root: Path) -> list[str]:
-    found: list[str] = []
-    for pattern in ("*/", "*/*/"):
-        found += sorted(p.relative_to(root).as_posix() for p in root.glob(pattern) if not p.name.startswith("."))
-    return found[:_MAX_FOLDERS]
+def _subfolders(tree: SourceTree) -> list[str]:
+    first = tree.folders()
+    return [*first, *(below for folder in first for below in tree.folders(folder))][:_MAX_FOLDERS]
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
-
-
-def read_image_file(path: Path, name: str) -> bytes:
+def read_image_file(file: SourceFile, name: str) -> bytes:
     """The file's bytes, unless it is too large or cannot be read: then `ImageError`."""
     try:
-        size = path.stat().st_size
-        if size > MAX_IMAGE_BYTES:
-            raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but the image {name!r} has {size}")
-        return path.read_bytes()
+        with file.open() as stream:
+            data = stream.read(MAX_IMAGE_BYTES + 1)
+    except StorageRefused as error:
+        if not isinstance(file.folder, LocalFolder):  # a store that refuses one refuses all
+            raise
+        raise ImageError(f"the image {name!r} cannot be read: {error}") from error
     except OSError as error:
         raise ImageError(f"the image {name!r} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but the image {name!r} has more")
+    return data
 
 
 def _read_tar(member: TarMember) -> bytes:

@@ -6,10 +6,11 @@ line, with or without `.jpg`. With lists, images in none of them get the split `
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from mem_core.data.readers.base import RawSample, failed, split_word
 from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import read_lines
 
 _LIST = re.compile(r"(?:.*\.)?(train|trn|dev|val|test)(?:images)?\.txt", re.IGNORECASE)
@@ -20,10 +21,10 @@ class FlickrTokenReader(CaptionFileReader):
 
     format = "flickr-token"
 
-    def __init__(self, root: Path, table: Path) -> None:
-        super().__init__(root)
+    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
+        super().__init__(tree)
         self.table = table
-        self.lists = find_lists(table.parent)
+        self.lists = find_lists(tree, table.parent)
 
     def rows(self) -> Iterator[Row | RawSample]:
         for number, line in read_lines(self.table):
@@ -40,14 +41,14 @@ class FlickrTokenReader(CaptionFileReader):
             for _, line in read_lines(path):
                 if name := line.strip():
                     # Without captions of its own, so a name that the token file lacks becomes a failed row.
-                    yield Row(name if Path(name).suffix else f"{name}.jpg", None, split)
+                    yield Row(name if PurePosixPath(name).suffix else f"{name}.jpg", None, split)
 
 
-def find_lists(folder: Path) -> list[tuple[str, Path]]:
+def find_lists(tree: SourceTree, folder: str) -> list[tuple[str, SourceFile]]:
     """(split, file) for each split list in the folder."""
     found = []
-    for path in sorted(folder.glob("*.txt")):
-        if match := _LIST.fullmatch(path.name):
+    for file in tree.inside(folder):
+        if match := _LIST.fullmatch(file.name):
             word = match[1].lower()
-            found.append((split_word("train" if word == "trn" else word), path))
+            found.append((split_word("train" if word == "trn" else word), file))
     return found

@@ -6,12 +6,13 @@
 import hashlib
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from mem_core.config import IdentitiesConfig
 from mem_core.data.names import renamed
 from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_word
 from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import repaired
 from mem_core.errors import ConfigError
 
@@ -30,18 +31,18 @@ class IdentitiesReader:
 
     format = "identities"
 
-    def __init__(self, root: Path, config: IdentitiesConfig, seed: int = 0) -> None:
+    def __init__(self, tree: SourceTree, config: IdentitiesConfig, seed: int = 0) -> None:
         self.templates = config.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
-        self.root = root
+        self.uri, self._tree = tree.uri, tree
         self.hold_out, self._rename, self._seed = config.hold_out, config.rename, seed
 
     def __iter__(self) -> Iterator[RawSample]:
-        folders = subfolders(self.root)
-        files = ImageFiles(self.root, search=False)
+        folders = self._tree.folders()
+        files = ImageFiles(self._tree, search=False)
         if folders and all(_split(folder) in _SPLITS for folder in folders):
-            found = [(identity, _split(folder)) for folder in folders for identity in subfolders(folder)]
+            found = [(identity, _split(folder)) for folder in folders for identity in self._tree.folders(folder)]
         else:
             found = [(identity, "") for identity in folders]
         written = {identity: _written(identity) for identity, _ in found}
@@ -49,9 +50,9 @@ class IdentitiesReader:
         for identity, split in found:
             yield from self._identity(files, identity, split, names.get(written[identity], written[identity]))
 
-    def _identity(self, files: ImageFiles, folder: Path, split: str, name: str) -> Iterator[RawSample]:
-        where, is_text = repaired(folder.relative_to(self.root).as_posix())
-        images = image_files(folder)
+    def _identity(self, files: ImageFiles, folder: str, split: str, name: str) -> Iterator[RawSample]:
+        where, is_text = repaired(folder)
+        images = image_files(self._tree, folder)
         if not images or not is_text:
             what = "images in" if is_text else "a name in UTF-8 for"
             yield failed(where, f"expected {what} the identity folder {where!r}, got none", split=split)
@@ -60,35 +61,31 @@ class IdentitiesReader:
         held_out = min(images, key=_hash) if self.hold_out and not split and len(images) > 1 else None
         for image in images:
             found = "test" if image == held_out else split or ("train" if self.hold_out else "")
-            path = image.relative_to(self.root).as_posix()
-            yield RawSample(repaired(path)[0], partial(_read, files, path), captions, found, {"identity": name})
+            yield RawSample(
+                repaired(image.path)[0], partial(_read, files, image.path), captions, found, {"identity": name}
+            )
 
 
-def subfolders(folder: Path) -> list[Path]:
-    """Folders directly below, sorted, without hidden ones."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+def image_files(tree: SourceTree, folder: str) -> list[SourceFile]:
+    """Image files right in the folder, by suffix, sorted. Links are kept: whether they lead out is seen later."""
+    return [file for file in tree.inside(folder) if file.suffix in IMAGE_SUFFIXES]
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Image files directly in the folder, by suffix, sorted. Links are kept: whether they lead out is seen later."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
-
-
-def _written(folder: Path) -> str:
+def _written(folder: str) -> str:
     """The name that a folder has, in words."""
-    return " ".join(folder.name.replace("_", " ").split())
+    return " ".join(PurePosixPath(folder).name.replace("_", " ").split())
 
 
 def _read(files: ImageFiles, path: str) -> bytes:
     return files.locate(path)()
 
 
-def _hash(path: Path) -> bytes:
-    return hashlib.sha256(path.name.encode("utf-8", "surrogateescape")).digest()
+def _hash(image: SourceFile) -> bytes:
+    return hashlib.sha256(image.name.encode("utf-8", "surrogateescape")).digest()
 
 
-def _split(folder: Path) -> str:
+def _split(folder: str) -> str:
     try:
-        return split_word(folder.name)
+        return split_word(PurePosixPath(folder).name)
     except ValueError:
         return ""

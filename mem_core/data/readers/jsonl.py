@@ -5,11 +5,11 @@ Records that name a path are grouped by image; records that carry the image are 
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import read_record
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import read_lines
 
 
@@ -18,8 +18,8 @@ class JsonlReader(CaptionFileReader):
 
     format = "jsonl"
 
-    def __init__(self, root: Path, table: Path) -> None:
-        super().__init__(root)
+    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
+        super().__init__(tree)
         self.table = table
 
     def rows(self) -> Iterator[Row | RawSample]:

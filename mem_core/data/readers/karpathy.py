@@ -4,10 +4,10 @@
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import load_json
 from mem_core.errors import SourceError
 
@@ -17,8 +17,8 @@ class KarpathyReader(CaptionFileReader):
 
     format = "karpathy"
 
-    def __init__(self, root: Path, table: Path) -> None:
-        super().__init__(root)
+    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
+        super().__init__(tree)
         self.table = table
 
     def rows(self) -> Iterator[Row | RawSample]:

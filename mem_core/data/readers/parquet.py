@@ -5,12 +5,12 @@ Files named train-00000-of-00004.parquet and the like give the split where no co
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mem_core.data.readers.base import RawSample, split_word
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.errors import SourceError
 
 _BATCH = 64
@@ -22,8 +22,8 @@ class ParquetReader(CaptionFileReader):
 
     format = "parquet"
 
-    def __init__(self, root: Path, tables: list[Path]) -> None:
-        super().__init__(root)
+    def __init__(self, tree: SourceTree, tables: list[SourceFile]) -> None:
+        super().__init__(tree)
         self.tables = tables
 
     def rows(self) -> Iterator[Row | RawSample]:
@@ -35,7 +35,7 @@ class ParquetReader(CaptionFileReader):
                     yield item if item.split else replace(item, split=split)
 
 
-def split_of(table: Path) -> str:
+def split_of(table: SourceFile) -> str:
     """The split in a file name like `validation-00000-of-00001.parquet`, or ""."""
     word = table.stem.replace("_", "-").partition("-")[0]
     try:
@@ -45,12 +45,15 @@ def split_of(table: Path) -> str:
     return split if split in _SPLITS else ""
 
 
-def _records(table: Path) -> Iterator[dict[str, Any]]:
+def _records(table: SourceFile) -> Iterator[dict[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        with pyarrow.parquet.ParquetFile(table, pre_buffer=False, buffer_size=1 << 20) as opened:
+        with (
+            table.seekable() as stream,
+            pyarrow.parquet.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as opened,
+        ):
             columns = opened.schema_arrow.names
             if not (pick(columns, IMAGE) or pick(columns, BYTES)):
                 raise SourceError(f"expected {ACCEPTED}; got {', '.join(columns)[:300]} in {table}")

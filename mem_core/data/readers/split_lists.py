@@ -5,10 +5,11 @@ A name is that of the image in the source, its file name alone, or either withou
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader, failed
 from mem_core.data.readers.flickr_token import find_lists as find_split_lists
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import read_lines
 from mem_core.errors import SourceError
 
@@ -18,10 +19,10 @@ __all__ = ["SplitLists", "find_split_lists"]
 class SplitLists:
     """The samples of a reader, each with the split that the lists say."""
 
-    def __init__(self, reader: SourceReader, lists: Sequence[tuple[str, Path]]) -> None:
+    def __init__(self, reader: SourceReader, lists: Sequence[tuple[str, SourceFile]]) -> None:
         self._reader = reader
         self._split: dict[str, str] = {}
-        self._list_of: dict[str, Path] = {}
+        self._list_of: dict[str, SourceFile] = {}
         for split, path in lists:
             for _, line in read_lines(path):
                 if name := line.strip():
@@ -32,8 +33,8 @@ class SplitLists:
         return self._reader.format
 
     @property
-    def root(self) -> Path:
-        return self._reader.root
+    def uri(self) -> str:
+        return self._reader.uri
 
     def __iter__(self) -> Iterator[RawSample]:
         waiting = dict.fromkeys(self._split)
@@ -45,9 +46,9 @@ class SplitLists:
             yield RawSample(sample.name, sample.image, sample.captions, split, sample.metadata, sample.problem)
         for name in waiting:
             path = self._list_of[name]
-            yield failed(name, f"expected the image {name!r} of {path.name} in {self.root}, but the source has no such")
+            yield failed(name, f"expected the image {name!r} of {path.name} in {self.uri}, but the source has no such")
 
-    def _add(self, name: str, split: str, path: Path) -> None:
+    def _add(self, name: str, split: str, path: SourceFile) -> None:
         known = self._split.setdefault(name, split)
         if known != split:
             first = self._list_of[name].name

@@ -4,17 +4,18 @@ import sqlite3
 import tarfile
 import threading
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import PurePosixPath
+from typing import BinaryIO, NamedTuple
 
 from mem_core.data.readers.base import IMAGE_SUFFIXES
+from mem_core.data.readers.source import SourceFile
 from mem_core.errors import ImageError, SourceError
 
 
 class TarMember(NamedTuple):
     """Where one image lies: the tar, the first byte of its data, its length."""
 
-    tar: Path
+    tar: SourceFile
     member: str
     offset: int
     size: int
@@ -23,7 +24,7 @@ class TarMember(NamedTuple):
 class TarIndex:
     """Image names -> places in tars. The index is a temporary SQLite file, so memory does not grow with it."""
 
-    def __init__(self, tars: list[Path]) -> None:
+    def __init__(self, tars: list[SourceFile]) -> None:
         self._tars = tars
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
@@ -39,7 +40,7 @@ class TarIndex:
             raise ImageError(f"expected one image {name!r} in the tars, got {len(found)}: {places}")
         return found[0] if found else None
 
-    def members(self, tar: Path) -> Iterator[TarMember]:
+    def members(self, tar: SourceFile) -> Iterator[TarMember]:
         """All images in one tar, in the tar's order."""
         last = -1
         while True:  # in pages: no cursor stays open while the caller works
@@ -72,17 +73,22 @@ class TarIndex:
         return database
 
 
-def _scan(path: Path) -> Iterator[TarMember]:
+def _scan(file: SourceFile) -> Iterator[TarMember]:
+    """All images of one tar. On a disk their bytes are skipped, from a store all of the tar is read once."""
     try:
-        with tarfile.open(path, "r:") as tar:
+        with file.open() as stream, _opened(stream) as tar:
             while (info := tar.next()) is not None:
                 vars(tar)["members"] = []  # tarfile would keep every header
                 name = str(PurePosixPath(info.name))
                 is_image = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
                 if info.isreg() and info.sparse is None and is_image and _is_text(name):
-                    yield TarMember(path, name, info.offset_data, info.size)
+                    yield TarMember(file, name, info.offset_data, info.size)
     except (tarfile.TarError, OSError) as error:
-        raise SourceError(f"expected an uncompressed tar with images, but {path} cannot be read: {error}") from error
+        raise SourceError(f"expected an uncompressed tar with images, but {file} cannot be read: {error}") from error
+
+
+def _opened(stream: BinaryIO) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r:" if stream.seekable() else "r|")
 
 
 def _is_text(name: str) -> bool:
@@ -91,9 +97,7 @@ def _is_text(name: str) -> bool:
 
 def read_member(place: TarMember) -> bytes:
     """The image's bytes. Raises `ImageError` if the tar ends before them."""
-    with place.tar.open("rb") as stream:
-        stream.seek(place.offset)
-        data = stream.read(place.size)
+    data = place.tar.folder.read(place.tar.path, place.offset, place.size)
     if len(data) != place.size:
         raise ImageError(f"expected {place.size} bytes of {place.member!r} in {place.tar.name}, got {len(data)}")
     return data

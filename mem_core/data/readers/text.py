@@ -3,25 +3,26 @@
 import codecs
 import json
 from collections.abc import Iterator
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TextIO
 
+from mem_core.data.readers.source import SourceFile
 from mem_core.errors import SourceError
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 MAX_LINE = 64 * 1024 * 1024  # characters; a base64 image fits, a file without line ends does not
 
 
-def encoding_of(path: Path) -> str:
+def encoding_of(file: SourceFile) -> str:
     """UTF-8 unless the file starts with the byte order mark of another Unicode form."""
-    with path.open("rb") as stream:
+    with file.open() as stream:
         start = stream.read(4)
     return next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
 
 
-def open_text(path: Path, *, newline: str | None = None) -> TextIO:
+def open_text(file: SourceFile, *, newline: str | None = None) -> TextIO:
     """The file as text; bytes that are not valid become lone surrogates, which `repaired` finds."""
-    return path.open(encoding=encoding_of(path), errors="surrogateescape", newline=newline)
+    return TextIOWrapper(file.open(), encoding_of(file), "surrogateescape", newline)
 
 
 def repaired(text: str) -> tuple[str, bool]:
@@ -39,23 +40,24 @@ def _escaped(text: str) -> bool:
     return all(not 0xD800 <= ord(c) <= 0xDFFF or 0xDC80 <= ord(c) <= 0xDCFF for c in text)
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+def read_lines(file: SourceFile) -> Iterator[tuple[int, str]]:
     """Numbered lines without their ends. Only line feeds end a line, as U+2028 may stand in a caption."""
-    with open_text(path, newline="") as stream:
+    with open_text(file, newline="") as stream:
         number = 0
         while line := stream.readline(MAX_LINE):
             number += 1
             if len(line) == MAX_LINE:
-                raise SourceError(f"expected lines of text, but line {number} of {path} has over {MAX_LINE} characters")
+                raise SourceError(f"expected lines of text, but line {number} of {file} has over {MAX_LINE} characters")
             yield number, line.rstrip("\r\n")
 
 
-def load_json(path: Path) -> object:
+def load_json(file: SourceFile) -> object:
     """The whole file parsed at once (memory: several times the file). Raises `SourceError`."""
     try:
-        content: object = json.loads(path.read_bytes().decode(encoding_of(path)))
+        with file.open() as stream:
+            content: object = json.loads(stream.read().decode(encoding_of(file)))
         return content
     except UnicodeDecodeError as error:
-        raise SourceError(f"expected JSON in UTF-8, but {path} has other bytes at offset {error.start}") from error
+        raise SourceError(f"expected JSON in UTF-8, but {file} has other bytes at offset {error.start}") from error
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"expected JSON, but {path} cannot be parsed: {error}") from error
+        raise SourceError(f"expected JSON, but {file} cannot be parsed: {error}") from error

@@ -4,9 +4,9 @@ A sample's name is the `name` in its metadata (our own corpora keep the source's
 """
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from mem_core.data.readers.base import RawSample, failed, split_word
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.shard import Broken, Sample, read_shard
 
 _REWRITTEN = frozenset({"captions", "caption", "name", "key", "width", "height", "sha256", "caption_index"})
@@ -17,16 +17,15 @@ class WebDatasetReader:
 
     format = "webdataset"
 
-    def __init__(self, root: Path, tars: list[Path]) -> None:
-        self.root = root
+    def __init__(self, tree: SourceTree, tars: list[SourceFile]) -> None:
+        self.uri = tree.uri
         self.tars = tars
 
     def __iter__(self) -> Iterator[RawSample]:
         for tar in self.tars:
-            folder = tar.parent.relative_to(self.root).as_posix()
-            split = split_word(folder) if folder != "." else ""
-            place = tar.relative_to(self.root).with_suffix("").as_posix()
-            with tar.open("rb") as stream:
+            split = split_word(tar.parent)
+            place = tar.path.removesuffix(".tar")
+            with tar.open() as stream:
                 for sample in read_shard(stream, tar.stem, allow_folders=True, allow_empty=True):
                     yield _raw(sample, place, split)
 

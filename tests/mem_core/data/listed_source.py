@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 from PIL import Image
 
@@ -24,8 +23,8 @@ class Listed:
 
     format = "listed"
 
-    def __init__(self, samples: list[RawSample], root: str = "/nowhere/source") -> None:
-        self.samples, self.root = samples, Path(root)
+    def __init__(self, samples: list[RawSample], uri: str = "/nowhere/source") -> None:
+        self.samples, self.uri = samples, uri
 
     def __iter__(self) -> Iterator[RawSample]:
         return iter(self.samples)

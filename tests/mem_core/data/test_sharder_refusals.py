@@ -60,7 +60,7 @@ def test_damaged_outputs_are_written_again(tmp_path: Path) -> None:
 def test_wrong_places_are_refused(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "sub").mkdir(parents=True)
-    listed = Listed([raw(1)], root=str(source))
+    listed = Listed([raw(1)], uri=str(source))
     (tmp_path / "link").symlink_to(source)
     for dest, words in ((source, "is the source"), (tmp_path / "link", "is the source"), (source / "sub", "inside")):
         with pytest.raises(DestinationError, match=words):

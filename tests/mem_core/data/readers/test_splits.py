@@ -135,6 +135,7 @@ def test_parquet_file_names_give_splits(tmp_path: Path) -> None:
 def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     write_images(tmp_path, ["Ada_Lovelace/1.jpg", "Ada_Lovelace/2.jpg", "Ada_Lovelace/3.jpg", "Bob/1.png"])
     (tmp_path / "Nobody").mkdir()
+    (tmp_path / "Nobody/notes.txt").touch()  # an empty folder is nothing, in an object store as on a disk
     config = IdentitiesConfig(templates=("{name}!", "see {name}"), hold_out=True)
     samples = list(open_source(tmp_path, identities=config))
     assert [sample.name for sample in samples] == [

@@ -1,0 +1,123 @@
+"""A source wherever it lies: one listing of a folder, on disk or in an object store, and the files in it.
+
+The listing is taken once and held, about two hundred bytes a file.
+"""
+
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import BinaryIO
+
+from mem_core.data.folder import Folder
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source. path: relative to the source's folder."""
+
+    folder: Folder
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.path).stem
+
+    @property
+    def suffix(self) -> str:
+        """Lower case, with its dot."""
+        return PurePosixPath(self.path).suffix.lower()
+
+    @property
+    def parent(self) -> str:
+        """The folder that it lies in, "" at the top."""
+        return self.path.rpartition("/")[0]
+
+    def __str__(self) -> str:
+        """The whole address."""
+        return f"{self.folder.uri}/{self.path}"
+
+    def open(self) -> BinaryIO:
+        """A stream from the first byte on."""
+        return self.folder.open(self.path)
+
+    @contextmanager
+    def seekable(self) -> Iterator[BinaryIO]:
+        """For formats that are read back and forth: where the store only streams, from a temporary copy."""
+        with self.open() as stream:
+            if stream.seekable():
+                yield stream
+                return
+            with tempfile.TemporaryFile() as copy:
+                shutil.copyfileobj(stream, copy, _CHUNK)
+                copy.seek(0)
+                yield copy
+
+
+class SourceTree:
+    """All files of a source, by name. Links to folders are not followed."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+
+    @property
+    def uri(self) -> str:
+        return self.folder.uri
+
+    @cached_property
+    def _names(self) -> dict[str, None]:
+        return dict.fromkeys(self.folder.names())
+
+    @cached_property
+    def _by_folder(self) -> dict[str, list[str]]:
+        found: defaultdict[str, list[str]] = defaultdict(list)
+        for name in self._names:
+            found[name.rpartition("/")[0]].append(name)
+        return dict(found)
+
+    @cached_property
+    def _folders(self) -> dict[str, list[str]]:
+        """Folder -> the folders right below it, sorted, without hidden ones."""
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for folder in self._by_folder:
+            while folder:
+                above, _, last = folder.rpartition("/")
+                if not last.startswith("."):
+                    found[above].add(folder)
+                folder = above
+        return {above: sorted(below) for above, below in found.items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def file(self, name: str) -> SourceFile:
+        return SourceFile(self.folder, name)
+
+    def inside(self, folder: str) -> list[SourceFile]:
+        """The files right in a folder ("" is the top), sorted."""
+        return [self.file(name) for name in self._by_folder.get(folder, ())]
+
+    def folders(self, above: str = "") -> list[str]:
+        """The folders right below one, sorted, without hidden ones."""
+        return self._folders.get(above, [])
+
+    def matching(self, *patterns: str) -> list[SourceFile]:
+        """The files of up to one folder deep that fit a pattern such as `*.csv` or `data/*.parquet`, sorted."""
+        found: set[str] = set()
+        for pattern in patterns:
+            above, _, last = pattern.rpartition("/")
+            for folder in [""] if not above else [f for f in self.folders() if fnmatchcase(f, above)]:
+                found |= {file.path for file in self.inside(folder) if fnmatchcase(file.name, last)}
+        return [self.file(name) for name in sorted(found)]
