@@ -2,15 +2,14 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
+from flows.processes import end, is_running
 from flows.server import home
 from mem_core.errors import ConfigError, StopRun
 
@@ -19,7 +18,7 @@ Tell = Callable[[str], None]
 POOLS = ("memshield-cpu", "memshield-gpu")
 _DEFINITIONS, _AUTOMATIONS = Path("prefect.yaml"), Path("deployments/automations.yaml")
 _RUNS_AT_ONCE = 2  # of one worker; each of them may use all cores
-_STOP_SECONDS = 30.0
+_STOP_SECONDS = 30.0  # in which a worker tells its runs; they go on from their receipts when they are run again
 _PATIENCE = 300.0  # seconds for one command of Prefect's, on a busy machine
 
 
@@ -63,7 +62,7 @@ def stop_workers() -> list[int]:
     for record in sorted(home().glob("worker-*.json")):
         pid = _recorded(record)
         if pid is not None:
-            _end(pid)
+            end(pid, _STOP_SECONDS)
             stopped.append(pid)
         record.unlink(missing_ok=True)
     return stopped
@@ -136,26 +135,9 @@ def _record(pool: str) -> Path:
 
 
 def _recorded(record: Path) -> int | None:
-    """The worker's process id, if that process is one: after a restart of the machine the id may be anybody's."""
+    """The worker's process id, if that process is one."""
     try:
         pid = int(json.loads(record.read_text())["pid"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    listed = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return pid if "prefect worker start" in listed.stdout else None
-
-
-def _end(pid: int) -> None:
-    """Politely first, so that the worker tells its runs; they go on from their receipts when they are run again."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(pid, sign)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            try:
-                os.killpg(pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.2)
+    return pid if is_running(pid, "prefect worker start") else None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from prefect import Task
 from prefect.futures import PrefectFuture
 
+from flows.crew import Crew
 from mem_core.errors import RetryShard, StopRun
 
 R = TypeVar("R")
@@ -27,11 +28,11 @@ def map_shards(
     task: Task[..., R],
     shards: Iterable[str],
     *,
-    workers: int,
+    crew: Crew,
     set_aside: tuple[type[Exception], ...] = (RetryShard,),
     **shared: Any,
 ) -> dict[str, R]:
-    """The task's result for each shard, `workers` of them at work at the same time.
+    """The task's result for each shard, as many of them at work at the same time as the crew has room for.
 
     No more runs than that are ever submitted ahead, so a hundred thousand shards take no more memory than ten. A
     shard that failed after all its tries with an error out of `set_aside` is named at the end, when the others are
@@ -43,14 +44,14 @@ def map_shards(
     results: dict[str, R] = {}
     failures: dict[str, str] = {}
     while True:
-        for shard in islice(left, workers - len(at_work)):
-            at_work[shard] = task.submit(shard=shard, **shared)
+        for shard in islice(left, max(0, crew.room() - len(at_work))):
+            at_work[shard] = crew.submit(task, shard=shard, **shared)
             at_work[shard].add_done_callback(_putting(shard, ended))
         if not at_work:
             break
         shard = ended.get()
         try:
-            results[shard] = at_work.pop(shard).result()
+            results[shard] = crew.result(at_work.pop(shard))
         except set_aside as error:
             failures[shard] = str(error)
     if failures:

@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.crew import crew_of
 from flows.mapping import ShardsFailed, map_shards
 from mem_core.config import RuntimeConfig
 from mem_core.errors import RetryShard, SourceError
@@ -41,7 +42,8 @@ def nightly(
 def protect_waiting(job: ProtectJob, plan: NightPlan) -> NightSummary:
     """Publishes the shards of a plan. What can be done is done, listed and kept before a failure is raised."""
     try:
-        done = map_shards(publish_shard, plan.waiting, workers=job.runtime.workers, set_aside=_SET_ASIDE, job=job)
+        with crew_of(job.runtime) as crew:
+            done = map_shards(publish_shard, plan.waiting, crew=crew, set_aside=_SET_ASIDE, job=job)
     except ShardsFailed as failure:
         finish_night(job, list(failure.results.values()), failure.failures, plan)
         raise

@@ -114,6 +114,8 @@ def _state(corpus: CorpusStatus) -> str:
         return "failed shards: `memshield retry`"
     if corpus.finished and not corpus.pending:
         return "finished"
+    if corpus.fitting:
+        return f"fitting, round {corpus.fitting[0]} of {corpus.fitting[1]}"
     return "not begun" if not corpus.done else "unfinished"
 
 

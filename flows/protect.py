@@ -3,9 +3,11 @@
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.crew import Crew, crew_of
 from flows.mapping import map_shards
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.finished import OnMismatch
+from tasks.events import Measure, announce_corpus
 from tasks.progress import say
 from tasks.protecting import (
     ProtectPlan,
@@ -36,12 +38,14 @@ def protect(
     protector: str | None = None,
     reuse: str | None = None,
     on_mismatch: OnMismatch = "fail",
+    then: Measure | None = None,
 ) -> ProtectSummary:
     """Fits a protector where none is given, then publishes all shards; only what is missing is done.
 
     protector: the folder of a finished one, with `strategy: replay`. reuse: a corpus protected by `mem` that
     noise-only and trigger-only take their ingredient from. on_mismatch: what to do with finished shards that were made
     from other input or with other settings, or whose files are missing or of another size; redo makes them again.
+    then: what to measure afterwards, by the triggers of the deployments `train` and `evaluate`, if anything was made.
     """
     job = ProtectJob(
         clean=clean,
@@ -54,19 +58,23 @@ def protect(
         on_mismatch=on_mismatch,
     )
     plan = begin_protection(job)
-    if plan.rounds:
-        fit(job, plan)
-    todo = plan_publishing(job)
-    published = map_shards(publish_shard, todo.waiting, workers=runtime.workers, job=job)
-    return finish_protection(job, todo, list(published.values()))
+    with crew_of(runtime) as crew:
+        if plan.rounds:
+            fit(job, plan, crew)
+        todo = plan_publishing(job)
+        published = map_shards(publish_shard, todo.waiting, crew=crew, job=job)
+    summary = finish_protection(job, todo, list(published.values()))
+    if then is not None and summary.repeated < summary.shards:
+        announce_corpus(dest, summary.fingerprint, then)
+    return summary
 
 
-def fit(job: ProtectJob, plan: ProtectPlan) -> None:
+def fit(job: ProtectJob, plan: ProtectPlan, crew: Crew) -> None:
     """Rounds of: the surrogate over the whole corpus, then triggers and noise shard by shard with it frozen."""
     losses: list[float] = []
     for number in range(1, plan.rounds + 1):
-        train_surrogate(job, number)
-        by_shard = map_shards(advance_shard, plan.shards, workers=job.runtime.workers, job=job, number=number)
+        crew.alone(train_surrogate, job=job, number=number)
+        by_shard = map_shards(advance_shard, plan.shards, crew=crew, job=job, number=number)
         losses.append(mean_loss(by_shard))
         say(f"{job.method} round {number} of {plan.rounds}: mean noise loss {losses[-1]:.3f}")
         if is_last_round(job, losses):

@@ -7,7 +7,6 @@ settings are read from the environment when it is first imported, which is why `
 import fcntl
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,12 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flows.processes import end, is_running
 from mem_core.config import Frozen
 from mem_core.errors import StopRun
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 15.0
+_COMMAND = "prefect server start"
 _QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -105,10 +106,10 @@ def stop() -> Server | None:
     """Ends the server that we started; None if there is none."""
     with _alone():
         known = _recorded()
-        if known is None or not _is_server(known.pid):
+        if known is None or not is_running(known.pid, _COMMAND):
             _record().unlink(missing_ok=True)
             return None
-        _end(known.pid)
+        end(known.pid, _STOP_SECONDS)
         _record().unlink(missing_ok=True)
         return known
 
@@ -116,7 +117,7 @@ def stop() -> Server | None:
 def running() -> Server | None:
     """The server that we started, if it still answers."""
     known = _recorded()
-    return known if known is not None and _is_server(known.pid) and _answers(known) else None
+    return known if known is not None and is_running(known.pid, _COMMAND) and _answers(known) else None
 
 
 def _record() -> Path:
@@ -164,7 +165,7 @@ def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -
         if process.poll() is not None:
             raise StopRun(f"expected the Prefect server to start, but it ended: see {home() / 'server.log'}")
         if time.monotonic() > deadline:
-            _end(process.pid)
+            end(process.pid, _STOP_SECONDS)
             raise StopRun(
                 f"expected the Prefect server to answer within {_START_SECONDS:g} s: see {home() / 'server.log'}"
             )
@@ -177,31 +178,3 @@ def _answers(server: Server) -> bool:
             return json.load(answer) is True
     except (urllib.error.URLError, OSError, ValueError):
         return False
-
-
-def _is_server(pid: int) -> bool:
-    """Whether the process is a Prefect server: after a restart of the machine the id may be anybody's."""
-    listed = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "prefect server start" in listed.stdout
-
-
-def _end(pid: int) -> None:
-    """Ends the server and what it started, politely first."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(pid, sign)
-        deadline = time.monotonic() + _STOP_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)  # ours, if this very process started it
-            if not _group_exists(pid):
-                return
-            time.sleep(0.1)
-
-
-def _group_exists(pid: int) -> bool:
-    try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

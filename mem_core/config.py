@@ -54,6 +54,7 @@ def _whole_levels(value: float) -> float:
     return value
 
 
+Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
 PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
 Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
 
@@ -142,6 +143,9 @@ class SurrogateConfig(Frozen):
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.2, ge=0, le=10)
     captions: Literal["shuffled", "matched"] = Field("shuffled", description="shuffled: learns only the shortcut")
+    cpu_threads: int = Field(
+        1, ge=1, le=1024, description="that train it on a CPU; other numbers give other bytes, so it is a setting"
+    )
     pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
 
 
@@ -270,10 +274,38 @@ class EvaluateConfig(Frozen):
 class RuntimeConfig(Frozen):
     """Where and how fast; never part of a fingerprint."""
 
+    runner: Literal["threads", "ray"] = Field(
+        "threads", description="threads of this machine, or a Ray cluster with one GPU a shard"
+    )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    devices: tuple[Device, ...] = Field(
+        (), description="of this machine, each with a shard of its own in work; none: all work on `device`"
+    )
+    ray_address: str = Field(
+        "", description="a Ray cluster that is there, as host:6379 or ray://host:10001; empty: one for this run, here"
+    )
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is native")
-    workers: int = Field(1, ge=1, le=1024, description="shards in work at the same time")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="shards in work at the same time; never fewer than `devices`, or than Ray has room for",
+    )
     cache_mb: int = Field(2048, ge=0, description="decoded pixels kept in memory; others are decoded at each use")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RuntimeConfig":
+        numbered = ["cuda:0" if device == "cuda" else device for device in self.devices]
+        twice = sorted({device for device in numbered if numbered.count(device) > 1})
+        if twice:
+            raise ValueError(f"expected each device once in `devices`, got {', '.join(twice)} more than once")
+        if self.devices and self.runner == "ray":
+            raise ValueError("`devices` names those of one machine; with Ray each shard gets a GPU of the cluster")
+        if self.devices and self.device not in ("auto", self.devices[0]):
+            raise ValueError(f"expected `device` or `devices`, got {self.device} and {', '.join(self.devices)}")
+        if self.ray_address and self.runner != "ray":
+            raise ValueError(f"expected `runner: ray` with a `ray_address`, got {self.runner}")
+        return self
 
 
 class RowConfig(Frozen):

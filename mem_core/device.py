@@ -1,4 +1,4 @@
-"""Where the work runs, and in which precision."""
+"""Where the work runs, in which precision, and on how many threads where that shows in the bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,23 @@ from mem_core.errors import ConfigError, RetryShard
 
 
 def resolve_device(runtime: RuntimeConfig) -> torch.device:
-    """`auto` is the first GPU, else the CPU. Raises `ConfigError` for a device this machine lacks."""
-    if runtime.device == "auto":
+    """The one device, or the first of several. `auto` is the first GPU, else the CPU.
+
+    Raises `ConfigError` for a device that this machine lacks, whichever of them it is.
+    """
+    named = runtime.devices or (runtime.device,)
+    first, *_ = (_found(name) for name in named)
+    return first
+
+
+def _found(name: str) -> torch.device:
+    if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(runtime.device)
+    device = torch.device(name)
     here = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if (device.index or 0) >= here[device.type]:
         found = ", ".join(f"{count} {kind}" for kind, count in here.items() if count)
-        raise ConfigError(f"expected a device of this machine ({found}), got {runtime.device!r}")
+        raise ConfigError(f"expected a device of this machine ({found}), got {name!r}")
     return device
 
 
@@ -58,3 +67,18 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
     """A fresh autocast block; no effect for float32."""
     return torch.autocast(device.type, dtype=precision, enabled=precision != torch.float32)
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """So many threads of torch in this block, whatever the machine has.
+
+    Sums over a batch are split among threads, which decides their last bits: gradients of weights depend on the number.
+    What is done to a sample with frozen weights does not.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -11,17 +11,19 @@ that the rounds left and replaying the finished protector on the clean shard giv
 """
 
 from collections.abc import Sequence
+from copy import copy
 from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.data.apart import check_apart
 from mem_core.data.folder import Folder
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
 from mem_core.device import resolve_device, resolve_precision, retried
-from mem_core.errors import ConfigError, DestinationError, MismatchError
+from mem_core.errors import ConfigError, MismatchError
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
 from mem_core.independent import fit_alone, forget_alone
@@ -88,6 +90,14 @@ class Protection:
             stored = require_protector(self.protector_folder)
             self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
         self._cache = ShardCache(clean, config.max_pixels, runtime.cache_mb * 2**20)
+
+    def on(self, device: str) -> "Protection":
+        """The same protection on another device: models of its own, everything else shared, decoded shards too."""
+        other = copy(self)
+        other.runtime = self.runtime.model_copy(update={"device": device, "devices": ()})
+        for of_a_device in ("setting", "_fit", "_surrogates"):
+            vars(other).pop(of_a_device, None)
+        return other
 
     @cached_property
     def shards(self) -> list[str]:
@@ -201,9 +211,12 @@ class Protection:
         return publishing_fingerprint(self.config, self.seed, self._protector_fingerprint, input_sha256)
 
     @cached_property
+    def _inputs(self) -> dict[str, str]:
+        return input_hashes(self.clean)
+
+    @cached_property
     def _fit(self) -> Fit:
-        inputs = input_hashes(self.clean)
-        return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.setting, inputs)
+        return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.setting, self._inputs)
 
     @cached_property
     def _protector(self) -> Protector:
@@ -264,8 +277,7 @@ def _context_length(architecture: str) -> int:
 def _check_places(
     clean: Folder, dest: Folder, config: ProtectConfig, protector: Folder | None, reuse: Folder | None
 ) -> None:
-    if dest.uri.rstrip("/") == clean.uri.rstrip("/"):
-        raise DestinationError(f"expected a destination other than the source, got {dest.uri} for both")
+    check_apart(clean.uri, dest.uri)
     needs = recipe_of(config).needs_surrogate
     if config.strategy == "replay" and needs and protector is None and reuse is None:
         raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")

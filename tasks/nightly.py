@@ -15,7 +15,7 @@ from mem_core.data.hashing import sha256_of
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, build_manifest, read_manifest, sound_manifest
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.errors import ConfigError, SourceError
-from mem_core.planning import plan_shards
+from mem_core.planning import plan_shards, require_clean
 from mem_core.protection import ShardSummary
 from mem_core.protector import publishing_fingerprint, require_protector
 from tasks.artifacts import show_night
@@ -79,6 +79,8 @@ def plan_night(job: ProtectJob, ready: Ready = "tar") -> NightPlan:
     if ready == "stats":
         there = {name for name in clean.names() if name.endswith("_stats.json")}
         waiting = tuple(shard for shard in waiting if f"{shard}_stats.json" in there)
+    if waiting:
+        require_clean(clean, waiting[0])
     unready = len(plan.waiting) - len(waiting)
     later = f", {unready} not complete yet" if unready else ""
     say(f"{len(waiting)} new shards{later}, {plan.finished + len(plan.differing)} finished before")

@@ -3,15 +3,14 @@
 from statistics import fmean
 
 from mem_core.config import Frozen
-from mem_core.data.folder import Folder, write_bytes
-from mem_core.data.receipt import read_receipt
-from mem_core.errors import SourceError
+from mem_core.data.folder import write_bytes
+from mem_core.planning import require_clean
 from mem_core.protection import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.status import JOB_NAME, WORK_FOLDER
-from tasks.workspace import ProtectJob, forget, protection_of
+from tasks.workspace import ProtectJob, computing, forget, protection_of
 
 
 class ProtectPlan(Frozen):
@@ -45,7 +44,7 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     forget(job)
     protection = protection_of(job)
     shards = tuple(protection.shards)
-    _require_clean(protection.clean, shards[0])
+    require_clean(protection.clean, shards[0])
     protection.begin()
     _leave_job_for_status(job)
     rounds = 0 if protection.fitted else protection.config.rounds
@@ -56,8 +55,8 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
 @step("train surrogate", run_name="train surrogate, {job.method} round {number}", tags=("memshield-device",))
 def train_surrogate(job: ProtectJob, number: int) -> None:
     """Step 1 of a round: the surrogate, over batches from all shards."""
-    with watched(f"{job.method} round {number}: surrogate") as progress:
-        done = protection_of(job).fit_round(number - 1, progress)
+    with watched(f"{job.method} round {number}: surrogate") as progress, computing(job) as protection:
+        done = protection.fit_round(number - 1, progress)
     if done is None:
         say(f"{job.method} round {number}: the surrogate was trained before")
     else:
@@ -67,8 +66,8 @@ def train_surrogate(job: ProtectJob, number: int) -> None:
 @step("advance shard", run_name="advance {shard} round {number}", tags=("memshield-device",))
 def advance_shard(job: ProtectJob, shard: str, number: int) -> float:
     """Steps 2 and 3 of a round for one shard: its triggers, then its noise. Returns its mean noise loss."""
-    with watched(f"{job.method} round {number}: shard {shard}") as progress:
-        return protection_of(job).advance(shard, number - 1, progress)
+    with watched(f"{job.method} round {number}: shard {shard}") as progress, computing(job) as protection:
+        return protection.advance(shard, number - 1, progress)
 
 
 def is_last_round(job: ProtectJob, losses: list[float]) -> bool:
@@ -97,8 +96,8 @@ def plan_publishing(job: ProtectJob) -> PublishPlan:
 @step("publish shard", run_name="publish {shard}", tags=("memshield-device",))
 def publish_shard(job: ProtectJob, shard: str) -> ShardSummary:
     """Writes one protected shard and, last, its receipt."""
-    with watched(f"{job.method}: publish {shard}") as progress:
-        return protection_of(job).publish(shard, progress)
+    with watched(f"{job.method}: publish {shard}") as progress, computing(job) as protection:
+        return protection.publish(shard, progress)
 
 
 @step("finish protection", run_name="finish {job.method}")
@@ -126,16 +125,6 @@ def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSumm
 def mean_loss(losses: dict[str, float]) -> float:
     """The mean over shards, summed in the order of their names: the same number whoever finished first."""
     return fmean(losses[shard] for shard in sorted(losses))
-
-
-def _require_clean(folder: Folder, shard: str) -> None:
-    """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
-    receipt = read_receipt(folder, shard)
-    if receipt is not None and receipt.method != "clean":
-        raise SourceError(
-            f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
-            "protecting it again would add up noise and triggers"
-        )
 
 
 def _leave_job_for_status(job: ProtectJob) -> None:

@@ -25,7 +25,8 @@ _TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
 
 class CorpusStatus(Frozen):
     """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first.
-    failed: shard -> why it failed after every try; those are not among the pending ones."""
+    failed: shard -> why it failed after every try; those are not among the pending ones. fitting: (round, of how many)
+    while the protector is fitted: the last round whose surrogate is there, and the first before that."""
 
     place: str
     method: str
@@ -35,6 +36,7 @@ class CorpusStatus(Frozen):
     counts: dict[str, int]
     reasons: dict[str, int]
     failed: dict[str, str] = Field(default_factory=dict)
+    fitting: tuple[int, int] | None = None
 
 
 class VictimStatus(Frozen):
@@ -117,8 +119,8 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
     own = {name.removeprefix(start) for name in listing if name.startswith(start)}
     top = {name for name in own if "/" not in name}
     receipts, tars = set(_stems(top, _RECEIPT)), set(_stems(top, _TAR))
-    if clean is None and _JOB in own:
-        clean = _source_of_job(folder)
+    noted, rounds = _job(folder) if _JOB in own else (None, 0)
+    clean = clean or noted
     failures = read_failures(folder)
     clean = clean or failures.clean or None
     expected = set(_stems(open_folder(clean).names(), _TAR)) if clean and folder.uri != clean else set()
@@ -137,14 +139,25 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
         counts={status: count for status, count in sorted(counts.items()) if count},
         reasons=_reasons(folder, sorted(name for name in top if name.endswith(_STATS))),
         failed=failures.shards,
+        fitting=_fitting(own, rounds),
     )
 
 
-def _source_of_job(folder: Folder) -> str | None:
+def _job(folder: Folder) -> tuple[str | None, int]:
+    """Source and rounds of a run that is not over; None and 0 if its note is damaged: then they are not known."""
     try:
-        return str(json.loads(read_bytes(folder, _JOB))["clean"])
-    except (ValueError, KeyError, TypeError):  # a damaged note: what is still to come is then not known
+        noted = json.loads(read_bytes(folder, _JOB))
+        return str(noted["clean"]), int(noted["config"]["rounds"])
+    except (ValueError, KeyError, TypeError):
+        return None, 0
+
+
+def _fitting(own: set[str], rounds: int) -> tuple[int, int] | None:
+    """(round, of how many) while a fit is on its way."""
+    surrogates = sum(name.startswith("protector/surrogate-") for name in own)
+    if not rounds or "_state/fit.txt" not in own or "protector/protector.json" in own:
         return None
+    return max(1, surrogates), rounds
 
 
 def _stems(names: Iterator[str] | set[str], suffix: str) -> Iterator[str]:

@@ -1,10 +1,12 @@
-"""One `Protection` a job in a process, so that its decoded shards and surrogates serve all task runs."""
+"""One `Protection` a job and device in a process, so that decoded shards and surrogates serve all task runs."""
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
-from mem_core.data.apart import check_apart
+from mem_core.device import resolve_device
 from mem_core.finished import OnMismatch
 from mem_core.protection import Protection
 from tasks.storage import open_folder
@@ -29,19 +31,30 @@ class ProtectJob(Frozen):
 
 
 _KEPT = 2  # jobs held open by one process; each may hold `cache_mb` of pixels
-_open: OrderedDict[ProtectJob, Protection] = OrderedDict()
+_open: OrderedDict[ProtectJob, dict[str, Protection]] = OrderedDict()
+_busy: Counter[str] = Counter()
 _lock = threading.Lock()
 
 
 def protection_of(job: ProtectJob) -> Protection:
-    """The protection of a job, opened on first use."""
+    """The protection of a job, opened on first use, for steps that compute nothing.
+
+    With Ray they run where the flow does, which may have no GPU; what computes is sent to those that have.
+    """
+    return _on(job, "cpu" if job.runtime.runner == "ray" else _devices(job)[0])
+
+
+@contextmanager
+def computing(job: ProtectJob) -> Iterator[Protection]:
+    """The protection of a job on the least busy of its devices, kept for one task until the block ends."""
     with _lock:
-        if job not in _open:
-            _open[job] = _opened(job)
-            while len(_open) > _KEPT:
-                _open.popitem(last=False)
-        _open.move_to_end(job)
-        return _open[job]
+        device = min(_devices(job), key=lambda device: _busy[device])  # the first of equals
+        _busy[device] += 1
+    try:
+        yield _on(job, device)
+    finally:
+        with _lock:
+            _busy[device] -= 1
 
 
 def forget(job: ProtectJob) -> None:
@@ -50,12 +63,29 @@ def forget(job: ProtectJob) -> None:
         _open.pop(job, None)
 
 
+def _devices(job: ProtectJob) -> tuple[str, ...]:
+    return job.runtime.devices or (job.runtime.device,)
+
+
+def _on(job: ProtectJob, device: str) -> Protection:
+    with _lock:
+        if job not in _open:
+            _open[job] = {device: _opened(job).on(device)}
+            while len(_open) > _KEPT:
+                _open.popitem(last=False)
+        _open.move_to_end(job)
+        on_devices = _open[job]
+        if device not in on_devices:
+            on_devices[device] = next(iter(on_devices.values())).on(device)
+        return on_devices[device]
+
+
 def _opened(job: ProtectJob) -> Protection:
-    clean, dest = open_folder(job.clean), open_folder(job.dest)
-    check_apart(clean.uri, dest.uri)
+    if job.runtime.devices:
+        resolve_device(job.runtime)  # now, not when the first of them is needed
     return Protection(
-        clean,
-        dest,
+        open_folder(job.clean),
+        open_folder(job.dest),
         job.config,
         job.runtime,
         seed=job.seed,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mem_core.data.loaded import CaptionTokens, LoadedShard, batches
-from mem_core.device import autocast
+from mem_core.device import autocast, cpu_threads
 from mem_core.errors import ConfigError, SourceError
 from mem_core.models import OpenClipEncoder
 from mem_core.perturb.aims import Aim, aims
@@ -49,8 +49,20 @@ def surrogate_steps(
 
     For UAP the shared pattern then takes as many steps as the surrogate did.
     """
-    total = setting.config.surrogate.steps_per_round
     stream = _surrogate_batches(shards, held, setting, round_number, model.image_size)
+    with cpu_threads(setting.config.surrogate.cpu_threads):
+        return _trained(model, optimizer, pattern, stream, setting, progress)
+
+
+def _trained(
+    model: OpenClipEncoder,
+    optimizer: torch.optim.Optimizer,
+    pattern: Tensor | None,
+    stream: Iterator[tuple[Tensor, Tensor]],
+    setting: Setting,
+    progress: Progress,
+) -> tuple[Surrogate, list[float]]:
+    total = setting.config.surrogate.steps_per_round
     losses = []
     model.train()
     for step in range(total):

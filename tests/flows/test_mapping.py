@@ -6,7 +6,9 @@ import time
 import pytest
 from prefect import flow, task
 
+from flows.crew import crew_of
 from flows.mapping import map_shards
+from mem_core.config import RuntimeConfig
 from mem_core.errors import MismatchError, RetryShard, StopRun
 
 SHARDS = [f"{number:05d}" for number in range(7)]
@@ -41,7 +43,8 @@ def test_every_shard_once_and_no_more_than_the_workers_at_a_time() -> None:
 
     @flow
     def over_all() -> dict[str, int]:
-        return map_shards(work, SHARDS, workers=3, factor=10)
+        with crew_of(RuntimeConfig(workers=3)) as crew:
+            return map_shards(work, SHARDS, crew=crew, factor=10)
 
     assert over_all() == {shard: int(shard) * 10 for shard in SHARDS}
     assert 1 < gauge.most <= 3
@@ -58,7 +61,8 @@ def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> Non
 
     @flow
     def over_all() -> None:
-        map_shards(work, SHARDS, workers=2)
+        with crew_of(RuntimeConfig(workers=2)) as crew:
+            map_shards(work, SHARDS, crew=crew)
 
     with pytest.raises(StopRun, match="1 shards failed after every try, 6 are done .00001: the store is slow"):
         over_all()
@@ -75,7 +79,8 @@ def test_what_stops_the_run_stops_it_at_once() -> None:
 
     @flow
     def over_all() -> None:
-        map_shards(work, SHARDS, workers=1)
+        with crew_of(RuntimeConfig(workers=1)) as crew:
+            map_shards(work, SHARDS, crew=crew)
 
     with pytest.raises(MismatchError, match="shard 00000 was changed"):
         over_all()
@@ -88,6 +93,7 @@ def test_nothing_to_do() -> None:
 
     @flow
     def over_all() -> dict[str, None]:
-        return map_shards(work, [], workers=4)
+        with crew_of(RuntimeConfig(workers=4)) as crew:
+            return map_shards(work, [], crew=crew)
 
     assert over_all() == {}

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mem_core.config import RuntimeConfig
-from mem_core.device import autocast, resolve_device, resolve_precision
+from mem_core.config import RuntimeConfig, parse_config
+from mem_core.device import autocast, cpu_threads, resolve_device, resolve_precision
 from mem_core.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -19,6 +19,38 @@ def test_the_cpu_is_always_there() -> None:
 def test_a_device_that_is_not_there_is_named(device: str) -> None:
     with pytest.raises(ConfigError, match=rf"expected a device of this machine \(1 cpu.*got '{device}'"):
         resolve_device(RuntimeConfig(device=device))
+
+
+def test_of_several_devices_each_has_to_be_there_and_the_first_is_used() -> None:
+    assert resolve_device(RuntimeConfig(devices=("cpu",))) == CPU
+    with pytest.raises(ConfigError, match=r"expected a device of this machine \(1 cpu.*got 'cuda:97'"):
+        resolve_device(RuntimeConfig(devices=("cpu", "cuda:97")))
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"workers": 0}, "greater than or equal to 1"),
+        ({"devices": ["gpu7"]}, "should match pattern"),
+        ({"devices": ["auto"]}, "should match pattern"),
+        ({"devices": ["cuda:1", "cuda:1"]}, "expected each device once in `devices`, got cuda:1 more than once"),
+        ({"devices": ["cuda", "cuda:0"]}, "expected each device once in `devices`, got cuda:0 more than once"),
+        ({"devices": ["cuda:0"], "device": "cpu"}, "expected `device` or `devices`, got cpu and cuda:0"),
+        ({"devices": ["cuda:0"], "runner": "ray"}, "with Ray each shard gets a GPU of the cluster"),
+        ({"ray_address": "head:6379"}, "expected `runner: ray` with a `ray_address`, got threads"),
+        ({"runner": "dask"}, "'threads' or 'ray'"),
+    ],
+)
+def test_runtimes_that_make_no_sense_are_refused(values: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        parse_config(RuntimeConfig, values, "test")
+
+
+def test_threads_are_put_back() -> None:
+    before = torch.get_num_threads()
+    with cpu_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_precision_is_as_asked_or_native() -> None:

@@ -1,5 +1,6 @@
 """What `status` reads out of storage."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -68,3 +69,18 @@ def test_a_damaged_note_of_a_run_hides_nothing(clean_corpus: Path, tmp_path: Pat
         (tmp_path / "corpus" / "_state").mkdir(exist_ok=True)
         (tmp_path / "corpus" / "_state" / "job.json").write_text(text)
         assert read_status(str(tmp_path / "corpus")).corpora[0].done
+
+
+def test_a_fit_says_how_far_it_is(clean_corpus: Path, tmp_path: Path) -> None:
+    job = {"clean": str(clean_corpus / "train"), "config": {"rounds": 4}}
+    for name, text in (("job.json", json.dumps(job)), ("fit.txt", "ab")):
+        (tmp_path / "_state").mkdir(exist_ok=True)
+        (tmp_path / "_state" / name).write_text(text)
+    for surrogates, fitting in ((0, (1, 4)), (1, (1, 4)), (2, (2, 4))):
+        (tmp_path / "protector").mkdir(exist_ok=True)
+        for number in range(surrogates):
+            (tmp_path / f"protector/surrogate-{number:03d}.safetensors").touch()
+        (corpus,) = read_status(str(tmp_path)).corpora
+        assert (corpus.fitting, corpus.pending) == (fitting, 3)
+    (tmp_path / "protector/protector.json").touch()
+    assert read_status(str(tmp_path)).corpora[0].fitting is None
