@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from command_line import Command
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.crew import crew_of
 from flows.nightly import nightly
@@ -86,7 +87,8 @@ def test_without_ray_or_a_server(
         "--set",
         "runtime.runner=ray",
     )
-    said = command(*arguments, "--no-server").stderr
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):  # that of other tests in this session
+        said = command(*arguments, "--no-server").stderr
     assert "leave out --no-server" in said
     monkeypatch.setitem(__import__("sys").modules, "prefect_ray", None)
     said = command(*arguments, "--no-server").stderr
