@@ -85,7 +85,7 @@ def test_official_files_give_a_train_and_a_test_split(name: str, tmp_path: Path)
 
 
 def test_the_folder_of_the_only_dataset_works_too(tmp_path: Path) -> None:
-    assert open_dataset("flickr8k", flickr8k(tmp_path) / "flickr8k").root == tmp_path / "flickr8k"
+    assert open_dataset("flickr8k", flickr8k(tmp_path) / "flickr8k").uri == str(tmp_path / "flickr8k")
 
 
 def test_split_lists_over_folders_of_people(tmp_path: Path) -> None:
