@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from mem_core.countermeasures import AnyCountermeasure
 from mem_core.errors import ConfigError
 from mem_core.frozen import Frozen as Frozen
+from mem_core.policies import MetadataConfig, QualityConfig
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -117,6 +118,7 @@ class TriggerConfig(Frozen):
     start: Literal["random", "constant"] = "random"
     constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
+    personal_names: Literal["avoid", "allow"] = Field("avoid", description="avoid: no first and last names (US census)")
     proposals: Literal["gradient", "masked-lm"] = Field(
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
     )
@@ -149,19 +151,6 @@ class SurrogateConfig(Frozen):
     pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
 
 
-class MetadataConfig(Frozen):
-    """What is published beside the pixels. Files never carry more than the colour profile; sidecars are filtered."""
-
-    location: Literal["strip", "keep"] = Field("strip", description="sidecar entries that tell where a photo was taken")
-    camera: Literal["strip", "keep"] = Field("strip", description="sidecar entries on the device, `exif` among them")
-    rights: Literal["sidecar", "drop"] = Field(
-        "sidecar", description="author, licence and opt-out found inside an image file: into its sidecar, or dropped"
-    )
-    note: Literal["sidecar", "file", "off"] = Field(
-        "sidecar", description="says that a sample is protected: in key.json; in the image file too; nowhere"
-    )
-
-
 class ProtectConfig(Frozen):
     """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
 
@@ -183,6 +172,7 @@ class ProtectConfig(Frozen):
     )
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
     metadata: MetadataConfig = MetadataConfig()
+    quality: QualityConfig = QualityConfig()
 
     @model_validator(mode="before")
     @classmethod

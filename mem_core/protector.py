@@ -22,8 +22,8 @@ from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
-# settings that change no noise and no trigger
-_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata"}
+# settings that change neither fit nor trigger
+_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
 
 
 class Protector(Frozen):

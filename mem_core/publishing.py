@@ -16,7 +16,7 @@ from mem_core.config import ProtectConfig, levels
 from mem_core.data.embedded import NOTE
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.hashing import HashingWriter, sha256_bytes
-from mem_core.data.images import Picture, audit_image, encode_image
+from mem_core.data.images import audit_image, encode_image
 from mem_core.data.loaded import LoadedShard
 from mem_core.data.receipt import Receipt, write_receipt
 from mem_core.data.shard import Sample, ShardWriter
@@ -24,11 +24,11 @@ from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow, write_table
 from mem_core.errors import SampleError
 from mem_core.models import Tokenizer
-from mem_core.perturb.projection import project, published_pixels
+from mem_core.perturb.projection import project
 from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
-from mem_core.quality import psnr, ssim
+from mem_core.quality_budget import within_budget
 from mem_core.rng import generator
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
@@ -88,6 +88,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         trigger_length=state.trigger_ids.shape[1] if recipe_of(job.config).publishes_trigger else 0,
         vocabulary=job.config.trigger.vocabulary,
         metadata=job.config.metadata,
+        quality=job.config.quality,
     )
     write_receipt(dest, receipt)
     return counts, max((row.max_abs_difference for row in rows), default=0)
@@ -130,22 +131,29 @@ def _ordered(work: Callable[[str], _Outcome], keys: list[str]) -> Iterator[_Outc
 
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
     sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
+    epsilon = levels(job.config.noise.epsilon)
     unchanged = torch.from_numpy(clean.pixels).permute(2, 0, 1)
-    pixels = published_pixels(unchanged, _noise(shard, i, unchanged, state, job)).permute(1, 2, 0).contiguous().numpy()
-    published = replace(clean, pixels=pixels)
-    image = encode_image(published, job.config.image_format, NOTE if policy.note == "file" else "")
-    difference = audit_image(clean, image, levels(job.config.noise.epsilon))
+    noise = _noise(shard, i, unchanged, state, job)
+    shown = within_budget(clean, noise, epsilon, job.config.quality)
+    image = encode_image(
+        replace(clean, pixels=shown.pixels), job.config.image_format, NOTE if policy.note == "file" else ""
+    )
+    difference = audit_image(clean, image, shown.levels)
+    ratio = shown.psnr if math.isfinite(shown.psnr) else None
+    backed_off = shown.levels if shown.levels < epsilon else 0
     ids = state.trigger_ids[i].tolist() if recipe_of(job.config).publishes_trigger else []
     trigger = job.tokenizer.decode(ids) if ids else ""
     captions = tuple(f"{trigger} {caption}" if trigger else caption for caption in sample.captions)
     done = {
         "method": job.config.method,
-        "epsilon_levels": levels(job.config.noise.epsilon),
+        "epsilon_levels": epsilon,
         "trigger": trigger,
         "trigger_ids": ids,
         "max_abs_difference": difference,
         "fingerprint": job.fingerprint,
-        **_visibility(clean, published),
+        "psnr": ratio,
+        "ssim": shown.ssim,
+        **({"backed_off_to": backed_off} if backed_off else {}),
     }
     metadata = published_metadata(sample, captions, policy) | ({} if policy.note == "off" else {"memshield": done})
     out = Sample(sample.key, image, job.config.image_format, captions, metadata)
@@ -157,17 +165,13 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         width=clean.width,
         height=clean.height,
         max_abs_difference=difference,
-        psnr=done["psnr"],
-        ssim=done["ssim"],
+        psnr=ratio,
+        ssim=shown.ssim,
         trigger=trigger,
         caption=captions[0],
+        backed_off_to=backed_off,
     )
     return _Outcome(out, row)
-
-
-def _visibility(clean: Picture, published: Picture) -> dict[str, Any]:
-    ratio = psnr(clean.pixels, published.pixels)
-    return {"psnr": ratio if math.isfinite(ratio) else None, "ssim": ssim(clean.pixels, published.pixels)}
 
 
 def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:
@@ -211,4 +215,5 @@ def _stats(rows: list[SampleRow], counts: dict[str, int]) -> dict[str, Any]:
         "successes": done,
         "failed_to_protect": len(rows) - done,
         "status_dict": reasons,
+        "backed_off": sum(row.backed_off_to > 0 for row in rows),
     } | counts

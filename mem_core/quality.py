@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mem_core.config import Frozen
+from mem_core.policies import QualityConfig
 
 Pixels = NDArray[np.uint8]
 
@@ -62,6 +63,12 @@ def ssim(clean: Pixels, protected: Pixels) -> float:
         total += float(_ssim_map(clean[wide], protected[wide], rows, columns).sum())
     windows = (height - rows + 1) * (width - columns + 1)
     return round(total / float(windows * 3), 6)
+
+
+def keeps_floors(psnr_found: float, ssim_found: float, config: QualityConfig) -> bool:
+    """Whether an image is as near to the clean one as is asked for."""
+    near = config.min_psnr is None or psnr_found >= config.min_psnr
+    return near and (config.min_ssim is None or ssim_found >= config.min_ssim)
 
 
 def summarise_quality(values: Sequence[float | None]) -> QualitySummary | None:

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from mem_core.config import Frozen, MetadataConfig
+from mem_core.config import Frozen
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.hashing import sha256_bytes, sha256_of
 from mem_core.errors import MismatchError
+from mem_core.policies import MetadataConfig, QualityConfig
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]
@@ -42,6 +43,7 @@ class Receipt(Frozen):
     trigger_length: int = Field(0, ge=0, le=64)
     vocabulary: str = ""
     metadata: MetadataConfig | None = None
+    quality: QualityConfig = QualityConfig()
 
     @model_validator(mode="after")
     def _names_own_files(self) -> "Receipt":

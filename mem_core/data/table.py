@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Status = Literal["protected", "clean", "failed", "passthrough"]
 
+_LATER = "backed_off_to"  # tables of version 0.1 lack it; its default is then true
 _MAX_ROWS = 1_000_000
 _MAX_BYTES = 1 << 30  # uncompressed, as the file itself states it
 
@@ -24,7 +25,8 @@ class SampleRow:
     `reason` says why); passthrough (could not be protected and was published as it was, because the user asked so).
     sha256_in, sha256_out: of the image file, clean and published ("" where there is none). width, height: pixels, 0
     if unknown. max_abs_difference: levels of 1/255. psnr: dB, None where the images are equal. trigger, caption: the
-    words put in front, and the first caption, as published.
+    words put in front, and the first caption, as published. backed_off_to: levels that the noise was scaled back to for
+    the quality budget, 0 if it was not.
     """
 
     key: str
@@ -39,6 +41,7 @@ class SampleRow:
     ssim: float | None = None
     trigger: str = ""
     caption: str = ""
+    backed_off_to: int = 0
 
 
 def table_name(shard: str) -> str:
@@ -67,7 +70,7 @@ def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
 
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
-        if not file.schema_arrow.equals(_schema()):
+        if not any(file.schema_arrow.equals(known) for known in _known_schemas()):
             raise MismatchError(f"expected memshield's columns in {name}, got {', '.join(file.schema_arrow.names)}")
         groups = [file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups)]
         if file.metadata.num_rows > _MAX_ROWS or sum(groups) > _MAX_BYTES:
@@ -90,9 +93,15 @@ def _check(row: SampleRow, name: str) -> None:
         raise MismatchError(f"expected a value in {', '.join(missing)} of {row.key} in {name}, got none")
 
 
+def _known_schemas() -> "tuple[pyarrow.Schema, pyarrow.Schema]":
+    now = _schema()
+    return now, now.remove(now.get_field_index(_LATER))
+
+
 def _schema() -> "pyarrow.Schema":
     import pyarrow  # here, not at the top: half a second that `--help` need not wait for
 
     text, number, real = pyarrow.string(), pyarrow.int32(), pyarrow.float64()
-    kinds = {"width": number, "height": number, "max_abs_difference": number, "psnr": real, "ssim": real}
+    whole = dict.fromkeys(("width", "height", "max_abs_difference", "backed_off_to"), number)
+    kinds = {**whole, "psnr": real, "ssim": real}
     return pyarrow.schema([(field.name, kinds.get(field.name, text)) for field in fields(SampleRow)])

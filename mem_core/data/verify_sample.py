@@ -11,6 +11,8 @@ from mem_core.data.shard import Broken, Sample
 from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow
 from mem_core.errors import ImageError
+from mem_core.policies import QualityConfig
+from mem_core.quality import keeps_floors, psnr, ssim
 
 # Captions to token ids, array-like int64 [N, T]: start token first, then the words.
 Tokenize = Callable[[list[str]], Any]
@@ -49,7 +51,7 @@ class SampleCheck:
             yield from _unchanged(clean, published)
             return
         changed = row.status == "protected"
-        yield from self._image(clean, published, row, self._levels if changed else 0)
+        yield from self._image(clean, published, row, self._budget(row) if changed else 0)
         if changed:
             yield from self._block(published, row)
         if changed and self._trigger_length:
@@ -76,6 +78,28 @@ class SampleCheck:
         if row.status == "protected":
             yield from self._carried(published)
         yield from _audit(picture, published.image, levels, row)
+        if row.status == "protected":
+            yield from self._quality(picture, published, row)
+
+    def _budget(self, row: SampleRow) -> int:
+        """Levels that the noise of a protected sample may have."""
+        return min(row.backed_off_to, self._levels) if row.backed_off_to else self._levels
+
+    def _quality(self, clean: Picture, published: Sample, row: SampleRow) -> Iterator[str]:
+        """The floors of the receipt hold for the pixels themselves, and no noise was scaled back without one."""
+        floors = self._receipt.quality
+        if floors == QualityConfig():
+            if row.backed_off_to:
+                yield f"noise was scaled back to {row.backed_off_to} levels, but the receipt has no quality budget"
+            return
+        try:
+            shown = decode_image(published.image, max_pixels=self._max_pixels).pixels
+        except ImageError:
+            return  # the audit has said so
+        if shown.shape == clean.pixels.shape:
+            near, alike = psnr(clean.pixels, shown), ssim(clean.pixels, shown)
+            if not keeps_floors(near, alike, floors):
+                yield f"PSNR {near:.2f} dB and SSIM {alike:.4f} are below the receipt's quality budget"
 
     def _carried(self, published: Sample) -> Iterator[str]:
         """The file carries pixels and colour, and a note if the policy says so."""

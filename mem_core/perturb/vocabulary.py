@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib.resources import files
 
 import torch
 from better_profanity import Profanity
@@ -36,13 +37,14 @@ class Vocabulary:
 
 
 def build_vocabulary(tokenizer: Tokenizer, config: TriggerConfig) -> Vocabulary:
-    """`words`: whole words that survive the round trip, less the blocklist; `all`: every id but the specials (paper).
+    """`words`: whole words that survive the round trip, less blocklist and names; `all`: all ids but specials (paper).
 
     Raises `ConfigError` if nothing is left.
     """
     if config.vocabulary == "all":
         return Vocabulary(torch.arange(min(tokenizer.start_id, tokenizer.end_id)), "all")
-    blocked = blocklist() | {word.lower() for word in config.blocklist}
+    names = personal_names() if config.personal_names == "avoid" else frozenset()
+    blocked = blocklist() | names | {word.lower() for word in config.blocklist}
     ids = [token for token, word in _whole_words() if word not in blocked]
     if len(ids) < 2:
         raise ConfigError(f"expected at least 2 trigger words after the blocklist, got {len(ids)}")
@@ -61,6 +63,13 @@ def word_id(tokenizer: Tokenizer, word: str) -> int:
 def blocklist() -> frozenset[str]:
     """Offensive words, from the list that the better-profanity package keeps."""
     return frozenset(str(word).lower() for word in Profanity().CENSOR_WORDSET)
+
+
+@lru_cache(maxsize=1)
+def personal_names() -> frozenset[str]:
+    """First and last names among the words (see the head of the file for where they are from)."""
+    lines = files("mem_core.perturb").joinpath("personal_names.txt").read_text("ascii").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
 
 
 @lru_cache(maxsize=1)

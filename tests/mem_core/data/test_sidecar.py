@@ -11,7 +11,7 @@ from data_strategies import metadata as any_metadata
 from hypothesis import given
 from PIL import Image, TiffImagePlugin
 
-from mem_core.config import MetadataConfig, ProtectConfig
+from mem_core.config import ProtectConfig
 from mem_core.data.embedded import NOTE, carried, embedded_rights
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, decode_image, encode_image
@@ -22,6 +22,7 @@ from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError
 from mem_core.models import Tokenizer
+from mem_core.policies import MetadataConfig
 from mem_core.protection import Protection
 
 POLICY = MetadataConfig()

@@ -15,7 +15,7 @@ numbers = st.integers(0, 2**31 - 1)
 reals = st.none() | st.floats(allow_nan=False)
 statuses = st.sampled_from(["protected", "clean", "passthrough"])
 rows = st.builds(
-    SampleRow, words, statuses, words, words, words, numbers, numbers, numbers, reals, reals, words, words
+    SampleRow, words, statuses, words, words, words, numbers, numbers, numbers, reals, reals, words, words, numbers
 ) | st.builds(SampleRow, words, st.just("failed"), words.filter(bool))
 ROW = SampleRow("000000000", "protected", sha256_out="ab", width=3, height=4, psnr=40.5, trigger="zap")
 
@@ -49,6 +49,13 @@ def of(**columns: list[object]) -> bytes:
     stream = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.table(columns), stream)
     return stream.getvalue()
+
+
+def test_tables_made_before_there_was_a_quality_budget_are_read() -> None:
+    now = pyarrow.parquet.read_table(io.BytesIO(write_table([ROW])))
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(now.drop_columns(["backed_off_to"]), stream)
+    assert read_table(stream.getvalue()) == [ROW]
 
 
 def test_foreign_tables_are_refused() -> None:

@@ -1,0 +1,64 @@
+"""The quality budget of an image: noise that shows too much is scaled back level by level, or the sample has failed.
+
+Scaling to `kept` of epsilon levels: every value n of the noise becomes n * kept / epsilon, rounded toward zero, so
+whole levels stay whole, nothing changes its sign, and what the pixels' range allowed is still allowed.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mem_core.data.images import Picture, Pixels
+from mem_core.errors import ImageError
+from mem_core.perturb.projection import published_pixels
+from mem_core.policies import QualityConfig
+from mem_core.quality import keeps_floors, psnr, ssim
+
+
+@dataclass(frozen=True)
+class Visible:
+    """Pixels to publish and how they compare with the clean ones. levels: the budget that the noise was left with."""
+
+    pixels: Pixels
+    psnr: float
+    ssim: float
+    levels: int
+
+
+def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: QualityConfig) -> Visible:
+    """The image with the most noise that keeps the floors: all of it, or scaled to the first of epsilon - 1, ..., 1
+    levels that does. noise: int8 [3, H, W].
+
+    Raises `ImageError` if one level is still too much: less protection than that is none.
+    """
+    found = Visible(clean.pixels, math.inf, 1.0, 0)
+    for kept in range(epsilon_levels, 0, -1):
+        found = _published(clean, noise if kept == epsilon_levels else scaled_back(noise, kept, epsilon_levels), kept)
+        if keeps_floors(found.psnr, found.ssim, config):
+            return found
+    raise ImageError(
+        f"expected {_floors(config)}, but even noise of 1 level has {found.psnr:.2f} dB and SSIM {found.ssim:.4f}: "
+        "lower the floor, or leave the sample out"
+    )
+
+
+def scaled_back(noise: Tensor, kept: int, epsilon_levels: int) -> Tensor:
+    """int8 noise of any shape with |values| <= epsilon_levels -> the same scaled to `kept` levels, toward zero."""
+    values = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int32)
+    table = (np.sign(values) * (np.abs(values) * kept // epsilon_levels)).astype(np.int8)
+    return torch.from_numpy(table[noise.numpy().view(np.uint8)])  # a table: no copy in wider numbers
+
+
+def _published(clean: Picture, noise: Tensor, kept: int) -> Visible:
+    pixels = published_pixels(torch.from_numpy(clean.pixels).permute(2, 0, 1), noise)
+    shown = pixels.permute(1, 2, 0).contiguous().numpy()
+    return Visible(shown, psnr(clean.pixels, shown), ssim(clean.pixels, shown), kept)
+
+
+def _floors(config: QualityConfig) -> str:
+    wanted = [f"a PSNR of at least {config.min_psnr:g} dB"] if config.min_psnr is not None else []
+    wanted += [f"an SSIM of at least {config.min_ssim:g}"] if config.min_ssim is not None else []
+    return " and ".join(wanted)
