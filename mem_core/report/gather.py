@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from mem_core.data.folder import Folder, read_bytes
@@ -11,8 +11,9 @@ from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
-from mem_core.errors import SourceError
+from mem_core.errors import MismatchError, SourceError
 from mem_core.report.inputs import MontageItem, ProtectedSummary
+from mem_core.report.pictures import centre
 
 _TRIGGERS_SHOWN = 3
 _MAX_PIXELS = 64_000_000
@@ -76,31 +77,44 @@ def _visibility(choice: _Choice) -> tuple[float, str]:
 
 
 def _load(clean: Folder, protected: Folder, choices: Iterable[_Choice]) -> dict[str, MontageItem]:
-    rows = {choice.row.key: choice.row for choice in choices}
-    shards = sorted({choice.shard for choice in choices})
-    before, after = (_samples(folder, shards, set(rows)) for folder in (clean, protected))
-    return {key: _item(row, before[key], after[key]) for key, row in rows.items()}
+    """One sample of each corpus in memory at a time, and of a large picture only its middle is kept."""
+    by_shard: dict[str, dict[str, SampleRow]] = {}
+    for choice in choices:
+        by_shard.setdefault(choice.shard, {})[choice.row.key] = choice.row
+    shown = {}
+    for shard, rows in sorted(by_shard.items()):
+        before, after = (_samples(folder, shard, rows.keys()) for folder in (clean, protected))
+        for one, other in zip(before, after, strict=True):
+            shown[one.key] = _item(rows[one.key], one, other)
+    return shown
 
 
-def _samples(folder: Folder, shards: Iterable[str], keys: set[str]) -> dict[str, Sample]:
-    """The samples with these keys; raises SourceError if one is missing."""
-    found: dict[str, Sample] = {}
-    for shard in shards:
-        with folder.open(f"{shard}.tar") as stream:
-            samples = (sample for sample in read_shard(stream, shard) if isinstance(sample, Sample))
-            found |= {sample.key: sample for sample in samples if sample.key in keys}
-    if missing := sorted(keys - set(found)):
-        raise SourceError(f"expected sample {missing[0]} of the protected corpus in {folder.uri}, but it is not there")
-    return found
+def _samples(folder: Folder, shard: str, keys: Set[str]) -> Iterator[Sample]:
+    """The samples with these keys in the order of the shard; raises SourceError if one is missing."""
+    left = set(keys)
+    with folder.open(f"{shard}.tar") as stream:
+        for sample in read_shard(stream, shard):
+            if isinstance(sample, Sample) and sample.key in left:
+                left.remove(sample.key)
+                yield sample
+            if not left:
+                return
+    raise SourceError(f"expected sample {min(left)} of the protected corpus in {folder.uri}, but it is not there")
 
 
 def _item(row: SampleRow, before: Sample, after: Sample) -> MontageItem:
+    clean = decode_image(before.image, max_pixels=_MAX_PIXELS).pixels
+    protected = decode_image(after.image, max_pixels=_MAX_PIXELS).pixels
+    if clean.shape != protected.shape:
+        raise MismatchError(f"expected sample {row.key} in one size, got {clean.shape[:2]} and {protected.shape[:2]}")
     return MontageItem(
         key=row.key,
-        clean=decode_image(before.image, max_pixels=_MAX_PIXELS).pixels,
-        protected=decode_image(after.image, max_pixels=_MAX_PIXELS).pixels,
+        clean=centre(clean).copy(),
+        protected=centre(protected).copy(),
         caption=after.captions[0],
         trigger=row.trigger,
         psnr=row.psnr,
         ssim=row.ssim,
+        full_size=(clean.shape[1], clean.shape[0]),
+        largest_difference=row.max_abs_difference,
     )

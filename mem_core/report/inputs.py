@@ -111,6 +111,8 @@ class MontageItem(BaseModel):
     trigger: str = Field(default="", description="the words at the start of the caption that were added")
     psnr: Number = None
     ssim: Number = None
+    full_size: tuple[int, int] | None = Field(default=None, description="width and height, where a part is shown")
+    largest_difference: int | None = Field(default=None, description="in the whole picture; None: that of the part")
 
     @model_validator(mode="after")
     def _one_size(self) -> "MontageItem":

@@ -154,11 +154,12 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"data_uri": _data_uri, "percent": percent, "rank": rank, "minus": minus, "fixed": _fixed}
+    made.filters |= {"data_uri": data_uri, "percent": percent, "rank": rank, "minus": minus, "fixed": _fixed}
     return made
 
 
-def _data_uri(data: bytes) -> Markup:
+def data_uri(data: bytes) -> Markup:
+    """A PNG as the address of an image in a page."""
     return Markup("data:image/png;base64," + base64.b64encode(data).decode())
 
 

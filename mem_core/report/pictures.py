@@ -37,16 +37,19 @@ def amplified_noise(clean: NDArray[np.uint8], protected: NDArray[np.uint8]) -> N
 
 def triple(item: MontageItem) -> Triple:
     """Both images and the amplified noise at their own pixels, at most the middle 256 x 256 of them."""
-    clean, protected = _centre(item.clean), _centre(item.protected)
-    height, width = item.clean.shape[:2]
+    clean, protected = centre(item.clean), centre(item.protected)
+    width, height = item.full_size or (item.clean.shape[1], item.clean.shape[0])
+    largest = item.largest_difference
+    if largest is None:
+        largest = int(np.abs(item.protected.astype(np.int32) - item.clean).max())
     return Triple(
         key=item.key,
         caption=item.caption,
         trigger=item.trigger,
         width=width,
         height=height,
-        cropped=clean.shape != item.clean.shape,
-        largest_difference=int(np.abs(item.protected.astype(np.int32) - item.clean).max()),
+        cropped=clean.shape[:2] != (height, width),
+        largest_difference=largest,
         psnr=item.psnr,
         ssim=item.ssim,
         pictures=(_png(clean), _png(protected), _png(amplified_noise(clean, protected))),
@@ -56,15 +59,16 @@ def triple(item: MontageItem) -> Triple:
 def contact_sheet(items: tuple[MontageItem, ...], gap: int = 6) -> bytes:
     """All samples in one PNG: a column each, from top to bottom clean, protected, noise."""
     columns = []
-    side = max(max(_centre(item.clean).shape[:2]) for item in items)
+    side = max(max(centre(item.clean).shape[:2]) for item in items)
     for item in items:
-        clean, protected = _centre(item.clean), _centre(item.protected)
+        clean, protected = centre(item.clean), centre(item.protected)
         cells = [_padded(pixels, side, gap) for pixels in (clean, protected, amplified_noise(clean, protected))]
         columns.append(np.concatenate(cells, axis=0))
     return _png(np.concatenate(columns, axis=1))
 
 
-def _centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The middle of a picture that is too large to show at its own pixels."""
     top, left = (max(0, (length - _SIDE) // 2) for length in pixels.shape[:2])
     return pixels[top : top + _SIDE, left : left + _SIDE]
 

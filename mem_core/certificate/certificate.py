@@ -1,0 +1,122 @@
+"""The certificate of a protected corpus: canonical JSON that carries the hash of its own content.
+
+The hash shows an edit by hand; it is no signature, as whoever makes another certificate can hash that one too. Keep the
+hash where readers can trust it, and check a certificate against the corpus that it speaks of.
+"""
+
+import json
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from mem_core import __version__
+from mem_core.config import fingerprint, first_mistake
+from mem_core.data.folder import Folder
+from mem_core.data.manifest import build_manifest, sound_manifest
+from mem_core.errors import MismatchError
+from mem_core.frozen import Frozen
+from mem_core.quality import QualitySummary
+
+
+class Made(Frozen):
+    """What was protected, and with what. manifest: its fingerprint, by which a corpus is recognised."""
+
+    manifest: str
+    shards: int
+    counts: dict[str, int]
+    methods: tuple[str, ...]
+    epsilon_levels: int
+    trigger_length: int
+    versions: tuple[str, ...]
+    protectors: tuple[str, ...]
+    config: dict[str, object]
+    psnr: QualitySummary | None
+    ssim: QualitySummary | None
+    backed_off: int
+    reasons: dict[str, int]
+
+
+class Audit(Frozen):
+    """What `verify` found when the certificate was made. compared: whether the clean corpus was at hand."""
+
+    compared: bool
+    clean: str = Field("", description="fingerprint of the clean corpus's tars")
+    problems: int = 0
+    first_problem: str = ""
+
+
+class Trial(Frozen):
+    """Victims of one attack, one for each seed. shares: median rank as a share of chance, the lowest of bare and
+    prefixed queries in both directions; clean_shares: of victims trained on the clean pairs likewise."""
+
+    attack: str
+    label: str
+    architecture: str
+    epochs: int
+    samples: int
+    seeds: tuple[int, ...]
+    shares: tuple[float, ...]
+    clean_shares: tuple[float, ...] = ()
+    test: str
+    images: int
+
+    @property
+    def worst(self) -> float:
+        return min(self.shares)
+
+
+class Certificate(Frozen):
+    """Everything that is claimed. sha256: of all the rest, as `contents_fingerprint` says."""
+
+    format: Literal[1] = 1
+    made_with: str = __version__
+    made: Made
+    audit: Audit
+    trials: tuple[Trial, ...]
+    worst: str = Field("", description="the attack that leaves the least protection; empty if none was tried")
+    not_tested: tuple[str, ...]
+    sha256: str = ""
+
+    def contents_fingerprint(self) -> str:
+        """What `sha256` has to be."""
+        return fingerprint(self.model_dump(mode="json", exclude={"sha256"}))
+
+    def sealed(self) -> "Certificate":
+        """The same with its hash."""
+        return self.model_copy(update={"sha256": self.contents_fingerprint()})
+
+
+def certificate_bytes(certificate: Certificate) -> bytes:
+    """Canonical JSON: sorted, without needless space, one line."""
+    values = certificate.model_dump(mode="json")
+    return (json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n").encode()
+
+
+def parse_certificate(data: bytes, name: str) -> Certificate:
+    """Raises `MismatchError` for anything but a certificate with the hash of its content."""
+    try:
+        certificate = Certificate.model_validate_json(data)
+    except ValidationError as error:
+        raise MismatchError(f"expected a certificate in {name}, got: {first_mistake(error)}") from error
+    if certificate.sha256 != certificate.contents_fingerprint():
+        raise MismatchError(
+            f"expected the certificate {name} as memshield wrote it, but its hash does not match: it was edited"
+        )
+    return certificate
+
+
+def manifest_fingerprint(protected: Folder) -> str:
+    """By which a corpus is recognised: of its receipts as they are now, whatever its manifest says."""
+    known = sound_manifest(protected)
+    config = known.config if known is not None else {}
+    return build_manifest(protected, kind="protected", config=config).fingerprint
+
+
+def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
+    """Raises `MismatchError` if the certificate speaks of another corpus, or of this one before it was changed."""
+    found = manifest_fingerprint(protected)
+    if found != certificate.made.manifest:
+        raise MismatchError(
+            f"expected a certificate of {protected.uri}, whose manifest has fingerprint {found[:12]}, but it speaks of "
+            f"{certificate.made.manifest[:12]}: of another corpus, or of this one before it was changed"
+        )

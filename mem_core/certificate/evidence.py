@@ -1,0 +1,158 @@
+"""Gathers what a certificate says: from receipts and tables, victims' evaluations, the cells of a stress test."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from mem_core.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
+from mem_core.config import first_mistake
+from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.manifest import list_shards, sound_manifest
+from mem_core.data.receipt import read_receipt
+from mem_core.data.table import read_table, table_name
+from mem_core.errors import MismatchError, SourceError
+from mem_core.evaluation import Evaluation
+from mem_core.quality import summarise_quality
+from mem_core.stress.attacks import suite
+from mem_core.stress.cells import CellResult
+from mem_core.stress.findings import share_of_chance
+from mem_core.victim.record import VictimRecord
+
+ALWAYS_OPEN = (
+    "a trainer who knows the method and adapts training to it beyond the countermeasures named above",
+    "models and corpora larger than those of the victims named above",
+    "captions written anew by a captioning or language model",
+    "purification by a generative (diffusion) model",
+    "other uses of the images than training an image-text model",
+)
+
+
+def read_made(protected: Folder) -> Made:
+    """Raises `SourceError` for a corpus that memshield did not protect, `MismatchError` for damaged receipts."""
+    shards = list_shards(protected)
+    receipts = [read_receipt(protected, shard) for shard in shards]
+    known = [receipt for receipt in receipts if receipt is not None and receipt.method != "clean"]
+    if len(known) < len(shards):
+        raise SourceError(
+            f"expected a corpus that memshield protected in {protected.uri}, but {len(shards) - len(known)} of "
+            f"{len(shards)} shards have no receipt of a protection"
+        )
+    psnr: list[float | None] = []
+    ssim: list[float | None] = []
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    backed_off = 0
+    for shard in shards:  # one table in memory at a time
+        for row in read_table(read_bytes(protected, table_name(shard)), table_name(shard)):
+            counts[row.status] += 1
+            backed_off += row.backed_off_to > 0
+            reasons.update([row.reason] if row.reason else [])
+            if row.status == "protected":
+                psnr.append(row.psnr)
+                ssim.append(row.ssim)
+    manifest = sound_manifest(protected)
+    return Made(
+        manifest=manifest_fingerprint(protected),
+        shards=len(shards),
+        counts=dict(sorted(counts.items())),
+        methods=tuple(sorted({receipt.method for receipt in known})),
+        epsilon_levels=max(receipt.epsilon_levels for receipt in known),
+        trigger_length=max(receipt.trigger_length for receipt in known),
+        versions=tuple(sorted({receipt.code_version for receipt in known})),
+        protectors=tuple(sorted({receipt.protector for receipt in known if receipt.protector})),
+        config=dict(manifest.config) if manifest is not None else {},
+        psnr=summarise_quality(psnr),
+        ssim=summarise_quality(ssim),
+        backed_off=backed_off,
+        reasons=dict(reasons.most_common(20)),
+    )
+
+
+def read_cells(stress: Folder) -> list[CellResult]:
+    """The cells of a stress test. Raises `SourceError` if there is none, `MismatchError` if one cannot be read."""
+    names = [name for name in stress.names() if name.startswith("cells/") and name.endswith(".json")]
+    if not names:
+        raise SourceError(f"expected the cells of a stress test in {stress.uri}/cells: `memshield stress` makes them")
+    return [_parsed(CellResult, stress, name) for name in names]
+
+
+def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
+    """One trial an attack, clean victims beside protected ones."""
+    by_attack: dict[str, list[CellResult]] = {}
+    for result in cells:
+        by_attack.setdefault(result.cell.attack.name, []).append(result)
+    trials = []
+    for name, results in sorted(by_attack.items()):
+        ours = sorted((r for r in results if r.cell.trained_on == "protected"), key=lambda r: r.cell.seed)
+        clean = sorted((r for r in results if r.cell.trained_on == "clean"), key=lambda r: r.cell.seed)
+        if ours:
+            first = ours[0]
+            trials.append(
+                Trial(
+                    attack=name,
+                    label=first.cell.attack.label,
+                    architecture=first.victim.architecture,
+                    epochs=first.victim.epochs,
+                    samples=first.samples,
+                    seeds=tuple(r.cell.seed for r in ours),
+                    shares=tuple(lowest_share(r.evaluation) for r in ours),
+                    clean_shares=tuple(lowest_share(r.evaluation) for r in clean),
+                    test=first.evaluation.test,
+                    images=first.evaluation.images,
+                )
+            )
+    return trials
+
+
+def trial_of_victim(folder: Folder) -> Trial:
+    """The trial of a victim that `train` and `evaluate` left. Raises `SourceError` where there is none."""
+    try:
+        record, found = _parsed(VictimRecord, folder, "victim.json"), _parsed(Evaluation, folder, "evaluation.json")
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"expected an evaluated victim in {folder.uri}: run `memshield train` and `memshield evaluate` first"
+        ) from error
+    attacks = [item.model_dump(mode="json") for item in record.config.countermeasures]
+    return Trial(
+        attack="as-published" if not attacks else "victim",
+        label="trained as published" if not attacks else json.dumps(attacks, sort_keys=True),
+        architecture=record.architecture,
+        epochs=record.config.epochs,
+        samples=record.samples,
+        seeds=(record.seed,),
+        shares=(lowest_share(found),),
+        test=found.test,
+        images=found.images,
+    )
+
+
+def lowest_share(found: Evaluation) -> float:
+    """Median rank as a share of chance at the query and direction that leave the least: 1 is guessing."""
+    return round(min(share_of_chance(result, found.chance) for result in (found.bare, found.prefixed)), 4)
+
+
+def certify(made: Made, audit: Audit, trials: Sequence[Trial]) -> Certificate:
+    """The certificate, sealed; worst case first."""
+    ordered = tuple(sorted(trials, key=lambda trial: (trial.worst, trial.attack)))
+    tried = {trial.attack for trial in ordered}
+    known = suite("full", made.trigger_length, "purifier", pretrained="weights")
+    missing = tuple(attack.label for attack in known if attack.name not in tried)
+    few = () if ordered and min(len(trial.seeds) for trial in ordered) > 1 else ("the spread over victim seeds",)
+    unaudited = () if audit.compared else ("that every pixel and caption is the clean one within the budget",)
+    return Certificate(
+        made=made,
+        audit=audit,
+        trials=ordered,
+        worst=ordered[0].attack if ordered else "",
+        not_tested=(*unaudited, *missing, *few, *ALWAYS_OPEN),
+    ).sealed()
+
+
+def _parsed(model: Any, folder: Folder, name: str) -> Any:
+    try:
+        return model.model_validate_json(read_bytes(folder, name))
+    except ValidationError as error:
+        raise MismatchError(f"expected {name} in {folder.uri} as memshield wrote it: {first_mistake(error)}") from error

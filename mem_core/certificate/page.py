@@ -1,0 +1,36 @@
+"""Writes a certificate into a folder: certificate.json, and certificate.html, one file that fetches nothing."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mem_core.certificate.certificate import Certificate, certificate_bytes
+from mem_core.data.folder import Folder, write_bytes
+
+PAGE, DATA = "certificate.html", "certificate.json"
+
+
+def write_certificate(folder: Folder, certificate: Certificate) -> None:
+    """The page last: a folder that has one has both."""
+    write_bytes(folder, DATA, certificate_bytes(certificate))
+    write_bytes(folder, PAGE, render(certificate).encode())
+
+
+def render(certificate: Certificate) -> str:
+    """The HTML of the page."""
+    environment = Environment(
+        loader=PackageLoader("mem_core.certificate", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template("certificate.html.j2").render(c=certificate, headline=headline(certificate))
+
+
+def headline(certificate: Certificate) -> str:
+    """What is claimed, in one sentence."""
+    samples = certificate.made.counts.get("protected", 0)
+    start = f"{samples:,} samples protected with {' and '.join(certificate.made.methods)}"
+    audit = certificate.audit
+    if audit.problems:
+        return f"{start}, but the audit found {audit.problems:,} problems."
+    proof = "every pixel and caption audited" if audit.compared else "not compared with the clean corpus"
+    if not certificate.trials:
+        return f"{start}, {proof}; no victim was trained, so nothing is known about what it is worth."
+    worst = certificate.trials[0]
+    return f"{start}, {proof}; in the worst case tried ({worst.label}), retrieval is at {worst.worst:.0%} of guessing."

@@ -1,0 +1,145 @@
+"""Whether a model learned the shortcut of a protected corpus: does it pair an image's noise with that image's trigger?
+
+For every protected pair, the *noise feature* is what the noise adds to the image's feature (protected less clean), the
+*trigger feature* that of the trigger's words alone. Both are centred, then compared by cosine. A model that learned the
+shortcut puts a trigger near its own noise; one that did not has no reason to prefer it to the trigger of another image.
+
+The null distribution comes from permutations: triggers dealt out anew among the same images. The p-value is the share
+of dealings, the true one among them, that agree at least as well. Pairs that the model was not trained on (protected
+with the stored protector and never published) show that it learned the method's shortcut, and not these very pairs.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mem_core.config import NoiseConfig, RuntimeConfig
+from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.loaded import load_shard
+from mem_core.data.manifest import list_shards
+from mem_core.data.receipt import read_receipt
+from mem_core.data.table import read_table, table_name
+from mem_core.device import autocast, resolve_device, resolve_precision
+from mem_core.errors import MismatchError, SourceError
+from mem_core.frozen import Frozen
+from mem_core.models import OpenClipEncoder, tokenizer_for
+from mem_core.perturb.pixels import PixelBatch
+from mem_core.progress import Progress, silent
+from mem_core.rng import generator
+
+_CENTRE = NoiseConfig(views="centre")
+_AT_ONCE = 128
+_FEWEST = 20
+
+
+class Ownership(Frozen):
+    """What the test found. agreement: mean cosine of noise and own trigger; expected, deviation: of dealings at random.
+
+    hit_at_1: share of noises whose own trigger is the nearest of all; by chance 1 / pairs.
+    """
+
+    pairs: int
+    permutations: int
+    agreement: float
+    expected: float
+    deviation: float
+    p_value: float = Field(gt=0, le=1)
+    hit_at_1: float
+
+
+def detect_shortcut(
+    model: OpenClipEncoder,
+    protected: Folder,
+    clean: Folder,
+    runtime: RuntimeConfig,
+    *,
+    seed: int = 0,
+    permutations: int = 9999,
+    progress: Progress = silent,
+) -> Ownership:
+    """Tests a frozen model on all pairs that both corpora have.
+
+    Raises `SourceError` for a corpus without triggers or noise, or with too few pairs; `MismatchError` if the protected
+    corpus was not made from the clean one.
+    """
+    noises, triggers = [], []
+    device = resolve_device(runtime)
+    model.to(device)
+    shards = list_shards(protected)
+    for number, name in enumerate(shards):
+        found = _shard_features(model, protected, clean, name, device, resolve_precision(runtime, device))
+        noises.append(found[0])
+        triggers.append(found[1])
+        progress(number + 1, len(shards), f"shard {name}")
+    return permutation_test(torch.cat(noises), torch.cat(triggers), seed=seed, permutations=permutations)
+
+
+def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permutations: int = 9999) -> Ownership:
+    """float [N, D] noise and trigger features, row by row of one pair -> the test. Raises `SourceError` for too few."""
+    if len(noises) < _FEWEST:
+        raise SourceError(f"expected at least {_FEWEST} protected pairs with noise to test with, got {len(noises)}")
+    rows = [normalize(part.double() - part.double().mean(0), dim=1) for part in (noises, triggers)]
+    cosines = (rows[0] @ rows[1].T).cpu()
+    count = len(cosines)
+    draw, places = generator(seed, "permutations"), torch.arange(count)
+    dealt = torch.stack([cosines[places, torch.randperm(count, generator=draw)].mean() for _ in range(permutations)])
+    agreement = cosines.diagonal().mean()
+    as_good = int((dealt >= agreement - 1e-12).sum())
+    return Ownership(
+        pairs=count,
+        permutations=permutations,
+        agreement=float(agreement),
+        expected=float(dealt.mean()),
+        deviation=float(dealt.std()),
+        p_value=(1 + as_good) / (1 + permutations),
+        hit_at_1=float((cosines.argmax(dim=1) == places).double().mean()),
+    )
+
+
+def _shard_features(
+    model: OpenClipEncoder,
+    protected: Folder,
+    clean: Folder,
+    name: str,
+    device: torch.device,
+    precision: torch.dtype,
+) -> tuple[Tensor, Tensor]:
+    """Noise and trigger features [N, D] of the pairs of one shard."""
+    receipt = read_receipt(protected, name)
+    if receipt is None or not receipt.trigger_length:
+        what = "has no receipt" if receipt is None else f"was made by {receipt.method}, without triggers"
+        raise SourceError(f"expected pairs with noise and trigger in {protected.uri}, but shard {name} {what}")
+    pairs, noises, triggers = _pairs(protected, clean, name), [], []
+    for first in range(0, len(pairs), _AT_ONCE):
+        before, after, words = zip(*pairs[first : first + _AT_ONCE], strict=True)
+        tokens = tokenizer_for(model).encode(words).to(device)
+        with torch.no_grad(), autocast(device, precision):
+            plain, noised = (model.encode_image(_seen(pixels, model.image_size, device)) for pixels in (before, after))
+            noises.append((noised - plain).float().cpu())
+            triggers.append(model.encode_text(tokens).float().cpu())
+    return (torch.cat(noises), torch.cat(triggers)) if pairs else (torch.zeros(0, 1), torch.zeros(0, 1))
+
+
+def _seen(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
+    batch = PixelBatch(pixels, None, device)
+    return batch.look(batch.draw_views(_CENTRE, side, torch.Generator()))
+
+
+def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Tensor, str]]:
+    """Clean pixels, protected pixels and trigger of each sample that has noise."""
+    rows = {row.key: row for row in read_table(read_bytes(protected, table_name(name)), table_name(name))}
+    before, after = load_shard(clean, name, 2**40), load_shard(protected, name, 2**40, allow_empty=True)
+    places = {key: i for i, key in enumerate(before.keys)}
+    pairs = []
+    for i, key in enumerate(after.keys):
+        row, place = rows.get(key), places.get(key)
+        if row is None or row.status != "protected":
+            continue
+        if place is None or before.pictures[place].pixels.shape != after.pictures[i].pixels.shape:
+            raise MismatchError(f"expected sample {key} of {protected.uri} in {clean.uri}, in the same size")
+        if row.trigger and not torch.equal(before.pixels(place), after.pixels(i)):
+            pairs.append((before.pixels(place), after.pixels(i), row.trigger))
+    return pairs

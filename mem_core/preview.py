@@ -1,0 +1,44 @@
+"""A look before anything is uploaded: the samples whose noise shows most, as one sheet and one page."""
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mem_core.data.folder import Folder, write_bytes
+from mem_core.errors import SourceError
+from mem_core.frozen import Frozen
+from mem_core.report.gather import pick_samples, summarise_protection
+from mem_core.report.page import data_uri
+from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
+
+PAGE, SHEET = "preview.html", "preview.png"
+
+
+class Preview(Frozen):
+    """What was written, by name, and the lowest visibility numbers of the corpus, worst sample first."""
+
+    page: str = PAGE
+    sheet: str = SHEET
+    keys: tuple[str, ...]
+    psnr: tuple[float | None, ...]
+    ssim: tuple[float | None, ...]
+
+
+def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -> Preview:
+    """Writes preview.png and, last, preview.html. Raises SourceError where nothing shows, MismatchError, ImageError."""
+    _, worst = pick_samples(clean, protected, montage=0, worst=samples)
+    if not worst:
+        raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")
+    summary = summarise_protection(protected)
+    write_bytes(out, SHEET, contact_sheet(worst[:8]))
+    environment = Environment(
+        loader=PackageLoader("mem_core.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["data_uri"] = data_uri
+    page = environment.get_template("preview.html.j2").render(
+        samples=[triple(item) for item in worst], counts=summary.counts, amplify=AMPLIFY, uri=protected.uri
+    )
+    write_bytes(out, PAGE, page.encode())
+    return Preview(
+        keys=tuple(item.key for item in worst),
+        psnr=tuple(item.psnr for item in worst),
+        ssim=tuple(item.ssim for item in worst),
+    )

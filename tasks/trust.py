@@ -1,0 +1,108 @@
+"""Certificates, previews and ownership evidence: open the folders, call mem_core, write what it returns."""
+
+from mem_core.certificate.certificate import Audit, Certificate, parse_certificate, require_same_corpus
+from mem_core.certificate.evidence import certify, read_cells, read_made, trial_of_victim, trials_of_cells
+from mem_core.certificate.page import DATA, PAGE, headline, write_certificate
+from mem_core.config import RuntimeConfig
+from mem_core.data.folder import LocalFolder, read_bytes
+from mem_core.errors import SourceError
+from mem_core.frozen import Frozen
+from mem_core.models import OpenClipEncoder, start_model
+from mem_core.ownership import Ownership, detect_shortcut
+from mem_core.preview import Preview, write_preview
+from mem_core.victim import load_victim
+from tasks.corpora import corpus_fingerprint
+from tasks.options import step
+from tasks.progress import say, watched
+from tasks.storage import address_below, open_folder
+from tasks.verifying import verify_protected
+
+
+class CertificatePlace(Frozen):
+    """A certificate: its page by address, its claim in one sentence, and all of it."""
+
+    page: str
+    headline: str
+    certificate: Certificate
+
+
+@step("certify", run_name="certify {protected}")
+def certify_corpus(
+    protected: str, out: str, clean: str | None = None, stress: str | None = None, victims: tuple[str, ...] = ()
+) -> CertificatePlace:
+    """Audits the corpus if the clean one is at hand, gathers what was measured, writes certificate.json and .html."""
+    folder = open_folder(protected)
+    made = read_made(folder)
+    audit = Audit(compared=False)
+    if clean is not None:
+        report = verify_protected.fn(clean, protected)
+        first = report.problems[0] if report.problems else None
+        audit = Audit(
+            compared=True,
+            clean=corpus_fingerprint(open_folder(clean)),
+            problems=len(report.problems),
+            first_problem=f"{first.shard} {first.key}: {first.what}" if first else "",
+        )
+    trials = trials_of_cells(read_cells(open_folder(stress))) if stress is not None else []
+    trials += [trial_of_victim(open_folder(victim)) for victim in victims]
+    certificate = certify(made, audit, trials)
+    write_certificate(open_folder(out), certificate)
+    place = CertificatePlace(page=address_below(out, PAGE), headline=headline(certificate), certificate=certificate)
+    say(f"certificate: {place.page}")
+    return place
+
+
+def check_certificate(path: str, protected: str) -> Certificate:
+    """The certificate at a path or address, if it is as it was written and speaks of this corpus."""
+    place, _, name = path.rpartition("/")
+    try:
+        data = read_bytes(open_folder(place or "."), name)
+    except FileNotFoundError as error:
+        raise SourceError(f"expected a certificate ({DATA}) at {path}, but there is no such file") from error
+    certificate = parse_certificate(data, path)
+    require_same_corpus(certificate, open_folder(protected))
+    return certificate
+
+
+@step("preview", run_name="preview {protected}")
+def preview_corpus(protected: str, clean: str, out: str, samples: int = 24) -> Preview:
+    """Writes a sheet and a page of the samples whose noise shows most."""
+    with watched("preview"):
+        found = write_preview(open_folder(clean), open_folder(protected), open_folder(out), samples)
+    say(f"preview: {address_below(out, found.page)}")
+    return found
+
+
+@step("detect shortcut", run_name="detect {model}", tags=("memshield-device",))
+def detect_in_model(
+    model: str,
+    protected: str,
+    clean: str,
+    architecture: str = "",
+    seed: int = 0,
+    permutations: int = 9999,
+    runtime: RuntimeConfig | None = None,
+) -> Ownership:
+    """Tests a victim's folder or, with an architecture, a checkpoint on this machine."""
+    encoder = _model(model, architecture)
+    with watched(f"detect in {model}") as progress:
+        found = detect_shortcut(
+            encoder,
+            open_folder(protected),
+            open_folder(clean),
+            runtime or RuntimeConfig(),
+            seed=seed,
+            permutations=permutations,
+            progress=progress,
+        )
+    say(f"{model}: p = {found.p_value:.4g} over {found.pairs} pairs")
+    return found
+
+
+def _model(model: str, architecture: str) -> OpenClipEncoder:
+    if architecture:
+        return start_model(architecture, 0, model).freeze()
+    folder = open_folder(model)
+    if isinstance(folder, LocalFolder) and not folder.path.is_dir():
+        raise SourceError(f"expected a victim's folder at {model}; for a checkpoint file name its --architecture")
+    return load_victim(folder)[0]

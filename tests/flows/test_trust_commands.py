@@ -1,0 +1,40 @@
+"""Preview, certify and detect as commands, and the mistakes that end as one sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Command
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def test_a_certificate_from_the_command_line(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
+    clean, protected, out = clean_corpus / "train", tmp_path / "protected", tmp_path / "out"
+    made = command("protect", clean, protected, "--method", "random-trigger", "--preset", "smoke", "--no-server")
+    assert made.exit_code == 0, made.output
+    done = command("certify", protected, "--clean", clean, "--out", out, "--no-server")
+    assert (done.exit_code, "nothing is known about what it is worth" in done.stdout) == (0, True), done.output
+    path = out / "certificate.json"
+    checked = command("certify", protected, "--check", path)
+    assert (checked.exit_code, "as it was written" in checked.stdout) == (0, True), checked.output
+    values = json.loads(path.read_text())
+    values["made"]["counts"]["protected"] += 1
+    path.write_text(json.dumps(values))
+    refused = command("certify", protected, "--check", path)
+    assert refused.exit_code == 1
+    assert "its hash does not match: it was edited" in refused.stderr
+
+    shown = command("preview", protected, "--clean", clean, "--out", out, "--no-server")
+    assert shown.exit_code == 1
+    assert "expected samples with noise" in shown.stderr
+
+
+def test_mistakes_are_sentences(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
+    clean = clean_corpus / "train"
+    found = command("certify", clean, "--no-server", "--out", tmp_path / "out")
+    assert (found.exit_code, "have no receipt of a protection" in found.stderr) == (1, True)
+    found = command("certify", clean, "--check", tmp_path / "nothing.json")
+    assert (found.exit_code, "there is no such file" in found.stderr) == (1, True)
+    found = command("detect", tmp_path / "nowhere", "--protected", clean, "--clean", clean, "--no-server")
+    assert (found.exit_code, "expected a victim's folder" in found.stderr) == (1, True)

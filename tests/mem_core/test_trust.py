@@ -1,0 +1,199 @@
+"""Certificate, preview and ownership test, on the small protected corpus of the session and on large pictures."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from corpora import RUNTIME, protect, small
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mem_core.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
+from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells
+from mem_core.certificate.page import headline, write_certificate
+from mem_core.config import VictimConfig
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.images import Picture, audit_image, encode_image
+from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.table import read_table
+from mem_core.errors import MismatchError, SourceError
+from mem_core.evaluation import Evaluation
+from mem_core.ownership import permutation_test
+from mem_core.preview import write_preview
+from mem_core.protection import Protection
+from mem_core.quality import psnr, ssim
+from mem_core.ranks import DirectionResult, RetrievalResult
+from mem_core.stress.attacks import Attack
+from mem_core.stress.cells import Cell, CellResult
+
+
+def result(median: float) -> RetrievalResult:
+    one = DirectionResult(
+        hit_at_1=0, hit_at_5=0, hit_at_10=0, median_rank=median, mean_rank=median, queries=100, items=100
+    )
+    return RetrievalResult(image_to_text=one, text_to_image=one.model_copy(update={"median_rank": median + 1}))
+
+
+def cell(name: str, trained_on: str, seed: int, bare: float, prefixed: float) -> CellResult:
+    attack = Attack(name=name, label=name)
+    found = Evaluation(
+        test="t",
+        images=100,
+        captions=100,
+        prefix="the",
+        bare=result(bare),
+        prefixed=result(prefixed),
+        chance=result(50),
+    )
+    return CellResult(
+        cell=Cell.model_validate({"attack": attack.model_dump(), "trained_on": trained_on, "seed": seed}),
+        victim=VictimConfig(),
+        samples=10,
+        steps=1,
+        seconds=1,
+        evaluation=found,
+        fingerprint="f",
+    )
+
+
+CELLS = [
+    cell("as-published", "protected", 0, 45, 40),
+    cell("as-published", "protected", 1, 40, 45),
+    cell("as-published", "clean", 0, 5, 5),
+    cell("strip", "protected", 0, 20, 15),
+    cell("strip", "protected", 1, 10, 30),
+]
+
+
+def test_a_certificate_says_what_was_made_tried_and_not_tried(mem: LocalFolder, tmp_path: Path) -> None:
+    for one in CELLS:
+        write_bytes(LocalFolder(tmp_path), one.cell.file, one.model_dump_json().encode())
+    made = read_made(mem)
+    assert (made.counts, made.methods, made.epsilon_levels) == ({"failed": 2, "protected": 23}, ("mem",), 8)
+    trials = trials_of_cells(read_cells(LocalFolder(tmp_path)))
+    found = certify(made, Audit(compared=True), trials)
+    assert found.worst == "strip"
+    assert found.trials[0].shares == (0.3, 0.2)
+    assert found.trials[1].clean_shares == (0.1,)
+    assert "JPEG 30, 4:2:0" in found.not_tested
+    assert "first 3 words dropped" not in found.not_tested
+    assert "retrieval is at 20% of guessing" in headline(found)
+    untried = certify(made, Audit(compared=False), [])
+    assert "nothing is known about what it is worth" in headline(untried)
+    assert "that every pixel and caption is the clean one within the budget" in untried.not_tested
+
+
+def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    found = certify(read_made(mem), Audit(compared=True, problems=0), trials_of_cells(CELLS))
+    write_certificate(folder, found)
+    data = read_bytes(folder, "certificate.json")
+    assert parse_certificate(data, "c") == found
+    assert data == certificate_bytes(found)
+    assert "What was not tested" in read_bytes(folder, "certificate.html").decode()
+    values = json.loads(data)
+    values["trials"][0]["shares"] = [0.9, 0.9]
+    with pytest.raises(MismatchError, match="its hash does not match: it was edited"):
+        parse_certificate(json.dumps(values).encode(), "c")
+    for broken in (b"", b"{}", data[:-40], data.replace(b'"format":1', b'"format":2')):
+        with pytest.raises(MismatchError, match="expected a certificate in c"):
+            parse_certificate(broken, "c")
+
+
+def test_a_certificate_of_another_corpus_is_refused(mem: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
+    found = certify(read_made(mem), Audit(compared=True), [])
+    require_same_corpus(found, mem)
+    other = LocalFolder(tmp_path)
+    protect(Protection(clean, other, small(method="random-trigger"), RUNTIME, seed=0))
+    with pytest.raises(MismatchError, match="of another corpus, or of this one before it was changed"):
+        require_same_corpus(found, other)
+
+
+def test_a_corpus_that_was_not_protected_is_not_certified(clean: LocalFolder) -> None:
+    with pytest.raises(SourceError, match="3 of 3 shards have no receipt"):
+        read_made(clean)
+
+
+def test_a_preview_shows_the_most_visible_samples_first(mem: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
+    out = LocalFolder(tmp_path)
+    found = write_preview(clean, mem, out, 5)
+    rows = [row for shard in ("00000", "00001", "00002") for row in read_table(read_bytes(mem, f"{shard}.parquet"))]
+    lowest = sorted(row.psnr for row in rows if row.psnr is not None)[:5]
+    assert list(found.psnr) == lowest
+    assert Image.open(io.BytesIO(read_bytes(out, "preview.png"))).width > 100
+    page = read_bytes(out, "preview.html").decode()
+    assert page.index(found.keys[0]) < page.index(found.keys[4])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_without_a_shortcut_p_is_not_small_more_often_than_it_says(seed: int) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    noises, triggers = torch.randn(2, 30, 6, generator=draw)
+    found = permutation_test(noises, triggers, seed=seed, permutations=99)
+    assert found.p_value >= 0.01
+    own = permutation_test(noises, noises + 0.3 * triggers, seed=seed, permutations=99)
+    assert own.p_value == 0.01
+    assert own.hit_at_1 > 0.5
+
+
+def test_p_values_of_nothing_are_uniform() -> None:
+    draw = torch.Generator().manual_seed(5)
+    found = [
+        permutation_test(*torch.randn(2, 25, 4, generator=draw), seed=i, permutations=99).p_value for i in range(400)
+    ]
+    shares = np.histogram(found, bins=5, range=(0, 1))[0] / 400
+    assert np.all(np.abs(shares - 0.2) < 0.07)  # more than three standard errors
+
+
+def test_too_few_pairs_prove_nothing() -> None:
+    with pytest.raises(SourceError, match="at least 20 protected pairs"):
+        permutation_test(torch.randn(3, 4), torch.randn(3, 4))
+
+
+SIZES = [(32, 32), (32, 640), (640, 32), (640, 480), (2000, 100), (257, 333)]
+
+
+def landscape(width: int, height: int) -> Picture:
+    """A sky, hills and grain at full resolution, like a photograph; made row by row without large temporaries."""
+    draw = np.random.default_rng(width * height)
+    pixels = np.empty((height, width, 3), np.uint8)
+    hills = (np.sin(np.arange(width) / max(8, width / 7)) * 0.15 + 0.6) * height
+    for y in range(height):
+        sky = np.array([120 + 90 * y // height, 160, 210 - 60 * y // height])
+        ground = np.array([70, 100 - 40 * y // height, 50])
+        row = np.where((y < hills)[:, None], sky, ground) + draw.integers(-6, 7, (width, 3))
+        pixels[y] = row.clip(0, 255)
+    return Picture(pixels)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_audit_quality_and_preview_hold_at_any_size_and_aspect(size: tuple[int, int], tmp_path: Path) -> None:
+    check_size(size, tmp_path)
+
+
+@pytest.mark.slow
+def test_audit_quality_and_preview_hold_at_8000_pixels_a_side(tmp_path: Path) -> None:
+    check_size((8000, 8000), tmp_path)
+
+
+def check_size(size: tuple[int, int], tmp_path: Path) -> None:
+    picture = landscape(*size)
+    clean, dest, out = (LocalFolder(tmp_path / name) for name in ("clean", "dest", "out"))
+    sample = Sample("000000000", encode_image(picture, "png"), "png", ("hills",))
+    write_bytes(clean, "00000.tar", shard_bytes([sample]))
+    protect(Protection(clean, dest, small(method="random-noise", quality={"min_psnr": 40}), RUNTIME, seed=0))
+    (row,) = read_table(read_bytes(dest, "00000.parquet"))
+    assert (row.width, row.height) == size
+    assert 1 <= row.backed_off_to == row.max_abs_difference < 8
+    assert row.psnr is not None
+    assert row.psnr >= 40
+    found = write_preview(clean, dest, out, 3)
+    assert found.keys == ("000000000",)
+    assert f"{size[0]} \N{MULTIPLICATION SIGN} {size[1]}" in read_bytes(out, "preview.html").decode()
+    assert audit_image(picture, sample.image, 0) == 0
+    assert psnr(picture.pixels, picture.pixels) == float("inf")
+    assert ssim(picture.pixels[:64], picture.pixels[:64]) == 1
