@@ -10,7 +10,6 @@ JPEG 90 copies with 4:2:0 chroma; `stripped-jpeg` both; `inside` finds the trigg
 """
 
 import argparse
-import io
 import json
 import shutil
 import time
@@ -20,18 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from pydantic import Field
 
-from mem_core.config import EvaluateConfig, Frozen, ProtectConfig, RuntimeConfig, TriggerConfig, VictimConfig, merge
+from mem_core.config import EvaluateConfig, Frozen, ProtectConfig, RuntimeConfig, VictimConfig, fingerprint, merge
 from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
-from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.shard import shard_bytes
 from mem_core.evaluation import query_model
-from mem_core.models import Tokenizer
-from mem_core.perturb.state import random_triggers
-from mem_core.perturb.vocabulary import build_vocabulary
 from mem_core.protection import Protection
 from mem_core.rng import generator
 from mem_core.victim import load_victim, train_victim
@@ -73,40 +68,22 @@ def protect(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig) -> flo
     return time.process_time() - started
 
 
-def copy_of(protected: LocalFolder, dest: LocalFolder, kind: str, words: int) -> LocalFolder:
-    """The corpus as the trainer of that kind prepares it."""
-    if kind == "published":
-        return protected
+def countermeasures(kind: str, words: int) -> list[dict[str, Any]]:
+    """What the trainer of that kind does to the pairs."""
+    strips, saves = {"kind": "strip-first", "words": words}, {"kind": "jpeg", "quality": 90, "chroma": "4:2:0"}
+    return [strips] * ("stripped" in kind) + [saves] * ("jpeg" in kind)
+
+
+def with_words_inside(protected: LocalFolder, dest: LocalFolder, words: int) -> LocalFolder:
+    """The corpus with the first words of every caption moved to random places in it."""
     for name in list_shards(protected):
-        shard = load_shard(protected, name, max_pixels=2**40)
-        write_bytes(dest, f"{name}.tar", shard_bytes(list(_changed(shard.samples, kind, words))))
+        samples = load_shard(protected, name, max_pixels=2**40).samples
+        moved = [
+            replace(one, captions=tuple(_moved(text, words, f"{one.key} {n}") for n, text in enumerate(one.captions)))
+            for one in samples
+        ]
+        write_bytes(dest, f"{name}.tar", shard_bytes(moved))
     return dest
-
-
-def _changed(samples: list[Sample], kind: str, words: int) -> Iterator[Sample]:
-    for sample in samples:
-        changed = sample
-        if "stripped" in kind:
-            captions = tuple(" ".join(caption.split()[words:]) or caption for caption in sample.captions)
-            changed = replace(changed, captions=captions, metadata={})
-        if kind == "words":
-            drawn = random_words(sample.key, words)
-            changed = replace(changed, captions=tuple(f"{drawn} {text}" for text in sample.captions), metadata={})
-        if kind == "inside":
-            moved = tuple(_moved(text, words, f"{sample.key} {n}") for n, text in enumerate(sample.captions))
-            changed = replace(changed, captions=moved, metadata={})
-        if "jpeg" in kind:
-            stream = io.BytesIO()
-            Image.open(io.BytesIO(sample.image)).save(stream, "JPEG", quality=90, subsampling=2)
-            changed = replace(changed, image=stream.getvalue(), extension="jpg")
-        yield changed
-
-
-def random_words(key: str, words: int) -> str:
-    """As many random words as a trigger has, the sample's own."""
-    tokenizer = Tokenizer(77)
-    row = random_triggers(0, "trial", [key], build_vocabulary(tokenizer, TriggerConfig()).ids, words)[0]
-    return tokenizer.decode(row.tolist())
 
 
 def _moved(caption: str, words: int, key: str) -> str:
@@ -128,11 +105,15 @@ def run(
     seconds = 0.0 if config.method == "clean" else protect(clean, protected, config)
     for kind, seed in wanted:
         source = clean if config.method == "clean" else protected
-        corpus = copy_of(source, LocalFolder(work / kind), kind, config.trigger.length)
+        corpus = source
+        if kind == "inside":
+            corpus = with_words_inside(source, LocalFolder(work / kind), config.trigger.length)
         started = time.process_time()
         victim = LocalFolder(work / "victim")
-        settings = VictimConfig.model_validate(merge(VICTIM.model_dump(), trial.victim))
-        record = train_victim(corpus, victim, settings, RUNTIME, seed=seed, corpus_fingerprint=f"{trial.name} {kind}")
+        changes = trial.victim | {"countermeasures": countermeasures(kind, config.trigger.length)}
+        settings = VictimConfig.model_validate(merge(VICTIM.model_dump(), changes))
+        trained_on = fingerprint(config, kind)
+        record = train_victim(corpus, victim, settings, RUNTIME, seed=seed, corpus_fingerprint=trained_on)
         found = query_model(load_victim(victim)[0], test, EvaluateConfig(prefix_length=config.trigger.length), RUNTIME)
         yield {
             "name": trial.name,
