@@ -60,8 +60,7 @@ def piece(study: Study, plan: StudyPlan, minutes: float, out: Path) -> None:
     pieces = json.loads(record.read_text()) if record.exists() else []
     record.write_text(json.dumps([*pieces, line], indent=1) + "\n")
     print(json.dumps(line))
-    if results:
-        print(f"report: {out / 'report' / write_study(study, plan, study.folder.below('report')).page}")
+    print(f"report: {out / 'report' / write_study(study, plan, study.folder.below('report')).page}")
 
 
 if __name__ == "__main__":

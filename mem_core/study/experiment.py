@@ -60,15 +60,16 @@ class Experiment:
     victims: tuple[str, ...] = ("main",)
 
     def cells(self, study: Study, seed: int) -> list[Cell]:
-        """The cells of one seed at the study's scale, rows that resolve to the same settings once."""
+        """The cells of one seed at the study's scale; what resolves to the same settings is there once."""
         scale = study.scale
         found = [
-            Cell(dataset=dataset, row=study.same_as(row), victim=victim, seed=seed)
+            Cell(dataset=dataset, row=study.same_as(row), victim=study.same_victim(victim), seed=seed)
             for dataset in self.datasets
             if dataset in scale.datasets
             for victim in self.victims
             if victim in scale.victims
             for row in self.rows
+            if row not in scale.leave_out
         ]
         return list(dict.fromkeys(found))
 
@@ -81,7 +82,9 @@ class Shown:
     results: Sequence[CellResult] = field(default_factory=tuple)
 
     def of(self, dataset: str, row: str, victim: str = "main") -> list[CellResult]:
-        """The results of a row over its seeds."""
-        wanted = (dataset, self.study.same_as(row), victim)
+        """The results of a row over its seeds; none for a victim that the scale does not have."""
+        if victim not in self.study.scale.victims:
+            return []
+        wanted = (dataset, self.study.same_as(row), self.study.same_victim(victim))
         found = [r for r in self.results if (r.cell.dataset, r.cell.row, r.cell.victim) == wanted]
         return sorted(found, key=lambda result: result.cell.seed)

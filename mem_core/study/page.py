@@ -59,7 +59,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
 
 def _headline(done: int, total: int, seeds: int) -> str:
     if done == total:
-        return f"All {total} cells are measured, {seeds} victim seeds each."
+        return f"All {total} cells are measured, {seeds} victim seed{'s' if seeds > 1 else ''} each."
     return f"{done} of {total} cells are measured so far; rows without a figure are still to come."
 
 

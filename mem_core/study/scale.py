@@ -59,6 +59,7 @@ class Scale(Frozen):
     seed: int = Field(0, ge=0, lt=2**31, description="of corpora, noise and triggers")
     seeds: int = Field(3, ge=1, le=100, description="victims of each row; a row is done with all rows before its next")
     datasets: tuple[str, ...] = ("flickr8k",)
+    leave_out: tuple[str, ...] = Field((), description="rows that are not measured at this scale")
     drawn: Drawn | None = None
     people: People | None = None
     faces: dict[str, Any] = Field({}, description="as {surrogate: {pretrained: openai}}")

@@ -64,6 +64,11 @@ class Study:
         wanted = self._settings(self.row(name))
         return next(other for other, row in self.rows.items() if self._settings(row) == wanted)
 
+    def same_victim(self, role: str) -> str:
+        """The first role with the same settings: where the main victim is an RN50, rn50 is main."""
+        wanted = self.scale.victim_config(role)
+        return next(other for other in self.scale.victims if self.scale.victim_config(other) == wanted)
+
     def _settings(self, row: RowConfig) -> tuple[object, ...]:
         protect = None if row.method == "clean" else self.protect_config(row)
         return self.kind(row), row.fit_shards, protect, tuple(sorted(row.victim.items()))

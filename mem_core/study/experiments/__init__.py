@@ -3,9 +3,20 @@
 from mem_core.study.experiment import Experiment
 from mem_core.study.experiments.controls import CONTROLS
 from mem_core.study.experiments.looks import FIGURE5, FIGURE6
+from mem_core.study.experiments.schedules import SCHEDULES
 from mem_core.study.experiments.table1 import FIGURE4, TABLE1
 from mem_core.study.experiments.table2 import TABLE2
 from mem_core.study.experiments.table3 import TABLE3
 from mem_core.study.experiments.table4 import TABLE4
 
-EXPERIMENTS: tuple[Experiment, ...] = (TABLE1, TABLE2, TABLE3, TABLE4, FIGURE4, FIGURE5, FIGURE6, CONTROLS)
+EXPERIMENTS: tuple[Experiment, ...] = (
+    TABLE1,
+    TABLE2,
+    TABLE3,
+    TABLE4,
+    FIGURE4,
+    FIGURE5,
+    FIGURE6,
+    CONTROLS,
+    SCHEDULES,
+)

@@ -63,6 +63,17 @@ def test_a_row_that_changes_nothing_at_a_scale_is_measured_once(tmp_path: Path) 
     assert paper.same_as("mem-3-pair") == "mem-3"
 
 
+def test_a_row_left_out_is_in_no_cell(tmp_path: Path) -> None:
+    assert "mem-3-20-rounds" not in {cell.row for cell in make_plan(study(tmp_path)).cells}
+    assert "mem-3-20-rounds" in {cell.row for cell in make_plan(study(tmp_path, leave_out=())).cells}
+
+
+def test_roles_with_the_same_settings_are_trained_once(tmp_path: Path) -> None:
+    at = study(tmp_path)
+    assert [at.same_victim(role) for role in ("rn50", "competent", "siglip")] == ["main", "main", "siglip"]
+    assert {cell.victim for cell in make_plan(at, ["table2"]).cells} == {"main", "siglip"}
+
+
 def test_what_is_new_in_the_settings_makes_no_result_stale(tmp_path: Path) -> None:
     at = study(tmp_path)
     (cell, *_) = make_plan(at, ["table2"]).cells
