@@ -41,7 +41,7 @@ class Detectability(Frozen):
 
 
 def detect(
-    protected: Folder, clean: Folder, seed: int, *, samples: int = 400, steps: int = 300, progress: Progress = silent
+    protected: Folder, clean: Folder, seed: int, *, samples: int = 400, steps: int = 600, progress: Progress = silent
 ) -> tuple[Detectability, Purifier]:
     """Raises `SourceError` where the two corpora have too few samples in common."""
     pairs = pairs_in_common(protected, clean, samples)
