@@ -15,8 +15,8 @@ setup: $(VENV)/.stamp  ## The environment, from the lock file
 demo: setup  ## The whole pipeline on a drawn corpus, ten minutes on 2 cores; leaves a Prefect server on loopback
 	$(BIN)/memshield demo
 
-test: setup  ## All tests
-	$(BIN)/python -m pytest
+test: setup  ## All tests, in two processes of one thread each
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 reproduce: setup  ## Every table and figure of the study on drawn pictures: a minute, numbers mean nothing
 	$(BIN)/memshield reproduce runs/smoke --scale smoke --no-server

@@ -38,7 +38,7 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
     ("arguments", "sentence"),
     [
         (["shard", "{nowhere}", "{tmp}/out"], "does not exist"),
-        (["shard", "s3://bucket/raw", "{tmp}/out"], "expected a local source"),
+        (["shard", "s3://", "{tmp}/out"], "expected s3://bucket/prefix"),
         (["shard", "{source}", "{source}"], "is the source"),
         (["shard", "{source}", "{source}/inside"], "lies inside"),
         (["protect", "{clean}", "{clean}"], "is the source"),

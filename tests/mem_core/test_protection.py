@@ -402,7 +402,7 @@ def test_hand_edited_receipts_are_named(clean: LocalFolder, mem: LocalFolder, tm
 
 def test_places_and_methods_that_do_not_go_together(clean: LocalFolder, mem: LocalFolder, tmp_path: Path) -> None:
     dest = LocalFolder(tmp_path)
-    with pytest.raises(DestinationError, match="other than the source"):
+    with pytest.raises(DestinationError, match="apart from the source"):
         open_again(clean, clean)
     with pytest.raises(ConfigError, match="needs a protector"):
         open_again(clean, dest, small(strategy="replay"))

@@ -23,17 +23,18 @@ from mem_core.protector import require_protector
 
 TOKENIZER = Tokenizer(24)
 CAPTION = "dog runs in the park"
+WORDS = TriggerConfig(personal_names="allow")  # small and red are last names too
 
 
 @pytest.fixture(scope="module")
 def fluent(masked: MaskedLanguageModel) -> FluentWords:
-    return FluentWords(masked, TOKENIZER, build_vocabulary(TOKENIZER, TriggerConfig()), count=6)
+    return FluentWords(masked, TOKENIZER, build_vocabulary(TOKENIZER, WORDS), count=6)
 
 
 @pytest.fixture(scope="module")
 def config(language_model: LocalFolder) -> ProtectConfig:
-    trigger = {"proposals": "masked-lm", "language_model": language_model.uri, "fluent_words": 6, "rounds": 2}
-    return small(trigger=trigger)
+    proposals = {"proposals": "masked-lm", "language_model": language_model.uri, "fluent_words": 6}
+    return small(trigger={**proposals, "rounds": 2, "personal_names": "allow"})
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_the_words_of_both_models_are_whole_tokens_of_both(fluent: FluentWords, 
     assert {"red", "dog", "the", "small"} <= set(words)
     assert all(masked.ids([word]) == [[masked.word_id(word)]] for word in words)
     assert all(TOKENIZER.ids(word) == [int(i)] for word, i in zip(words, fluent.vocabulary.ids, strict=True))
-    assert fluent.vocabulary.sha256 != build_vocabulary(TOKENIZER, TriggerConfig()).sha256
+    assert fluent.vocabulary.sha256 != build_vocabulary(TOKENIZER, WORDS).sha256
 
 
 def test_what_reads_well_in_the_gap_is_proposed(fluent: FluentWords) -> None:
@@ -63,7 +64,7 @@ def test_what_reads_well_in_the_gap_is_proposed(fluent: FluentWords) -> None:
 
 
 def test_words_still_to_come_are_gaps_before_they_are_settled(masked: MaskedLanguageModel) -> None:
-    every = FluentWords(masked, TOKENIZER, build_vocabulary(TOKENIZER, TriggerConfig()), count=10_000)
+    every = FluentWords(masked, TOKENIZER, build_vocabulary(TOKENIZER, WORDS), count=10_000)
     odd, even = _ids("the", "big", "runs"), _ids("the", "big", "red")
     unsettled = [every.propose([CAPTION], ids, 1, settled=False) for ids in (odd, even)]
     assert torch.equal(*unsettled)
