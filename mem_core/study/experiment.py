@@ -13,13 +13,17 @@ from mem_core.study.study import Study
 
 
 class Table(Frozen):
-    """A table of plain text: `rows` are as long as `header`. bold: rows, and marked: columns, that are set apart."""
+    """A table of plain text: `rows` are as long as `header`. bold: rows, and marked: columns, that are set apart.
+
+    words: the columns of text, aligned as such; the first one always is.
+    """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     bold: tuple[int, ...] = ()
     marked: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
 

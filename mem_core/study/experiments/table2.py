@@ -23,7 +23,7 @@ def show_victims(experiment: Experiment, shown: Shown) -> Section | None:
         ]
         if lines:
             header = ("victim", "architecture", "training set", "seeds", "Medr bare", "Medr prefixed", "paper: Medr")
-            tables.append(Table(caption=dataset, header=header, rows=tuple(lines)))
+            tables.append(Table(caption=dataset, header=header, rows=tuple(lines), words=(1, 2)))
     if not tables:
         return None
     return Section(experiment.name, experiment.title, experiment.about, tuple(tables))

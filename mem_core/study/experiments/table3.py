@@ -57,7 +57,11 @@ def _examples(shown: Shown, dataset: str, found: dict[str, list[Pair]]) -> Table
             rest = pair.caption.removeprefix(pair.trigger).strip()
             rows.append((shown.study.row(row).label, pair.trigger or NOTHING.mean, rest))
     return Table(
-        caption=f"{dataset}: examples", header=("training set", "trigger", "caption"), rows=tuple(rows), marked=(1,)
+        caption=f"{dataset}: examples",
+        header=("training set", "trigger", "caption"),
+        rows=tuple(rows),
+        marked=(1,),
+        words=(1, 2),
     )
 
 
