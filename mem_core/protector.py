@@ -6,9 +6,11 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 from torch import Tensor
 
 from mem_core import __version__
@@ -22,6 +24,7 @@ from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
+_BEFORE: dict[str, dict[str, Any]] = {"trigger": {"personal_names": "allow"}}  # up to 0.1.0
 # settings that change neither fit nor trigger
 _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
 
@@ -37,6 +40,15 @@ class Protector(Frozen):
     fit_fingerprint: str
     surrogates: dict[str, str]
     losses: tuple[float, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, data: Any) -> Any:
+        """A setting that is younger than the protector says what was done before there was a choice."""
+        with suppress(KeyError, TypeError, AttributeError):  # what is no protector is refused for that
+            for part, then in _BEFORE.items():
+                data = {**data, "config": {**data["config"], part: {**then, **data["config"][part]}}}
+        return data
 
     @property
     def rounds(self) -> int:

@@ -19,7 +19,6 @@ from mem_core.data.folder import LocalFolder
 from mem_core.data.receipt import receipt_name
 from mem_core.errors import ConfigError, StopRun
 
-pytest.importorskip("ray")
 Tree = Callable[[Path], dict[str, bytes]]
 
 

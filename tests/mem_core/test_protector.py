@@ -37,6 +37,14 @@ def test_a_protector_holds_all_that_replaying_needs(mem: LocalFolder) -> None:
     assert set(contents(mem.below("protector"))) == {"protector.json", *found.surrogates}
 
 
+def test_a_setting_that_is_younger_than_a_protector_means_what_was_done_then(copy: LocalFolder) -> None:
+    written = json.loads(read_bytes(copy, "protector.json"))
+    assert require_protector(copy).config.trigger.personal_names == "avoid"
+    del written["config"]["trigger"]["personal_names"]  # as 0.1.0 wrote it, whose words had names among them
+    write_bytes(copy, "protector.json", json.dumps(written).encode())
+    assert require_protector(copy).config.trigger == small().trigger.model_copy(update={"personal_names": "allow"})
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
 def test_a_damaged_description_is_named(copy: LocalFolder, clean: LocalFolder, tmp_path: Path, text: bytes) -> None:
     write_bytes(copy, "protector.json", text)
