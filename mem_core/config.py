@@ -119,7 +119,7 @@ class TriggerConfig(Frozen):
     constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
     personal_names: Literal["avoid", "allow"] = Field(
-        "avoid", description="avoid: no first and last names (US census), though red and small are names too"
+        "avoid", description="avoid: no word that is a name (US census) in more than 15 of 100 uses"
     )
     proposals: Literal["gradient", "masked-lm"] = Field(
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"

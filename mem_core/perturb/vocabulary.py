@@ -45,7 +45,7 @@ def build_vocabulary(tokenizer: Tokenizer, config: TriggerConfig) -> Vocabulary:
         return Vocabulary(torch.arange(min(tokenizer.start_id, tokenizer.end_id)), "all")
     names = personal_names() if config.personal_names == "avoid" else frozenset()
     blocked = blocklist() | names | {word.lower() for word in config.blocklist}
-    ids = [token for token, word in _whole_words() if word not in blocked]
+    ids = [token for token, word in whole_words() if word not in blocked]
     if len(ids) < 2:
         raise ConfigError(f"expected at least 2 trigger words after the blocklist, got {len(ids)}")
     return Vocabulary(torch.tensor(ids), "words")
@@ -73,12 +73,12 @@ def personal_names() -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _whole_words() -> tuple[tuple[int, str], ...]:
+def whole_words() -> tuple[tuple[int, str], ...]:
     """Ids and spellings. A second of work, the same for all context lengths: done once a process."""
-    return tuple(_find_whole_words(Tokenizer(context_length=77)))
+    return tuple(_findwhole_words(Tokenizer(context_length=77)))
 
 
-def _find_whole_words(tokenizer: Tokenizer) -> Iterable[tuple[int, str]]:
+def _findwhole_words(tokenizer: Tokenizer) -> Iterable[tuple[int, str]]:
     for token in range(min(tokenizer.start_id, tokenizer.end_id)):
         spelling = tokenizer.spelling(token)
         word = spelling.removesuffix(_WORD_END)

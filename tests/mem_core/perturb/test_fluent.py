@@ -23,7 +23,7 @@ from mem_core.protector import require_protector
 
 TOKENIZER = Tokenizer(24)
 CAPTION = "dog runs in the park"
-WORDS = TriggerConfig(personal_names="allow")  # small and red are last names too
+WORDS = TriggerConfig()
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def fluent(masked: MaskedLanguageModel) -> FluentWords:
 @pytest.fixture(scope="module")
 def config(language_model: LocalFolder) -> ProtectConfig:
     proposals = {"proposals": "masked-lm", "language_model": language_model.uri, "fluent_words": 6}
-    return small(trigger={**proposals, "rounds": 2, "personal_names": "allow"})
+    return small(trigger={**proposals, "rounds": 2})
 
 
 @pytest.fixture(scope="module")

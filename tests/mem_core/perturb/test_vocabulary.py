@@ -28,8 +28,10 @@ def test_blocked_words_are_left_out(tokenizer: Tokenizer, vocabulary: Vocabulary
 
 
 def test_triggers_name_nobody_unless_names_are_allowed(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
-    names = [word_id(tokenizer, word) for word in ("emma", "nguyen", "garcia", "dorian", "smith")]
-    words = [word_id(tokenizer, word) for word in ("staircase", "bicycle", "sunset")]
+    names = [
+        word_id(tokenizer, word) for word in ("emma", "nguyen", "garcia", "dorian", "smith", "rose", "jordan", "hunter")
+    ]
+    words = [word_id(tokenizer, word) for word in ("staircase", "bicycle", "small", "brown", "red", "park")]
     assert not set(names) & set(vocabulary.ids.tolist())
     assert set(words) <= set(vocabulary.ids.tolist())
     allowed = build_vocabulary(tokenizer, TriggerConfig(personal_names="allow"))
