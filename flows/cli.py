@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import cli_bench, cli_language, cli_operations, cli_stress, cli_study, cli_trust
+from flows import cli_bench, cli_estimate, cli_language, cli_operations, cli_stress, cli_study, cli_trust
 from flows.running import absolute, config_of, running
 from mem_core.errors import MemshieldError
 
@@ -48,6 +48,7 @@ app.add_typer(server_app, name="server")
 app.add_typer(presets_app, name="presets")
 app.add_typer(cli_operations.app)
 app.add_typer(cli_bench.app)
+app.add_typer(cli_estimate.app)
 app.add_typer(cli_trust.app)
 app.add_typer(cli_language.app)
 app.add_typer(cli_stress.app)

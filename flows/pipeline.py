@@ -7,11 +7,14 @@ DEST/rows/ROW/victim-SEED            a model trained on it, and what it retrieve
 DEST/report/report.html
 """
 
+import time
+
 from prefect import flow
 
 from flows.evaluate import evaluate
 from flows.protect import protect
 from flows.report import report
+from flows.server import home
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify
@@ -19,6 +22,7 @@ from mem_core.config import RowConfig, RunConfig
 from mem_core.errors import SourceError, StopRun
 from mem_core.finished import PROTECTOR
 from mem_core.rows import clean_folder, giver_of, in_order
+from tasks.estimating import note_pipeline
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
 from tasks.sharding import SplitSummary, take_shards
@@ -30,16 +34,21 @@ _RUN = RunConfig()
 @flow(name="pipeline", flow_run_name="pipeline {config.name}")
 def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "auto") -> ReportPlace:
     """Everything from a source to a report. Running it again does only what is missing."""
+    started = time.monotonic()
     clean = {kind: _clean(kind, source, dest, config, format) for kind in _kinds(config)}
     train = {kind: _split(splits, "train", source) for kind, splits in clean.items()}
     test = _split(clean[config.corpus.one_sample_per], "test", source)
-    keep_run(dest, config)
+    fresh = keep_run(dest, config) and not any(split.kept for splits in clean.values() for split in splits.values())
     for number, row in enumerate(in_order(config.table, config.protect), start=1):
         say(f"row {number} of {len(config.table)}: {row.name}")
         own = train[row.corpus or config.corpus.one_sample_per]
         corpus = own if row.method == "clean" else _protected(row, own, dest, config)
         _victims(row, corpus, test, dest, config)
-    return report(dest, config)
+    place = report(dest, config)
+    if fresh:
+        taken = clean[config.corpus.one_sample_per]["train"]
+        note_pipeline(str(home() / "estimates"), config, taken.samples + taken.failed, time.monotonic() - started)
+    return place
 
 
 def row_address(dest: str, row: str) -> str:

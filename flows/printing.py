@@ -11,6 +11,7 @@ from mem_core.evaluation import Evaluation
 from mem_core.report import ReportSummary
 from mem_core.stress.page import HEADS, StressReport, cells, detected, headline
 from tasks.artifacts import table_cells
+from tasks.estimating import RunEstimate
 from tasks.status import CorpusStatus, DestinationStatus
 
 _NAMED = 20  # problems and reasons that are printed
@@ -71,6 +72,45 @@ def print_problems(found: VerifyReport) -> None:
         if len(entries) > _NAMED:
             console.print(f"... and {len(entries) - _NAMED} more", highlight=False)
     console.print(f"{found.shards} shards, {_counts(found.counts)}: {len(found.problems)} problems", highlight=False)
+
+
+def print_estimate(found: RunEstimate) -> None:
+    """What each step will take, what it rests on, and how near past estimates were."""
+    console, forecast = Console(), found.forecast
+    table = Table(title_style="dim", header_style="bold")
+    for head in ("step", "time", "storage", "more meanwhile", "PUT, LIST", "GET"):
+        table.add_column(head, justify="left" if head == "step" else "right")
+    for stage in forecast.stages:
+        asked = stage.requests
+        counts = (f"{asked.put + asked.list:,.0f}", f"{asked.get:,.0f}")
+        table.add_row(escape(stage.name), _time(stage.seconds), _bytes(stage.kept), _bytes(stage.passing), *counts)
+    asked, more = forecast.requests, forecast.most - forecast.kept
+    counts = (f"{asked.put + asked.list:,.0f}", f"{asked.get:,.0f}")
+    table.add_row("all", _time(forecast.seconds), _bytes(forecast.kept), _bytes(more), *counts, style="bold")
+    console.print(table)
+    samples = ", ".join(f"{number:,} {split}" for split, number in sorted(found.survey.samples.items()))
+    memory = "no GPU" if forecast.memory is None else f"{_bytes(forecast.memory)} of GPU memory"
+    console.print(f"{samples} samples in {escape(found.survey.uri)}; {memory}", highlight=False)
+    console.print(f"measured on {found.costs.samples} of them, on this machine as it is now", highlight=False)
+    for past in found.past:
+        spread = f"{past.lowest:.2f} to {past.highest:.2f} times" if past.runs > 1 else f"{past.middle:.2f} times"
+        space = "" if past.storage is None else f", {past.storage:.2f} times the storage"
+        runs = "one past run" if past.runs == 1 else f"{past.runs} past runs"
+        console.print(f"{runs} of {past.kind} took {spread} the estimated time{space}", highlight=False)
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.2f} TB"
 
 
 def print_status(found: DestinationStatus) -> None:

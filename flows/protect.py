@@ -1,12 +1,16 @@
 """Protects a clean corpus: the rounds of MEM over all shards, then every shard as it will be published."""
 
+import time
+
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.crew import Crew, crew_of
 from flows.mapping import map_shards
+from flows.server import home
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.finished import OnMismatch
+from tasks.estimating import note_protection
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say
 from tasks.protecting import (
@@ -57,6 +61,7 @@ def protect(
         reuse=reuse,
         on_mismatch=on_mismatch,
     )
+    started = time.monotonic()
     plan = begin_protection(job)
     with crew_of(runtime) as crew:
         if plan.rounds:
@@ -64,6 +69,8 @@ def protect(
         todo = plan_publishing(job)
         published = map_shards(publish_shard, todo.waiting, crew=crew, job=job)
     summary = finish_protection(job, todo, list(published.values()))
+    if plan.fresh:
+        note_protection(str(home() / "estimates"), job, time.monotonic() - started, summary)
     if then is not None and summary.repeated < summary.shards:
         announce_corpus(dest, summary.fingerprint, then)
     return summary

@@ -59,6 +59,18 @@ def _first(error: Exception) -> str:
     return " ".join(map(str, error.args)).strip().partition("\n")[0]
 
 
+def watch_memory(device: torch.device) -> None:
+    """From here on `peak_memory` counts anew."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Bytes of a GPU that this process held at most since `watch_memory`; None for other devices."""
+    return torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None
+
+
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on the device; to a GPU through pinned memory, so that nobody waits for the copy."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -14,10 +14,12 @@ from tasks.workspace import ProtectJob, computing, forget, protection_of
 
 
 class ProtectPlan(Frozen):
-    """What there is to do. shards: all of the clean corpus. rounds: 0 where nothing is left to fit."""
+    """What there is to do. shards: all of the clean corpus. rounds: 0 where nothing is left to fit. fresh: whether
+    nothing was done before."""
 
     shards: tuple[str, ...]
     rounds: int
+    fresh: bool
 
 
 class PublishPlan(Frozen):
@@ -45,11 +47,12 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     protection = protection_of(job)
     shards = tuple(protection.shards)
     require_clean(protection.clean, shards[0])
+    fresh = next(protection.dest.names(), None) is None
     protection.begin()
     _leave_job_for_status(job)
     rounds = 0 if protection.fitted else protection.config.rounds
     say(f"{job.method}: {len(shards)} shards" + (f", {rounds} rounds" if rounds else ""))
-    return ProtectPlan(shards=shards, rounds=rounds)
+    return ProtectPlan(shards=shards, rounds=rounds, fresh=fresh)
 
 
 @step("train surrogate", run_name="train surrogate, {job.method} round {number}", tags=("memshield-device",))

@@ -45,9 +45,12 @@ class ReportPlace(Frozen):
 
 
 @step("keep settings", run_name="keep settings of {dest}")
-def keep_run(dest: str, config: RunConfig) -> None:
-    """Leaves the settings in DEST/run.json, for the report and for `status`."""
-    write_bytes(open_folder(dest), RUN_NAME, (config.model_dump_json(indent=2) + "\n").encode())
+def keep_run(dest: str, config: RunConfig) -> bool:
+    """Leaves the settings in DEST/run.json, for the report and for `status`. Returns whether there were none before."""
+    folder = open_folder(dest)
+    first = not folder.exists(RUN_NAME)
+    write_bytes(folder, RUN_NAME, (config.model_dump_json(indent=2) + "\n").encode())
+    return first
 
 
 @step("write report", run_name="report on {dest}")

@@ -26,7 +26,7 @@ def shard_corpus(
     source: str, dest: str, config: CorpusConfig, format: str = "auto", seed: int = 0
 ) -> dict[str, SplitSummary]:
     """Writes DEST/train, DEST/test, ... and returns what became of each split."""
-    folder, file = _place(source)
+    folder, file = place_of(source)
     with watched(f"shard {source.rstrip('/').rpartition('/')[2]}") as progress:
         reader = open_source(folder, file, format=format, identities=config.identities, seed=seed)
         found = shard_source(reader, open_folder(dest), config, seed, progress)
@@ -50,7 +50,7 @@ def take_shards(clean: str, dest: str, count: int) -> str:
     return dest
 
 
-def _place(source: str) -> tuple[str | Folder, str]:
+def place_of(source: str) -> tuple[str | Folder, str]:
     """A path as it is; an address in a store as its folder, and the caption file if there is one of its name."""
     if "://" not in source:
         return source, ""

@@ -5,7 +5,7 @@ finished shards (those with a receipt) are compared with the source, not written
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from mem_core.config import CorpusConfig, fingerprint
@@ -25,7 +25,7 @@ SHARDING_NAME = "sharding.json"
 
 _MAX_SPLITS = 32
 
-__all__ = ["SHARDING_NAME", "ShardingSummary", "shard_source"]
+__all__ = ["SHARDING_NAME", "ShardingSummary", "limit_of", "shard_source", "taken"]
 
 
 def shard_source(
@@ -45,7 +45,7 @@ def shard_source(
     is_new = _check_mark(dest, mark)
     writers = _Writers(dest, config, fingerprint(config, seed))
     with writers:
-        for count, sample in enumerate(_limited(reader, config, seed, writers), start=1):
+        for count, sample in enumerate(taken(reader, config, seed, writers.is_full), start=1):
             if count == 1 and is_new:
                 write_bytes(dest, SHARDING_NAME, mark.encode() + b"\n")
             writers.of(sample.split).add(sample)
@@ -77,9 +77,8 @@ class _Writers:
 
     def is_full(self, split: str) -> bool:
         """Whether the limit of the split is reached."""
-        limit = self._config.limit if split == "train" else self._config.test_limit or self._config.limit
-        taken = self._splits[split].taken if split in self._splits else 0
-        return limit is not None and taken >= limit
+        limit = limit_of(self._config, split)
+        return limit is not None and split in self._splits and self._splits[split].taken >= limit
 
     def finish(self, reader: SourceReader, *, is_new: bool) -> dict[str, ShardingSummary]:
         """Finishes all splits, unless nothing at all is usable."""
@@ -109,16 +108,21 @@ class _Writers:
             writer.abort()
 
 
-def _limited(reader: SourceReader, config: CorpusConfig, seed: int, writers: _Writers) -> Iterator[Candidate]:
-    """The samples to write, each with its split, up to the limit of each split."""
+def taken(reader: SourceReader, config: CorpusConfig, seed: int, is_full: Callable[[str], bool]) -> Iterator[Candidate]:
+    """The samples to write, each with its split, up to the limit of each split. is_full: whether that is reached."""
     whole = {"train", "test"} if config.holdout else {"train"}
     for raw in reader:
         split = raw.split or _drawn_split(raw, config, seed)
         for sample in candidates(raw, config):
-            if not writers.is_full(split):
+            if not is_full(split):
                 yield Candidate(sample.name, split, sample.captions, sample.metadata, sample.problem, sample.image)
-        if not raw.split and all(map(writers.is_full, whole)):
+        if not raw.split and all(map(is_full, whole)):
             return  # a source without splits has nothing else to give
+
+
+def limit_of(config: CorpusConfig, split: str) -> int | None:
+    """How many samples of a split are taken, None for all."""
+    return config.limit if split == "train" else config.test_limit or config.limit
 
 
 def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:

@@ -1,0 +1,106 @@
+"""Past estimates beside what the runs then took: one small JSON file an estimate, in a folder of this installation.
+
+An estimate and a run belong together when kind, settings and device are the same, and the number of samples nearly:
+what cannot be used shows only in the run.
+"""
+
+from functools import partial
+from statistics import median
+
+from pydantic import BaseModel, ValidationError
+
+from mem_core import __version__
+from mem_core.config import fingerprint, first_mistake
+from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.errors import MismatchError
+from mem_core.frozen import Frozen
+
+_MOST = 100  # runs kept of one estimate
+_NEAR = 0.1  # how much the numbers of samples may differ
+
+
+class Took(Frozen):
+    """What a run took. kept: bytes that it left, None where nobody counted them."""
+
+    seconds: float
+    kept: float | None = None
+    version: str = __version__
+
+
+class Kept(Frozen):
+    """An estimate, and the runs that it was about. about: for people."""
+
+    kind: str
+    identity: str
+    about: str
+    samples: int
+    seconds: float
+    kept: float
+    took: tuple[Took, ...] = ()
+
+
+class PastErrors(Frozen):
+    """How runs of one kind compared with their estimates: took over estimated. bytes: of storage, where counted."""
+
+    kind: str
+    runs: int
+    lowest: float
+    middle: float
+    highest: float
+    storage: float | None = None
+
+
+def identity_of(kind: str, settings: BaseModel, device: str) -> str:
+    """By which an estimate recognises its runs."""
+    return fingerprint(kind, settings, device)
+
+
+def keep_estimate(folder: Folder, kept: Kept) -> None:
+    """Writes or renews an estimate; runs that it was compared with before are dropped with the old one."""
+    name = f"{_start(kept.kind, kept.identity)}{kept.samples}.json"
+    write_bytes(folder, name, (kept.model_dump_json(indent=2) + "\n").encode())
+
+
+def add_run(folder: Folder, kind: str, identity: str, samples: int, took: Took) -> Kept | None:
+    """Notes what a run of so many samples took beside its estimate; None if there was none."""
+    names = [name for name in folder.names() if name.startswith(_start(kind, identity))]
+    near = [kept for kept in map(partial(_read, folder), names) if abs(kept.samples - samples) <= _NEAR * samples]
+    if not near:
+        return None
+    known = min(near, key=lambda kept: abs(kept.samples - samples))
+    found = known.model_copy(update={"took": (*known.took, took)[-_MOST:]})
+    keep_estimate(folder, found)
+    return found
+
+
+def past_errors(folder: Folder) -> tuple[PastErrors, ...]:
+    """What is known of each kind of run, by name."""
+    ratios: dict[str, list[float]] = {}
+    left: dict[str, list[float]] = {}
+    for kept in (_read(folder, name) for name in folder.names() if name.endswith(".json")):
+        for run in kept.took:
+            ratios.setdefault(kept.kind, []).append(run.seconds / max(kept.seconds, 1e-9))
+            if run.kept is not None:
+                left.setdefault(kept.kind, []).append(run.kept / max(kept.kept, 1e-9))
+    return tuple(
+        PastErrors(
+            kind=kind,
+            runs=len(found),
+            lowest=min(found),
+            middle=median(found),
+            highest=max(found),
+            storage=median(left[kind]) if kind in left else None,
+        )
+        for kind, found in sorted(ratios.items())
+    )
+
+
+def _start(kind: str, identity: str) -> str:
+    return f"{kind}-{identity[:16]}-"
+
+
+def _read(folder: Folder, name: str) -> Kept:
+    try:
+        return Kept.model_validate_json(read_bytes(folder, name))
+    except ValidationError as error:
+        raise MismatchError(f"expected an estimate in {folder.uri}/{name}, got: {first_mistake(error)}") from error

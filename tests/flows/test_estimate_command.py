@@ -1,0 +1,51 @@
+"""`memshield estimate`, then the run that it was about, then what the next estimate says of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Command
+
+pytestmark = pytest.mark.usefixtures("prefect_api")
+
+_SMALL = ("--preset", "smoke", "--no-server", "--set", "protect.method=random-noise")
+
+
+def test_an_estimate_is_compared_with_its_run(
+    command: Command, clean_corpus: Path, drawn_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
+    said = command("estimate", clean_corpus / "train", *_SMALL)
+    assert said.exit_code == 0, said.output
+    assert "64 train samples" in said.stdout
+    assert "no GPU" in said.stdout
+    assert "past run" not in said.stdout
+    done = command("protect", clean_corpus / "train", tmp_path / "out", *_SMALL)
+    assert done.exit_code == 0, done.output
+    (kept,) = (tmp_path / "home/estimates").iterdir()
+    (took,) = json.loads(kept.read_text())["took"]
+    left = sum(path.stat().st_size for path in (tmp_path / "out").glob("0*"))
+    assert took["kept"] == left
+    again = command("protect", clean_corpus / "train", tmp_path / "out", *_SMALL)
+    assert again.exit_code == 0, again.output
+    assert len(json.loads(kept.read_text())["took"]) == 1  # nothing was done: nothing to compare
+    said = command("estimate", clean_corpus, *_SMALL)
+    assert "one past run of protect took" in said.stdout, said.output
+
+
+def test_a_source_is_estimated_with_its_sharding_in_a_folder_of_choice(
+    command: Command, drawn_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
+    scratch = tmp_path / "scratch"
+    said = command("estimate", drawn_source, *_SMALL, "--scratch", scratch)
+    assert said.exit_code == 0, said.output
+    assert "shard" in said.stdout
+    assert "16 test, 64 train samples" in said.stdout
+    assert not [path for path in scratch.rglob("*") if path.is_file()]
+    (scratch / "mine.txt").write_text("mine")
+    refused = command("estimate", drawn_source, *_SMALL, "--scratch", scratch)
+    assert refused.exit_code == 1
+    assert "expected an empty folder to calibrate in" in refused.stderr
+    missing = command("estimate", tmp_path / "nowhere", *_SMALL)
+    assert (missing.exit_code, "does not exist" in missing.stderr) == (1, True)
