@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,8 @@ from mem_core.quality_budget import within_budget
 from mem_core.rng import generator
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
-_AHEAD = 32
+_AHEAD = 32  # samples encoded or in work before their turn, as long as their pixels together take no more than
+_PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
 
 
 @dataclass(frozen=True)
@@ -116,17 +117,24 @@ def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterato
         except SampleError as error:
             return _unprotected(shard, key, str(error), job.config.on_error)
 
-    yield from _ordered(outcome, shard.rows)
+    weights = [shard.pixel_bytes(index[key]) if key in index else 0 for key in shard.rows]
+    yield from _ordered(outcome, shard.rows, weights)
 
 
-def _ordered(work: Callable[[str], _Outcome], keys: list[str]) -> Iterator[_Outcome]:
-    """`work` over all keys by a few threads, results in order, few of them waiting."""
+def _ordered(work: Callable[[str], _Outcome], keys: list[str], weights: list[int]) -> Iterator[_Outcome]:
+    """`work` over all keys by a few threads, results in order, few of them waiting and those not heavy together."""
     with ThreadPoolExecutor(_ENCODERS) as pool:
-        waiting = [pool.submit(work, key) for key in keys[:_AHEAD]]
+        waiting: deque[Future[_Outcome]] = deque()
+        taken = ahead = 0
         for place in range(len(keys)):
-            yield waiting.pop(0).result()
-            if place + _AHEAD < len(keys):
-                waiting.append(pool.submit(work, keys[place + _AHEAD]))
+            while taken < len(keys) and taken - place < _AHEAD:
+                if waiting and ahead + weights[taken] > _PIXELS_AHEAD:
+                    break
+                waiting.append(pool.submit(work, keys[taken]))
+                ahead += weights[taken]
+                taken += 1
+            yield waiting.popleft().result()
+            ahead -= weights[place]
 
 
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:

@@ -50,6 +50,11 @@ class LoadedShard:
         """uint8 [3, H, W] of one image; shares memory with its picture."""
         return torch.from_numpy(self.pictures[index].pixels).permute(2, 0, 1)
 
+    def pixel_bytes(self, index: int) -> int:
+        """How much memory the pixels of one image take; nothing is decoded to say so."""
+        pictures = self.pictures
+        return pictures.sizes[index] if isinstance(pictures, Pictures) else pictures[index].pixels.nbytes
+
     @property
     def nbytes(self) -> int:
         """About how much memory the pixels and files hold."""

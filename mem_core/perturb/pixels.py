@@ -12,7 +12,7 @@ from mem_core.device import moved
 from mem_core.perturb.projection import project
 from mem_core.perturb.views import View, boxes, view_of
 
-_MAX_GROUP_VALUES = 64_000_000  # float32 copies of a group stay below 256 MB, whatever the resolution
+_MAX_GROUP_VALUES = 64_000_000  # float32 copies of a group stay below 256 MB, but for a single image that is larger
 _CACHE_VALUES = 400_000  # on a CPU a step goes piece by piece, so that float copies stay in the cache (1.6 MB)
 
 

@@ -17,7 +17,8 @@ def project(noise: Tensor, clean: Tensor, epsilon_levels: int) -> Tensor:
 
 def published_pixels(clean: Tensor, noise: Tensor) -> Tensor:
     """uint8 clean + int8 noise -> uint8. The noise must have been projected: no clamp hides a mistake here."""
-    total = clean.to(torch.int16) + noise
-    if bool((total < 0).any() | (total > 255).any()):
-        raise ValueError("noise leaves the range of 8-bit pixels: project it first")
-    return total.to(torch.uint8)
+    total = clean + noise.view(torch.uint8)  # in 8 bits, which wrap around where the sum leaves them
+    for before, change, after in zip(clean, noise, total, strict=True):  # channel by channel: images may be large
+        if bool(((after >= before) != (change >= 0)).any()):
+            raise ValueError("noise leaves the range of 8-bit pixels: project it first")
+    return total

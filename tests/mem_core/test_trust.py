@@ -17,15 +17,12 @@ from mem_core.certificate.evidence import certify, read_cells, read_made, trials
 from mem_core.certificate.page import headline, write_certificate
 from mem_core.config import VictimConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.images import Picture, audit_image, encode_image
-from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import read_table
 from mem_core.errors import MismatchError, SourceError
 from mem_core.evaluation import Evaluation
 from mem_core.ownership import permutation_test
 from mem_core.preview import write_preview
 from mem_core.protection import Protection
-from mem_core.quality import psnr, ssim
 from mem_core.ranks import DirectionResult, RetrievalResult
 from mem_core.stress.attacks import Attack
 from mem_core.stress.cells import Cell, CellResult
@@ -152,48 +149,3 @@ def test_p_values_of_nothing_are_uniform() -> None:
 def test_too_few_pairs_prove_nothing() -> None:
     with pytest.raises(SourceError, match="at least 20 protected pairs"):
         permutation_test(torch.randn(3, 4), torch.randn(3, 4))
-
-
-SIZES = [(32, 32), (32, 640), (640, 32), (640, 480), (2000, 100), (257, 333)]
-
-
-def landscape(width: int, height: int) -> Picture:
-    """A sky, hills and grain at full resolution, like a photograph; made row by row without large temporaries."""
-    draw = np.random.default_rng(width * height)
-    pixels = np.empty((height, width, 3), np.uint8)
-    hills = (np.sin(np.arange(width) / max(8, width / 7)) * 0.15 + 0.6) * height
-    for y in range(height):
-        sky = np.array([120 + 90 * y // height, 160, 210 - 60 * y // height])
-        ground = np.array([70, 100 - 40 * y // height, 50])
-        row = np.where((y < hills)[:, None], sky, ground) + draw.integers(-6, 7, (width, 3))
-        pixels[y] = row.clip(0, 255)
-    return Picture(pixels)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_audit_quality_and_preview_hold_at_any_size_and_aspect(size: tuple[int, int], tmp_path: Path) -> None:
-    check_size(size, tmp_path)
-
-
-@pytest.mark.slow
-def test_audit_quality_and_preview_hold_at_8000_pixels_a_side(tmp_path: Path) -> None:
-    check_size((8000, 8000), tmp_path)
-
-
-def check_size(size: tuple[int, int], tmp_path: Path) -> None:
-    picture = landscape(*size)
-    clean, dest, out = (LocalFolder(tmp_path / name) for name in ("clean", "dest", "out"))
-    sample = Sample("000000000", encode_image(picture, "png"), "png", ("hills",))
-    write_bytes(clean, "00000.tar", shard_bytes([sample]))
-    protect(Protection(clean, dest, small(method="random-noise", quality={"min_psnr": 40}), RUNTIME, seed=0))
-    (row,) = read_table(read_bytes(dest, "00000.parquet"))
-    assert (row.width, row.height) == size
-    assert 1 <= row.backed_off_to == row.max_abs_difference < 8
-    assert row.psnr is not None
-    assert row.psnr >= 40
-    found = write_preview(clean, dest, out, 3)
-    assert found.keys == ("000000000",)
-    assert f"{size[0]} \N{MULTIPLICATION SIGN} {size[1]}" in read_bytes(out, "preview.html").decode()
-    assert audit_image(picture, sample.image, 0) == 0
-    assert psnr(picture.pixels, picture.pixels) == float("inf")
-    assert ssim(picture.pixels[:64], picture.pixels[:64]) == 1
