@@ -4,11 +4,11 @@ A receipt holds while it says what the run would make, and its files are there i
 one that does not hold is the user's choice: stop with a sentence, or remove it so that the shard is made again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from mem_core.data.folder import Folder
+from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, sound_manifest, write_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.errors import MismatchError
@@ -17,8 +17,22 @@ from mem_core.progress import Progress
 
 OnMismatch = Literal["fail", "redo"]
 STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
-"""Folders below the destination: what only the rounds need, and what they leave behind. The last is inside the
+"""Folders below the destination: what only a run needs, and what the rounds leave behind. The last is inside the
 protector's: who proposed the words of its triggers, where that was a language model."""
+_CLAIM = "claim.txt"
+
+
+def mark(dest: Folder) -> None:
+    """Says that the destination is ours, while nothing else may tell so; see `mem_core.claim`."""
+    write_bytes(dest.below(STATE), _CLAIM, b"memshield writes here\n")
+
+
+def withdraw(dest: Folder, shards: Iterable[str]) -> None:
+    """Takes finished shards back, so that they are made again: the manifest goes first, as it may list them."""
+    mark(dest)
+    dest.delete(MANIFEST_NAME)
+    for shard in shards:
+        dest.delete(receipt_name(shard))
 
 
 class FinishedShards:
@@ -51,8 +65,7 @@ class FinishedShards:
             return receipt
         if not self._redo:
             raise self._differs(shard, what)
-        self._dest.delete(MANIFEST_NAME)
-        self._dest.delete(receipt_name(shard))
+        withdraw(self._dest, [shard])
         return None
 
     def conclude(self, config: Mapping[str, Any]) -> Manifest:
@@ -61,6 +74,7 @@ class FinishedShards:
         manifest = build_manifest(self._dest, kind="protected", config=config, known=known)
         if manifest != known:
             write_manifest(self._dest, manifest)
+        self._dest.below(STATE).delete(_CLAIM)
         done = {entry.name for entry in manifest.shards}
         self._sweep(done, fitted=True)
         return manifest

@@ -73,7 +73,7 @@ class Fit:
         if done or (not self.finished and self._begun() != self._fingerprint):
             discard_protector(self._folder)  # first: what is half put away belongs to nobody
             self._work.delete(_FIT)
-            for folder in (self._work, self._folder):
+            for folder in (self._folder, self._work):  # as long as anything is left, the destination shows as ours
                 for name in list(folder.names()):
                     folder.delete(name)
             write_bytes(self._work, _FIT, self._fingerprint.encode())

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from mem_core.claim import claim
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.apart import check_apart
 from mem_core.data.folder import Folder
@@ -137,7 +138,11 @@ class Protection:
         return not self.fits or self._fit.finished
 
     def begin(self) -> None:
-        """Makes the destination ready for the rounds (see `Fit.begin`) and sweeps up after runs that were killed."""
+        """Makes the destination ours and ready for the rounds (see `Fit.begin`); sweeps up after runs that were killed.
+
+        Raises `DestinationError` if it holds somebody else's data.
+        """
+        claim(self.dest, self.config.method)
         self._finished.sweep()
         if self.fits:
             self._fit.begin(redo=self.on_mismatch == "redo")

@@ -9,12 +9,14 @@ from typing import Literal
 
 from pydantic import Field
 
+from mem_core.claim import claim
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.folder import Folder
 from mem_core.data.hashing import sha256_of
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, build_manifest, read_manifest, sound_manifest
-from mem_core.data.receipt import read_receipt, receipt_name
+from mem_core.data.receipt import read_receipt
 from mem_core.errors import ConfigError, SourceError
+from mem_core.finished import withdraw
 from mem_core.planning import plan_shards, require_clean
 from mem_core.protection import ShardSummary
 from mem_core.protector import publishing_fingerprint, require_protector
@@ -81,6 +83,7 @@ def plan_night(job: ProtectJob, ready: Ready = "tar") -> NightPlan:
         waiting = tuple(shard for shard in waiting if f"{shard}_stats.json" in there)
     if waiting:
         require_clean(clean, waiting[0])
+        claim(dest, job.method)
     unready = len(plan.waiting) - len(waiting)
     later = f", {unready} not complete yet" if unready else ""
     say(f"{len(waiting)} new shards{later}, {plan.finished + len(plan.differing)} finished before")
@@ -101,9 +104,7 @@ def plan_retry(job: ProtectJob) -> NightPlan:
     spoilt = [entry for entry in entries if entry.counts.get("failed", 0)]
     mended = [entry for entry in spoilt if _replaced(clean, entry)]
     if mended:
-        dest.delete(MANIFEST_NAME)
-    for entry in mended:
-        dest.delete(receipt_name(entry.name))
+        withdraw(dest, [entry.name for entry in mended])
     same = sum(entry.counts["failed"] for entry in spoilt) - sum(entry.counts["failed"] for entry in mended)
     say(f"{len(failed)} failed shards to try again, {len(mended)} shards with failed samples whose input was replaced")
     if same:

@@ -3,7 +3,7 @@
 import tarfile
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from mem_core.errors import SampleError, SourceError
 
@@ -11,6 +11,8 @@ MAX_KEY_BYTES = 90  # with its extension, a USTAR name field (100 bytes)
 MAX_TEXT_BYTES = 16 << 20  # bytes of a .txt or .json member: a 10,000-word caption has 60 kB
 MAX_IMAGE_BYTES = 512 << 20
 _BUFFER = 1 << 15  # tarfile copies what is left of it at every read: larger is slower for small members
+_AT_ONCE = 1 << 20
+_MAX_HEADER = 1 << 20  # bytes of a long name or of a pax header: tarfile holds them in memory
 _SHOWN = 200  # characters of a hostile name that are worth repeating
 
 # What tarfile raises on hostile headers. OSError is missing on purpose: the store failed, not the tar.
@@ -127,7 +129,21 @@ def _walk(stream: Readable, shard: str) -> Iterator[tuple[tarfile.TarFile, tarfi
             tar.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: memory would grow with the shard
             _check(member, shard)
             yield tar, member
+            if not read_over(tar):
+                raise SourceError(f"expected a whole tar, but shard {shard} ends inside {shown(member.name)}")
         _check_end(tar, shard)
+
+
+def read_over(tar: tarfile.TarFile) -> bool:
+    """Reads what is left of a large member of a stream; False if the stream ends before the member does.
+
+    tarfile would do so itself, but where the stream ends it goes on for as long as the header claims: years.
+    """
+    stream = cast(Any, tar.fileobj)
+    while (left := tar.offset - stream.tell()) > _BUFFER:
+        if not stream.read(min(left, _AT_ONCE)):
+            return False
+    return True
 
 
 def _check(member: tarfile.TarInfo, shard: str) -> None:
@@ -154,8 +170,20 @@ _BROKEN_HEADER: type[Exception] = tarfile.HeaderError
 _NOT_WHOLE: type[Exception] = tarfile.ReadError
 
 
+_LONG_HEADERS = frozenset(
+    (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+)
+
+
 class _StrictMember(tarfile.TarInfo):
     """tarfile takes a broken, cut or missing header after the first member for the end of the tar: not here."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_StrictMember":
+        member = super().frombuf(buf, encoding, errors)
+        if member.type in _LONG_HEADERS and member.size > _MAX_HEADER:
+            raise _NOT_WHOLE(f"a header has {member.size} bytes, where at most {_MAX_HEADER} were expected")
+        return member
 
     @classmethod
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> "_StrictMember":

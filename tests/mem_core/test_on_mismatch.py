@@ -187,6 +187,7 @@ def test_two_runs_of_different_settings_never_leave_a_receipt_for_bytes_of_the_o
     """Both write the shard before either writes its receipt: the second to do so finds the first's and stops."""
     dest = LocalFolder(tmp_path / "both")
     other = small(method="random-noise", noise={"epsilon": "4/255"})
+    opened(clean, dest).begin()
 
     class Overtaken(LocalFolder):
         def write(self, name: str, *, only_if_absent: bool = False):  # type: ignore[no-untyped-def]  # noqa: ANN202

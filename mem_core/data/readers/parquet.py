@@ -1,11 +1,12 @@
 """`parquet`: tables with an image (path, bytes, or Hugging Face's {bytes, path}) and one or more captions a row.
 
-Files named train-00000-of-00004.parquet and the like give the split where no column does. Read in small batches.
+Files named train-00000-of-00004.parquet and the like give the split where no column does. Read row by row: a few bytes
+of Parquet may stand for gigabytes in every row of a batch.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mem_core.data.readers.base import RawSample, split_word
 from mem_core.data.readers.captions import CaptionFileReader, Row
@@ -13,7 +14,13 @@ from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick,
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.errors import SourceError
 
-_BATCH = 64
+if TYPE_CHECKING:
+    import pyarrow
+    import pyarrow.parquet
+
+_MOST_BYTES = 512 << 20  # of a row group that is packed more than images ever are
+_MOST_PACKED = 100
+_MOST_VALUES = 20_000_000  # of a column in a row group: captions stand in lists
 _SPLITS = ("train", "val", "test")
 
 
@@ -59,7 +66,32 @@ def _records(table: SourceFile) -> Iterator[dict[str, Any]]:
                 raise SourceError(f"expected {ACCEPTED}; got {', '.join(columns)[:300]} in {table}")
             if not pick(columns, CAPTION):
                 raise SourceError(f"expected a caption column ({', '.join(CAPTION)}), got {', '.join(columns)[:300]}")
-            for batch in opened.iter_batches(batch_size=_BATCH):
+            useful = _useful(opened.schema_arrow)
+            _check_sizes(opened.metadata, useful, table)
+            for batch in opened.iter_batches(batch_size=1, columns=useful):
                 yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise SourceError(f"expected a Parquet file, but {table} cannot be read: {error}") from error
+
+
+def _useful(schema: "pyarrow.Schema") -> list[str]:
+    """The columns that are read: images, captions, and whatever is a single value; no lists of numbers."""
+    import pyarrow
+
+    taken = {pick(schema.names, accepted) for accepted in (IMAGE, BYTES, CAPTION)}
+    return [field.name for field in schema if field.name in taken or not pyarrow.types.is_nested(field.type)]
+
+
+def _check_sizes(metadata: "pyarrow.parquet.FileMetaData", useful: list[str], table: SourceFile) -> None:
+    """Raises `SourceError` for a file that says itself that it would fill the memory."""
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        every = (group.column(place) for place in range(group.num_columns))
+        columns = [column for column in every if column.path_in_schema.partition(".")[0] in useful]
+        packed, whole = (
+            sum(getattr(c, f"total_{kind}_size") for c in columns) for kind in ("compressed", "uncompressed")
+        )
+        if whole > max(_MOST_BYTES, _MOST_PACKED * packed):
+            raise SourceError(f"expected a table of images, but {packed} bytes of {table} stand for {whole}")
+        if any(column.num_values > _MOST_VALUES for column in columns):
+            raise SourceError(f"expected at most {_MOST_VALUES} values in a column of a row group of {table}, got more")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
+from mem_core.data.members import read_over
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile
 from mem_core.errors import ImageError, SourceError
@@ -83,6 +84,8 @@ def _scan(file: SourceFile) -> Iterator[TarMember]:
                 is_image = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
                 if info.isreg() and info.sparse is None and is_image and _is_text(name):
                     yield TarMember(file, name, info.offset_data, info.size)
+                if not stream.seekable() and not read_over(tar):
+                    raise tarfile.ReadError(f"it ends inside {name!r}")
     except (tarfile.TarError, OSError) as error:
         raise SourceError(f"expected an uncompressed tar with images, but {file} cannot be read: {error}") from error
 

@@ -166,6 +166,25 @@ def test_files_that_cannot_be_read_at_all(tmp_path: Path) -> None:
             list(open_source(tmp_path / name))
 
 
+def test_parquet_that_stands_for_more_than_memory_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    table = pyarrow.table({"image": [bytes(1 << 20)] * 3, "caption": ["words"] * 3, "features": [[0.5]] * 3})
+    pyarrow.parquet.write_table(table, tmp_path / "bomb.parquet", compression="zstd", use_dictionary=False)
+    samples = list(open_source(tmp_path / "bomb.parquet"))
+    assert [(len(sample.image()), sample.metadata) for sample in samples] == [(1 << 20, {})] * 3
+    monkeypatch.setattr("mem_core.data.readers.parquet._MOST_BYTES", 2 << 20)
+    with pytest.raises(SourceError, match=r"\d+ bytes of .*bomb\.parquet stand for 3\d{6}"):
+        list(open_source(tmp_path / "bomb.parquet"))
+    monkeypatch.setattr("mem_core.data.readers.parquet._MOST_BYTES", 1 << 30)
+    monkeypatch.setattr("mem_core.data.readers.parquet._MOST_VALUES", 2)
+    with pytest.raises(SourceError, match="at most 2 values in a column"):
+        list(open_source(tmp_path / "bomb.parquet"))
+
+
 def test_detection_says_what_it_looked_for(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"found none of: csv \(captions\.csv"):
         open_source(tmp_path)

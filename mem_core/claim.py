@@ -1,0 +1,51 @@
+"""A destination is ours before anything is written into it, so that nobody else's files are ever written over."""
+
+from mem_core.data.folder import Folder
+from mem_core.data.manifest import MANIFEST_NAME, sound_manifest
+from mem_core.data.receipt import read_receipt, receipt_name
+from mem_core.errors import DestinationError, MismatchError
+from mem_core.finished import PROTECTOR, STATE, mark
+
+_RECEIPT = receipt_name("")
+_OURS = (".tar", ".parquet", "_stats.json")  # what a shard leaves at the top of a destination
+
+
+def claim(dest: Folder, method: str) -> None:
+    """Leaves a mark in a destination that is new, until there are receipts to know it by.
+
+    Files that no run writes, such as a licence or a page about the corpus, are let be. Raises `DestinationError` for a
+    place that holds shards of somebody else, or a clean corpus when something else than `clean` is to be published.
+    """
+    foreign = ""
+    for name in dest.names():
+        if name.endswith(_RECEIPT) and "/" not in name:
+            _check_method(dest, name.removesuffix(_RECEIPT), method)
+            return
+        if name.startswith(f"{STATE}/") or name == f"{PROTECTOR}/protector.json":
+            return
+        if name == MANIFEST_NAME and sound_manifest(dest) is not None:
+            return
+        if not foreign and _is_written(name):
+            foreign = name
+    if foreign:
+        raise DestinationError(
+            f"expected a new destination or one of memshield's, but {dest.uri} holds somebody else's data: {foreign}"
+        )
+    mark(dest)
+
+
+def _is_written(name: str) -> bool:
+    """Whether a run might write or remove a file of this name."""
+    return name.startswith(f"{PROTECTOR}/") or ("/" not in name and (name.endswith(_OURS) or name == MANIFEST_NAME))
+
+
+def _check_method(dest: Folder, shard: str, method: str) -> None:
+    try:
+        receipt = read_receipt(dest, shard)
+    except MismatchError:  # damaged: what is to be done with its shard is for the user to say
+        return
+    if receipt is not None and receipt.method == "clean" != method:
+        raise DestinationError(
+            f"expected a destination for a protected corpus, but {dest.uri} holds a clean one (shard {shard}), which "
+            "would be written over"
+        )
