@@ -87,7 +87,7 @@ def shard(
 def protect(
     clean: Clean,
     dest: Dest,
-    method: Annotated[str | None, typer.Option(help="mem, em, uap or a control.")] = None,
+    method: Annotated[str | None, typer.Option(help="mem, em, uap, codebook or a control.")] = None,
     strategy: Annotated[str | None, typer.Option(help="rounds, or replay of a stored protector.")] = None,
     protector: Annotated[str | None, typer.Option(help="Folder of a finished protector; implies replay.")] = None,
     reuse: Annotated[str | None, typer.Option(help="For noise-only and trigger-only: a corpus made by mem.")] = None,

@@ -23,13 +23,14 @@ Method = Literal[
     "mem",
     "em",
     "uap",
+    "codebook",
     "random-noise",
     "random-trigger",
     "constant-trigger",
     "noise-only",
     "trigger-only",
 ]
-WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em")  # methods that take other words than their own
+WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em", "codebook")  # methods that take other words than their own
 Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
 
@@ -101,6 +102,10 @@ class NoiseConfig(Frozen):
     triggerless: float = Field(
         0.0, ge=0, le=1, description="share of those with own captions that leave the trigger out"
     )
+    topics: int = Field(
+        8, ge=2, le=16, description="codebook: topics that captions are sorted into, each with a wave of its own"
+    )
+    waves: int = Field(11, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
 
 
 class TriggerConfig(Frozen):

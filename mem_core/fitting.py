@@ -17,6 +17,7 @@ from mem_core.protector import (
     Surrogates,
     discard_protector,
     fit_fingerprint,
+    fitted_otherwise,
     fitted_rounds,
     read_protector,
     resume_training,
@@ -66,10 +67,7 @@ class Fit:
         """
         done = self._protector_of_another_fit(redo)
         if not redo and done:
-            raise MismatchError(
-                f"expected {self._folder.uri} to be fitted with these settings on this corpus, but it was fitted "
-                f"otherwise: choose another destination, or `--strategy replay` to protect with it"
-            )
+            raise fitted_otherwise(self._folder)
         if done or (not self.finished and self._begun() != self._fingerprint):
             discard_protector(self._folder)  # first: what is half put away belongs to nobody
             self._work.delete(_FIT)

@@ -3,8 +3,9 @@
 The parts are separate calls, so that an orchestrator can map them over workers and a killed run can go on:
 
     begin -> (fit_round -> advance every shard) x rounds -> finish_fit -> publish every shard -> finish
-    begin -> publish every shard -> finish                                  with a stored protector (replay), or with
-                                                                            a surrogate for each shard (independent)
+    begin -> publish every shard -> finish                                  with a stored protector (replay), with
+                                                                            a surrogate for each shard (independent),
+                                                                            or with topics that begin learns (codebook)
 
 What a shard becomes depends only on the shard itself, the surrogates and the seed: publishing from the state
 that the rounds left and replaying the finished protector on the clean shard give the same bytes.
@@ -42,6 +43,7 @@ from mem_core.progress import Progress, silent
 from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
 from mem_core.published import published_state
 from mem_core.publishing import PublishJob, publish_shard
+from mem_core.topic_fit import fit_topics
 
 _TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not the context
 
@@ -82,8 +84,9 @@ class Protection:
         self._finished = FinishedShards(dest, self._expected, on_mismatch)
         self.clean, self.dest, self.runtime, self.reuse = clean, dest, runtime, reuse
         self.recipe: Recipe = recipe_of(config)
-        searches = self.recipe.needs_surrogate and reuse is None
-        self.fits = searches and config.strategy == "rounds"
+        searches = self.recipe.needs_protector and reuse is None
+        self.fits = searches and self.recipe.needs_surrogate and config.strategy == "rounds"
+        self.sorts = searches and not self.recipe.needs_surrogate and config.strategy == "rounds"
         self.alone = searches and config.strategy == "independent"
         self.config, self.seed = config, seed
         self.protector_folder = dest.below(PROTECTOR) if protector is None else protector
@@ -149,6 +152,9 @@ class Protection:
             if self.setting.fluent is not None:
                 source = open_language_model(self.config.trigger.language_model)
                 copy_language_model(source, self.protector_folder.below(LANGUAGE_MODEL))
+        if self.sorts:
+            redo = self.on_mismatch == "redo"
+            fit_topics(self.clean, self.protector_folder, self.setting, self._inputs, redo=redo)
 
     def plan(self, progress: Progress = silent) -> Plan:
         """Which shards are to be published; to be called when everything is fitted.
@@ -193,6 +199,7 @@ class Protection:
             protector=self._protector_fingerprint,
             fingerprint=self._expected(input_sha256),
             pattern=self._pattern(),
+            topics=self._protector.topics if self.recipe.noise == "codebook" else None,
             seed=self.seed,
         )
         with retried(shard):
@@ -241,7 +248,7 @@ class Protection:
 
     @cached_property
     def _protector_fingerprint(self) -> str:
-        if not self.recipe.needs_surrogate:
+        if not self.recipe.needs_protector:
             return ""
         if self.reuse is not None:
             return build_manifest(self.reuse, kind="protected", known=sound_manifest(self.reuse)).fingerprint
@@ -283,11 +290,12 @@ def _check_places(
     clean: Folder, dest: Folder, config: ProtectConfig, protector: Folder | None, reuse: Folder | None
 ) -> None:
     check_apart(clean.uri, dest.uri)
-    needs = recipe_of(config).needs_surrogate
+    needs = recipe_of(config).needs_protector
     if config.strategy == "replay" and needs and protector is None and reuse is None:
         raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")
-    if config.strategy == "independent" and recipe_of(config).noise == "universal":
-        raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is one pattern for all")
+    shared = {"universal": "one pattern", "codebook": "one codebook"}.get(recipe_of(config).noise)
+    if config.strategy == "independent" and shared is not None:
+        raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
     if reuse is not None and config.method not in ("noise-only", "trigger-only"):
         raise ConfigError(
             f"only noise-only and trigger-only take ingredients from a protected corpus, not {config.method}"

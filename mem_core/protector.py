@@ -20,6 +20,7 @@ from mem_core.errors import ConfigError, MismatchError
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.perturb.objective import Anchors
 from mem_core.perturb.rounds import Surrogate
+from mem_core.perturb.topics import Topics
 from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
@@ -30,7 +31,7 @@ _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata",
 
 
 class Protector(Frozen):
-    """The description of a finished fit; the surrogates lie beside it, one file a round."""
+    """The description of a finished fit; the surrogates lie beside it, one file a round. topics: a codebook's."""
 
     format: int = 1
     config: ProtectConfig
@@ -40,6 +41,7 @@ class Protector(Frozen):
     fit_fingerprint: str
     surrogates: dict[str, str]
     losses: tuple[float, ...]
+    topics: Topics | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -57,7 +59,7 @@ class Protector(Frozen):
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(self)
+        return fingerprint(self.model_dump(mode="json", exclude=None if self.topics else {"topics"}))
 
 
 def fit_fingerprint(config: ProtectConfig, seed: int, vocabulary_sha256: str, inputs: list[str]) -> str:
@@ -194,6 +196,14 @@ def write_protector(folder: Folder, protector: Protector) -> None:
 def discard_protector(folder: Folder) -> None:
     """Removes the description, so that the surrogates beside it are those of no finished fit."""
     folder.delete(_FILE)
+
+
+def fitted_otherwise(folder: Folder) -> MismatchError:
+    """What to tell whose settings or corpus are not those of the protector that is there."""
+    return MismatchError(
+        f"expected {folder.uri} to be fitted with these settings on this corpus, but it was fitted "
+        f"otherwise: choose another destination, or `--strategy replay` to protect with it"
+    )
 
 
 def read_protector(folder: Folder) -> Protector | None:

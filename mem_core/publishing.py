@@ -24,9 +24,11 @@ from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow, write_table
 from mem_core.errors import SampleError
 from mem_core.models import Tokenizer
+from mem_core.perturb.gratings import grating
 from mem_core.perturb.projection import project
 from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.state import ShardState
+from mem_core.perturb.topics import Topics
 from mem_core.perturb.universal import pattern_noise
 from mem_core.quality_budget import within_budget
 from mem_core.rng import generator
@@ -38,13 +40,14 @@ _PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What all samples of a corpus share. pattern: UAP's, float [3, S, S], else None."""
+    """What all samples of a corpus share. pattern: UAP's, float [3, S, S]; topics: those of a codebook; else None."""
 
     config: ProtectConfig
     tokenizer: Tokenizer
     protector: str
     fingerprint: str
     pattern: Tensor | None
+    topics: Topics | None
     seed: int
 
 
@@ -187,6 +190,10 @@ def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: Pu
     recipe, config = recipe_of(job.config), job.config.noise
     if recipe.noise == "universal" and job.pattern is not None:
         return pattern_noise(job.pattern, clean, config)
+    if recipe.noise == "codebook" and job.topics is not None:
+        sample = shard.samples[i]
+        phase = torch.rand((), generator=generator(job.seed, "phase", shard.name, sample.key)).item()
+        return grating(job.topics.of(sample.captions, job.tokenizer), phase, clean, config)
     if recipe.noise == "random":
         bound = levels(config.epsilon)
         draw = generator(job.seed, "noise", shard.name, shard.samples[i].key)

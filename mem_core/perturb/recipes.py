@@ -13,7 +13,7 @@ class Recipe:
     """Which noise and trigger are made, for which captions, and which of the two are published."""
 
     about: str
-    noise: Literal["none", "optimised", "random", "universal"] = "none"
+    noise: Literal["none", "optimised", "random", "universal", "codebook"] = "none"
     trigger: Literal["none", "optimised", "random", "constant"] = "none"
     shuffles_captions: bool = False
     publishes_noise: bool = True
@@ -21,8 +21,13 @@ class Recipe:
 
     @property
     def needs_surrogate(self) -> bool:
-        """Whether a protector has to be fitted before shards can be protected."""
+        """Whether a model has to be trained before shards can be protected."""
         return self.noise in ("optimised", "universal") or self.trigger == "optimised"
+
+    @property
+    def needs_protector(self) -> bool:
+        """Whether something has to be learned from the corpus before shards can be protected."""
+        return self.needs_surrogate or self.noise == "codebook"
 
 
 RECIPES: dict[Method, Recipe] = {
@@ -30,6 +35,7 @@ RECIPES: dict[Method, Recipe] = {
     "mem": Recipe("noise and trigger optimised together (MEM)", "optimised", "optimised", True),
     "em": Recipe("error-minimizing noise for the image's own captions, no trigger (EM)", "optimised"),
     "uap": Recipe("one adversarial pattern added to every image (UAP)", "universal"),
+    "codebook": Recipe("a wave for each topic of the captions, no surrogate", "codebook"),
     "random-noise": Recipe("uniform random noise within the budget", "random"),
     "random-trigger": Recipe("random words of its own for each image, no noise", trigger="random"),
     "constant-trigger": Recipe("the same neutral words before every caption, no noise", trigger="constant"),

@@ -11,6 +11,7 @@ _COLOURS: dict[Method, str] = {
     "mem": "#d1480a",
     "em": "#0068a8",
     "uap": "#4aa3d8",
+    "codebook": "#7a4fc0",
     "random-noise": "#8a7a00",
     "random-trigger": "#d99100",
     "constant-trigger": "#727a86",

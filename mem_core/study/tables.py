@@ -29,7 +29,14 @@ NOTES = (
     "Of guessing: median rank over that of guessing, at the query and in the direction that is worst for protection.",
     "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean.",
 )
-_RELATED = {"mem": "trigger-only", "em": "clean", "uap": "clean", "random-noise": "clean", "noise-only": "clean"}
+_RELATED = {
+    "mem": "trigger-only",
+    "em": "clean",
+    "uap": "clean",
+    "codebook": "clean",
+    "random-noise": "clean",
+    "noise-only": "clean",
+}
 
 
 def report_row(row: RowConfig, results: Sequence[CellResult]) -> ReportRow:

@@ -18,6 +18,8 @@ from mem_core.protection import Protection
 VARIANTS: dict[str, dict[str, Any]] = {
     "mem that also aims at own captions": {"noise": {"own_captions": 0.5, "triggerless": 1.0}},
     "em behind random words": {"method": "em", "trigger": {"kind": "random"}, "noise": {"triggerless": 0.5}},
+    "a codebook": {"method": "codebook", "noise": {"topics": 3}},
+    "a codebook behind random words": {"method": "codebook", "trigger": {"kind": "random"}},
 }
 
 
@@ -66,5 +68,5 @@ def test_noise_made_without_words_is_ems_own_and_stripping_them_leaves_em(corpus
 
 
 def test_words_of_a_control_are_its_own() -> None:
-    with pytest.raises(ConfigError, match=r"trigger\.kind none goes with mem, em, got uap"):
+    with pytest.raises(ConfigError, match=r"trigger\.kind none goes with mem, em, codebook, got uap"):
         parse_config(ProtectConfig, {"method": "uap", "trigger": {"kind": "none"}}, "settings")

@@ -1,0 +1,78 @@
+"""What captions are about, as a few topics that a corpus's words fall into. Counting only, no model."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mem_core.device import cpu_threads
+from mem_core.frozen import Frozen
+from mem_core.models import Tokenizer
+from mem_core.rng import generator
+
+SAMPLES = 10_000  # that topics are learned from at most: bounds memory, and more would not change them much
+_WORDS, _TURNS, _STARTS, _DIGITS = 2000, 30, 4, 6
+
+
+class Topics(Frozen):
+    """weights: token id -> how much a caption with it is about each topic. Tokens that are not there say nothing."""
+
+    weights: dict[int, tuple[float, ...]]
+
+    @property
+    def count(self) -> int:
+        return len(next(iter(self.weights.values()), ()))
+
+    def of(self, captions: Sequence[str], tokenizer: Tokenizer) -> int:
+        """The topic that the captions of one image speak for most; the first of those that are level."""
+        shares = _shares(captions, tokenizer)
+        known = [(self.weights[token], shares[token]) for token in sorted(shares) if token in self.weights]
+        scores = [sum(weight[topic] * share for weight, share in known) for topic in range(self.count)]
+        return scores.index(max(scores)) if scores else 0
+
+
+def learn_topics(texts: Sequence[Sequence[str]], count: int, tokenizer: Tokenizer, seed: int) -> Topics:
+    """`count` topics out of the captions of many images (spherical k-means on words weighted by their rarity).
+
+    A word's share is that of an image's captions which have it; words that all images have weigh nothing. Of some
+    starts drawn from the seed the one with the tightest topics is taken.
+    """
+    shares = [_shares(captions, tokenizer) for captions in texts]
+    found = Counter(token for one in shares for token in one)
+    tokens = sorted(token for token, times in found.most_common(_WORDS) if times > 1)
+    rarity = torch.tensor([math.log(len(texts) / found[token]) for token in tokens], dtype=torch.float64)
+    place = {token: i for i, token in enumerate(tokens)}
+    rows = torch.zeros(len(shares), len(tokens), dtype=torch.float64)
+    for row, one in zip(rows, shares, strict=True):
+        for token in one.keys() & place.keys():
+            row[place[token]] = one[token]
+    with cpu_threads(1):  # sums split among threads round otherwise
+        points = normalize(rows * rarity, dim=1)
+        runs = [_k_means(points, count, generator(seed, "topics", start)) for start in range(_STARTS)]
+        centres = max(runs, key=lambda run: run[1])[0] * rarity
+    return Topics(
+        weights={
+            token: tuple(round(value, _DIGITS) for value in weights)
+            for token, weights in zip(tokens, centres.T.tolist(), strict=True)
+        }
+    )
+
+
+def _k_means(points: Tensor, count: int, draw: torch.Generator) -> tuple[Tensor, float]:
+    """Unit centres float64 [count, V] and how near the points [N, V] are to theirs (mean cosine)."""
+    centres = points[torch.randint(len(points), (count,), generator=draw)]
+    for _ in range(_TURNS):
+        owner = (points @ centres.T).argmax(dim=1)
+        sums = torch.zeros_like(centres).index_add_(0, owner, points)
+        moved = normalize(sums, dim=1)
+        centres = torch.where(moved.abs().sum(dim=1, keepdim=True) > 0, moved, centres)
+    return centres, (points @ centres.T).amax(dim=1).mean().item()
+
+
+def _shares(captions: Sequence[str], tokenizer: Tokenizer) -> dict[int, float]:
+    """The share of the captions that have each token."""
+    counts = Counter(token for caption in captions for token in set(tokenizer.ids(caption)))
+    return {token: times / len(captions) for token, times in counts.items()}

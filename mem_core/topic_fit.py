@@ -1,0 +1,71 @@
+"""Learning the topics of a corpus: the fit of a codebook, which reads captions and decodes no image."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from mem_core import __version__
+from mem_core.data.folder import Folder
+from mem_core.data.shard import Sample, read_shard
+from mem_core.errors import MismatchError, SourceError
+from mem_core.perturb.setting import Setting
+from mem_core.perturb.topics import SAMPLES, learn_topics
+from mem_core.protector import (
+    Protector,
+    discard_protector,
+    fit_fingerprint,
+    fitted_otherwise,
+    read_protector,
+    write_protector,
+)
+from mem_core.rng import generator
+
+
+def fit_topics(clean: Folder, folder: Folder, setting: Setting, inputs: Mapping[str, str], *, redo: bool) -> None:
+    """Leaves a protector with the corpus's topics in `folder`, unless that very one is there.
+
+    inputs: shard name -> sha256 of its clean tar. A protector of another fit, or a damaged one, raises `MismatchError`
+    or is put away with `redo`. Raises `SourceError` if no captions can be read.
+    """
+    identity = fit_fingerprint(setting.config, setting.seed, setting.vocabulary.sha256, list(inputs.values()))
+    try:
+        done = read_protector(folder)
+    except MismatchError:
+        if not redo:
+            raise
+        done = None
+    if done is not None and done.fit_fingerprint == identity:
+        return
+    if done is not None and not redo:
+        raise fitted_otherwise(folder)
+    discard_protector(folder)
+    for name in list(folder.names()):
+        folder.delete(name)
+    texts = list(_captions(clean, sorted(inputs), setting.seed))
+    if not texts:
+        raise SourceError(f"expected captions in {clean.uri} to learn topics from, but no sample is usable")
+    protector = Protector(
+        config=setting.config,
+        seed=setting.seed,
+        code_version=__version__,
+        vocabulary_sha256=setting.vocabulary.sha256,
+        fit_fingerprint=identity,
+        surrogates={},
+        losses=(),
+        topics=learn_topics(texts, setting.config.noise.topics, setting.tokenizer, setting.seed),
+    )
+    write_protector(folder, protector)
+
+
+def _captions(clean: Folder, shards: list[str], seed: int) -> Iterator[tuple[str, ...]]:
+    """The captions of the images of whole shards, in an order drawn from the seed, up to `SAMPLES` of them."""
+    left = SAMPLES
+    for place in torch.randperm(len(shards), generator=generator(seed, "topic shards")).tolist():
+        name = shards[place]
+        with clean.open(f"{name}.tar") as stream:
+            for found in read_shard(stream, name):
+                if left and isinstance(found, Sample):
+                    left -= 1
+                    yield found.captions
+        if not left:
+            return

@@ -1,0 +1,117 @@
+"""A codebook's topics are learned once a corpus, kept with it, and replayed on shards that have no neighbour."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
+
+from mem_core import topic_fit
+from mem_core.data.folder import LocalFolder, write_bytes
+from mem_core.data.loaded import load_shard
+from mem_core.data.shard import shard_bytes
+from mem_core.data.verify import verify_corpus
+from mem_core.errors import ConfigError, MismatchError, SourceError
+from mem_core.models import Tokenizer
+from mem_core.protection import Protection
+from mem_core.protector import read_protector
+
+CODEBOOK = small(method="codebook", noise={"topics": 4})
+
+
+@pytest.fixture
+def clean(tmp_path: Path) -> LocalFolder:
+    return tiny_corpus(tmp_path / "clean", 9, 5)
+
+
+def protected(clean: LocalFolder, dest: LocalFolder, **more: object) -> LocalFolder:
+    protect(Protection(clean, dest, CODEBOOK, RUNTIME, seed=3, **more))  # type: ignore[arg-type]
+    return dest
+
+
+def test_every_image_wears_the_wave_of_its_topic_and_its_captions_are_untouched(
+    clean: LocalFolder, tmp_path: Path
+) -> None:
+    dest = protected(clean, LocalFolder(tmp_path / "out"))
+    kept = read_protector(dest.below("protector"))
+    assert kept is not None
+    assert kept.topics is not None
+    before, after = (load_shard(folder, "00000", 2**20) for folder in (clean, dest))
+    noises: dict[int, list[torch.Tensor]] = {}
+    for i, one in enumerate(before.samples):
+        assert after.samples[i].captions == one.captions
+        noise = after.pixels(i).int() - before.pixels(i)
+        assert noise.abs().max() == 8
+        spectrum = torch.fft.rfft2(noise[0].float() - noise[0].float().mean()).abs()
+        noises.setdefault(kept.topics.of(one.captions, Tokenizer(77)), []).append(spectrum / spectrum.norm())
+    peaks = [{int(one.argmax()) for one in own} for own in noises.values()]
+    assert len(peaks) > 1
+    assert all(len(own) == 1 for own in peaks)  # phases differ, the wave does not
+    assert len(set.union(*peaks)) == len(peaks)
+
+
+def test_a_new_shard_is_protected_alone_with_what_was_kept(clean: LocalFolder, tmp_path: Path) -> None:
+    kept = protected(clean, LocalFolder(tmp_path / "out")).below("protector")
+    replay, new = CODEBOOK.model_copy(update={"strategy": "replay"}), tiny_corpus(tmp_path / "new", 1)
+    out = LocalFolder(tmp_path / "later")
+    protect(Protection(new, out, replay, RUNTIME, seed=8, protector=kept))
+    assert verify_corpus(new, out, tokenize=Tokenizer(77).encode).problems == ()
+    assert "protector/protector.json" not in published(out)
+
+
+def test_a_run_that_was_killed_goes_on_with_the_topics_that_are_there(clean: LocalFolder, tmp_path: Path) -> None:
+    whole = protected(clean, LocalFolder(tmp_path / "whole"))
+    dest = LocalFolder(tmp_path / "killed")
+    first = Protection(clean, dest, CODEBOOK, RUNTIME, seed=3)
+    first.begin()
+    first.publish("00001")
+    assert published(protected(clean, dest)) == published(whole)
+
+
+def test_topics_of_another_corpus_are_not_taken(clean: LocalFolder, tmp_path: Path) -> None:
+    dest = protected(clean, LocalFolder(tmp_path / "out"))
+    other = tiny_corpus(tmp_path / "other", 4)
+    with pytest.raises(MismatchError, match="it was fitted otherwise: choose another destination"):
+        protected(other, dest)
+    write_bytes(dest.below("protector"), "protector.json", b"{")
+    with pytest.raises(MismatchError, match="expected a protector in"):
+        protected(clean, dest)
+    again = protected(clean, dest, on_mismatch="redo")
+    assert published(again) == published(protected(clean, LocalFolder(tmp_path / "fresh")))
+
+
+def test_no_more_captions_are_read_than_it_takes(
+    clean: LocalFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    learn = topic_fit.learn_topics
+
+    def counted(texts: list[tuple[str, ...]], *more: object) -> object:
+        seen.append(len(texts))
+        return learn(texts, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(topic_fit, "learn_topics", counted)
+    protected(clean, LocalFolder(tmp_path / "all"))
+    monkeypatch.setattr(topic_fit, "SAMPLES", 11)
+    protected(clean, LocalFolder(tmp_path / "some"))
+    assert seen == [14, 11]
+
+
+def test_what_no_topic_can_be_learned_from_is_refused(tmp_path: Path) -> None:
+    empty = LocalFolder(tmp_path / "empty")
+    write_bytes(
+        empty, "00000.tar", emptied(shard_bytes([sample("000000000", None, "to be emptied")]), b"to be emptied")
+    )
+    with pytest.raises(SourceError, match="expected captions in .* to learn topics from"):
+        protected(empty, LocalFolder(tmp_path / "out"))
+
+
+def test_shards_cannot_have_codebooks_of_their_own(clean: LocalFolder, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="codebook is one codebook for all"):
+        Protection(
+            clean,
+            LocalFolder(tmp_path / "out"),
+            small(strategy="independent", method="codebook"),
+            RUNTIME,
+            seed=1,
+        )
