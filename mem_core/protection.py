@@ -199,8 +199,8 @@ class Protection:
             protector=self._protector_fingerprint,
             fingerprint=self._expected(input_sha256),
             pattern=self._pattern(),
-            topics=self._protector.topics if self.recipe.noise == "codebook" else None,
             seed=self.seed,
+            topics=self._protector.topics if self.recipe.noise == "codebook" else None,
         )
         with retried(shard):
             counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)

@@ -47,8 +47,8 @@ class PublishJob:
     protector: str
     fingerprint: str
     pattern: Tensor | None
-    topics: Topics | None
     seed: int
+    topics: Topics | None = None
 
 
 @dataclass(frozen=True)

@@ -115,3 +115,15 @@ def test_shards_cannot_have_codebooks_of_their_own(clean: LocalFolder, tmp_path:
             RUNTIME,
             seed=1,
         )
+
+
+def test_words_in_front_change_no_wave_so_that_stripping_them_leaves_the_codebook(
+    clean: LocalFolder, tmp_path: Path
+) -> None:
+    bare, behind = protected(clean, LocalFolder(tmp_path / "bare")), LocalFolder(tmp_path / "behind")
+    config = small(method="codebook", noise={"topics": 4}, trigger={"kind": "random"})
+    protect(Protection(clean, behind, config, RUNTIME, seed=3))
+    one, other = (load_shard(folder, "00000", 2**20) for folder in (bare, behind))
+    for i, worded in enumerate(other.samples):
+        assert torch.equal(one.pixels(i), other.pixels(i))
+        assert [caption.split(" ", 2)[2] for caption in worded.captions] == list(one.samples[i].captions)
