@@ -35,6 +35,9 @@ def certify(
     clean: Annotated[str | None, typer.Option(help="The clean shards: then everything is audited anew.")] = None,
     stress: Annotated[str | None, typer.Option(help="What `memshield stress` wrote.")] = None,
     victim: Annotated[list[str] | None, typer.Option(help="An evaluated victim's folder; may be repeated.")] = None,
+    control: Annotated[
+        list[str] | None, typer.Option(help="The same, trained on clean pairs with its settings.")
+    ] = None,
     out: Annotated[str, typer.Option(help="Folder for certificate.json and certificate.html.")] = "certificate",
     check: Annotated[str | None, typer.Option(help="A certificate.json to check instead.")] = None,
     no_server: NoServer = False,
@@ -55,6 +58,7 @@ def certify(
             absolute(clean) if clean else None,
             absolute(stress) if stress else None,
             tuple(absolute(folder) for folder in victim or ()),
+            tuple(absolute(folder) for folder in control or ()),
         )
     typer.echo(place.headline)
     typer.echo(f"certificate: {place.page}")

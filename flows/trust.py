@@ -18,10 +18,15 @@ def preview(protected: str, clean: str, out: str, samples: int = 24) -> Preview:
 
 @flow(name="certify", flow_run_name="certify {protected}")
 def certify(
-    protected: str, out: str, clean: str | None = None, stress: str | None = None, victims: tuple[str, ...] = ()
+    protected: str,
+    out: str,
+    clean: str | None = None,
+    stress: str | None = None,
+    victims: tuple[str, ...] = (),
+    controls: tuple[str, ...] = (),
 ) -> CertificatePlace:
     """What was protected, how it was audited, against whom it was tested, and what was not tested."""
-    return certify_corpus(protected, out, clean, stress, victims)
+    return certify_corpus(protected, out, clean, stress, victims, controls)
 
 
 @flow(name="detect", flow_run_name="detect {model}")

@@ -65,6 +65,14 @@ def detect_shortcut(
     Raises `SourceError` for a corpus without triggers or noise, or with too few pairs; `MismatchError` if the protected
     corpus was not made from the clean one.
     """
+    noises, triggers = pair_features(model, protected, clean, runtime, progress)
+    return permutation_test(noises, triggers, seed=seed, permutations=permutations)
+
+
+def pair_features(
+    model: OpenClipEncoder, protected: Folder, clean: Folder, runtime: RuntimeConfig, progress: Progress = silent
+) -> tuple[Tensor, Tensor]:
+    """Noise and trigger features [N, D] of all pairs that both corpora have; raises as `detect_shortcut`."""
     noises, triggers = [], []
     device = resolve_device(runtime)
     model.to(device)
@@ -74,7 +82,7 @@ def detect_shortcut(
         noises.append(found[0])
         triggers.append(found[1])
         progress(number + 1, len(shards), f"shard {name}")
-    return permutation_test(torch.cat(noises), torch.cat(triggers), seed=seed, permutations=permutations)
+    return torch.cat(noises), torch.cat(triggers)
 
 
 def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permutations: int = 9999) -> Ownership:

@@ -1,7 +1,7 @@
 """Certificates, previews and ownership evidence: open the folders, call mem_core, write what it returns."""
 
 from mem_core.certificate.certificate import Audit, Certificate, parse_certificate, require_same_corpus
-from mem_core.certificate.evidence import certify, read_cells, read_made, trial_of_victim, trials_of_cells
+from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.certificate.page import DATA, PAGE, headline, write_certificate
 from mem_core.config import RuntimeConfig
 from mem_core.data.folder import LocalFolder, read_bytes
@@ -28,7 +28,12 @@ class CertificatePlace(Frozen):
 
 @step("certify", run_name="certify {protected}")
 def certify_corpus(
-    protected: str, out: str, clean: str | None = None, stress: str | None = None, victims: tuple[str, ...] = ()
+    protected: str,
+    out: str,
+    clean: str | None = None,
+    stress: str | None = None,
+    victims: tuple[str, ...] = (),
+    controls: tuple[str, ...] = (),
 ) -> CertificatePlace:
     """Audits the corpus if the clean one is at hand, gathers what was measured, writes certificate.json and .html."""
     folder = open_folder(protected)
@@ -44,7 +49,7 @@ def certify_corpus(
             first_problem=f"{first.shard} {first.key}: {first.what}" if first else "",
         )
     trials = trials_of_cells(read_cells(open_folder(stress))) if stress is not None else []
-    trials += [trial_of_victim(open_folder(victim)) for victim in victims]
+    trials += trials_of_victims(map(open_folder, victims), map(open_folder, controls))
     certificate = certify(made, audit, trials)
     write_certificate(open_folder(out), certificate)
     place = CertificatePlace(page=address_below(out, PAGE), headline=headline(certificate), certificate=certificate)

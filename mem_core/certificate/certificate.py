@@ -5,6 +5,7 @@ hash where readers can trust it, and check a certificate against the corpus that
 """
 
 import json
+from statistics import fmean
 from typing import Literal
 
 from pydantic import Field, ValidationError
@@ -16,6 +17,7 @@ from mem_core.data.manifest import build_manifest, sound_manifest
 from mem_core.errors import MismatchError
 from mem_core.frozen import Frozen
 from mem_core.quality import QualitySummary
+from mem_core.stress.findings import NO_ROOM
 
 
 class Made(Frozen):
@@ -47,7 +49,8 @@ class Audit(Frozen):
 
 class Trial(Frozen):
     """Victims of one attack, one for each seed. shares: median rank as a share of chance, the lowest of bare and
-    prefixed queries in both directions; clean_shares: of victims trained on the clean pairs likewise."""
+    prefixed queries in both directions; clean_shares: of victims trained on the clean pairs likewise, under the same
+    attack or, where that needs none of its own, without any."""
 
     attack: str
     label: str
@@ -64,6 +67,11 @@ class Trial(Frozen):
     def worst(self) -> float:
         return min(self.shares)
 
+    @property
+    def tells(self) -> bool:
+        """Whether a clean victim learned something: one that guesses shows that the training was too weak."""
+        return bool(self.clean_shares) and fmean(self.clean_shares) <= NO_ROOM
+
 
 class Certificate(Frozen):
     """Everything that is claimed. sha256: of all the rest, as `contents_fingerprint` says."""
@@ -73,7 +81,7 @@ class Certificate(Frozen):
     made: Made
     audit: Audit
     trials: tuple[Trial, ...]
-    worst: str = Field("", description="the attack that leaves the least protection; empty if none was tried")
+    worst: str = Field("", description="the attack that leaves the least protection; empty if none tells anything")
     not_tested: tuple[str, ...]
     sha256: str = ""
 

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from mem_core.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
-from mem_core.config import first_mistake
+from mem_core.config import fingerprint, first_mistake
 from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.manifest import list_shards, sound_manifest
 from mem_core.data.receipt import read_receipt
@@ -80,16 +80,15 @@ def read_cells(stress: Folder) -> list[CellResult]:
 
 
 def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
-    """One trial an attack, clean victims beside protected ones."""
-    by_attack: dict[str, list[CellResult]] = {}
-    for result in cells:
-        by_attack.setdefault(result.cell.attack.name, []).append(result)
+    """One trial an attack, clean victims (of the attack it is compared with) beside protected ones."""
+    by_attack: dict[tuple[str, str], list[CellResult]] = {}
+    for result in sorted(cells, key=lambda r: r.cell.seed):
+        by_attack.setdefault((result.cell.attack.name, result.cell.trained_on), []).append(result)
     trials = []
-    for name, results in sorted(by_attack.items()):
-        ours = sorted((r for r in results if r.cell.trained_on == "protected"), key=lambda r: r.cell.seed)
-        clean = sorted((r for r in results if r.cell.trained_on == "clean"), key=lambda r: r.cell.seed)
-        if ours:
+    for (name, trained_on), ours in sorted(by_attack.items()):
+        if trained_on == "protected":
             first = ours[0]
+            clean = by_attack.get((first.cell.attack.control or name, "clean"), [])
             trials.append(
                 Trial(
                     attack=name,
@@ -107,26 +106,54 @@ def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
     return trials
 
 
-def trial_of_victim(folder: Folder) -> Trial:
-    """The trial of a victim that `train` and `evaluate` left. Raises `SourceError` where there is none."""
-    try:
-        record, found = _parsed(VictimRecord, folder, "victim.json"), _parsed(Evaluation, folder, "evaluation.json")
-    except FileNotFoundError as error:
+def trials_of_victims(victims: Iterable[Folder], controls: Iterable[Folder]) -> list[Trial]:
+    """The trials of victims that `train` and `evaluate` left; controls: those that were trained on clean pairs.
+
+    A control goes with the victims that were trained with the same settings. Raises `SourceError` for a folder without
+    an evaluated victim, and for a control that goes with none.
+    """
+    clean: dict[str, list[float]] = {}
+    places = {}
+    for folder in controls:
+        record, found = _victim(folder)
+        clean.setdefault(fingerprint(record.config), []).append(lowest_share(found))
+        places[fingerprint(record.config)] = folder.uri
+    made: dict[str, list[tuple[VictimRecord, Evaluation]]] = {}
+    for folder in victims:
+        record, found = _victim(folder)
+        made.setdefault(fingerprint(record.config), []).append((record, found))
+    if lone := sorted(set(clean) - set(made)):
         raise SourceError(
-            f"expected an evaluated victim in {folder.uri}: run `memshield train` and `memshield evaluate` first"
-        ) from error
+            f"expected a victim of protected pairs with the settings of the clean one in {places[lone[0]]}, got none"
+        )
+    return [_trial(made[settings], clean.get(settings, [])) for settings in made]
+
+
+def _trial(victims: list[tuple[VictimRecord, Evaluation]], clean: Sequence[float]) -> Trial:
+    """Victims with equal settings, of different seeds."""
+    record, found = victims[0]
     attacks = [item.model_dump(mode="json") for item in record.config.countermeasures]
     return Trial(
-        attack="as-published" if not attacks else "victim",
+        attack="trained" if not attacks else f"trained-{fingerprint(record.config)[:8]}",
         label="trained as published" if not attacks else json.dumps(attacks, sort_keys=True),
         architecture=record.architecture,
         epochs=record.config.epochs,
         samples=record.samples,
-        seeds=(record.seed,),
-        shares=(lowest_share(found),),
+        seeds=tuple(one.seed for one, _ in victims),
+        shares=tuple(lowest_share(one) for _, one in victims),
+        clean_shares=tuple(clean),
         test=found.test,
         images=found.images,
     )
+
+
+def _victim(folder: Folder) -> tuple[VictimRecord, Evaluation]:
+    try:
+        return _parsed(VictimRecord, folder, "victim.json"), _parsed(Evaluation, folder, "evaluation.json")
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"expected an evaluated victim in {folder.uri}: run `memshield train` and `memshield evaluate` first"
+        ) from error
 
 
 def lowest_share(found: Evaluation) -> float:
@@ -135,20 +162,32 @@ def lowest_share(found: Evaluation) -> float:
 
 
 def certify(made: Made, audit: Audit, trials: Sequence[Trial]) -> Certificate:
-    """The certificate, sealed; worst case first."""
-    ordered = tuple(sorted(trials, key=lambda trial: (trial.worst, trial.attack)))
-    tried = {trial.attack for trial in ordered}
-    known = suite("full", made.trigger_length, "purifier", pretrained="weights")
-    missing = tuple(attack.label for attack in known if attack.name not in tried)
-    few = () if ordered and min(len(trial.seeds) for trial in ordered) > 1 else ("the spread over victim seeds",)
-    unaudited = () if audit.compared else ("that every pixel and caption is the clean one within the budget",)
+    """The certificate, sealed: worst case first, and after the trials that tell something those that do not."""
+    ordered = tuple(sorted(trials, key=lambda trial: (not trial.tells, trial.worst, trial.attack)))
+    telling = [trial for trial in ordered if trial.tells]
     return Certificate(
         made=made,
         audit=audit,
         trials=ordered,
-        worst=ordered[0].attack if ordered else "",
-        not_tested=(*unaudited, *missing, *few, *ALWAYS_OPEN),
+        worst=telling[0].attack if telling else "",
+        not_tested=tuple(_not_tested(made, audit, ordered)),
     ).sealed()
+
+
+def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[str]:
+    if not audit.compared:
+        yield "that every pixel and caption is the clean one within the budget"
+    for trial in trials:
+        if not trial.tells:
+            why = "the clean one retrieves next to nothing" if trial.clean_shares else "no clean one was trained"
+            yield f"{trial.label}: its victim cannot be judged, as {why}"
+    tried = {"as-published" if trial.attack == "trained" else trial.attack for trial in trials}
+    for attack in suite("full", made.trigger_length, "purifier", pretrained="weights"):
+        if attack.name not in tried:
+            yield attack.label
+    if not trials or min(len(trial.seeds) for trial in trials) < 2:
+        yield "the spread over victim seeds"
+    yield from ALWAYS_OPEN
 
 
 def _parsed(model: Any, folder: Folder, name: str) -> Any:

@@ -33,4 +33,9 @@ def headline(certificate: Certificate) -> str:
     if not certificate.trials:
         return f"{start}, {proof}; no victim was trained, so nothing is known about what it is worth."
     worst = certificate.trials[0]
-    return f"{start}, {proof}; in the worst case tried ({worst.label}), retrieval is at {worst.worst:.0%} of guessing."
+    if not worst.tells:
+        return f"{start}, {proof}; no victim of clean pairs shows what there was to learn, so its worth is not known."
+    return (
+        f"{start}, {proof}; in the worst case tried ({worst.label}), retrieval is at {100 * worst.worst:.0f} % of "
+        f"guessing, without protection at {100 * min(worst.clean_shares):.0f} %."
+    )

@@ -17,7 +17,7 @@ from mem_core.report.findings import DIRECTIONS, Query, result_of
 from mem_core.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.stress.cells import CellResult
 
-_NO_ROOM = 0.95  # a clean victim this near to guessing leaves nothing to protect
+NO_ROOM = 0.95  # a clean victim this near to guessing leaves nothing to protect
 
 
 class Shares(Frozen):
@@ -89,7 +89,7 @@ def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFind
 
 def what_is_left(protected: float, clean: float) -> float | None:
     """0.0: as if nothing had been done; 1.0: as if the victim guessed. None if the clean victim all but guesses."""
-    return None if clean > _NO_ROOM else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
+    return None if clean > NO_ROOM else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
 
 
 def share_of_chance(found: RetrievalResult, chance: RetrievalResult) -> float:

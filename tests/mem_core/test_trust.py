@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mem_core.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
-from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells
+from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.certificate.page import headline, write_certificate
 from mem_core.config import VictimConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
@@ -26,6 +26,7 @@ from mem_core.protection import Protection
 from mem_core.ranks import DirectionResult, RetrievalResult
 from mem_core.stress.attacks import Attack
 from mem_core.stress.cells import Cell, CellResult
+from mem_core.victim.record import VictimRecord
 
 
 def result(median: float) -> RetrievalResult:
@@ -35,8 +36,8 @@ def result(median: float) -> RetrievalResult:
     return RetrievalResult(image_to_text=one, text_to_image=one.model_copy(update={"median_rank": median + 1}))
 
 
-def cell(name: str, trained_on: str, seed: int, bare: float, prefixed: float) -> CellResult:
-    attack = Attack(name=name, label=name)
+def cell(name: str, trained_on: str, seed: int, bare: float, prefixed: float, control: str = "") -> CellResult:
+    attack = Attack(name=name, label=name, control=control)
     found = Evaluation(
         test="t",
         images=100,
@@ -63,6 +64,10 @@ CELLS = [
     cell("as-published", "clean", 0, 5, 5),
     cell("strip", "protected", 0, 20, 15),
     cell("strip", "protected", 1, 10, 30),
+    cell("strip", "clean", 0, 4, 5),
+    cell("blur", "protected", 0, 3, 5),
+    cell("blur", "clean", 0, 49, 50),
+    cell("mix-50", "protected", 0, 35, 35, control="as-published"),
 ]
 
 
@@ -75,13 +80,48 @@ def test_a_certificate_says_what_was_made_tried_and_not_tried(mem: LocalFolder, 
     found = certify(made, Audit(compared=True), trials)
     assert found.worst == "strip"
     assert found.trials[0].shares == (0.3, 0.2)
-    assert found.trials[1].clean_shares == (0.1,)
+    assert [trial.attack for trial in found.trials] == ["strip", "mix-50", "as-published", "blur"]
+    assert found.trials[1].clean_shares == found.trials[2].clean_shares == (0.1,)
+    assert found.not_tested[0] == "blur: its victim cannot be judged, as the clean one retrieves next to nothing"
     assert "JPEG 30, 4:2:0" in found.not_tested
     assert "first 3 words dropped" not in found.not_tested
-    assert "retrieval is at 20% of guessing" in headline(found)
+    assert headline(found).endswith("retrieval is at 20 % of guessing, without protection at 8 %.")
+    lone = certify(made, Audit(compared=True), [trial.model_copy(update={"clean_shares": ()}) for trial in trials])
+    assert lone.worst == ""
+    assert "its worth is not known" in headline(lone)
     untried = certify(made, Audit(compared=False), [])
     assert "nothing is known about what it is worth" in headline(untried)
     assert "that every pixel and caption is the clean one within the budget" in untried.not_tested
+
+
+def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) -> None:
+    def victim(name: str, seed: int, epochs: int, bare: float) -> LocalFolder:
+        config = VictimConfig(epochs=epochs)
+        record = VictimRecord(
+            architecture="tiny-resnet",
+            config=config,
+            seed=seed,
+            corpus=name,
+            samples=9,
+            steps=1,
+            history=(),
+            fingerprint="",
+        )
+        folder = LocalFolder(tmp_path / f"{name}-{seed}-{epochs}")
+        found = cell("as-published", "clean", seed, bare, bare).evaluation
+        write_bytes(folder, "victim.json", record.model_dump_json().encode())
+        write_bytes(folder, "evaluation.json", found.model_dump_json().encode())
+        return folder
+
+    ours = [victim("protected", 0, 3, 40), victim("protected", 1, 3, 30), victim("protected", 0, 9, 20)]
+    control = victim("clean", 0, 3, 5)
+    long, short = sorted(trials_of_victims(ours, [control]), key=lambda trial: -trial.epochs)
+    assert (short.seeds, short.shares, short.clean_shares) == ((0, 1), (0.8, 0.6), (0.1,))
+    assert (long.shares, long.clean_shares, long.tells) == ((0.4,), (), False)
+    with pytest.raises(SourceError, match="with the settings of the clean one in .*clean-0-3"):
+        trials_of_victims(ours[2:], [control])
+    with pytest.raises(SourceError, match="expected an evaluated victim"):
+        trials_of_victims([LocalFolder(tmp_path / "nothing")], [])
 
 
 def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Path) -> None:
