@@ -317,8 +317,14 @@ class RowConfig(Frozen):
     victim: dict[str, Any] = Field({}, description="laid on the run's `victim`")
 
     def protect_config(self, base: ProtectConfig) -> ProtectConfig:
-        """How this row is protected. Raises `ConfigError`."""
-        values = merge(base.model_dump(), {**self.protect, "method": self.method})
+        """How this row is protected. Raises `ConfigError`.
+
+        The run's `trigger.kind` is for the rows whose method takes other words than its own.
+        """
+        run = base.model_dump()
+        if self.method not in WORDS_TO_CHOOSE:
+            run = merge(run, {"trigger": {"kind": "method"}})
+        values = merge(run, {**self.protect, "method": self.method})
         return parse_config(ProtectConfig, values, f"row {self.name}")
 
     def victim_config(self, base: VictimConfig) -> VictimConfig:
@@ -390,7 +396,9 @@ def first_mistake(error: ValidationError) -> str:
 def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a setting"
-    return f"{error['msg'].removeprefix('Value error, ')} (got {error['input']!r})"
+    message, given = str(error["msg"]).removeprefix("Value error, "), error["input"]
+    # A mistake between settings comes with all of them, which would bury the sentence.
+    return message if isinstance(given, Mapping | BaseModel) else f"{message} (got {given!r})"
 
 
 def fingerprint(*parts: BaseModel | Mapping[str, Any] | str | int) -> str:

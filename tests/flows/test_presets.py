@@ -31,6 +31,18 @@ def test_overrides_reach_any_depth_and_win_over_the_preset() -> None:
     assert (config.rows, config.victim_seeds, config.seed) == (("clean", "em"), (1, 2), 7)
 
 
+def test_other_words_are_for_the_rows_that_take_them() -> None:
+    config = load_preset("cpu", ["protect.method=em", "protect.trigger.kind=random"])
+    kinds = {row.name: row.protect_config(config.protect).trigger.kind for row in config.table}
+    assert kinds["em"] == kinds["mem"] == "random"
+    assert {kinds[name] for name in ("clean", "constant-trigger", "noise-only")} == {"method"}
+
+
+def test_a_mistake_between_settings_does_not_repeat_all_of_them() -> None:
+    with pytest.raises(ConfigError, match=r"crop_scale must go from small to large, got \(0.9, 0.5\)$"):
+        load_preset("cpu", ["protect.noise.crop_scale=[0.9, 0.5]"])
+
+
 def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("name: mine\nprotect: {rounds: 3}\n")
