@@ -2,7 +2,8 @@
 
 python -m benchmarks.method_codes --clean CORPUS/train --test CORPUS/test --out codes.jsonl [--only NAME]
 
-The model, schedule, crop and captions are those of the trials on photographs (`benchmarks.method_trials`); the images
+Model, schedule, crop and captions are those of the trials on photographs (`benchmarks.method_trials`), unless
+--model, --epochs, --rate and --warm say otherwise; the images
 never become files. A code sorts images by their captions and adds the pattern of its sort, at the full budget.
 """
 
@@ -25,7 +26,7 @@ from mem_core.config import NoiseConfig
 from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import CaptionTokens, batches, load_shard
 from mem_core.data.manifest import list_shards
-from mem_core.models import OpenClipEncoder, Tokenizer, build_model
+from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.pixels import PixelBatch
 from mem_core.retrieval import retrieve
 from mem_core.rng import derived_seed, generator
@@ -227,19 +228,20 @@ def worn(pairs: Pairs, code: Code, meaning: Tensor) -> Tensor:
     return (pairs.pixels.to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
 
 
-def train(pixels: Tensor, captions: CaptionTokens, architecture: str, views: NoiseConfig) -> tuple[Any, list[float]]:
-    """Six epochs as in the trials on photographs. Returns the model, frozen, and the mean loss of each epoch."""
-    model = build_model(architecture, derived_seed(0, "victim")).train().requires_grad_(True)
-    optimizer = make_optimizer(model, 2e-3, 0.2)
-    total, step, losses = 6 * math.ceil(len(pixels) / 128), 0, []
-    for epoch in range(6):
+def train(pixels: Tensor, captions: CaptionTokens, views: NoiseConfig, to: Any) -> tuple[Any, list[float]]:
+    """A victim with the arguments' model and schedule. Returns it, frozen, and the mean loss of each epoch."""
+    model = build_model(to.model, derived_seed(0, "victim")).train().requires_grad_(True)
+    optimizer = make_optimizer(model, to.rate, 0.2)
+    total, step, losses = to.epochs * math.ceil(len(pixels) / 128), 0, []
+    for epoch in range(to.epochs):
         draw, own = generator(0, "victim", epoch), []
         for places in batches(len(pixels), 128, draw):
             batch = PixelBatch([pixels[i] for i in places], None, CPU)
             images = batch.look(batch.draw_views(views, model.image_size, draw))
-            rate = (step + 1) / 30 if step < 30 else 0.5 * (1 + math.cos(math.pi * (step - 30) / (total - 30)))
+            after = math.pi * (step - to.warm) / max(1, total - to.warm)
+            rate = (step + 1) / to.warm if step < to.warm else 0.5 * (1 + math.cos(after))
             for group in optimizer.param_groups:
-                group["lr"] = 2e-3 * rate
+                group["lr"] = to.rate * rate
             loss, _, _ = training_step(model, optimizer, images, captions.draw(places, draw), torch.float32)
             own.append(loss.item())
             step += 1
@@ -266,16 +268,24 @@ def main() -> None:
     parser.add_argument("--test", type=LocalFolder, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", default="", help="codes with this in their name")
+    parser.add_argument("--model", default=MODEL)
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--warm", type=int, default=30)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    pairs, test, tokenizer = Pairs.of(arguments.clean), Pairs.of(arguments.test), Tokenizer(20)
+    pairs, test, tokenizer = (
+        Pairs.of(arguments.clean),
+        Pairs.of(arguments.test),
+        tokenizer_for(build_model(arguments.model, 0)),
+    )
     meaning, captions = meanings(pairs.captions), CaptionTokens(pairs.captions, tokenizer.encode)
     for code in codes(pairs.pixels.shape[-1]):
         if arguments.only not in code.name:
             continue
         started = time.process_time()
         views = NoiseConfig(views="centre" if code.centre else "random-crop")
-        model, losses = train(worn(pairs, code, meaning), captions, MODEL, views)
+        model, losses = train(worn(pairs, code, meaning), captions, views, arguments)
         line = {
             "name": code.name,
             "losses": losses,
