@@ -69,8 +69,9 @@ class Trial(Frozen):
 
     @property
     def tells(self) -> bool:
-        """Whether a clean victim learned something: one that guesses shows that the training was too weak."""
-        return bool(self.clean_shares) and fmean(self.clean_shares) <= NO_ROOM
+        """Whether some victim learned something, this one or the clean one: if all guess, the training was too weak."""
+        learned = bool(self.clean_shares) and fmean(self.clean_shares) <= NO_ROOM
+        return learned or self.worst <= NO_ROOM
 
 
 class Certificate(Frozen):

@@ -35,7 +35,6 @@ def headline(certificate: Certificate) -> str:
     worst = certificate.trials[0]
     if not worst.tells:
         return f"{start}, {proof}; no victim of clean pairs shows what there was to learn, so its worth is not known."
-    return (
-        f"{start}, {proof}; in the worst case tried ({worst.label}), retrieval is at {100 * worst.worst:.0f} % of "
-        f"guessing, without protection at {100 * min(worst.clean_shares):.0f} %."
-    )
+    without = f", without protection at {100 * min(worst.clean_shares):.0f} %" if worst.clean_shares else ""
+    share = f"{100 * worst.worst:.0f} % of guessing"
+    return f"{start}, {proof}; in the worst case tried ({worst.label}), retrieval is at {share}{without}."
