@@ -25,6 +25,8 @@ from mem_core.training import training_step
 
 Held = Callable[[str], tuple[LoadedShard, ShardState]]
 
+_LOSS_DECIMALS = 3
+
 
 @dataclass(frozen=True)
 class Surrogate:
@@ -110,7 +112,8 @@ def advance(
                 noise[place] = updated
         done += len(places)
         progress(done, len(shard.samples), f"round {round_number + 1}")
-    mean = torch.stack(losses).mean().item() if losses else 0.0
+    # Rounded, as it is kept: further digits of a sum over a batch depend on the number of threads.
+    mean = round(torch.stack(losses).mean().item(), _LOSS_DECIMALS) if losses else 0.0
     return ShardState(noise, triggers, round_number + 1, (*state.losses, mean))
 
 
