@@ -164,7 +164,8 @@ def test_a_bucket_that_vanishes(chaos: Chaos, stored: Place, swift: SwiftServer,
     remove(admin, bucket)
     result = run.wait()
     assert result is not None
-    assert "made" in result or (result["error"] == "StorageRefused" and "no such bucket" in result["said"]), result
+    # A bucket is empty before it is gone, so a run may miss a file of its own first: either way it says where.
+    assert "made" in result or bucket in result["said"], result
     admin.create_bucket(Bucket=bucket)
     chaos.ends_well(stored)
 
@@ -174,13 +175,13 @@ def remove(admin: Any, bucket: str) -> None:
     from botocore.exceptions import ClientError
 
     while True:
-        for found in admin.list_objects_v2(Bucket=bucket).get("Contents", []):
-            admin.delete_object(Bucket=bucket, Key=found["Key"])
-        for upload in admin.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
-            admin.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         try:
+            for found in admin.list_objects_v2(Bucket=bucket).get("Contents", []):
+                admin.delete_object(Bucket=bucket, Key=found["Key"])
+            for upload in admin.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+                admin.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
             admin.delete_bucket(Bucket=bucket)
-        except ClientError:
+        except ClientError:  # an upload that has just ended, or an object that has just come
             continue
         return
 
