@@ -30,7 +30,7 @@ from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_f
 from mem_core.perturb.pixels import PixelBatch
 from mem_core.retrieval import retrieve
 from mem_core.rng import derived_seed, generator
-from mem_core.training import make_optimizer, training_step
+from mem_core.training import make_optimizer, set_rate, training_step
 
 MODEL = "docs/results/method/photographs-model.json"
 CPU = torch.device("cpu")
@@ -238,10 +238,7 @@ def train(pixels: Tensor, captions: CaptionTokens, views: NoiseConfig, to: Any) 
         for places in batches(len(pixels), 128, draw):
             batch = PixelBatch([pixels[i] for i in places], None, CPU)
             images = batch.look(batch.draw_views(views, model.image_size, draw))
-            after = math.pi * (step - to.warm) / max(1, total - to.warm)
-            rate = (step + 1) / to.warm if step < to.warm else 0.5 * (1 + math.cos(after))
-            for group in optimizer.param_groups:
-                group["lr"] = to.rate * rate
+            set_rate(optimizer, to.rate, step, total, to.warm)
             loss, _, _ = training_step(model, optimizer, images, captions.draw(places, draw), torch.float32)
             own.append(loss.item())
             step += 1

@@ -27,6 +27,7 @@ from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.data.shard import shard_bytes
 from mem_core.evaluation import query_model
+from mem_core.protect_all import protect_all
 from mem_core.protection import Protection
 from mem_core.rng import generator
 from mem_core.victim import load_victim, train_victim
@@ -53,18 +54,7 @@ class Trial(Frozen):
 def protect(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig) -> float:
     """Protects a corpus as the flow does; returns the process seconds it took."""
     started = time.process_time()
-    protection = Protection(clean, dest, config, RUNTIME, seed=0)
-    protection.begin()
-    losses: list[float] = []
-    while not protection.fitted and len(losses) < config.rounds:
-        protection.fit_round(len(losses))
-        each = [protection.advance(shard, len(losses)) for shard in protection.shards]
-        losses.append(sum(each) / len(each))
-    if losses:
-        protection.finish_fit(losses)
-    for shard in protection.shards:
-        protection.publish(shard)
-    protection.finish()
+    protect_all(Protection(clean, dest, config, RUNTIME, seed=0))
     return time.process_time() - started
 
 

@@ -26,7 +26,7 @@ def estimate(
     with running(no_server):
         from flows.estimate import estimate
         from flows.printing import print_estimate
-        from flows.server import home
+        from flows.server import estimates
         from tasks.estimating import EstimateJob
 
         job = EstimateJob(
@@ -36,7 +36,7 @@ def estimate(
             pipeline=pipeline,
             protector=absolute(protector) if protector else None,
             scratch=absolute(scratch) if scratch else None,
-            history=str(home() / "estimates"),
+            history=estimates(),
         )
         found = estimate(job)
     print_estimate(found)

@@ -14,7 +14,7 @@ from prefect import flow
 from flows.evaluate import evaluate
 from flows.protect import protect
 from flows.report import report
-from flows.server import home
+from flows.server import estimates
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify
@@ -47,7 +47,7 @@ def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "au
     place = report(dest, config)
     if fresh:
         taken = clean[config.corpus.one_sample_per]["train"]
-        note_pipeline(str(home() / "estimates"), config, taken.samples + taken.failed, time.monotonic() - started)
+        note_pipeline(estimates(), config, taken.samples + taken.failed, time.monotonic() - started)
     return place
 
 

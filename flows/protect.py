@@ -7,7 +7,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.crew import Crew, crew_of
 from flows.mapping import map_shards
-from flows.server import home
+from flows.server import estimates
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.finished import OnMismatch
 from tasks.estimating import note_protection
@@ -70,7 +70,7 @@ def protect(
         published = map_shards(publish_shard, todo.waiting, crew=crew, job=job)
     summary = finish_protection(job, todo, list(published.values()))
     if plan.fresh:
-        note_protection(str(home() / "estimates"), job, time.monotonic() - started, summary)
+        note_protection(estimates(), job, time.monotonic() - started, summary)
     if then is not None and summary.repeated < summary.shards:
         announce_corpus(dest, summary.fingerprint, then)
     return summary

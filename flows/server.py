@@ -56,6 +56,11 @@ def home() -> Path:
     return Path(os.environ.get("MEMSHIELD_HOME", "~/.memshield")).expanduser().absolute()
 
 
+def estimates() -> str:
+    """Where this installation keeps what `estimate` said and what runs then took."""
+    return str(home() / "estimates")
+
+
 def use_server(tell: Callable[[str], None]) -> str:
     """Points this process's Prefect to a server, started if need be; returns the address of its UI."""
     os.environ.update(_QUIET | _SILENT_CONSOLE)

@@ -17,8 +17,8 @@ from mem_core.protector import (
     Surrogates,
     discard_protector,
     fit_fingerprint,
-    fitted_otherwise,
     fitted_rounds,
+    holds_another_fit,
     read_protector,
     resume_training,
     save_surrogate,
@@ -65,25 +65,14 @@ class Fit:
 
         Where it was finished or is damaged, raises `MismatchError`, or with `redo` puts it away as well.
         """
-        done = self._protector_of_another_fit(redo)
-        if not redo and done:
-            raise fitted_otherwise(self._folder)
-        if done or (not self.finished and self._begun() != self._fingerprint):
+        other = holds_another_fit(self._folder, self._fingerprint, redo=redo)
+        if other or (not self.finished and self._begun() != self._fingerprint):
             discard_protector(self._folder)  # first: what is half put away belongs to nobody
             self._work.delete(_FIT)
             for folder in (self._folder, self._work):  # as long as anything is left, the destination shows as ours
                 for name in list(folder.names()):
                     folder.delete(name)
             write_bytes(self._work, _FIT, self._fingerprint.encode())
-
-    def _protector_of_another_fit(self, redo: bool) -> bool:
-        try:
-            done = read_protector(self._folder)
-        except MismatchError:
-            if redo:
-                return True
-            raise
-        return done is not None and done.fit_fingerprint != self._fingerprint
 
     def _begun(self) -> str:
         """The fingerprint of the fit whose states lie here."""

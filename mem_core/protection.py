@@ -147,13 +147,13 @@ class Protection:
         """
         claim(self.dest, self.config.method)
         self._finished.sweep()
+        redo = self.on_mismatch == "redo"
         if self.fits:
-            self._fit.begin(redo=self.on_mismatch == "redo")
+            self._fit.begin(redo=redo)
             if self.setting.fluent is not None:
                 source = open_language_model(self.config.trigger.language_model)
                 copy_language_model(source, self.protector_folder.below(LANGUAGE_MODEL))
         if self.sorts:
-            redo = self.on_mismatch == "redo"
             fit_topics(self.clean, self.protector_folder, self.setting, self._inputs, redo=redo)
 
     def plan(self, progress: Progress = silent) -> Plan:

@@ -198,12 +198,24 @@ def discard_protector(folder: Folder) -> None:
     folder.delete(_FILE)
 
 
-def fitted_otherwise(folder: Folder) -> MismatchError:
-    """What to tell whose settings or corpus are not those of the protector that is there."""
-    return MismatchError(
-        f"expected {folder.uri} to be fitted with these settings on this corpus, but it was fitted "
-        f"otherwise: choose another destination, or `--strategy replay` to protect with it"
-    )
+def holds_another_fit(folder: Folder, identity: str, *, redo: bool) -> bool:
+    """Whether a finished protector is there that is damaged, or not the one of the fit `identity`.
+
+    Only with `redo` is that an answer: without it `MismatchError` is raised.
+    """
+    try:
+        done = read_protector(folder)
+    except MismatchError:
+        if not redo:
+            raise
+        return True
+    differs = done is not None and done.fit_fingerprint != identity
+    if differs and not redo:
+        raise MismatchError(
+            f"expected {folder.uri} to be fitted with these settings on this corpus, but it was fitted "
+            f"otherwise: choose another destination, or `--strategy replay` to protect with it"
+        )
+    return differs
 
 
 def read_protector(folder: Folder) -> Protector | None:

@@ -7,14 +7,14 @@ import torch
 from mem_core import __version__
 from mem_core.data.folder import Folder
 from mem_core.data.shard import Sample, read_shard
-from mem_core.errors import MismatchError, SourceError
+from mem_core.errors import SourceError
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.topics import SAMPLES, learn_topics
 from mem_core.protector import (
     Protector,
     discard_protector,
     fit_fingerprint,
-    fitted_otherwise,
+    holds_another_fit,
     read_protector,
     write_protector,
 )
@@ -28,16 +28,9 @@ def fit_topics(clean: Folder, folder: Folder, setting: Setting, inputs: Mapping[
     or is put away with `redo`. Raises `SourceError` if no captions can be read.
     """
     identity = fit_fingerprint(setting.config, setting.seed, setting.vocabulary.sha256, list(inputs.values()))
-    try:
-        done = read_protector(folder)
-    except MismatchError:
-        if not redo:
-            raise
-        done = None
-    if done is not None and done.fit_fingerprint == identity:
+    other = holds_another_fit(folder, identity, redo=redo)
+    if not other and read_protector(folder) is not None:
         return
-    if done is not None and not redo:
-        raise fitted_otherwise(folder)
     discard_protector(folder)
     for name in list(folder.names()):
         folder.delete(name)

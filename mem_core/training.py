@@ -43,6 +43,16 @@ def training_step(
     return loss.detach(), image_features.detach(), text_features.detach()
 
 
+def set_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int, warm: int) -> None:
+    """The learning rate of a step (from 0): linear warm-up to `peak` in `warm` steps, then a cosine to zero."""
+    if step < warm:
+        share = (step + 1) / warm
+    else:
+        share = 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+    for group in optimizer.param_groups:
+        group["lr"] = share * peak
+
+
 def require_finite(losses: Sequence[float], model: str, learning_rate: float) -> None:
     """Raises `ConfigError` if training diverged: a model of NaN would protect nothing and be queried for nothing."""
     for step, loss in enumerate(losses, start=1):

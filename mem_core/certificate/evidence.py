@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -112,26 +112,33 @@ def trials_of_victims(victims: Iterable[Folder], controls: Iterable[Folder]) -> 
     A control goes with the victims that were trained with the same settings. Raises `SourceError` for a folder without
     an evaluated victim, and for a control that goes with none.
     """
-    clean: dict[str, list[float]] = {}
-    places = {}
-    for folder in controls:
-        record, found = _victim(folder)
-        clean.setdefault(fingerprint(record.config), []).append(lowest_share(found))
-        places[fingerprint(record.config)] = folder.uri
-    made: dict[str, list[tuple[VictimRecord, Evaluation]]] = {}
-    for folder in victims:
-        record, found = _victim(folder)
-        made.setdefault(fingerprint(record.config), []).append((record, found))
+    clean, made = _by_settings(controls), _by_settings(victims)
     if lone := sorted(set(clean) - set(made)):
         raise SourceError(
-            f"expected a victim of protected pairs with the settings of the clean one in {places[lone[0]]}, got none"
+            "expected a victim of protected pairs with the settings of the clean one in "
+            f"{clean[lone[0]][-1].place}, got none"
         )
-    return [_trial(made[settings], clean.get(settings, [])) for settings in made]
+    return [_trial(ours, clean.get(settings, [])) for settings, ours in made.items()]
 
 
-def _trial(victims: list[tuple[VictimRecord, Evaluation]], clean: Sequence[float]) -> Trial:
+class _Victim(NamedTuple):
+    place: str
+    record: VictimRecord
+    found: Evaluation
+
+
+def _by_settings(folders: Iterable[Folder]) -> dict[str, list[_Victim]]:
+    """Victims by the fingerprint of what they were trained with."""
+    found: dict[str, list[_Victim]] = {}
+    for folder in folders:
+        victim = _victim(folder)
+        found.setdefault(fingerprint(victim.record.config), []).append(victim)
+    return found
+
+
+def _trial(victims: Sequence[_Victim], clean: Sequence[_Victim]) -> Trial:
     """Victims with equal settings, of different seeds."""
-    record, found = victims[0]
+    _, record, found = victims[0]
     attacks = [item.model_dump(mode="json") for item in record.config.countermeasures]
     return Trial(
         attack="trained" if not attacks else f"trained-{fingerprint(record.config)[:8]}",
@@ -139,17 +146,18 @@ def _trial(victims: list[tuple[VictimRecord, Evaluation]], clean: Sequence[float
         architecture=record.architecture,
         epochs=record.config.epochs,
         samples=record.samples,
-        seeds=tuple(one.seed for one, _ in victims),
-        shares=tuple(lowest_share(one) for _, one in victims),
-        clean_shares=tuple(clean),
+        seeds=tuple(one.record.seed for one in victims),
+        shares=tuple(lowest_share(one.found) for one in victims),
+        clean_shares=tuple(lowest_share(one.found) for one in clean),
         test=found.test,
         images=found.images,
     )
 
 
-def _victim(folder: Folder) -> tuple[VictimRecord, Evaluation]:
+def _victim(folder: Folder) -> _Victim:
     try:
-        return _parsed(VictimRecord, folder, "victim.json"), _parsed(Evaluation, folder, "evaluation.json")
+        record = _parsed(VictimRecord, folder, "victim.json")
+        return _Victim(folder.uri, record, _parsed(Evaluation, folder, "evaluation.json"))
     except FileNotFoundError as error:
         raise SourceError(
             f"expected an evaluated victim in {folder.uri}: run `memshield train` and `memshield evaluate` first"

@@ -17,7 +17,7 @@ from mem_core.device import peak_memory, resolve_device, watch_memory
 from mem_core.errors import SourceError
 from mem_core.estimate.costs import Costs, SourceCost, VictimCost
 from mem_core.estimate.counted import CountedFolder, calls_of
-from mem_core.estimate.protecting import Clock, calibrate_protection
+from mem_core.estimate.protecting import Clock, calibrate_protection, samples_of
 from mem_core.evaluation import query_model
 from mem_core.progress import Progress, silent
 from mem_core.victim.training import Training
@@ -86,7 +86,8 @@ def _calibrate_source(drawn: Sequence[Candidate], clean: Folder, config: RunConf
     usable = sum(receipt.counts["clean"] for receipt in receipts if receipt is not None)
     if len(shards) != 2 or usable < 4:
         raise SourceError(f"expected at least 4 usable samples to measure with, got {usable} of {len(drawn)}")
-    measured, samples = shards[1], sum(receipts[1].counts.values()) if receipts[1] is not None else 1
+    measured = shards[1]
+    samples = samples_of(clean, measured)
     load_shard(clean, shards[0], config.protect.max_pixels)
     started = clock()
     loaded = load_shard(clean, measured, config.protect.max_pixels)

@@ -15,9 +15,9 @@ from mem_core.frozen import Frozen
 from mem_core.perturb.recipes import recipe_of
 from mem_core.rows import giver_of
 
-_TASK = (
-    0.1  # seconds a task run of Prefect: measured 0.033 (python -m benchmarks.orchestration), and its database waits
-)
+# Seconds that Prefect takes for a task run: 0.08 of processor time (python -m benchmarks.orchestration), and its
+# database waits.
+_TASK = 0.1
 
 
 class Stage(Frozen):

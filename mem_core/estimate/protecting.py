@@ -70,9 +70,9 @@ def calibrate_protection(
     calls.clear()
     tokenize, started = Tokenizer(_CONTEXT).encode, clock()
     verify_corpus(source, dest, tokenize=tokenize)
-    verify = (clock() - started) / (_samples(clean, warm) + _samples(clean, measured))
+    verify = (clock() - started) / (samples_of(clean, warm) + samples_of(clean, measured))
     verifying = [call for call in calls if not _of_shard(call, warm)]
-    samples, tar = _samples(clean, measured), scratch.size(f"{measured}.tar")
+    samples, tar = samples_of(clean, measured), scratch.size(f"{measured}.tar")
     own = sum(size for name, size in scratch.top().items() if name.startswith(measured))
     return ProtectCost(
         fit=fit,
@@ -89,9 +89,9 @@ def calibrate_protection(
 def _fit(protection: Protection, scratch: Folder, calls: list[Call], clock: Clock) -> FitCost:
     """All rounds of the short config; the last one of each kind is what counts."""
     warm, measured = protection.shards
-    samples = _samples(protection.clean, measured)
+    samples = samples_of(protection.clean, measured)
     steps, batch = protection.config.surrogate.steps_per_round, protection.config.surrogate.batch_size
-    pool = samples if protection.config.surrogate.pool_shards == 1 else samples + _samples(protection.clean, warm)
+    pool = samples if protection.config.surrogate.pool_shards == 1 else samples + samples_of(protection.clean, warm)
     begin = calls_of(calls, measured, samples)
     seconds, losses = [], []
     for number in range(protection.config.rounds):
@@ -147,7 +147,8 @@ class _Marks:
         return max(0.0, seconds - steps * step), step
 
 
-def _samples(clean: Folder, shard: str) -> int:
+def samples_of(clean: Folder, shard: str) -> int:
+    """How many samples a finished shard accounts for, failed ones among them."""
     receipt = read_receipt(clean, shard)
     assert receipt is not None
     return sum(receipt.counts.values())

@@ -75,10 +75,10 @@ def personal_names() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def whole_words() -> tuple[tuple[int, str], ...]:
     """Ids and spellings. A second of work, the same for all context lengths: done once a process."""
-    return tuple(_findwhole_words(Tokenizer(context_length=77)))
+    return tuple(_find_whole_words(Tokenizer(context_length=77)))
 
 
-def _findwhole_words(tokenizer: Tokenizer) -> Iterable[tuple[int, str]]:
+def _find_whole_words(tokenizer: Tokenizer) -> Iterable[tuple[int, str]]:
     for token in range(min(tokenizer.start_id, tokenizer.end_id)):
         spelling = tokenizer.spelling(token)
         word = spelling.removesuffix(_WORD_END)

@@ -1,6 +1,5 @@
 """Training a victim, epoch by epoch; a killed training goes on after its last whole epoch."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -19,7 +18,7 @@ from mem_core.evaluation import query_model
 from mem_core.models import start_model, weights_identity
 from mem_core.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.rng import derived_seed, generator
-from mem_core.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, training_step
+from mem_core.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, set_rate, training_step
 from mem_core.victim.finetune import cleaning_step
 from mem_core.victim.record import Epoch, VictimRecord, delete_record, read_victim, write_victim
 from mem_core.victim.stream import PairStream
@@ -145,16 +144,11 @@ class Training:
         return stream
 
     def _set_rate(self, step: int, total: int) -> None:
-        """Linear warm-up, then a cosine to zero."""
+        """Linear warm-up, of half the steps at most where it is fitted, then a cosine to zero."""
         warm = self.config.warmup_steps
         if self.config.warmup == "fitted":
             warm = min(warm, max(1, total // 2))
-        if step < warm:
-            share = (step + 1) / warm
-        else:
-            share = 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
-        for group in self.optimizer.param_groups:
-            group["lr"] = share * self.config.learning_rate
+        set_rate(self.optimizer, self.config.learning_rate, step, total, warm)
 
     def save(self, out: Folder, identity: str, history: Sequence[Epoch]) -> None:
         """Everything the next epoch needs, whole or not at all."""
