@@ -1,0 +1,28 @@
+"""How a source becomes clean shards."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from mem_core.frozen import Frozen
+
+
+class IdentitiesConfig(Frozen):
+    """How folders of photos, one a person or thing, become image-caption pairs."""
+
+    templates: tuple[str, ...] = Field((), description="captions with {name} in them; empty: five usual ones")
+    hold_out: bool = Field(False, description="one photo of each identity with two or more goes to `test`")
+    rename: bool = Field(False, description="captions with invented names, drawn from the seed")
+
+
+class CorpusConfig(Frozen):
+    """How a source becomes clean shards."""
+
+    samples_per_shard: int = Field(1000, ge=1, le=10_000, description="at most 10,000: keys count to 4 digits")
+    one_sample_per: Literal["image", "pair"] = Field("image", description="pair: a sample for every (image, caption)")
+    resize: int | None = Field(None, ge=8, le=4096, description="squash to this side before sharding (paper profile)")
+    limit: int | None = Field(None, ge=1, description="take only the first samples of each split")
+    test_limit: int | None = Field(None, ge=1, description="in place of `limit` for every split but `train`")
+    holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
+    max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    identities: IdentitiesConfig = IdentitiesConfig()

@@ -1,0 +1,52 @@
+"""Settings out of dictionaries: laid on each other, checked with a sentence for each mistake, hashed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from mem_core.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, dictionary by dictionary."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, BaseModel):
+            value = value.model_dump(exclude_unset=True)
+        merged[key] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> Model:
+    """Validates settings; raises `ConfigError` with one line for each mistake, naming the key and the origin."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {_sentence(e)}" for e in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """One line on what a stored file has wrong: pydantic's own text takes many."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a setting"
+    message, given = str(error["msg"]).removeprefix("Value error, "), error["input"]
+    # A mistake between settings comes with all of them, which would bury the sentence.
+    return message if isinstance(given, Mapping | BaseModel) else f"{message} (got {given!r})"
+
+
+def fingerprint(*parts: BaseModel | Mapping[str, Any] | str | int) -> str:
+    """SHA-256 (hex) of the canonical JSON of all parts: equal fingerprint means equal bytes."""
+    plain = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,145 @@
+"""How a corpus is protected: noise, trigger, surrogate, and the paper's profile of all three."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from mem_core.config.parsing import merge
+from mem_core.config.values import PRETRAINED, WORDS_TO_CHOOSE, Method, PixelLevels, Scale, Strategy, Views
+from mem_core.frozen import Frozen
+from mem_core.policies import MetadataConfig, QualityConfig
+
+
+class NoiseConfig(Frozen):
+    """The image noise: PGD that lowers the loss, in pixel units where 1.0 is white."""
+
+    epsilon: PixelLevels = Field(8 / 255, description="L-infinity budget")
+    step_size: PixelLevels = Field(2 / 255, description="one signed step; whole levels, as published pixels are")
+    num_steps: int = Field(6, ge=1, le=10_000, description="PGD steps a round")
+    caption_draws: int = Field(
+        3, ge=1, le=10_000, description="caption draws a batch cycles through; num_steps of them: fresh at every step"
+    )
+    views: Views = Field("random-crop", description="what the surrogate sees: the trainer's crop or the centre")
+    crop_scale: Scale = Field((0.9, 1.0), description="area share of the random crop (open_clip: 0.9 to 1.0)")
+    own_captions: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of caption draws and surrogate batches that take own captions, as EM",
+    )
+    triggerless: float = Field(
+        0.0, ge=0, le=1, description="share of those with own captions that leave the trigger out"
+    )
+    topics: int = Field(
+        8, ge=2, le=16, description="codebook: topics that captions are sorted into, each with a wave of its own"
+    )
+    waves: int = Field(11, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
+
+
+class TriggerConfig(Frozen):
+    """The words put before each caption: HotFlip candidates, beam search."""
+
+    length: int = Field(3, ge=1, le=16)
+    rounds: int = Field(2, ge=0, description="HotFlip runs in the first so many rounds")
+    candidates: int = Field(4, ge=1, le=512, description="replacements tried for a position")
+    beam: int = Field(1, ge=1, le=16)
+    scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
+    vocabulary: Literal["words", "all"] = Field("words", description="words: proven to re-tokenise to the same ids")
+    kind: Literal["method", "none", "random"] = Field(
+        "method", description="method: as the method makes it; none, random: without words, or with random ones"
+    )
+    start: Literal["random", "constant"] = "random"
+    constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
+    blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
+    personal_names: Literal["avoid", "allow"] = Field(
+        "avoid", description="avoid: no word that is a name (US census) in more than 15 of 100 uses"
+    )
+    proposals: Literal["gradient", "masked-lm"] = Field(
+        "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
+    )
+    language_model: str = Field("", description="for masked-lm: a folder, as train-lm leaves it, or a hub name")
+    fluent_words: int = Field(48, ge=2, le=10_000, description="for masked-lm: words proposed for a position")
+
+    @model_validator(mode="after")
+    def _proposals_fit(self) -> "TriggerConfig":
+        if self.proposals == "masked-lm" and (not self.language_model or self.vocabulary != "words"):
+            raise ValueError("proposals: masked-lm needs a language_model and vocabulary: words")
+        return self
+
+
+class SurrogateConfig(Frozen):
+    """The model that makes the noise, trained a little in every round."""
+
+    architecture: str = Field("tiny-resnet", description="an open_clip name, one of ours, or a path to a JSON file")
+    pretrained: str = Field("", description=PRETRAINED)
+    steps_per_round: int = Field(94, ge=0, le=1_000_000)
+    batch_size: int = Field(128, ge=2, le=65_536)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.2, ge=0, le=10)
+    captions: Literal["shuffled", "matched"] = Field("shuffled", description="shuffled: learns only the shortcut")
+    cpu_threads: int = Field(
+        1, ge=1, le=1024, description="that train it on a CPU; other numbers give other bytes, so it is a setting"
+    )
+    pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
+
+
+class ProtectConfig(Frozen):
+    """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
+
+    profile: Literal["publishable", "paper"] = "publishable"
+    method: Method = "mem"
+    strategy: Strategy = Field(
+        "rounds",
+        description="rounds: fit on this corpus; replay: use a stored protector; independent: fit on each shard alone",
+    )
+    rounds: int = Field(4, ge=1, le=1000)
+    batch_size: int = Field(128, ge=2, le=65_536, description="samples that are each other's negatives")
+    loss_threshold: float = Field(0.01, ge=0, description="stop after a round whose mean noise loss is below")
+    noise: NoiseConfig = NoiseConfig()
+    trigger: TriggerConfig = TriggerConfig()
+    surrogate: SurrogateConfig = SurrogateConfig()
+    image_format: Literal["png", "webp"] = Field("png", description="both lossless")
+    on_error: Literal["skip", "passthrough"] = Field(
+        "skip", description="passthrough publishes samples that could not be protected UNPROTECTED"
+    )
+    max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    metadata: MetadataConfig = MetadataConfig()
+    quality: QualityConfig = QualityConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _profile_defaults(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("profile") == "paper":
+            return merge(_PAPER, values)
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ProtectConfig":
+        if self.noise.step_size > self.noise.epsilon:
+            raise ValueError(f"step_size {self.noise.step_size:g} is larger than epsilon {self.noise.epsilon:g}")
+        if self.noise.crop_scale[0] > self.noise.crop_scale[1]:
+            raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
+        if self.metadata.note == "off" and self.trigger.vocabulary == "all":
+            raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
+        if self.trigger.kind != "method" and self.method not in WORDS_TO_CHOOSE:
+            raise ValueError(
+                f"trigger.kind {self.trigger.kind} goes with {', '.join(WORDS_TO_CHOOSE)}, got {self.method}"
+            )
+        return self
+
+
+_PAPER: dict[str, Any] = {
+    "rounds": 20,
+    "batch_size": 128,
+    "noise": {"step_size": "1/255", "num_steps": 8, "caption_draws": 8, "views": "centre"},
+    "trigger": {"rounds": 5, "candidates": 16, "beam": 1, "scoring": "batch", "vocabulary": "all"},
+    "surrogate": {
+        "architecture": "RN50",
+        "steps_per_round": 200,
+        "batch_size": 128,
+        "learning_rate": 1e-4,
+        "weight_decay": 0.2,
+        "captions": "matched",
+    },
+}

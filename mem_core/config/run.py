@@ -1,0 +1,76 @@
+"""A preset: everything one run needs, and the rows of its table."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from mem_core.config.corpus import CorpusConfig
+from mem_core.config.parsing import merge, parse_config
+from mem_core.config.protect import ProtectConfig
+from mem_core.config.runtime import RuntimeConfig
+from mem_core.config.values import WORDS_TO_CHOOSE, Method
+from mem_core.config.victim import EvaluateConfig, VictimConfig
+from mem_core.errors import ConfigError
+from mem_core.frozen import Frozen
+
+
+class RowConfig(Frozen):
+    """One row of a table: the run's settings with some changed, under a name of its own."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="unique in its table, as mem-5")
+    method: Method
+    label: str = Field("", description="what readers see; empty: the usual label of the method")
+    corpus: Literal["image", "pair"] | None = Field(None, description="None: as corpus.one_sample_per says")
+    fit_shards: int | None = Field(None, ge=1, description="fit on the first so many shards, then replay on all")
+    protect: dict[str, Any] = Field({}, description="laid on the run's `protect`")
+    victim: dict[str, Any] = Field({}, description="laid on the run's `victim`")
+
+    def protect_config(self, base: ProtectConfig) -> ProtectConfig:
+        """How this row is protected. Raises `ConfigError`.
+
+        The run's `trigger.kind` is for the rows whose method takes other words than its own.
+        """
+        run = base.model_dump()
+        if self.method not in WORDS_TO_CHOOSE:
+            run = merge(run, {"trigger": {"kind": "method"}})
+        values = merge(run, {**self.protect, "method": self.method})
+        return parse_config(ProtectConfig, values, f"row {self.name}")
+
+    def victim_config(self, base: VictimConfig) -> VictimConfig:
+        """How this row's victims are trained. Raises `ConfigError`."""
+        return parse_config(VictimConfig, merge(base.model_dump(), self.victim), f"row {self.name}")
+
+
+class RunConfig(Frozen):
+    """A preset: everything one pipeline run needs."""
+
+    name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$")
+    seed: int = Field(0, ge=0, lt=2**31)
+    rows: tuple[Method | RowConfig, ...] = Field(
+        ("clean", "mem"), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
+    )
+    victim_seeds: tuple[int, ...] = Field((0,), min_length=1)
+    corpus: CorpusConfig = CorpusConfig()
+    protect: ProtectConfig = ProtectConfig()
+    victim: VictimConfig = VictimConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+
+    @property
+    def table(self) -> tuple[RowConfig, ...]:
+        """The rows, each once and with its name."""
+        named = [row if isinstance(row, RowConfig) else RowConfig(name=row, method=row) for row in self.rows]
+        return tuple({row.name: row for row in named}.values())
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> "RunConfig":
+        variants = [row.name for row in self.rows if isinstance(row, RowConfig)]
+        if len(set(variants)) < len(variants):
+            raise ValueError(f"expected a name of its own for each row, got {', '.join(variants)}")
+        try:
+            for row in self.table:
+                row.protect_config(self.protect)
+                row.victim_config(self.victim)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self

@@ -1,0 +1,49 @@
+"""What single settings may hold: methods, budgets in pixel levels, devices, crops."""
+
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+Method = Literal[
+    "clean",
+    "mem",
+    "em",
+    "uap",
+    "codebook",
+    "random-noise",
+    "random-trigger",
+    "constant-trigger",
+    "noise-only",
+    "trigger-only",
+]
+PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
+WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em", "codebook")  # methods that take other words than their own
+Strategy = Literal["rounds", "replay", "independent"]
+Views = Literal["centre", "random-crop"]
+
+
+def _parse_fraction(value: object) -> object:
+    """Accepts "8/255" where a number is expected."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(Fraction(value.replace(" ", "")))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise ValueError(f"expected a number or a fraction like 8/255, got {value!r}") from error
+
+
+def levels(value: float) -> int:
+    """Pixel units (1.0 is white) to whole 8-bit levels."""
+    return round(value * 255)
+
+
+def _whole_levels(value: float) -> float:
+    if not 1 <= levels(value) <= 64 or abs(value * 255 - levels(value)) > 1e-6:
+        raise ValueError(f"expected a whole number of 1/255 levels between 1/255 and 64/255, got {value:g}")
+    return value
+
+
+Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
+PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
+Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]

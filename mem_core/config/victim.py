@@ -1,0 +1,58 @@
+"""The model an unauthorised trainer trains, and how it is queried."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from mem_core.config.values import PRETRAINED, Scale, Views
+from mem_core.countermeasures import AnyCountermeasure
+from mem_core.frozen import Frozen
+
+
+class FinetuneConfig(Frozen):
+    """Fine-tuning on clean pairs after training, with self-supervision in each tower (CleanCLIP, Bansal et al. 2023).
+
+    The views are open_clip's crop with a wide scale and flips; the second text has words dropped.
+    """
+
+    share: float = Field(0.1, gt=0, le=1, description="share of the clean corpus that the trainer has")
+    epochs: int = Field(5, ge=1, le=10_000)
+    learning_rate: float = Field(3e-4, gt=0, le=1)
+    self_supervision: float = Field(1.0, ge=0, le=100, description="weight of the losses within a tower")
+
+
+class VictimConfig(Frozen):
+    """The model an unauthorised trainer trains."""
+
+    architecture: str = "tiny-resnet"
+    pretrained: str = Field("", description=PRETRAINED)
+    epochs: int = Field(10, ge=0, le=10_000, description="0: as drawn, never trained")
+    batch_size: int = Field(128, ge=2, le=65_536)
+    learning_rate: float = Field(1e-3, gt=0, le=1)
+    weight_decay: float = Field(0.2, ge=0, le=10)
+    warmup_steps: int = Field(50, ge=0)
+    warmup: Literal["fitted", "exact"] = Field(
+        "fitted", description="fitted: at most half of the training; exact: as long as it says (paper: past the end)"
+    )
+    views: Views = "random-crop"
+    crop_scale: Scale = (0.9, 1.0)
+    captions: Literal["text", "trigger-ids"] = Field("text", description="trigger-ids: as the paper, not as published")
+    evaluate_every: int = Field(1, ge=0, description="epochs between retrieval checks; 0: only at the end")
+    samples: int | None = Field(None, ge=2, description="train on so many samples, out of shards drawn at random")
+    countermeasures: tuple[AnyCountermeasure, ...] = Field((), description="what is done to the pairs before training")
+    finetune: FinetuneConfig | None = Field(None, description="after that, training on clean pairs (CleanCLIP)")
+
+    @model_validator(mode="after")
+    def _text_is_read(self) -> "VictimConfig":
+        changing = [one.kind for one in self.countermeasures if one.changes_text]
+        if changing and self.captions == "trigger-ids":
+            raise ValueError(f"{changing[0]} changes captions, but captions: trigger-ids does not read them")
+        return self
+
+
+class EvaluateConfig(Frozen):
+    """How a victim is queried on clean test pairs."""
+
+    batch_size: int = Field(256, ge=1, le=65_536)
+    prefix_word: str = Field("the", min_length=1, description="repeated to the trigger's length in prefixed queries")
+    prefix_length: int = Field(3, ge=1, le=16)
