@@ -3,13 +3,17 @@
     python -m benchmarks.workers [--samples 64] [--repeats 5]
 
 Each worker does what `advance_shard` does (HotFlip, six PGD steps) with one thread of its own, as `runtime.workers: 2`
-runs it. Wall clock, so the machine must have two idle cores: on a busy one the figure says nothing.
+runs it. Beside it two processes, which share nothing but the machine: what they lose, its memory and clock take. Wall
+clock, so the machine must have two idle cores: on a busy one the figures say nothing.
 """
 
 import argparse
+import multiprocessing
+import statistics
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import torch
@@ -21,34 +25,65 @@ _LEAST = 0.95
 
 
 def run(*, samples: int = 64, repeats: int = 5) -> list[Figure]:
-    """1 would be twice the work in the same time."""
+    """Shares of which 1 would be twice the work in the same time, and the threads' over the processes'."""
+    apart = multiprocessing.get_context("spawn")
+    with (
+        ThreadPoolExecutor(2) as threads,
+        ProcessPoolExecutor(2, mp_context=apart, initializer=_prepare, initargs=(samples,)) as processes,
+    ):
+        _prepare(samples)
+        _seconds(threads, 2), _seconds(processes, 2)
+        pairs = [(_share(threads), _share(processes)) for _ in range(repeats)]
+    of_threads, of_processes = (list(column) for column in zip(*pairs, strict=True))
+    floor = "two processes on the same two cores; wall clock"
+    return [
+        _figure("throughput over twice that of one", of_threads, bound=_LEAST, floor=floor),
+        _figure("the same of two processes", of_processes),
+        _figure("threads over processes", [ours / peer for ours, peer in pairs], bound=_LEAST, floor=floor),
+    ]
+
+
+_work: Callable[[], object] = lambda: None  # noqa: E731  # one for each process, made by `_prepare`
+
+
+def _prepare(samples: int) -> None:
+    global _work
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench.make(Path(folder), "tiny-resnet", samples, samples)
-        setting = bench.setting()
-        with ThreadPoolExecutor(2) as pool:
+    setting = bench.setting()
+    _work = lambda: bench.ours(setting)  # noqa: E731
 
-            def seconds(workers: int) -> float:
-                start = time.monotonic()
-                list(pool.map(lambda _: bench.ours(setting), range(workers)))
-                return time.monotonic() - start
 
-            seconds(2)
-            shares = [seconds(1) / seconds(2) for _ in range(repeats)]
-    low, middle, high = quartiles(shares)
-    return [
-        Figure(
-            group="two workers",
-            name="throughput over twice that of one",
-            value=middle,
-            unit="x",
-            low=low,
-            high=high,
-            bound=_LEAST,
-            better="higher",
-            floor="two threads on two idle cores; wall clock",
-        )
-    ]
+def _once(_: int) -> None:
+    _work()
+
+
+def _seconds(pool: Executor, workers: int) -> float:
+    start = time.monotonic()
+    list(pool.map(_once, range(workers)))
+    return time.monotonic() - start
+
+
+def _share(pool: Executor) -> float:
+    """One before and one after, so that a drift of the clock meets both sides."""
+    before, both, after = _seconds(pool, 1), _seconds(pool, 2), _seconds(pool, 1)
+    return statistics.fmean((before, after)) / both
+
+
+def _figure(name: str, values: list[float], *, bound: float | None = None, floor: str = "") -> Figure:
+    low, middle, high = quartiles(values)
+    return Figure(
+        group="two workers",
+        name=name,
+        value=middle,
+        unit="x",
+        low=low,
+        high=high,
+        bound=bound,
+        better="higher",
+        floor=floor,
+    )
 
 
 def main() -> None:
