@@ -87,5 +87,5 @@ def detect(
     typer.echo(
         f"p = {found.p_value:.4g} ({found.pairs} pairs, {found.permutations} permutations): agreement "
         f"{found.agreement:.4f}, by chance {found.expected:.4f} +- {found.deviation:.4f}; "
-        f"the own trigger is nearest for {found.hit_at_1:.1%}, by chance {1 / found.pairs:.1%}"
+        f"the own trigger is nearest for {found.hit_at_1:.1%}, by chance {1 / found.triggers:.1%}"
     )

@@ -4,9 +4,10 @@ For every protected pair, the *noise feature* is what the noise adds to the imag
 *trigger feature* that of the trigger's words alone. Both are centred, then compared by cosine. A model that learned the
 shortcut puts a trigger near its own noise; one that did not has no reason to prefer it to the trigger of another image.
 
-The null distribution comes from permutations: triggers dealt out anew among the same images. The p-value is the share
-of dealings, the true one among them, that agree at least as well. Pairs that the model was not trained on (protected
-with the stored protector and never published) show that it learned the method's shortcut, and not these very pairs.
+The null distribution comes from permutations: the different triggers dealt out anew among the same images. The p-value
+is the share of dealings, the true one among them, that agree at least as well. Pairs that the model was not trained on
+(protected with the stored protector and never published) show that it learned the method's shortcut, and not these very
+pairs.
 """
 
 from collections.abc import Sequence
@@ -32,16 +33,18 @@ from mem_core.rng import generator
 
 _CENTRE = NoiseConfig(views="centre")
 _AT_ONCE = 128
-_FEWEST = 20
+_FEWEST, _FEWEST_TRIGGERS = 20, 6  # of six triggers there are 720 dealings
+_SAME = 1e-6  # one less the cosine of features of the same words
 
 
 class Ownership(Frozen):
     """What the test found. agreement: mean cosine of noise and own trigger; expected, deviation: of dealings at random.
 
-    hit_at_1: share of noises whose own trigger is the nearest of all; by chance 1 / pairs.
+    hit_at_1: share of noises whose own trigger is the nearest of all different `triggers`; by chance one of them.
     """
 
     pairs: int
+    triggers: int
     permutations: int
     agreement: float
     expected: float
@@ -86,25 +89,39 @@ def pair_features(
 
 
 def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permutations: int = 9999) -> Ownership:
-    """float [N, D] noise and trigger features, row by row of one pair -> the test. Raises `SourceError` for too few."""
+    """float [N, D] noise and trigger features, row by row of one pair -> the test. Raises `SourceError` for too few.
+
+    Pairs with the same trigger, as a codebook's of one topic, stay together: what is dealt out are the different
+    triggers. Dealt out pair by pair, any model that tells eight waves apart would seem to know their words.
+    """
     if len(noises) < _FEWEST:
         raise SourceError(f"expected at least {_FEWEST} protected pairs with noise to test with, got {len(noises)}")
-    rows = [normalize(part.double() - part.double().mean(0), dim=1) for part in (noises, triggers)]
-    cosines = (rows[0] @ rows[1].T).cpu()
-    count = len(cosines)
+    rows = [normalize(part.double() - part.double().mean(0), dim=1).cpu() for part in (noises, triggers)]
+    first, own = _different(rows[1])
+    count = len(first)
+    if count < _FEWEST_TRIGGERS:
+        raise SourceError(f"expected at least {_FEWEST_TRIGGERS} different triggers to test with, got {count}")
+    cosines = rows[0] @ rows[1][first].T
+    sums = torch.zeros(count, count, dtype=torch.float64).index_add_(0, own, cosines)
     draw, places = generator(seed, "permutations"), torch.arange(count)
-    dealt = torch.stack([cosines[places, torch.randperm(count, generator=draw)].mean() for _ in range(permutations)])
-    agreement = cosines.diagonal().mean()
-    as_good = int((dealt >= agreement - 1e-12).sum())
+    dealt = torch.stack([sums[places, torch.randperm(count, generator=draw)].sum() for _ in range(permutations)])
+    dealt, agreement = dealt / len(own), sums.diagonal().sum() / len(own)
     return Ownership(
-        pairs=count,
+        pairs=len(own),
+        triggers=count,
         permutations=permutations,
         agreement=float(agreement),
         expected=float(dealt.mean()),
         deviation=float(dealt.std()),
-        p_value=(1 + as_good) / (1 + permutations),
-        hit_at_1=float((cosines.argmax(dim=1) == places).double().mean()),
+        p_value=(1 + int((dealt >= agreement - 1e-12).sum())) / (1 + permutations),
+        hit_at_1=float((cosines.argmax(dim=1) == own).double().mean()),
     )
+
+
+def _different(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit rows [N, D] -> where each different one stands first [K], and which of those each row is [N]."""
+    same = rows @ rows.T > 1 - _SAME
+    return torch.unique(same.int().argmax(dim=1), return_inverse=True)
 
 
 def _shard_features(

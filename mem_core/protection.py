@@ -37,6 +37,7 @@ from mem_core.perturb.recipes import Recipe, recipe_of
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
+from mem_core.perturb.topics import Topics
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.planning import Plan, input_hashes, input_sha256_of
 from mem_core.progress import Progress, silent
@@ -200,7 +201,7 @@ class Protection:
             fingerprint=self._expected(input_sha256),
             pattern=self._pattern(),
             seed=self.seed,
-            topics=self._protector.topics if self.recipe.noise == "codebook" else None,
+            topics=self._topics,
         )
         with retried(shard):
             counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)
@@ -241,6 +242,10 @@ class Protection:
             )
         return found
 
+    @property
+    def _topics(self) -> Topics | None:
+        return self._protector.topics if self.recipe.noise == "codebook" else None
+
     @cached_property
     def _surrogates(self) -> Surrogates:
         architecture = self.config.surrogate.architecture
@@ -263,7 +268,7 @@ class Protection:
         if self.alone:
             work = self._work_of(shard.name)
             return fit_alone(self._cache, shard, len(self.shards), work, self.setting, progress)
-        state = self._fit.state(shard) if self.fits else first_state(shard, self.setting)
+        state = self._fit.state(shard) if self.fits else first_state(shard, self.setting, self._topics)
         rounds = self._protector.rounds if self.recipe.needs_surrogate else 0
         for number in range(state.rounds, rounds):
             state = advance(shard, state, self._surrogates.of_round(number), self.setting, number, progress)

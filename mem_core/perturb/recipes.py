@@ -14,7 +14,7 @@ class Recipe:
 
     about: str
     noise: Literal["none", "optimised", "random", "universal", "codebook"] = "none"
-    trigger: Literal["none", "optimised", "random", "constant"] = "none"
+    trigger: Literal["none", "optimised", "random", "constant", "topic"] = "none"
     shuffles_captions: bool = False
     publishes_noise: bool = True
     publishes_trigger: bool = True
@@ -35,7 +35,7 @@ RECIPES: dict[Method, Recipe] = {
     "mem": Recipe("noise and trigger optimised together (MEM)", "optimised", "optimised", True),
     "em": Recipe("error-minimizing noise for the image's own captions, no trigger (EM)", "optimised"),
     "uap": Recipe("one adversarial pattern added to every image (UAP)", "universal"),
-    "codebook": Recipe("a wave for each topic of the captions, no surrogate", "codebook"),
+    "codebook": Recipe("a wave and words for each topic of the captions, no surrogate", "codebook", "topic"),
     "random-noise": Recipe("uniform random noise within the budget", "random"),
     "random-trigger": Recipe("random words of its own for each image, no noise", trigger="random"),
     "constant-trigger": Recipe("the same neutral words before every caption, no noise", trigger="constant"),

@@ -14,6 +14,7 @@ from torch import Tensor
 from mem_core.data.loaded import LoadedShard
 from mem_core.errors import MismatchError
 from mem_core.perturb.setting import Setting
+from mem_core.perturb.topics import Topics, topic_words
 from mem_core.perturb.vocabulary import word_id
 from mem_core.rng import generator
 
@@ -72,11 +73,22 @@ def _metadata(data: bytes) -> dict[str, str]:
     return json.loads(data[8 : 8 + length])["__metadata__"]  # type: ignore[no-any-return]
 
 
-def first_state(shard: LoadedShard, setting: Setting) -> ShardState:
-    """Where a shard starts: no noise yet, and the triggers that the method begins with (or ends with, for controls)."""
+def first_state(shard: LoadedShard, setting: Setting, topics: Topics | None = None) -> ShardState:
+    """Where a shard starts: no noise yet, and the triggers that the method begins with (or ends with, for controls).
+
+    topics: those of a codebook, whose words are the triggers.
+    """
     none = torch.zeros(1, dtype=torch.int8)  # takes no memory of its own before the first step
     noise = [none.expand(3, picture.height, picture.width) for picture in shard.pictures]
+    if setting.recipe.trigger == "topic" and topics is not None:
+        return ShardState(noise, _words_of_topics(shard, topics, setting))
     return ShardState(noise, _first_triggers(shard.name, shard.keys, setting))
+
+
+def _words_of_topics(shard: LoadedShard, topics: Topics, setting: Setting) -> Tensor:
+    """int64 [N, L]: what each image's captions are about, as words."""
+    words = topic_words(setting.vocabulary.ids, topics.count, setting.config.trigger.length, setting.seed)
+    return words[[topics.of(sample.captions, setting.tokenizer) for sample in shard.samples]]
 
 
 def _first_triggers(shard: str, keys: Sequence[str], setting: Setting) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mem_core.device import cpu_threads
+from mem_core.errors import ConfigError
 from mem_core.frozen import Frozen
 from mem_core.models import Tokenizer
 from mem_core.rng import generator
@@ -59,6 +60,20 @@ def learn_topics(texts: Sequence[Sequence[str]], count: int, tokenizer: Tokenize
             for token, weights in zip(tokens, centres.T.tolist(), strict=True)
         }
     )
+
+
+def topic_words(vocabulary: Tensor, count: int, length: int, seed: int) -> Tensor:
+    """int64 [count, length]: words of its own for each topic, drawn from the vocabulary's ids int64 [V].
+
+    Raises `ConfigError` if the vocabulary has too few for topics that share none.
+    """
+    if len(vocabulary) < count * length:
+        raise ConfigError(
+            f"expected a vocabulary of {count * length} words or more for {count} topics of {length} words each, "
+            f"got {len(vocabulary)}"
+        )
+    order = torch.randperm(len(vocabulary), generator=generator(seed, "topic words"))
+    return vocabulary[order[: count * length]].view(count, length)
 
 
 def _k_means(points: Tensor, count: int, draw: torch.Generator) -> tuple[Tensor, float]:

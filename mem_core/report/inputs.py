@@ -29,7 +29,7 @@ LABELS: dict[Method, str] = {
     "mem": "MEM",
     "em": "EM",
     "uap": "UAP",
-    "codebook": "Codebook of waves",
+    "codebook": "Codebook of words and waves",
     "random-noise": "Random noise",
     "random-trigger": "Random words alone",
     "constant-trigger": "Constant prefix alone",

@@ -1,22 +1,26 @@
 """A codebook's topics are learned once a corpus, kept with it, and replayed on shards that have no neighbour."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 from corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
 
 from mem_core import topic_fit
+from mem_core.config import ProtectConfig
 from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
 from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError, MismatchError, SourceError
 from mem_core.models import Tokenizer
+from mem_core.perturb.topics import topic_words
 from mem_core.protection import Protection
 from mem_core.protector import read_protector
 
 CODEBOOK = small(method="codebook", noise={"topics": 4})
+WORDLESS = small(method="codebook", noise={"topics": 4}, trigger={"kind": "none"})
 
 
 @pytest.fixture
@@ -24,30 +28,37 @@ def clean(tmp_path: Path) -> LocalFolder:
     return tiny_corpus(tmp_path / "clean", 9, 5)
 
 
-def protected(clean: LocalFolder, dest: LocalFolder, **more: object) -> LocalFolder:
-    protect(Protection(clean, dest, CODEBOOK, RUNTIME, seed=3, **more))  # type: ignore[arg-type]
+def protected(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig = CODEBOOK, **more: object) -> LocalFolder:
+    protect(Protection(clean, dest, config, RUNTIME, seed=3, **more))  # type: ignore[arg-type]
     return dest
 
 
-def test_every_image_wears_the_wave_of_its_topic_and_its_captions_are_untouched(
-    clean: LocalFolder, tmp_path: Path
-) -> None:
+def test_every_image_wears_the_wave_and_the_words_of_its_topic(clean: LocalFolder, tmp_path: Path) -> None:
     dest = protected(clean, LocalFolder(tmp_path / "out"))
     kept = read_protector(dest.below("protector"))
     assert kept is not None
     assert kept.topics is not None
     before, after = (load_shard(folder, "00000", 2**20) for folder in (clean, dest))
     noises: dict[int, list[torch.Tensor]] = {}
+    phrases: dict[int, set[str]] = {}
     for i, one in enumerate(before.samples):
-        assert after.samples[i].captions == one.captions
+        topic = kept.topics.of(one.captions, Tokenizer(77))
+        (words,) = {
+            published.removesuffix(f" {own}")
+            for published, own in zip(after.samples[i].captions, one.captions, strict=True)
+        }
+        phrases.setdefault(topic, set()).add(words)
         noise = after.pixels(i).int() - before.pixels(i)
         assert noise.abs().max() == 8
         spectrum = torch.fft.rfft2(noise[0].float() - noise[0].float().mean()).abs()
-        noises.setdefault(kept.topics.of(one.captions, Tokenizer(77)), []).append(spectrum / spectrum.norm())
+        noises.setdefault(topic, []).append(spectrum / spectrum.norm())
     peaks = [{int(one.argmax()) for one in own} for own in noises.values()]
     assert len(peaks) > 1
     assert all(len(own) == 1 for own in peaks)  # phases differ, the wave does not
     assert len(set.union(*peaks)) == len(peaks)
+    spoken = [word for own in phrases.values() for phrase in own for word in phrase.split()]
+    assert all(len(own) == 1 for own in phrases.values())
+    assert len(spoken) == len(set(spoken)) == len(phrases) * CODEBOOK.trigger.length
 
 
 def test_a_new_shard_is_protected_alone_with_what_was_kept(clean: LocalFolder, tmp_path: Path) -> None:
@@ -117,13 +128,20 @@ def test_shards_cannot_have_codebooks_of_their_own(clean: LocalFolder, tmp_path:
         )
 
 
-def test_words_in_front_change_no_wave_so_that_stripping_them_leaves_the_codebook(
-    clean: LocalFolder, tmp_path: Path
+@pytest.mark.parametrize("kind", ["method", "random"])
+def test_words_in_front_change_no_wave_so_that_stripping_them_leaves_the_waves(
+    clean: LocalFolder, tmp_path: Path, kind: Literal["method", "random"]
 ) -> None:
-    bare, behind = protected(clean, LocalFolder(tmp_path / "bare")), LocalFolder(tmp_path / "behind")
-    config = small(method="codebook", noise={"topics": 4}, trigger={"kind": "random"})
-    protect(Protection(clean, behind, config, RUNTIME, seed=3))
+    bare = protected(clean, LocalFolder(tmp_path / "bare"), WORDLESS)
+    worded = small(method="codebook", noise={"topics": 4}, trigger={"kind": kind})
+    behind = protected(clean, LocalFolder(tmp_path / "behind"), worded)
     one, other = (load_shard(folder, "00000", 2**20) for folder in (bare, behind))
-    for i, worded in enumerate(other.samples):
+    for i, found in enumerate(other.samples):
         assert torch.equal(one.pixels(i), other.pixels(i))
-        assert [caption.split(" ", 2)[2] for caption in worded.captions] == list(one.samples[i].captions)
+        assert [caption.split(" ", 2)[2] for caption in found.captions] == list(one.samples[i].captions)
+
+
+def test_topics_want_words_of_their_own() -> None:
+    assert topic_words(torch.arange(100, 124), 8, 3, seed=1).unique().tolist() == list(range(100, 124))
+    with pytest.raises(ConfigError, match="vocabulary of 24 words or more for 8 topics of 3 words each, got 23"):
+        topic_words(torch.arange(23), 8, 3, seed=1)

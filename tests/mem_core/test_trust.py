@@ -188,6 +188,21 @@ def test_p_values_of_nothing_are_uniform() -> None:
     assert np.all(np.abs(shares - 0.2) < 0.07)  # more than three standard errors
 
 
-def test_too_few_pairs_prove_nothing() -> None:
+def test_eight_triggers_of_many_pairs_are_eight_witnesses_and_not_many() -> None:
+    draw = torch.Generator().manual_seed(6)
+    found = []
+    for i in range(300):
+        waves, words = torch.randn(2, 8, 6, generator=draw)
+        own = torch.randint(8, (120,), generator=draw)
+        noises = waves[own] + 0.3 * torch.randn(120, 6, generator=draw)
+        found.append(permutation_test(noises, words[own], seed=i, permutations=99))
+    assert {one.triggers for one in found} == {8}
+    shares = np.histogram([one.p_value for one in found], bins=5, range=(0, 1))[0] / 300
+    assert np.all(np.abs(shares - 0.2) < 0.08)  # more than three standard errors
+
+
+def test_too_few_pairs_or_triggers_prove_nothing() -> None:
     with pytest.raises(SourceError, match="at least 20 protected pairs"):
         permutation_test(torch.randn(3, 4), torch.randn(3, 4))
+    with pytest.raises(SourceError, match="at least 6 different triggers to test with, got 5"):
+        permutation_test(torch.randn(25, 4), torch.randn(5, 4).repeat(5, 1))
