@@ -141,8 +141,9 @@ def _shard_features(
     for first in range(0, len(pairs), _AT_ONCE):
         before, after, words = zip(*pairs[first : first + _AT_ONCE], strict=True)
         tokens = tokenizer_for(model).encode(words).to(device)
+        seen = [_seen(pixels, model.image_size, device) for pixels in (before, after)]
         with torch.no_grad(), autocast(device, precision):
-            plain, noised = (model.encode_image(_seen(pixels, model.image_size, device)) for pixels in (before, after))
+            plain, noised = map(model.encode_image, seen)
             noises.append((noised - plain).float().cpu())
             triggers.append(model.encode_text(tokens).float().cpu())
     return (torch.cat(noises), torch.cat(triggers)) if pairs else (torch.zeros(0, 1), torch.zeros(0, 1))

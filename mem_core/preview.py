@@ -13,11 +13,14 @@ PAGE, SHEET = "preview.html", "preview.png"
 
 
 class Preview(Frozen):
-    """What was written, by name, and the lowest visibility numbers of the corpus, worst sample first."""
+    """What was written, by name, and the lowest visibility numbers of the corpus; samples: keys, worst first.
+
+    (A field called `keys` would make a mapping of it for everyone who asks, Prefect among them.)
+    """
 
     page: str = PAGE
     sheet: str = SHEET
-    keys: tuple[str, ...]
+    samples: tuple[str, ...]
     psnr: tuple[float | None, ...]
     ssim: tuple[float | None, ...]
 
@@ -38,7 +41,7 @@ def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -
     )
     write_bytes(out, PAGE, page.encode())
     return Preview(
-        keys=tuple(item.key for item in worst),
+        samples=tuple(item.key for item in worst),
         psnr=tuple(item.psnr for item in worst),
         ssim=tuple(item.ssim for item in worst),
     )

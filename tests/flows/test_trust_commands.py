@@ -30,6 +30,22 @@ def test_a_certificate_from_the_command_line(command: Command, clean_corpus: Pat
     assert "expected samples with noise" in shown.stderr
 
 
+def test_what_shows_most_and_whether_a_model_learned_it(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
+    clean, protected, victim = clean_corpus / "train", tmp_path / "protected", tmp_path / "victim"
+    smoke = "--preset", "smoke", "--no-server"
+    assert command("protect", clean, protected, "--set", "protect.rounds=1", *smoke).exit_code == 0
+    shown = command("preview", protected, "--clean", clean, "--out", tmp_path / "preview", "--no-server")
+    assert (shown.exit_code, "Traceback" in shown.output) == (0, False), shown.output
+    assert (tmp_path / "preview" / "preview.html").is_file()
+    assert command("train", protected, victim, "--set", "victim.epochs=0", *smoke).exit_code == 0
+    for precision in ("float32", "bfloat16"):  # what a machine takes by itself depends on the machine
+        preset = tmp_path / f"{precision}.yaml"
+        preset.write_text(f"runtime: {{device: cpu, precision: {precision}}}\n")
+        corpora = "--protected", protected, "--clean", clean
+        found = command("detect", victim, *corpora, "--preset", preset, "--no-server")
+        assert (found.exit_code, "by chance" in found.stdout) == (0, True), found.output
+
+
 def test_mistakes_are_sentences(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
     clean = clean_corpus / "train"
     found = command("certify", clean, "--no-server", "--out", tmp_path / "out")

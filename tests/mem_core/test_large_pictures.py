@@ -36,7 +36,7 @@ def test_every_size_and_aspect_is_protected_audited_shown_and_certified(tmp_path
     report = verify_corpus(clean, dest, tokenize=Tokenizer(77).encode)
     assert not report.problems
     found = write_preview(clean, dest, out, len(SIZES))
-    assert set(found.keys) == {row.key for row in rows}
+    assert set(found.samples) == {row.key for row in rows}
     page = read_bytes(out, "preview.html").decode()
     assert all(f"{width} \N{MULTIPLICATION SIGN} {height}" in page for width, height in SIZES)
     assert f"{len(SIZES)} samples protected" in headline(certify(read_made(dest), Audit(compared=True), []))

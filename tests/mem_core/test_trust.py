@@ -165,7 +165,7 @@ def test_a_preview_shows_the_most_visible_samples_first(mem: LocalFolder, clean:
     assert list(found.psnr) == lowest
     assert Image.open(io.BytesIO(read_bytes(out, "preview.png"))).width > 100
     page = read_bytes(out, "preview.html").decode()
-    assert page.index(found.keys[0]) < page.index(found.keys[4])
+    assert page.index(found.samples[0]) < page.index(found.samples[4])
 
 
 @given(st.integers(0, 2**32 - 1))
