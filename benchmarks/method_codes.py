@@ -228,13 +228,15 @@ def worn(pairs: Pairs, code: Code, meaning: Tensor) -> Tensor:
     return (pairs.pixels.to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
 
 
-def train(pixels: Tensor, captions: CaptionTokens, views: NoiseConfig, to: Any) -> tuple[Any, list[float]]:
+def train(
+    pixels: Tensor, captions: CaptionTokens, views: NoiseConfig, to: Any, seed: int = 0
+) -> tuple[OpenClipEncoder, list[float]]:
     """A victim with the arguments' model and schedule. Returns it, frozen, and the mean loss of each epoch."""
-    model = build_model(to.model, derived_seed(0, "victim")).train().requires_grad_(True)
+    model = build_model(to.model, derived_seed(seed, "victim")).train().requires_grad_(True)
     optimizer = make_optimizer(model, to.rate, 0.2)
     total, step, losses = to.epochs * math.ceil(len(pixels) / 128), 0, []
     for epoch in range(to.epochs):
-        draw, own = generator(0, "victim", epoch), []
+        draw, own = generator(seed, "victim", epoch), []
         for places in batches(len(pixels), 128, draw):
             batch = PixelBatch([pixels[i] for i in places], None, CPU)
             images = batch.look(batch.draw_views(views, model.image_size, draw))

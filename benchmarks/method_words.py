@@ -1,0 +1,188 @@
+"""Which words, put where, keep a victim from learning what captions say? Trials in memory, half a minute each.
+
+python -m benchmarks.method_words --clean CORPUS/train --test CORPUS/test --out words.jsonl [--only NAME] [--seed 1]
+
+Model, schedule and images are those of `benchmarks.method_codes`. Words of an image's own identify it; words of its
+topic (spherical k-means of the captions' words) say what its captions say too. Where images wear waves, they are the
+eight of `benchmarks.method_codes`, one for each topic. The words: whole tokens of the trigger vocabulary, frequent ones
+of those, or content words of the corpus's own captions. --seed: of the victim.
+"""
+
+import argparse
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from benchmarks.method_codes import (
+    MODEL,
+    Pairs,
+    clusters,
+    codes,
+    content_words,
+    meanings,
+    median_ranks,
+    train,
+    worn,
+)
+from mem_core.config import NoiseConfig, TriggerConfig
+from mem_core.countermeasures.words import frequent_words
+from mem_core.data.folder import LocalFolder
+from mem_core.data.loaded import CaptionTokens
+from mem_core.models import build_model, tokenizer_for
+from mem_core.perturb.vocabulary import build_vocabulary
+from mem_core.rng import generator
+
+_TOPICS = 8
+_SCHEDULE = argparse.Namespace(model=MODEL, epochs=6, rate=2e-3, warm=30)
+Source = Literal["vocabulary", "frequent", "captions"]
+
+
+@dataclass(frozen=True)
+class Words:
+    """One trial. topic: words of the topic, drawn for each image out of so many; 0: out of all, of the image's own.
+
+    front: how many of the `count` stand in front, the others at random places in each caption; replace: in place of
+    content words. half: every second image and its captions stay clean.
+    """
+
+    name: str
+    count: int = 3
+    source: Source = "vocabulary"
+    topic: int = 0
+    front: int = 3
+    replace: bool = False
+    waves: bool = False
+    stripped: bool = False
+    half: bool = False
+
+
+TRIALS = (
+    Words("clean", count=0),
+    Words("own words in front"),
+    Words("own words inside", front=0),
+    Words("own words out of captions, in front", source="captions"),
+    Words("own words out of captions, inside", source="captions", front=0),
+    Words("own words out of captions, in place of others", source="captions", replace=True),
+    Words("waves alone", count=0, waves=True),
+    Words("a word of the topic, no waves", count=1, topic=1),
+    Words("waves, a word of the topic", count=1, topic=1, waves=True),
+    Words("waves, a word of the topic, half of the pairs clean", count=1, topic=1, waves=True, half=True),
+    Words("waves, three words of the topic", topic=1, waves=True),
+    Words("waves, three of sixteen words of the topic", topic=16, waves=True),
+    Words("waves, a frequent word of the topic inside", count=1, source="frequent", topic=1, front=0, waves=True),
+    Words("waves, three frequent words of the topic inside", source="frequent", topic=1, front=0, waves=True),
+    Words("the same, stripped", source="frequent", topic=1, front=0, waves=True, stripped=True),
+    Words("waves, three of sixteen frequent words inside", source="frequent", topic=16, front=0, waves=True),
+)
+
+
+def words_of(source: Source, pairs: Pairs, vocabulary: Sequence[str]) -> list[str]:
+    """The words that a trial draws from, in alphabetical order."""
+    if source == "captions":
+        found = Counter(word for many in pairs.captions for one in many for word in content_words(one))
+        return sorted(word for word, times in found.items() if times >= 20)
+    return sorted(set(vocabulary) & frequent_words(10_000)) if source == "frequent" else sorted(vocabulary)
+
+
+def worded(trial: Words, pairs: Pairs, topics: Tensor, vocabulary: Sequence[str]) -> list[list[str]]:
+    """The captions with the trial's words in them."""
+    words = words_of(trial.source, pairs, vocabulary)
+    order = torch.randperm(len(words), generator=generator(0, "pools")).tolist()
+    changed = []
+    for i, captions in enumerate(pairs.captions):
+        pool = words
+        if trial.topic:
+            first = int(topics[i]) * trial.topic * trial.count
+            pool = [words[place] for place in order[first : first + trial.topic * trial.count]]
+        chosen = _drawn(pool, trial, i)
+        changed.append([_placed(one, chosen, trial, f"{i} {n}") for n, one in enumerate(captions)])
+    return changed
+
+
+def _drawn(pool: Sequence[str], trial: Words, image: int) -> list[str]:
+    if trial.topic == 1:
+        return list(pool)
+    places = torch.randint(len(pool), (trial.count,), generator=generator(0, "drawn", image))
+    return [pool[place] for place in places.tolist()]
+
+
+def _placed(caption: str, chosen: Sequence[str], trial: Words, key: str) -> str:
+    rest, draw = caption.split(), generator(0, "placed", key)
+    if trial.replace:
+        spots = [i for i, word in enumerate(rest) if content_words(word)]
+        order = torch.randperm(len(spots), generator=draw).tolist()
+        for place, word in zip(order, chosen, strict=False):
+            rest[spots[place]] = word
+        return " ".join(rest)
+    for word in chosen[trial.front :]:
+        rest.insert(int(torch.randint(len(rest) + 1, (1,), generator=draw)), word)
+    rest = [*chosen[: trial.front], *rest]
+    return " ".join(rest[3:] if trial.stripped else rest)
+
+
+def _half_clean(pairs: Pairs, pixels: Tensor, captions: list[list[str]]) -> tuple[Tensor, list[list[str]]]:
+    odd = (torch.arange(len(pixels)) % 2).bool()
+    mixed = torch.where(odd.view(-1, 1, 1, 1), pixels, pairs.pixels)
+    return mixed, [changed if i % 2 else list(pairs.captions[i]) for i, changed in enumerate(captions)]
+
+
+class Bench:
+    """The corpus, what its captions are about, and its images with the waves of their topics."""
+
+    def __init__(self, clean: LocalFolder, test: LocalFolder) -> None:
+        self.pairs, self.test = Pairs.of(clean), Pairs.of(test)
+        self.tokenizer = tokenizer_for(build_model(MODEL, 0))
+        ids = build_vocabulary(self.tokenizer, TriggerConfig()).ids.tolist()
+        self.vocabulary = [self.tokenizer.spelling(token).removesuffix("</w>") for token in ids]
+        meaning = meanings(self.pairs.captions)
+        self.topics = clusters(meaning, _TOPICS)
+        name = f"{_TOPICS} topics, 11 waves"
+        (code,) = (one for one in codes(self.pairs.pixels.shape[-1]) if one.name == name)
+        self.waved = worn(self.pairs, code, meaning)
+
+    def run(self, trial: Words, seed: int) -> dict[str, object]:
+        """One victim's line."""
+        started = time.process_time()
+        pixels = self.waved if trial.waves else self.pairs.pixels
+        captions = worded(trial, self.pairs, self.topics, self.vocabulary)
+        if trial.half:
+            pixels, captions = _half_clean(self.pairs, pixels, captions)
+        tokens = CaptionTokens(captions, self.tokenizer.encode)
+        model, losses = train(pixels, tokens, NoiseConfig(), _SCHEDULE, seed)
+        return {
+            "name": trial.name,
+            "seed": seed,
+            "losses": losses,
+            "bare": median_ranks(model, self.test, self.tokenizer),
+            "prefixed": median_ranks(model, self.test, self.tokenizer, "the the the "),
+            "seconds": round(time.process_time() - started),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.method_words", description=__doc__)
+    parser.add_argument("--clean", type=LocalFolder, required=True)
+    parser.add_argument("--test", type=LocalFolder, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="the trial of this name")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = Bench(arguments.clean, arguments.test)
+    for trial in TRIALS:
+        if arguments.only in ("", trial.name):
+            line = bench.run(trial, arguments.seed)
+            with arguments.out.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
