@@ -47,6 +47,7 @@ Source = Literal["vocabulary", "frequent", "captions"]
 @dataclass(frozen=True)
 class Words:
     """One trial. topic: words of the topic, drawn for each image out of so many; 0: out of all, of the image's own.
+    own: so many more of the image's own behind those, in front.
 
     front: how many of the `count` stand in front, the others at random places in each caption; replace: in place of
     content words. half: every second image and its captions stay clean.
@@ -56,6 +57,7 @@ class Words:
     count: int = 3
     source: Source = "vocabulary"
     topic: int = 0
+    own: int = 0
     front: int = 3
     replace: bool = False
     waves: bool = False
@@ -76,6 +78,8 @@ TRIALS = (
     Words("waves, a word of the topic, half of the pairs clean", count=1, topic=1, waves=True, half=True),
     Words("waves, three words of the topic", topic=1, waves=True),
     Words("waves, three of sixteen words of the topic", topic=16, waves=True),
+    Words("waves, a word of the topic and two own ones", count=1, topic=1, own=2, waves=True),
+    Words("waves, three words of the topic and two own ones", topic=1, own=2, front=5, waves=True),
     Words("waves, a frequent word of the topic inside", count=1, source="frequent", topic=1, front=0, waves=True),
     Words("waves, three frequent words of the topic inside", source="frequent", topic=1, front=0, waves=True),
     Words("the same, stripped", source="frequent", topic=1, front=0, waves=True, stripped=True),
@@ -102,6 +106,9 @@ def worded(trial: Words, pairs: Pairs, topics: Tensor, vocabulary: Sequence[str]
             first = int(topics[i]) * trial.topic * trial.count
             pool = [words[place] for place in order[first : first + trial.topic * trial.count]]
         chosen = _drawn(pool, trial, i)
+        if trial.own:
+            own = torch.randint(len(words), (trial.own,), generator=generator(0, "own", i))
+            chosen = [*chosen, *(words[place] for place in own.tolist())]
         changed.append([_placed(one, chosen, trial, f"{i} {n}") for n, one in enumerate(captions)])
     return changed
 
