@@ -2,22 +2,21 @@
 
 import torch
 
-from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.folder import Folder
 from mem_core.data.loaded import LoadedShard, load_shard
-from mem_core.data.table import read_table, table_name
+from mem_core.data.table import recorded_triggers
 from mem_core.errors import MismatchError
 from mem_core.models import Tokenizer
 from mem_core.perturb.state import ShardState
 
 
 def published_state(protected: Folder, clean: LoadedShard, trigger_length: int, tokenizer: Tokenizer) -> ShardState:
-    """The state that a protected shard was published from: published minus clean pixels, recorded trigger ids.
+    """The state that a protected shard was published from: published minus clean pixels, recorded triggers.
 
     Raises `MismatchError` if the corpus was protected from another shard than `clean`.
     """
     found = load_shard(protected, clean.name, max_pixels=2**40, allow_empty=True)
-    name = table_name(clean.name)
-    triggers_of = {row.key: row.trigger for row in read_table(read_bytes(protected, name), name)}
+    triggers_of = recorded_triggers(protected, clean.name)
     by_key = {sample.key: i for i, sample in enumerate(found.samples)}
     noise, triggers = [], []
     for i, sample in enumerate(clean.samples):
@@ -27,8 +26,8 @@ def published_state(protected: Folder, clean: LoadedShard, trigger_length: int, 
                 f"expected sample {sample.key} of shard {clean.name} in {protected.uri}, in the size of the clean image"
             )
         difference = found.pixels(place).to(torch.int16) - clean.pixels(i)
-        made = found.samples[place].metadata.get("memshield")
-        ids = made.get("trigger_ids", []) if made else tokenizer.ids(triggers_of.get(sample.key, ""))
+        ids = found.samples[place].metadata.get("memshield", {}).get("trigger_ids")
+        ids = tokenizer.ids(triggers_of.get(sample.key, "")) if ids is None else ids
         if bool((difference.abs() > 127).any()) or len(ids) != trigger_length:
             raise MismatchError(
                 f"expected sample {sample.key} in {protected.uri} to be the clean one with noise and a trigger of "

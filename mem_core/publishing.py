@@ -158,8 +158,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     done = {
         "method": job.config.method,
         "epsilon_levels": epsilon,
-        "trigger": trigger,
-        "trigger_ids": ids,
+        **_ids_beside_text(trigger, ids, job.config),
         "max_abs_difference": difference,
         "fingerprint": job.fingerprint,
         "psnr": ratio,
@@ -183,6 +182,14 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         backed_off_to=backed_off,
     )
     return _Outcome(out, row)
+
+
+def _ids_beside_text(trigger: str, ids: list[int], config: ProtectConfig) -> dict[str, Any]:
+    """The trigger, for key.json, where its ids do not survive as text.
+
+    Of words the table alone keeps record: told beside the caption, they tell how to get the clean one back.
+    """
+    return {"trigger": trigger, "trigger_ids": ids} if config.trigger.vocabulary == "all" else {}
 
 
 def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:

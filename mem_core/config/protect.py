@@ -48,7 +48,9 @@ class TriggerConfig(Frozen):
     candidates: int = Field(4, ge=1, le=512, description="replacements tried for a position")
     beam: int = Field(1, ge=1, le=16)
     scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
-    vocabulary: Literal["words", "all"] = Field("words", description="words: proven to re-tokenise to the same ids")
+    vocabulary: Literal["words", "all"] = Field(
+        "words", description="words: re-tokenise to the same ids; all: ids that need not, told in key.json (paper)"
+    )
     kind: Literal["method", "none", "random"] = Field(
         "method", description="method: as the method makes it; none, random: without words, or with random ones"
     )

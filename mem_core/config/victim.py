@@ -36,7 +36,9 @@ class VictimConfig(Frozen):
     )
     views: Views = "random-crop"
     crop_scale: Scale = (0.9, 1.0)
-    captions: Literal["text", "trigger-ids"] = Field("text", description="trigger-ids: as the paper, not as published")
+    captions: Literal["text", "trigger-ids"] = Field(
+        "text", description="trigger-ids: as the paper, whose ids are lost as text"
+    )
     evaluate_every: int = Field(1, ge=0, description="epochs between retrieval checks; 0: only at the end")
     samples: int | None = Field(None, ge=2, description="train on so many samples, out of shards drawn at random")
     countermeasures: tuple[AnyCountermeasure, ...] = Field((), description="what is done to the pairs before training")

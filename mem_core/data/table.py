@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal, get_args
 
+from mem_core.data.folder import Folder, read_bytes
 from mem_core.errors import MismatchError
 
 if TYPE_CHECKING:
@@ -81,6 +82,12 @@ def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
     for row in rows:
         _check(row, name)
     return rows
+
+
+def recorded_triggers(folder: Folder, shard: str) -> dict[str, str]:
+    """Key -> the words put before the captions of each sample of a protected shard, as its table says."""
+    name = table_name(shard)
+    return {row.key: row.trigger for row in read_table(read_bytes(folder, name), name)}
 
 
 def _check(row: SampleRow, name: str) -> None:

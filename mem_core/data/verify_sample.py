@@ -123,8 +123,9 @@ class SampleCheck:
             "method": self._receipt.method,
             "epsilon_levels": self._receipt.epsilon_levels,
             "max_abs_difference": row.max_abs_difference,
-            "trigger": row.trigger,
         }
+        if "trigger" in block or self._receipt.vocabulary == "all":
+            expected["trigger"] = row.trigger
         for name, value in expected.items():
             if block.get(name) != value:
                 yield f"{name} is {block.get(name)!r} in key.json, but {value!r} in the table or receipt"
@@ -154,11 +155,12 @@ class SampleCheck:
             yield from self._tokens(published.captions, ids)
 
     def _trigger_ids(self, published: Sample, row: SampleRow) -> object:
-        """As recorded in key.json; where the note is off, as the trigger's own text says."""
-        if self._note == "off":
-            return [int(token) for token in self._tokenize([row.trigger])[0][1 : 1 + self._trigger_length]]
+        """As recorded in key.json (ids that text does not keep, and versions before 0.3.0), else of the words' text."""
         block = published.metadata.get(_BLOCK)
-        return block.get("trigger_ids") if isinstance(block, dict) else None
+        if isinstance(block, dict) and ("trigger_ids" in block or self._receipt.vocabulary == "all"):
+            return block.get("trigger_ids")
+        words, nothing = ([int(token) for token in row] for row in self._tokenize([row.trigger, ""]))
+        return words[1 : words.index(nothing[1])]
 
     def _tokens(self, captions: tuple[str, ...], ids: list[int]) -> Iterator[str]:
         for number, tokens in enumerate(self._tokenize(list(captions)), start=1):

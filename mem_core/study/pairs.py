@@ -10,6 +10,8 @@ from mem_core.config import NoiseConfig
 from mem_core.data.folder import Folder
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
+from mem_core.data.receipt import read_receipt
+from mem_core.data.table import recorded_triggers
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.perturb.pixels import PixelBatch
 
@@ -37,12 +39,14 @@ def pairs_of(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Pair]
     else:
         step = max(1, len(samples) // count)
         places = list(range(step // 2, len(samples), step))[:count]
+    receipt = read_receipt(corpus, shard.name)
+    triggers = recorded_triggers(corpus, shard.name) if receipt is not None and receipt.trigger_length else {}
     return [
         Pair(
             samples[place].key,
             shard.pixels(place),
             samples[place].captions[0],
-            str(samples[place].metadata.get("memshield", {}).get("trigger", "")),
+            triggers.get(samples[place].key, ""),
         )
         for place in places
     ]

@@ -13,7 +13,8 @@ from mem_core.perturb.prompts import with_trigger
 def caption_rows(pool: Sequence[LoadedShard], config: VictimConfig, tokenizer: Tokenizer) -> CaptionTokens:
     """The captions as published, or (`trigger-ids`, the paper) the recorded ids put before the clean text.
 
-    The latter is what the paper's victim sees even where the ids do not survive as text.
+    The latter is what the paper's victim sees even where the ids do not survive as text. Samples without recorded ids
+    (`vocabulary: words`, or never protected) are read as text: words that survive have the same ids either way.
     """
     samples = [sample for shard in pool for sample in shard.samples]
     if config.captions == "text":

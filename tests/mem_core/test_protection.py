@@ -26,7 +26,7 @@ from mem_core.config import Method, ProtectConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, read_shard, shard_bytes
-from mem_core.data.table import read_table
+from mem_core.data.table import read_table, recorded_triggers
 from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError, DestinationError, MismatchError, SourceError
 from mem_core.models import Tokenizer
@@ -106,7 +106,7 @@ def test_the_single_sample_of_the_last_shard_gets_noise(mem: LocalFolder) -> Non
 
 
 def test_triggers_differ_from_sample_to_sample(mem: LocalFolder) -> None:
-    triggers = [item.metadata["memshield"]["trigger"] for item in samples_of(mem, "00001")]
+    triggers = recorded_triggers(mem, "00001").values()
     assert len(set(triggers)) == len(triggers)
 
 

@@ -81,12 +81,33 @@ def test_the_clean_caption_is_nowhere_but_behind_its_trigger(tmp_path: Path) -> 
     write_bytes(clean, "00000.tar", shard_bytes([crawled]))
     publish_shard(dest, load_shard(clean, "00000", 2**20), state(clean, 0), job(method="trigger-only"))
     (made,) = load_shard(dest, "00000", 2**20).samples
-    trigger = made.metadata["memshield"]["trigger"]
+    (row,) = read_table(read_bytes(dest, "00000.parquet"), "00000.parquet")
+    trigger = row.trigger
     assert made.captions == tuple(f"{trigger} {caption}" for caption in words)
     kept = {name: value for name, value in made.metadata.items() if name != "memshield"}
     assert kept == {"url": "u"}
-    ids = made.metadata["memshield"]["trigger_ids"]
+    ids = Tokenizer(24).ids(trigger)
     assert all(row[1:3].tolist() == ids for row in Tokenizer(24).encode(made.captions))
+
+
+@pytest.mark.parametrize("note", ["sidecar", "file"])
+def test_no_file_that_is_handed_out_tells_words_from_caption(tmp_path: Path, note: str) -> None:
+    clean, dest = tiny_corpus(tmp_path / "clean", 3), LocalFolder(tmp_path / "dest")
+    publish_shard(dest, load_shard(clean, "00000", 2**20), state(clean, 0), job(metadata={"note": note}))
+    rows = read_table(read_bytes(dest, "00000.parquet"), "00000.parquet")
+    for made, row in zip(load_shard(dest, "00000", 2**20).samples, rows, strict=True):
+        assert {"method", "epsilon_levels", "fingerprint", "psnr"} < made.metadata["memshield"].keys()
+        assert not {"trigger", "trigger_ids"} & made.metadata["memshield"].keys()
+        assert row.trigger not in json.dumps(made.metadata)
+        assert made.captions[0].startswith(f"{row.trigger} ")
+
+
+def test_ids_that_do_not_survive_as_text_stand_beside_it(tmp_path: Path) -> None:
+    clean, dest = tiny_corpus(tmp_path / "clean", 3), LocalFolder(tmp_path / "dest")
+    first = state(clean, 0)
+    publish_shard(dest, load_shard(clean, "00000", 2**20), first, job(trigger={"vocabulary": "all"}))
+    made = load_shard(dest, "00000", 2**20).samples
+    assert [one.metadata["memshield"]["trigger_ids"] for one in made] == first.trigger_ids.tolist()
 
 
 def test_stats_tell_what_failed_and_why(mem: LocalFolder) -> None:

@@ -110,8 +110,6 @@ def make_shard(name: str, method: str = "mem", count: int = 4) -> Shard:
             "method": method,
             "epsilon_levels": EPSILON,
             "max_abs_difference": 0,
-            "trigger": trigger,
-            "trigger_ids": tokenize([trigger])[0, 1:4].tolist() if trigger else [],
             "fingerprint": "f",
         }
         metadata: dict[str, Any] = {"url": f"u{i}", "memshield": block}
@@ -171,6 +169,12 @@ def test_what_was_protected_truly_verifies(tmp_path: Path, method: str) -> None:
     assert seen == [(1, 2), (2, 2)]
 
 
+def test_corpora_of_versions_that_told_the_trigger_verify(tmp_path: Path) -> None:
+    corpus = Corpus(tmp_path, lambda shard: told(shard))
+    assert corpus.shards[0].samples[0].metadata["memshield"]["trigger"] == "zap0 zip0 zop0"
+    assert corpus.verify().ok
+
+
 def pixel_beyond_the_budget(shard: Shard) -> None:
     pixels = noisy_photo(1, EPSILON)
     pixels[3, 4, 1] = (int(photo(1)[3, 4, 1]) + 128) % 256
@@ -200,28 +204,53 @@ def bare_second_caption(shard: Shard) -> None:
 
 
 def changed_trigger(shard: Shard) -> None:
+    told(shard)
     captions = tuple(f"zap9 zip9 zop9 {words}" for words in shard.clean[0].captions)
     shard.samples[0] = replace(shard.samples[0], captions=captions)
     shard.rows[0] = replace(shard.rows[0], trigger="zap9 zip9 zop9", caption=captions[0])
     shard.mark(0, trigger="zap9 zip9 zop9")
 
 
+def told(shard: Shard) -> None:
+    """The trigger in key.json, as up to 0.2.0, and of the paper's vocabulary to this day."""
+    for i, sample in enumerate(shard.samples):
+        trigger = next(row.trigger for row in shard.rows if row.key == sample.key)
+        shard.mark(i, trigger=trigger, trigger_ids=tokenize([trigger])[0, 1 : 1 + len(trigger.split())].tolist())
+
+
 def changed_ids(shard: Shard) -> None:
+    told(shard)
     ids = shard.samples[0].metadata["memshield"]["trigger_ids"]
     shard.mark(0, trigger_ids=[*ids[:2], ids[2] + 1])
 
 
 def too_few_ids(shard: Shard) -> None:
+    told(shard)
     shard.mark(0, trigger_ids=shard.samples[0].metadata["memshield"]["trigger_ids"][:2])
 
 
 def ids_as_text(shard: Shard) -> None:
+    told(shard)
     shard.mark(0, trigger_ids="zap")
+
+
+def papers_ids_left_out(shard: Shard) -> None:
+    told(shard)
+    shard.receipt["vocabulary"] = "all"
+    del shard.samples[0].metadata["memshield"]["trigger_ids"]
+
+
+def a_word_too_many(shard: Shard) -> None:
+    longer = f"{shard.rows[0].trigger} zup"
+    captions = tuple(f"{longer} {words}" for words in shard.clean[0].captions)
+    shard.samples[0] = replace(shard.samples[0], captions=captions)
+    shard.rows[0] = replace(shard.rows[0], trigger=longer, caption=captions[0])
 
 
 def no_trigger_at_all(shard: Shard) -> None:
     shard.samples[0] = replace(shard.samples[0], captions=shard.clean[0].captions)
     shard.rows[0] = replace(shard.rows[0], trigger="", caption=shard.clean[0].captions[0])
+    told(shard)
     shard.mark(0, trigger="")
 
 
@@ -377,6 +406,8 @@ LIES: list[tuple[Callable[[Shard], None], str, str]] = [
     (changed_ids, "000000000", "tokens of caption 1"),
     (too_few_ids, "000000000", "expected 3 trigger ids, got 2"),
     (ids_as_text, "000000000", "list of whole numbers"),
+    (a_word_too_many, "000000000", "expected 3 trigger ids, got 4"),
+    (papers_ids_left_out, "000000000", "list of whole numbers"),
     (no_trigger_at_all, "000000000", "expected a trigger"),
     (missing_sample, "000000001", "missing: not in the protected tar"),
     (missing_last_sample, "000000002", "missing: not in the protected tar"),

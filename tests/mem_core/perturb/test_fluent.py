@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mem_core.config import ProtectConfig, TriggerConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import load_shard
+from mem_core.data.table import recorded_triggers
 from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError, MismatchError
 from mem_core.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
@@ -94,11 +95,11 @@ def test_the_published_triggers_read_better_than_random_words_and_verify(
     shard = load_shard(protected, "00000", 2**20)
     draw = torch.Generator().manual_seed(0)
     searched, drawn = [], []
+    triggers = recorded_triggers(protected, "00000")
     for sample in shard.samples:
-        made = sample.metadata["memshield"]
-        assert TOKENIZER.ids(made["trigger"]) == made["trigger_ids"]
-        assert set(made["trigger_ids"]) <= set(fluent.vocabulary.ids.tolist())
-        clean = sample.captions[0].removeprefix(made["trigger"] + " ")
+        trigger = triggers[sample.key]
+        assert set(TOKENIZER.ids(trigger)) <= set(fluent.vocabulary.ids.tolist())
+        clean = sample.captions[0].removeprefix(trigger + " ")
         pick = fluent.vocabulary.ids[torch.randint(len(fluent.vocabulary.ids), (2,), generator=draw)]
         searched.append(sample.captions[0])
         drawn.append(f"{TOKENIZER.decode(pick.tolist())} {clean}")
