@@ -1,5 +1,6 @@
 """Estimates: calibrate on the real images in a scratch folder, and keep what was said beside what runs took."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,12 +9,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from mem_core.config import ProtectConfig, RowConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.data.apart import check_apart
 from mem_core.data.candidates import Candidate
 from mem_core.data.folder import Folder, LocalFolder
 from mem_core.data.manifest import sound_manifest
-from mem_core.data.readers import open_source
+from mem_core.data.readers import folder_of, open_source
 from mem_core.device import resolve_device
-from mem_core.errors import DestinationError
+from mem_core.errors import DestinationError, MemshieldError
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs
 from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
@@ -28,6 +30,8 @@ from tasks.protecting import ProtectSummary
 from tasks.sharding import place_of
 from tasks.storage import open_folder
 from tasks.workspace import ProtectJob
+
+_OURS = "memshield-estimate"  # in the folder to calibrate in
 
 
 class EstimateJob(Frozen):
@@ -57,7 +61,7 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
     """Counts the source, calibrates on samples drawn from it, and reckons."""
     config, own = job.config, job.config.corpus.one_sample_per
     ways, victims = _wanted(job)
-    with watched("estimate") as progress, _scratch(job.scratch) as scratch:
+    with watched("estimate") as progress, _scratch(job) as scratch:
         surveys, drawn = _surveys(job, samples_wanted(ways, victims), progress)
         protector = open_folder(job.protector) if job.protector else None
         costs = calibrate(drawn, scratch, config, ways, victims, protector=protector, progress=progress)
@@ -67,29 +71,45 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
     else:
         shard = () if survey.sharded else (shard_stage(survey, costs),)
         stages = (*shard, *protect_stages(survey, costs, config.protect, config.runtime))
-    past = past_errors(open_folder(job.history)) if job.history else ()
-    found = RunEstimate(survey=survey, costs=costs, forecast=Forecast(stages=stages), past=past)
-    if job.history:
-        _keep(job, found)
+    found = RunEstimate(survey=survey, costs=costs, forecast=Forecast(stages=stages))
+    with _only_warning(job.history):
+        if job.history:
+            found = found.model_copy(update={"past": past_errors(open_folder(job.history), _warn)})
+            _keep(job, found)
     say(f"{job.source}: about {max(1, round(found.forecast.seconds / 60))} minutes")
     return found
 
 
 def note_protection(history: str, job: ProtectJob, seconds: float, summary: ProtectSummary) -> None:
     """Keeps what a whole run of `protect` took beside its estimate, if there is one."""
-    manifest = sound_manifest(open_folder(job.dest))
-    left = sum(size or 0 for entry in manifest.shards for size in entry.sizes.values()) if manifest else None
-    samples = sum(summary.counts.values())
-    _note(history, "protect", job.config, job.runtime, samples, Took(seconds=seconds, kept=left))
+    with _only_warning(history):
+        manifest = sound_manifest(open_folder(job.dest))
+        left = sum(size or 0 for entry in manifest.shards for size in entry.sizes.values()) if manifest else None
+        samples = sum(summary.counts.values())
+        _note(history, "protect", job.config, job.runtime, samples, Took(seconds=seconds, kept=left))
 
 
 def note_pipeline(history: str, config: RunConfig, samples: int, seconds: float) -> None:
     """The same for a whole pipeline with so many training samples."""
-    _note(history, "pipeline", _settings(config), config.runtime, samples, Took(seconds=seconds))
+    with _only_warning(history):
+        _note(history, "pipeline", _settings(config), config.runtime, samples, Took(seconds=seconds))
+
+
+@contextmanager
+def _only_warning(history: str) -> Iterator[None]:
+    """The work is done and its result is good: what goes wrong with the notes on it is said, and costs nothing else."""
+    try:
+        yield
+    except (MemshieldError, OSError) as error:
+        _warn(f"past runs in {history} cannot be used: {error}")
+
+
+def _warn(message: str) -> None:
+    say(f"warning: {message}")
 
 
 def _note(history: str, kind: str, settings: BaseModel, runtime: RuntimeConfig, samples: int, took: Took) -> None:
-    found = add_run(open_folder(history), kind, identity_of(kind, settings, _device(runtime)), samples, took)
+    found = add_run(open_folder(history), kind, identity_of(kind, settings, _device(runtime)), samples, took, _warn)
     if found is not None:
         say(f"{kind} took {took.seconds / 60:.1f} minutes, {took.seconds / found.seconds:.2f} of what was estimated")
 
@@ -135,20 +155,33 @@ def _splits(source: str) -> dict[str, Folder]:
 
 
 @contextmanager
-def _scratch(address: str | None) -> Iterator[Folder]:
-    """An empty folder that is emptied again. Raises `DestinationError` if there is something in it."""
-    if address is None:
+def _scratch(job: EstimateJob) -> Iterator[Folder]:
+    """An empty folder that is left as it was. Raises `DestinationError` for the source, or if something is in it."""
+    if job.scratch is None:
         with tempfile.TemporaryDirectory(prefix="memshield-estimate-") as place:
             yield LocalFolder(place)
         return
-    folder = open_folder(address)
+    folder = open_folder(job.scratch)
+    check_apart(_folder_with(job.source), folder.uri)
     if other := next(folder.names(), None):
         raise DestinationError(f"expected an empty folder to calibrate in, but {folder.uri} holds other data: {other}")
+    ours = folder.below(_OURS)
+    is_new = isinstance(folder, LocalFolder) and not folder.path.exists()
     try:
-        yield folder
+        yield ours
     finally:
-        for name in list(folder.names()):
-            folder.delete(name)
+        for name in list(ours.names()):
+            ours.delete(name)
+        if isinstance(folder, LocalFolder):  # a store has no empty folders
+            shutil.rmtree(folder.path if is_new else folder.path / _OURS, ignore_errors=True)
+
+
+def _folder_with(source: str) -> str:
+    """The address of the folder that the source is, or that its caption file stands for."""
+    folder, _ = place_of(source)
+    if not isinstance(folder, str):
+        return folder.uri
+    return folder_of(folder)[0] if Path(folder).is_file() else folder
 
 
 def _keep(job: EstimateJob, found: RunEstimate) -> None:

@@ -4,7 +4,7 @@ An estimate and a run belong together when kind, settings and device are the sam
 what cannot be used shows only in the run.
 """
 
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
 from statistics import median
 
 from pydantic import BaseModel, ValidationError
@@ -61,10 +61,14 @@ def keep_estimate(folder: Folder, kept: Kept) -> None:
     write_bytes(folder, name, (kept.model_dump_json(indent=2) + "\n").encode())
 
 
-def add_run(folder: Folder, kind: str, identity: str, samples: int, took: Took) -> Kept | None:
+Warn = Callable[[str], None]
+"""Told of a file that is no estimate: it is left out, for no result may be lost over a note of an older one."""
+
+
+def add_run(folder: Folder, kind: str, identity: str, samples: int, took: Took, warn: Warn) -> Kept | None:
     """Notes what a run of so many samples took beside its estimate; None if there was none."""
     names = [name for name in folder.names() if name.startswith(_start(kind, identity))]
-    near = [kept for kept in map(partial(_read, folder), names) if abs(kept.samples - samples) <= _NEAR * samples]
+    near = [kept for kept in _readable(folder, names, warn) if abs(kept.samples - samples) <= _NEAR * samples]
     if not near:
         return None
     known = min(near, key=lambda kept: abs(kept.samples - samples))
@@ -73,11 +77,11 @@ def add_run(folder: Folder, kind: str, identity: str, samples: int, took: Took) 
     return found
 
 
-def past_errors(folder: Folder) -> tuple[PastErrors, ...]:
+def past_errors(folder: Folder, warn: Warn) -> tuple[PastErrors, ...]:
     """What is known of each kind of run, by name."""
     ratios: dict[str, list[float]] = {}
     left: dict[str, list[float]] = {}
-    for kept in (_read(folder, name) for name in folder.names() if name.endswith(".json")):
+    for kept in _readable(folder, (name for name in folder.names() if name.endswith(".json")), warn):
         for run in kept.took:
             ratios.setdefault(kept.kind, []).append(run.seconds / max(kept.seconds, 1e-9))
             if run.kept is not None:
@@ -97,6 +101,14 @@ def past_errors(folder: Folder) -> tuple[PastErrors, ...]:
 
 def _start(kind: str, identity: str) -> str:
     return f"{kind}-{identity[:16]}-"
+
+
+def _readable(folder: Folder, names: Iterable[str], warn: Warn) -> Iterator[Kept]:
+    for name in names:
+        try:
+            yield _read(folder, name)
+        except MismatchError as error:
+            warn(str(error))
 
 
 def _read(folder: Folder, name: str) -> Kept:

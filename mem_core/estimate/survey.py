@@ -18,6 +18,7 @@ from mem_core.data.receipt import receipt_name
 from mem_core.data.sharder import SHARDING_NAME, limit_of, taken
 from mem_core.errors import SourceError
 from mem_core.frozen import Frozen
+from mem_core.planning import require_clean
 from mem_core.progress import Progress, silent
 from mem_core.rng import generator
 
@@ -55,9 +56,13 @@ def survey_source(
         if sum(found.values()) % 1000 == 0:
             progress(sum(found.values()), 0, "samples counted")
     if not drawn:
-        raise SourceError(f"expected samples for a train split in {reader.uri}, but it has none")
+        raise _no_train(reader.uri)
     shards = {split: -(-number // config.samples_per_shard) for split, number in found.items()}
     return Survey(uri=reader.uri, samples=dict(found), shards=shards, sharded=False), drawn
+
+
+def _no_train(uri: str) -> SourceError:
+    return SourceError(f"expected samples for a train split in {uri}, but it has none")
 
 
 def _keep(drawn: list[Candidate], sample: Candidate, seen: int, count: int, draw: torch.Generator) -> None:
@@ -82,12 +87,20 @@ def sharded_splits(folder: Folder) -> dict[str, Folder]:
 
 
 def survey_shards(splits: Mapping[str, Folder], seed: int, count: int) -> tuple[Survey, list[Candidate]]:
-    """A sharded corpus, from its manifests, and samples from the beginnings of a few shards of train."""
+    """A sharded corpus, from its manifests, and samples from the beginnings of a few shards of train.
+
+    Raises `SourceError` if there are none, or if it is protected already.
+    """
+    if "train" not in splits:
+        raise _no_train(next(iter(splits.values())).uri.rpartition("/")[0])
     folder = splits["train"]
     entries = {
         split: build_manifest(place, kind="clean", known=sound_manifest(place)).shards
         for split, place in splits.items()
     }
+    if not entries["train"]:
+        raise _no_train(folder.uri)
+    require_clean(folder, entries["train"][0].name)
     order = torch.randperm(len(entries["train"]), generator=generator(seed, "estimate"))[:_TARS].tolist()
     names = [entries["train"][place].name for place in order]
     drawn = [sample for name in names for sample in islice(_of_tar(folder, name, seed), -(-count // len(names)))]

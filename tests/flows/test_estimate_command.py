@@ -42,10 +42,42 @@ def test_a_source_is_estimated_with_its_sharding_in_a_folder_of_choice(
     assert said.exit_code == 0, said.output
     assert "shard" in said.stdout
     assert "16 test, 64 train samples" in said.stdout
-    assert not [path for path in scratch.rglob("*") if path.is_file()]
+    assert not scratch.exists()
+    scratch.mkdir()
+    said = command("estimate", drawn_source, *_SMALL, "--scratch", scratch)
+    assert (said.exit_code, list(scratch.iterdir())) == (0, [])
     (scratch / "mine.txt").write_text("mine")
     refused = command("estimate", drawn_source, *_SMALL, "--scratch", scratch)
     assert refused.exit_code == 1
     assert "expected an empty folder to calibrate in" in refused.stderr
+    for source in (drawn_source, drawn_source / "captions.csv"):
+        refused = command("estimate", source, *_SMALL, "--scratch", drawn_source / "scratch")
+        assert refused.exit_code == 1
+        assert "expected a destination apart from the source" in refused.stderr
+        assert not (drawn_source / "scratch").exists()
     missing = command("estimate", tmp_path / "nowhere", *_SMALL)
     assert (missing.exit_code, "does not exist" in missing.stderr) == (1, True)
+
+
+def test_notes_of_past_runs_that_are_broken_cost_no_result(
+    command: Command, clean_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
+    notes = tmp_path / "home/estimates"
+    assert command("estimate", clean_corpus / "train", *_SMALL).exit_code == 0
+    (kept,) = notes.iterdir()
+    kept.write_text("{")
+    done = command("protect", clean_corpus / "train", tmp_path / "out", *_SMALL)
+    assert done.exit_code == 0, done.output
+    assert f"warning: expected an estimate in {kept}" in done.output.replace("\n", "")
+    said = command("estimate", clean_corpus, *_SMALL)
+    assert (said.exit_code, "64 train samples" in said.stdout) == (0, True), said.output
+    for note in notes.iterdir():
+        note.unlink()
+    notes.rmdir()
+    notes.write_text("a file")
+    done = command("protect", clean_corpus / "train", tmp_path / "out2", *_SMALL)
+    assert done.exit_code == 0, done.output
+    assert f"warning: past runs in {notes} cannot be used: expected a folder" in done.output.replace("\n", "")
+    said = command("estimate", clean_corpus, *_SMALL)
+    assert (said.exit_code, "64 train samples" in said.stdout) == (0, True), said.output

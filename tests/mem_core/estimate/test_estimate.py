@@ -15,7 +15,7 @@ from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.sharder import shard_source
 from mem_core.data.verify import verify_corpus
-from mem_core.errors import MismatchError, SourceError
+from mem_core.errors import SourceError
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs, FitCost, ProtectCost, SourceCost
 from mem_core.estimate.counted import Call, Calls, CountedFolder, Requests, puts
@@ -93,6 +93,24 @@ def test_samples_are_drawn_evenly() -> None:
 def test_a_source_without_training_samples_is_refused() -> None:
     with pytest.raises(SourceError, match="expected samples for a train split in memory"):
         survey_source(Numbered("test"), CorpusConfig(), 0, 5)
+
+
+def test_shards_without_training_samples_or_already_protected_are_refused(
+    drawn_source: Path, config: RunConfig, tmp_path: Path
+) -> None:
+    dest = LocalFolder(tmp_path / "clean")
+    shard_source(open_source(drawn_source), dest, config.corpus)
+    only_test = {"test": dest.below("test")}
+    with pytest.raises(SourceError, match=rf"expected samples for a train split in {dest.uri}, but it has none"):
+        survey_shards(only_test, 0, 5)
+    noise = config.protect.model_copy(update={"method": "random-noise"})
+    protection = Protection(dest.below("train"), LocalFolder(tmp_path / "out"), noise, config.runtime, seed=0)
+    protection.begin()
+    for shard in protection.shards:
+        protection.publish(shard)
+    protection.finish()
+    with pytest.raises(SourceError, match="was protected with random-noise: protecting it again would add up noise"):
+        survey_shards(sharded_splits(LocalFolder(tmp_path / "out")), 0, 5)
 
 
 def test_requests_and_bytes_are_those_of_the_run(
@@ -209,16 +227,30 @@ def test_a_run_is_noted_beside_the_estimate_it_was_about(tmp_path: Path) -> None
     said = Kept(kind="protect", identity=identity, about="photos", samples=1000, seconds=100, kept=2000)
     keep_estimate(folder, said)
     keep_estimate(folder, said.model_copy(update={"samples": 2000, "seconds": 200}))
-    assert past_errors(folder) == ()
+    broken: list[str] = []
+    assert past_errors(folder, broken.append) == ()
     for seconds in (90.0, 120.0):
-        found = add_run(folder, "protect", identity, 980, Took(seconds=seconds, kept=2100))
+        found = add_run(folder, "protect", identity, 980, Took(seconds=seconds, kept=2100), broken.append)
         assert found is not None
         assert found.samples == 1000
-    (past,) = past_errors(folder)
+    (past,) = past_errors(folder, broken.append)
     assert (past.runs, past.lowest, past.middle, past.highest) == (2, 0.9, 1.05, 1.2)
     assert past.storage == 1.05
-    assert add_run(folder, "protect", identity, 5000, Took(seconds=1)) is None
-    assert add_run(folder, "protect", identity_of("protect", config.protect, "cuda"), 1000, Took(seconds=1)) is None
-    write_bytes(folder, "protect-broken.json", b"{}")
-    with pytest.raises(MismatchError, match=r"expected an estimate in .*protect-broken\.json"):
-        past_errors(folder)
+    assert add_run(folder, "protect", identity, 5000, Took(seconds=1), broken.append) is None
+    elsewhere = identity_of("protect", config.protect, "cuda")
+    assert add_run(folder, "protect", elsewhere, 1000, Took(seconds=1), broken.append) is None
+    assert broken == []
+
+
+def test_a_file_that_is_no_estimate_is_told_and_left_out(tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    identity = identity_of("protect", RunConfig().protect, "cpu")
+    keep_estimate(folder, Kept(kind="protect", identity=identity, about="", samples=1000, seconds=100, kept=2000))
+    for content in (b"{", b"{}", b"\xff"):
+        write_bytes(folder, f"protect-{identity[:16]}-1001.json", content)
+        told: list[str] = []
+        found = add_run(folder, "protect", identity, 1000, Took(seconds=100), told.append)
+        assert found is not None
+        assert len(past_errors(folder, told.append)) == 1
+        assert [text.partition(", got")[0].rpartition("-")[2] for text in told] == ["1001.json"] * 2
+        assert told[0].startswith("expected an estimate in ")
