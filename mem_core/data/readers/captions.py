@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mem_core.data.readers.base import UNLISTED, RawSample, no_image, split_word
-from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.files import ImageFiles, plain
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.text import repaired
 from mem_core.errors import ImageError, SourceError
@@ -29,12 +29,13 @@ class Row:
 
 
 class CaptionTable:
-    """Rows grouped by image on disk."""
+    """Rows grouped by image on disk. Paths that name the same file, as `./a.jpg` and `a.jpg`, are one image."""
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # "": a private file that vanishes with the connection
         self._database.executescript(
-            "create table images (id integer primary key, name text unique, split text, metadata text, problem text);"
+            "create table images (id integer primary key, name text, path text unique, split text, metadata text, "
+            "problem text);"
             "create table captions (image integer, caption text);"
         )
 
@@ -55,10 +56,10 @@ class CaptionTable:
 
     def _image(self, name: str, split: str, metadata: dict[str, Any], problem: str) -> int:
         run = self._database.execute
-        known = run("select id, split, problem from images where name = ?", (name,)).fetchone()
+        known = run("select id, split, problem from images where path = ?", (plain(name),)).fetchone()
         if known is None:
-            values = (name, split, json.dumps(metadata), problem)
-            added = run("insert into images (name, split, metadata, problem) values (?, ?, ?, ?)", values)
+            values = (name, plain(name), split, json.dumps(metadata), problem)
+            added = run("insert into images (name, path, split, metadata, problem) values (?, ?, ?, ?, ?)", values)
             return int(added.lastrowid or 0)
         image, known_split, known_problem = known
         if split and known_split and split != known_split:
@@ -70,7 +71,7 @@ class CaptionTable:
 
     def has(self, name: str) -> bool:
         """Whether a row named this image."""
-        return bool(self._database.execute("select 1 from images where name = ?", (name,)).fetchone())
+        return bool(self._database.execute("select 1 from images where path = ?", (plain(name),)).fetchone())
 
     def has_splits(self) -> bool:
         """Whether any row named a split."""

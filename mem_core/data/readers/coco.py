@@ -41,7 +41,7 @@ class CocoReader(CaptionFileReader):
                     continue
                 texts = captions.pop(key, [None])
                 licence = image.get("license") if isinstance(image, dict) else None
-                metadata = {"coco_id": key, **licences.get(licence, {})}
+                metadata = {"coco_id": key, **(licences.get(licence, {}) if isinstance(licence, int) else {})}
                 yield from (Row(name, text, split, metadata) for text in texts)
             for key in captions:
                 where = f"{table.name}: image id {key}"

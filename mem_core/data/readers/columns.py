@@ -3,6 +3,7 @@
 import base64
 import binascii
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -40,12 +41,21 @@ def pick(names: Iterable[str], accepted: tuple[str, ...]) -> str | None:
     return next((spelled[name] for name in accepted if name in spelled), None)
 
 
+def repeated(names: Iterable[str]) -> str:
+    """What is wrong where a column that is read comes twice, as one of the two would be lost; "" if none does."""
+    counted = Counter(name.strip().lower() for name in names)
+    twice = [name for name in (*IMAGE, *BYTES, *CAPTION, *SPLIT) if counted[name] > 1]
+    return f"each column once, whatever its case, but {', '.join(twice)} stands there more than once" if twice else ""
+
+
 def read_record(record: Mapping[str, Any], where: str) -> list[Row] | RawSample:
     """One record of a Parquet or JSONL file: rows if it names a path, a sample if it carries the image itself.
 
     An image is a path, bytes, base64 text (in a bytes column), a `data:image/...;base64,` address, or a mapping with
     `bytes` and `path` as the Hugging Face Image feature writes it. `where` names the record in messages.
     """
+    if twice := repeated(record):
+        return failed(where, f"{where}: expected {twice}")
     image_key, bytes_key = pick(record, IMAGE), pick(record, BYTES)
     caption_key, split_key, name_key = pick(record, CAPTION), pick(record, SPLIT), pick(record, NAME)
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
-from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick
+from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick, repeated
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import open_text, repaired
 from mem_core.errors import SourceError
@@ -38,7 +38,10 @@ class CsvReader(CaptionFileReader):
                 strict=True,
             )
             try:
-                columns = _Columns(next(lines), self.table.name)
+                header = next(lines)
+                if twice := repeated(header):
+                    raise SourceError(f"expected {twice} in {self.table}")
+                columns = _Columns(header, self.table.name)
                 for fields in lines:
                     if fields:
                         yield columns.row(fields, lines.line_num)

@@ -88,9 +88,14 @@ class ImageFiles:
         return real
 
 
+def plain(name: str) -> str:
+    """The name as a path with single slashes and without `.` parts."""
+    return str(PurePosixPath(name.strip().replace("\\", "/")))
+
+
 def _safe(name: str) -> str:
-    """The name as a relative path with single slashes."""
-    path = PurePosixPath(name.strip().replace("\\", "/"))
+    """The name as a relative path. Raises `ImageError` for one that is none, or leads out."""
+    path = PurePosixPath(plain(name))
     drive = len(path.parts) > 0 and path.parts[0].endswith(":")
     if not path.parts or "\0" in name:
         raise ImageError(f"expected the relative path of an image, got {name[:200]!r}")

@@ -5,6 +5,7 @@ Records that name a path are grouped by image; records that carry the image are 
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
@@ -28,7 +29,7 @@ class JsonlReader(CaptionFileReader):
                 continue
             where = f"{self.table.name}:{number}"
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_pairs_hook=_each_once)
             except (ValueError, RecursionError) as error:
                 yield failed(where, f"{where}: expected a JSON object: {error}")
                 continue
@@ -40,3 +41,12 @@ class JsonlReader(CaptionFileReader):
                 yield read
             else:
                 yield from read
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Raises ValueError for a key that comes twice: the first of two captions would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes more than once")
+    return found

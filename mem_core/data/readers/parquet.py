@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mem_core.data.readers.base import RawSample, split_word
 from mem_core.data.readers.captions import CaptionFileReader, Row
-from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record
+from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record, repeated
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.errors import SourceError
 
@@ -62,6 +62,8 @@ def _records(table: SourceFile) -> Iterator[dict[str, Any]]:
             pyarrow.parquet.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as opened,
         ):
             columns = opened.schema_arrow.names
+            if twice := repeated(columns):
+                raise SourceError(f"expected {twice} in {table}")
             if not (pick(columns, IMAGE) or pick(columns, BYTES)):
                 raise SourceError(f"expected {ACCEPTED}; got {', '.join(columns)[:300]} in {table}")
             if not pick(columns, CAPTION):
@@ -70,16 +72,19 @@ def _records(table: SourceFile) -> Iterator[dict[str, Any]]:
             _check_sizes(opened.metadata, useful, table)
             for batch in opened.iter_batches(batch_size=1, columns=useful):
                 yield from batch.to_pylist()
-    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:  # the last two: of a value
         raise SourceError(f"expected a Parquet file, but {table} cannot be read: {error}") from error
 
 
 def _useful(schema: "pyarrow.Schema") -> list[str]:
-    """The columns that are read: images, captions, and whatever is a single value; no lists of numbers."""
-    import pyarrow
+    """The columns that are read: images, captions, and single values that a sidecar can hold: no lists of numbers, no
+    times (which may lie beyond any calendar of Python's)."""
+    from pyarrow.types import is_nested, is_temporal
 
     taken = {pick(schema.names, accepted) for accepted in (IMAGE, BYTES, CAPTION)}
-    return [field.name for field in schema if field.name in taken or not pyarrow.types.is_nested(field.type)]
+    return [
+        field.name for field in schema if field.name in taken or not (is_nested(field.type) or is_temporal(field.type))
+    ]
 
 
 def _check_sizes(metadata: "pyarrow.parquet.FileMetaData", useful: list[str], table: SourceFile) -> None:

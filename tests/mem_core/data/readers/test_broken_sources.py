@@ -212,3 +212,75 @@ def test_utf16_that_is_cut_short_stops(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_bytes("image,caption\na.jpg,words\n".encode("utf-16")[:-1])
     with pytest.raises(SourceError, match="UTF-8 or UTF-16"):
         list(open_source(tmp_path))
+
+
+@pytest.mark.parametrize("header", ["image,caption,caption", "image,caption,Caption ", "image,IMAGE,caption"])
+def test_a_column_that_stands_there_twice_is_refused(tmp_path: Path, header: str) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    (tmp_path / "captions.csv").write_text(f"{header}\na.jpg,first,second\n")
+    arrays = [pyarrow.array([text]) for text in ("a.jpg", "first", "second")]
+    pyarrow.parquet.write_table(
+        pyarrow.Table.from_arrays(arrays, names=header.split(",")), tmp_path / "captions.parquet"
+    )
+    for name in ("captions.csv", "captions.parquet"):
+        with pytest.raises(SourceError, match=rf"expected each column once, .*more than once in .*{name}"):
+            list(open_source(tmp_path / name))
+
+
+def test_a_json_key_that_comes_twice_fails_its_line(tmp_path: Path) -> None:
+    lines = ['{"image": "a.jpg", "caption": "x", "caption": "y"}', '{"image": "a.jpg", "caption": "x", "Caption": "y"}']
+    (tmp_path / "all.jsonl").write_text("\n".join([*lines, '{"image": "a.jpg", "caption": "x", "id": 1, "ID": 2}']))
+    *wrong, right = open_source(tmp_path)
+    assert [sample.problem for sample in wrong] == [
+        "all.jsonl:1: expected a JSON object: the key 'caption' comes more than once",
+        "all.jsonl:2: expected each column once, whatever its case, but caption stands there more than once",
+    ]
+    assert (right.captions, right.metadata) == (("x",), {"id": 1, "ID": 2})
+
+
+def test_times_in_parquet_are_not_read(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    write_images(tmp_path, ["a.jpg"])
+    times = {
+        "far": pyarrow.array([10**15], pyarrow.timestamp("s")),
+        "fine": pyarrow.array([10**18 + 1], pyarrow.timestamp("ns")),
+        "day": pyarrow.array([10**8], pyarrow.date32()),
+        "long": pyarrow.array([10**18 + 1], pyarrow.duration("ns")),
+    }
+    whole = pyarrow.table({"image": ["a.jpg"], "caption": ["words"], "likes": [3], **times})
+    pyarrow.parquet.write_table(whole, tmp_path / "all.parquet")
+    (sample,) = open_source(tmp_path / "all.parquet")
+    assert (sample.captions, sample.metadata) == (("words",), {"likes": 3})
+    for name in times:
+        wrong = pyarrow.table({"image": ["a.jpg"], "caption": times[name]})
+        pyarrow.parquet.write_table(wrong, tmp_path / "wrong.parquet")
+        try:
+            (sample,) = open_source(tmp_path / "wrong.parquet")
+        except SourceError as error:
+            assert "wrong.parquet cannot be read" in str(error)
+        else:
+            assert "expected a caption or a list of captions" in sample.problem
+
+
+def test_an_odd_licence_of_coco_is_none(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg"])
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "license": [1]}],
+        "annotations": [{"image_id": 1, "caption": "words"}],
+        "licenses": [{"id": 1, "name": "free"}],
+    }
+    (tmp_path / "captions_train2017.json").write_text(json.dumps(content))
+    (sample,) = open_source(tmp_path)
+    assert (sample.captions, sample.metadata) == (("words",), {"coco_id": 1})
+
+
+def test_two_spellings_of_a_path_are_one_image(tmp_path: Path) -> None:
+    write_images(tmp_path, ["in/a.jpg", "in/b.jpg"])
+    table(tmp_path, "./in/a.jpg", "in/a.jpg", "in//a.jpg", "in\\a.jpg", "./in/b.jpg")
+    first, second = open_source(tmp_path)
+    assert (first.name, first.captions, first.image()) == ("./in/a.jpg", ("words",) * 4, picture("in/a.jpg"))
+    assert (second.name, second.problem) == ("./in/b.jpg", "")
