@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 
 from mem_core.config import NoiseConfig, RuntimeConfig
 from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.hashing import sha256_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt
@@ -121,7 +122,8 @@ def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permuta
 def _different(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Unit rows [N, D] -> where each different one stands first [K], and which of those each row is [N]."""
     same = rows @ rows.T > 1 - _SAME
-    return torch.unique(same.int().argmax(dim=1), return_inverse=True)
+    first, own = torch.unique(same.int().argmax(dim=1), return_inverse=True)
+    return first, own
 
 
 def _shard_features(
@@ -155,7 +157,10 @@ def _seen(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
 
 
 def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Tensor, str]]:
-    """Clean pixels, protected pixels and trigger of each sample that has noise."""
+    """Clean pixels, protected pixels and trigger of each sample that has noise.
+
+    Raises `MismatchError` for a clean shard that it was not made from.
+    """
     rows = {row.key: row for row in read_table(read_bytes(protected, table_name(name)), table_name(name))}
     before, after = load_shard(clean, name, 2**40), load_shard(protected, name, 2**40, allow_empty=True)
     places = {key: i for i, key in enumerate(before.keys)}
@@ -166,6 +171,10 @@ def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Te
             continue
         if place is None or before.pictures[place].pixels.shape != after.pictures[i].pixels.shape:
             raise MismatchError(f"expected sample {key} of {protected.uri} in {clean.uri}, in the same size")
+        if row.sha256_in != sha256_bytes(before.samples[place].image):
+            raise MismatchError(
+                f"expected sample {key} in {clean.uri} to be the one that {protected.uri} was made from"
+            )
         if row.trigger and not torch.equal(before.pixels(place), after.pixels(i)):
             pairs.append((before.pixels(place), after.pixels(i), row.trigger))
     return pairs

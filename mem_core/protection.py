@@ -61,7 +61,7 @@ class ShardSummary(Frozen):
 class Protection:
     """One corpus, one config, one destination.
 
-    protector: the folder of a finished one, for `strategy: replay`; its settings and seed then hold. reuse: a
+    protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: a
     corpus protected by `mem` that noise-only and trigger-only take their ingredient from. on_mismatch: what to do with
     a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
     another size: `fail` with a sentence, or make it again.
@@ -295,6 +295,8 @@ def _check_places(
     clean: Folder, dest: Folder, config: ProtectConfig, protector: Folder | None, reuse: Folder | None
 ) -> None:
     check_apart(clean.uri, dest.uri)
+    if protector is not None and config.strategy != "replay":
+        raise ConfigError(f"a protector goes with strategy `replay`, got `{config.strategy}`: it is not written over")
     needs = recipe_of(config).needs_protector
     if config.strategy == "replay" and needs and protector is None and reuse is None:
         raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")

@@ -14,11 +14,12 @@ from pydantic import ValidationError, model_validator
 from torch import Tensor
 
 from mem_core import __version__
-from mem_core.config import Frozen, ProtectConfig, fingerprint
+from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import ConfigError, MismatchError
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.perturb.objective import Anchors
+from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.rounds import Surrogate
 from mem_core.perturb.topics import Topics
 from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
@@ -51,6 +52,17 @@ class Protector(Frozen):
             for part, then in _BEFORE.items():
                 data = {**data, "config": {**data["config"], part: {**then, **data["config"][part]}}}
         return data
+
+    @model_validator(mode="after")
+    def _holds_what_its_method_needs(self) -> "Protector":
+        recipe = recipe_of(self.config)
+        names = {surrogate_name(number) for number in range(len(self.losses))}
+        if recipe.needs_surrogate and (not names or set(self.surrogates) != names):
+            raise ValueError(f"expected a surrogate for each of {len(self.losses)} rounds, got {len(self.surrogates)}")
+        if recipe.noise == "codebook" and (self.topics is None or self.topics.count != self.config.noise.topics):
+            found = 0 if self.topics is None else self.topics.count
+            raise ValueError(f"expected {self.config.noise.topics} topics, got {found}")
+        return self
 
     @property
     def rounds(self) -> int:
@@ -224,8 +236,9 @@ def read_protector(folder: Folder) -> Protector | None:
         return Protector.model_validate(json.loads(read_bytes(folder, _FILE)))
     except FileNotFoundError:
         return None
-    except (ValidationError, ValueError) as error:
-        raise MismatchError(f"expected a protector in {folder.uri}/{_FILE}, which cannot be read: {error}") from error
+    except ValueError as error:  # of which pydantic's are some
+        reason = first_mistake(error) if isinstance(error, ValidationError) else error
+        raise MismatchError(f"expected a protector in {folder.uri}/{_FILE}, which cannot be read: {reason}") from error
 
 
 def require_protector(folder: Folder) -> Protector:

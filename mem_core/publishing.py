@@ -22,7 +22,7 @@ from mem_core.data.receipt import Receipt, write_receipt
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow, write_table
-from mem_core.errors import SampleError
+from mem_core.errors import MismatchError, SampleError
 from mem_core.models import Tokenizer
 from mem_core.perturb.gratings import grating
 from mem_core.perturb.projection import project
@@ -195,6 +195,8 @@ def _ids_beside_text(trigger: str, ids: list[int], config: ProtectConfig) -> dic
 def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:
     """int8 [3, H, W]: what the method adds to this image, uint8 of the same size."""
     recipe, config = recipe_of(job.config), job.config.noise
+    if (recipe.noise == "universal" and job.pattern is None) or (recipe.noise == "codebook" and job.topics is None):
+        raise MismatchError(f"expected a protector that holds the noise of {job.config.method}, but it holds none")
     if recipe.noise == "universal" and job.pattern is not None:
         return pattern_noise(job.pattern, clean, config)
     if recipe.noise == "codebook" and job.topics is not None:

@@ -4,7 +4,6 @@ Scaling to `kept` of epsilon levels: every value n of the noise becomes n * kept
 whole levels stay whole, nothing changes its sign, and what the pixels' range allowed is still allowed.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,19 +31,24 @@ def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: Qu
     """The image with the most noise that keeps the floors: all of it, or scaled to the first of epsilon - 1, ..., 1
     levels that does. noise: int8 [3, H, W].
 
-    Raises `ImageError` if one level is still too much: less protection than that is none.
+    Raises `ImageError` if one level is still too much, or rounds to nothing: less protection than that is none.
     """
-    found = Visible(clean.pixels, math.inf, 1.0, 0)
+    shown = _published(clean, noise)
     for kept in range(epsilon_levels, 0, -1):
-        pixels = _published(clean, noise if kept == epsilon_levels else scaled_back(noise, kept, epsilon_levels))
-        near = psnr(clean.pixels, pixels)
-        if kept > 1 and not keeps_floors(near, 1.0, config):
+        if kept < epsilon_levels:
+            left = scaled_back(noise, kept, epsilon_levels)
+            if not left.any():
+                break
+            shown = _published(clean, left)
+        near = psnr(clean.pixels, shown)
+        if not keeps_floors(near, 1.0, config):
             continue  # without SSIM, which takes ten times as long
-        found = Visible(pixels, near, ssim(clean.pixels, pixels), kept)
-        if keeps_floors(found.psnr, found.ssim, config):
-            return found
+        alike = ssim(clean.pixels, shown)
+        if keeps_floors(near, alike, config):
+            return Visible(shown, near, alike, kept)
+    near, alike = psnr(clean.pixels, shown), ssim(clean.pixels, shown)
     raise ImageError(
-        f"expected {_floors(config)}, but even noise of 1 level has {found.psnr:.2f} dB and SSIM {found.ssim:.4f}: "
+        f"expected {_floors(config)}, but even the least of this noise has {near:.2f} dB and SSIM {alike:.4f}: "
         "lower the floor, or leave the sample out"
     )
 

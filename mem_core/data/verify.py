@@ -150,9 +150,19 @@ class _Walk:
             clean_items = read_shard(clean_stream, f"{self.shard} (clean)", allow_empty=True)
             published = read_shard(protected_stream, f"{self.shard} (protected)", allow_empty=True)
             order = TarOrder(published, rows, self.problem)
+            self._noise(rows, check)
             self._compare_items(clean_items, TableOrder(rows, self.problem), order, check)
         self._same_hash(f"the clean {tar}", receipt.input_sha256, clean_stream.hexdigest())
         self._same_hash(tar, receipt.outputs[tar], protected_stream.hexdigest())
+
+    def _noise(self, rows: list[SampleRow], check: SampleCheck) -> None:
+        """Warns of images that look protected and are the clean ones; a shard of nothing else is a problem."""
+        without = [row for row in rows if check.lacks_noise(row)]
+        if len(without) > 1 and len(without) == self.counts["protected"]:
+            self.problem("", "every image is the clean one, though the method adds noise")
+        for row in without[: _NAMED - len(self._warnings)]:
+            what = "the image is the clean one, though the method adds noise"
+            self._warnings.append(Problem(shard=self.shard, key=row.key, what=what))
 
     def _compare_items(
         self, items: Iterator[Sample | Broken], rows: TableOrder, published: TarOrder, check: SampleCheck

@@ -33,6 +33,10 @@ class SampleCheck:
         self._note = receipt.metadata.note if receipt.metadata is not None else "sidecar"
         self._trigger_length = 0 if receipt.method in NO_TRIGGER else receipt.trigger_length
 
+    def lacks_noise(self, row: SampleRow) -> bool:
+        """Whether the method adds noise, and this protected image has none: a picture of one pixel may end so."""
+        return bool(self._levels) and row.status == "protected" and not row.max_abs_difference
+
     def row_problems(self, clean: Sample | Broken, row: SampleRow) -> Iterator[str]:
         """What a row says wrongly about the clean sample."""
         if isinstance(clean, Broken):

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from mem_core.device import cpu_threads
-from mem_core.errors import ConfigError
+from mem_core.errors import ConfigError, SourceError
 from mem_core.frozen import Frozen
 from mem_core.models import Tokenizer
 from mem_core.rng import generator
@@ -21,7 +22,14 @@ _WORDS, _TURNS, _STARTS, _DIGITS = 2000, 30, 4, 6
 class Topics(Frozen):
     """weights: token id -> how much a caption with it is about each topic. Tokens that are not there say nothing."""
 
-    weights: dict[int, tuple[float, ...]]
+    weights: dict[int, tuple[float, ...]] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_one_count(self) -> "Topics":
+        counts = {len(weight) for weight in self.weights.values()}
+        if len(counts) > 1:
+            raise ValueError(f"expected a weight for each topic with every token, got {sorted(counts)} weights")
+        return self
 
     @property
     def count(self) -> int:
@@ -39,7 +47,7 @@ def learn_topics(texts: Sequence[Sequence[str]], count: int, tokenizer: Tokenize
     """`count` topics out of the captions of many images (spherical k-means on words weighted by their rarity).
 
     A word's share is that of an image's captions which have it; words that all images have weigh nothing. Of some
-    starts drawn from the seed the one with the tightest topics is taken.
+    starts drawn from the seed the one with the tightest topics is taken. Raises `SourceError` where all are alike.
     """
     shares = [_shares(captions, tokenizer) for captions in texts]
     found = Counter(token for one in shares for token in one)
@@ -52,6 +60,8 @@ def learn_topics(texts: Sequence[Sequence[str]], count: int, tokenizer: Tokenize
             row[place[token]] = one[token]
     with cpu_threads(1):  # sums split among threads round otherwise
         points = normalize(rows * rarity, dim=1)
+        if not tokens or len(points.unique(dim=0)) < 2:
+            raise SourceError(f"expected captions that differ, to learn topics from, but {len(texts)} images are alike")
         runs = [_k_means(points, count, generator(seed, "topics", start)) for start in range(_STARTS)]
         centres = max(runs, key=lambda run: run[1])[0] * rarity
     return Topics(

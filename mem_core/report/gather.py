@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from mem_core.data.folder import Folder, read_bytes
+from mem_core.data.hashing import sha256_bytes
 from mem_core.data.images import decode_image
 from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt
@@ -107,6 +108,8 @@ def _item(row: SampleRow, before: Sample, after: Sample) -> MontageItem:
     protected = decode_image(after.image, max_pixels=_MAX_PIXELS).pixels
     if clean.shape != protected.shape:
         raise MismatchError(f"expected sample {row.key} in one size, got {clean.shape[:2]} and {protected.shape[:2]}")
+    if row.sha256_in != sha256_bytes(before.image):
+        raise MismatchError(f"expected the clean sample {row.key} to be the one that was protected, got another image")
     return MontageItem(
         key=row.key,
         clean=centre(clean).copy(),

@@ -52,6 +52,24 @@ def test_a_damaged_description_is_named(copy: LocalFolder, clean: LocalFolder, t
         Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
 
 
+def test_a_description_without_its_surrogates_protects_nothing(
+    copy: LocalFolder, clean: LocalFolder, tmp_path: Path
+) -> None:
+    values = json.loads(read_bytes(copy, "protector.json")) | {"surrogates": {}, "losses": []}
+    write_bytes(copy, "protector.json", json.dumps(values).encode())
+    with pytest.raises(MismatchError, match="cannot be read: .*expected a surrogate for each of 0 rounds, got 0"):
+        Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+
+
+@pytest.mark.parametrize("method", ["mem", "codebook"])
+def test_a_protector_that_is_named_is_never_fitted_into(clean: LocalFolder, tmp_path: Path, method: str) -> None:
+    precious = LocalFolder(tmp_path / "precious")
+    write_bytes(precious, "thesis.txt", b"years of work")
+    with pytest.raises(ConfigError, match="a protector goes with strategy `replay`, got `rounds`"):
+        Protection(clean, LocalFolder(tmp_path / "dest"), small(method=method), RUNTIME, seed=0, protector=precious)
+    assert contents(precious) == {"thesis.txt": b"years of work"}
+
+
 def test_a_folder_without_a_protector_is_named(clean: LocalFolder, tmp_path: Path) -> None:
     empty = LocalFolder(tmp_path / "nothing")
     assert read_protector(empty) is None

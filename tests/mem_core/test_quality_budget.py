@@ -43,15 +43,23 @@ def test_the_first_level_that_keeps_the_floor_is_taken(noise: np.ndarray, floor:
         kept: (clean.pixels + np.trunc(noise.astype(float) * kept / 8).transpose(1, 2, 0)).astype(np.uint8)
         for kept in range(1, 9)
     }
-    good = [kept for kept, pixels in shown.items() if psnr(clean.pixels, pixels) >= floor]
+    some = [kept for kept, pixels in shown.items() if kept == 8 or (pixels != clean.pixels).any()]
+    good = [kept for kept in some if psnr(clean.pixels, shown[kept]) >= floor]
     if not good:
-        with pytest.raises(ImageError, match="even noise of 1 level"):
+        with pytest.raises(ImageError, match="even the least of this noise"):
             within_budget(clean, torch.from_numpy(noise), 8, QualityConfig(min_psnr=floor))
         return
     found = within_budget(clean, torch.from_numpy(noise), 8, QualityConfig(min_psnr=floor))
     assert found.levels == max(good)
     assert np.array_equal(found.pixels, shown[max(good)])
     assert (found.psnr, found.ssim) == (psnr(clean.pixels, found.pixels), ssim(clean.pixels, found.pixels))
+
+
+def test_noise_that_scaling_rounds_to_nothing_is_no_protection() -> None:
+    clean, faint = Picture(np.full((9, 11, 3), 120, np.uint8)), torch.ones(3, 9, 11, dtype=torch.int8)
+    assert within_budget(clean, faint, 8, QualityConfig(min_psnr=40)).levels == 8
+    with pytest.raises(ImageError, match=r"the least of this noise has 48\.13 dB"):
+        within_budget(clean, faint, 8, QualityConfig(min_psnr=60))
 
 
 def corpus(folder: Path) -> LocalFolder:
@@ -87,7 +95,7 @@ def test_a_floor_out_of_reach_reports_the_sample_and_never_lowers_it_silently(tm
     _, rows, report = published(clean, tmp_path / "dest", 0.9999)
     assert report.ok, report.problems
     assert [row.status for row in rows] == ["failed", "failed"]
-    assert all("expected an SSIM of at least 0.9999, but even noise of 1 level" in row.reason for row in rows)
+    assert all("expected an SSIM of at least 0.9999, but even the least of this noise" in row.reason for row in rows)
     _, rows, _ = published(clean, tmp_path / "passed", 0.9999, on_error="passthrough")
     assert [row.status for row in rows] == ["passthrough", "passthrough"]
 

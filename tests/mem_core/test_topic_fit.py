@@ -1,5 +1,6 @@
 """A codebook's topics are learned once a corpus, kept with it, and replayed on shards that have no neighbour."""
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ from corpora import RUNTIME, emptied, protect, published, sample, small, tiny_co
 
 from mem_core import topic_fit
 from mem_core.config import ProtectConfig
-from mem_core.data.folder import LocalFolder, write_bytes
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
 from mem_core.data.verify import verify_corpus
@@ -139,6 +140,30 @@ def test_words_in_front_change_no_wave_so_that_stripping_them_leaves_the_waves(
     for i, found in enumerate(other.samples):
         assert torch.equal(one.pixels(i), other.pixels(i))
         assert [caption.split(" ", 2)[2] for caption in found.captions] == list(one.samples[i].captions)
+
+
+@pytest.mark.parametrize(("name", "value"), [("topics", None), ("weights", (0.5,))])
+def test_a_protector_that_lost_its_topics_protects_nothing(
+    clean: LocalFolder, tmp_path: Path, name: str, value: object
+) -> None:
+    kept = protected(clean, LocalFolder(tmp_path / "out")).below("protector")
+    values = json.loads(read_bytes(kept, "protector.json"))
+    if name == "topics":
+        values["topics"] = value
+    else:
+        values["topics"]["weights"][next(iter(values["topics"]["weights"]))] = value
+    write_bytes(kept, "protector.json", json.dumps(values).encode())
+    with pytest.raises(MismatchError, match="which cannot be read: .*expected (4 topics, got 0|a weight for each)"):
+        protected(
+            clean, LocalFolder(tmp_path / "later"), CODEBOOK.model_copy(update={"strategy": "replay"}), protector=kept
+        )
+
+
+def test_captions_that_are_all_alike_have_no_topics(tmp_path: Path) -> None:
+    alike = LocalFolder(tmp_path / "alike")
+    write_bytes(alike, "00000.tar", shard_bytes([sample(f"00000000{i}", None, "a red bus") for i in range(3)]))
+    with pytest.raises(SourceError, match="captions that differ, to learn topics from, but 3 images are alike"):
+        protected(alike, LocalFolder(tmp_path / "out"))
 
 
 def test_topics_want_words_of_their_own() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import RUNTIME, protect, small
+from corpora import RUNTIME, encoded, photo, protect, sample, small
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,10 +17,12 @@ from mem_core.certificate.evidence import certify, read_cells, read_made, trials
 from mem_core.certificate.page import headline, write_certificate
 from mem_core.config import VictimConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.errors import MismatchError, SourceError
 from mem_core.evaluation import Evaluation
-from mem_core.ownership import permutation_test
+from mem_core.models import build_model
+from mem_core.ownership import detect_shortcut, permutation_test
 from mem_core.preview import write_preview
 from mem_core.protection import Protection
 from mem_core.ranks import DirectionResult, RetrievalResult
@@ -166,6 +168,18 @@ def test_a_preview_shows_the_most_visible_samples_first(mem: LocalFolder, clean:
     assert Image.open(io.BytesIO(read_bytes(out, "preview.png"))).width > 100
     page = read_bytes(out, "preview.html").decode()
     assert page.index(found.samples[0]) < page.index(found.samples[4])
+
+
+def test_another_corpus_with_the_same_keys_is_not_taken_for_the_clean_one(mem: LocalFolder, tmp_path: Path) -> None:
+    other = LocalFolder(tmp_path / "other")
+    for shard in ("00000", "00001", "00002"):
+        keys = [row.key for row in read_table(read_bytes(mem, f"{shard}.parquet")) if row.status == "protected"]
+        write_bytes(other, f"{shard}.tar", shard_bytes([sample(key, encoded(photo(70))) for key in keys]))
+    model = build_model("tiny-resnet-32", seed=0).freeze()
+    with pytest.raises(MismatchError, match="the one that|in the same size"):
+        detect_shortcut(model, mem, other, RUNTIME)
+    with pytest.raises(MismatchError, match="the one that was protected|in one size"):
+        write_preview(other, mem, LocalFolder(tmp_path / "preview"), 3)
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -545,6 +545,19 @@ def test_no_changed_byte_goes_unseen(tmp_path_factory: pytest.TempPathFactory, d
     assert not name.endswith("_stats.json")
 
 
+def test_images_without_noise_are_a_warning_and_a_shard_of_them_a_problem(tmp_path: Path) -> None:
+    def without_noise(count: int) -> Callable[[Shard], None]:
+        return lambda shard: [shard.publish(i, photo(i)) for i in range(count)] and None
+
+    one = Corpus(tmp_path / "one", without_noise(1)).verify()
+    assert one.ok
+    assert [(found.key, found.what) for found in one.warnings] == [
+        ("000000000", "the image is the clean one, though the method adds noise")
+    ]
+    problem = Corpus(tmp_path / "all", without_noise(3)).only_problem()
+    assert problem == (SHARDS[0], "", "every image is the clean one, though the method adds noise")
+
+
 def test_passthrough_is_a_warning(tmp_path: Path) -> None:
     def pass_through(shard: Shard) -> None:
         clean = shard.clean[1]

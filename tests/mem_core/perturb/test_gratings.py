@@ -34,12 +34,12 @@ def test_the_whole_budget_is_used_wherever_8_bits_allow(
 
 
 def test_every_wave_is_as_the_formula_says() -> None:
-    clean = torch.full((3, 20, 31), 100, dtype=torch.uint8)
+    clean = torch.full((3, 44, 61), 100, dtype=torch.uint8)
     for topic in range(MOST_TOPICS):
         noise = grating(topic, 0.25, clean, CONFIG)
         finer, colour, angle = topic // 8, topic // 4 % 2, math.radians(45 * (topic % 4))
         for y, x in ((0, 0), (7, 3), (19, 30), (2, 29)):
-            turns = 11 * (1, 1.6)[finer] / 20 * (x * math.cos(angle) + y * math.sin(angle)) + 0.25
+            turns = 11 * (1, 1.6)[finer] / 44 * (x * math.cos(angle) + y * math.sin(angle)) + 0.25
             high = 8 if turns % 1 < 0.5 else -8
             assert noise[:, y, x].tolist() == [high, -high if colour else high, high]
 
@@ -49,6 +49,13 @@ def test_waves_over_the_shorter_side_are_counted_whatever_the_size(side: int) ->
     clean = torch.full((3, side, side + 13), 128, dtype=torch.uint8)
     power = torch.fft.rfft(grating(0, 0.0, clean, CONFIG)[0, :, :side].float()).abs().mean(dim=0)
     assert int(power.argmax()) == CONFIG.waves
+
+
+@pytest.mark.parametrize(("waves", "size"), [(11, (11, 11)), (48, (48, 60)), (1024, (64, 64))])
+def test_a_picture_too_small_for_its_waves_still_has_stripes(waves: int, size: tuple[int, int]) -> None:
+    clean, config = torch.full((3, *size), 128, dtype=torch.uint8), CONFIG.model_copy(update={"waves": waves})
+    for topic in range(MOST_TOPICS):
+        assert set(grating(topic, 0.1, clean, config)[0].flatten().tolist()) == {-8, 8}
 
 
 def test_waves_of_two_topics_have_next_to_nothing_in_common() -> None:
