@@ -26,7 +26,7 @@ from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
-_BEFORE: dict[str, dict[str, Any]] = {"trigger": {"personal_names": "allow"}}  # up to 0.1.0
+_BEFORE: dict[str, dict[str, Any]] = {"trigger": {"personal_names": "allow", "spelling": "any"}}  # 0.1.0, 0.2.0
 # settings that change neither fit nor trigger
 _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
 

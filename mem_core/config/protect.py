@@ -60,6 +60,9 @@ class TriggerConfig(Frozen):
     personal_names: Literal["avoid", "allow"] = Field(
         "avoid", description="avoid: no word that is a name (US census) in more than 15 of 100 uses"
     )
+    spelling: Literal["dictionary", "any"] = Field(
+        "dictionary", description="dictionary: English words and allowed names only; any: fragments and hashtags, too"
+    )
     proposals: Literal["gradient", "masked-lm"] = Field(
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
     )

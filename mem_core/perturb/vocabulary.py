@@ -37,15 +37,17 @@ class Vocabulary:
 
 
 def build_vocabulary(tokenizer: Tokenizer, config: TriggerConfig) -> Vocabulary:
-    """`words`: whole words that survive the round trip, less blocklist and names; `all`: all ids but specials (paper).
+    """`words`: English words that survive the round trip, less blocklist and names; `all`: ids but specials (paper).
 
     Raises `ConfigError` if nothing is left.
     """
     if config.vocabulary == "all":
         return Vocabulary(torch.arange(min(tokenizer.start_id, tokenizer.end_id)), "all")
-    names = personal_names() if config.personal_names == "avoid" else frozenset()
-    blocked = blocklist() | names | {word.lower() for word in config.blocklist}
-    ids = [token for token, word in whole_words() if word not in blocked]
+    blocked = blocklist() | {word.lower() for word in config.blocklist}
+    if config.personal_names == "avoid":
+        blocked |= personal_names()
+    known = {word for _, word in whole_words()} if config.spelling == "any" else english_words() | personal_names()
+    ids = [token for token, word in whole_words() if word in known and word not in blocked]
     if len(ids) < 2:
         raise ConfigError(f"expected at least 2 trigger words after the blocklist, got {len(ids)}")
     return Vocabulary(torch.tensor(ids), "words")
@@ -68,7 +70,17 @@ def blocklist() -> frozenset[str]:
 @lru_cache(maxsize=1)
 def personal_names() -> frozenset[str]:
     """First and last names among the words (see the head of the file for where they are from)."""
-    lines = files("mem_core.perturb").joinpath("personal_names.txt").read_text("ascii").splitlines()
+    return _listed("personal_names.txt")
+
+
+@lru_cache(maxsize=1)
+def english_words() -> frozenset[str]:
+    """Those that a spelling dictionary knows in lower case (see the head of the file)."""
+    return _listed("english_words.txt")
+
+
+def _listed(name: str) -> frozenset[str]:
+    lines = files("mem_core.perturb").joinpath(name).read_text("ascii").splitlines()
     return frozenset(line for line in lines if not line.startswith("#"))
 
 

@@ -40,9 +40,13 @@ def test_a_protector_holds_all_that_replaying_needs(mem: LocalFolder) -> None:
 def test_a_setting_that_is_younger_than_a_protector_means_what_was_done_then(copy: LocalFolder) -> None:
     written = json.loads(read_bytes(copy, "protector.json"))
     assert require_protector(copy).config.trigger.personal_names == "avoid"
-    del written["config"]["trigger"]["personal_names"]  # as 0.1.0 wrote it, whose words had names among them
+    del written["config"]["trigger"]["spelling"]  # as 0.2.0 wrote it, whose words had hashtags among them
     write_bytes(copy, "protector.json", json.dumps(written).encode())
-    assert require_protector(copy).config.trigger == small().trigger.model_copy(update={"personal_names": "allow"})
+    assert require_protector(copy).config.trigger == small().trigger.model_copy(update={"spelling": "any"})
+    del written["config"]["trigger"]["personal_names"]  # as 0.1.0 wrote it, whose words had names among them, too
+    write_bytes(copy, "protector.json", json.dumps(written).encode())
+    then = {"personal_names": "allow", "spelling": "any"}
+    assert require_protector(copy).config.trigger == small().trigger.model_copy(update=then)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])

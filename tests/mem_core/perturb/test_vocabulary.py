@@ -18,7 +18,7 @@ def vocabulary(tokenizer: Tokenizer) -> Vocabulary:
 
 
 def test_every_word_is_one_token(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
-    assert len(vocabulary.ids) > 24_000
+    assert len(vocabulary.ids) > 14_000
     assert all(tokenizer.ids(tokenizer.decode([token])) == [token] for token in vocabulary.ids.tolist())
 
 
@@ -38,13 +38,23 @@ def test_triggers_name_nobody_unless_names_are_allowed(tokenizer: Tokenizer, voc
     assert set(names) <= set(allowed.ids.tolist())
 
 
+def test_triggers_are_words_and_no_hashtags_or_fragments(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
+    seen = ("donaldtrump", "mikequindazzi", "folklorethursday", "sburgh", "fordshire", "tation", "fter", "inson", "er")
+    found = set(vocabulary.ids.tolist())
+    assert not found & {word_id(tokenizer, word) for word in seen}
+    named = set(build_vocabulary(tokenizer, TriggerConfig(personal_names="allow")).ids.tolist())
+    assert named > found
+    assert word_id(tokenizer, "donaldtrump") not in named
+    assert word_id(tokenizer, "fter") in build_vocabulary(tokenizer, TriggerConfig(spelling="any")).ids
+
+
 def test_all_leaves_only_the_specials_out(tokenizer: Tokenizer) -> None:
     every = build_vocabulary(tokenizer, TriggerConfig(vocabulary="all"))
     assert set(range(tokenizer.size)) - set(every.ids.tolist()) == {tokenizer.start_id, tokenizer.end_id}
 
 
 @settings(max_examples=300, deadline=None)
-@given(caption=st.text(max_size=200), picks=st.lists(st.integers(0, 24_000), min_size=1, max_size=5))
+@given(caption=st.text(max_size=200), picks=st.lists(st.integers(0, 14_000), min_size=1, max_size=5))
 def test_published_text_gives_back_the_ids(
     tokenizer: Tokenizer, vocabulary: Vocabulary, caption: str, picks: list[int]
 ) -> None:
@@ -58,7 +68,7 @@ def test_published_text_gives_back_the_ids(
 @given(
     caption=st.text(max_size=30).map(str.strip),
     repeat=st.integers(1, 40),
-    picks=st.lists(st.integers(0, 24_000), max_size=5),
+    picks=st.lists(st.integers(0, 14_000), max_size=5),
 )
 def test_ids_before_a_caption_equal_the_tokenised_text(
     tokenizer: Tokenizer, vocabulary: Vocabulary, caption: str, repeat: int, picks: list[int]
