@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mem_core.errors import ConfigError
+from mem_core.paths import whole_path
 
 app = typer.Typer()
 
@@ -26,7 +27,7 @@ def bench(
             "expected the source tree, as the benchmarks are not part of the installed package: "
             "clone the repository and run `make bench`"
         )
-    named = {"--only": only, "--out": None if out is None else str(Path(out).expanduser().absolute())}
+    named = {"--only": only, "--out": None if out is None else str(whole_path(out))}
     options = [part for name, value in named.items() if value is not None for part in (name, value)]
     command = [sys.executable, "-m", "benchmarks", *(["--quick"] if quick else []), *options]
     raise typer.Exit(subprocess.run(command, cwd=_TREE, check=False).returncode)

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from mem_core.config import RunConfig, merge, parse_config
 from mem_core.errors import ConfigError
+from mem_core.paths import whole_path
 
 _SHIPPED = files("deployments.presets")
 _MAX_BYTES = 1 << 20
@@ -25,7 +26,7 @@ def preset_text(name_or_path: str) -> str:
     """The YAML of a shipped preset or of a file. Raises `ConfigError` where there is neither."""
     if name_or_path in preset_names():
         return _SHIPPED.joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
-    path = Path(name_or_path).expanduser()
+    path = whole_path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return _text_of(path)
     raise ConfigError(

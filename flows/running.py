@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
 from mem_core.errors import ConfigError
+from mem_core.paths import whole_path
 
 if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
     from mem_core.config import RunConfig
@@ -50,4 +50,4 @@ def absolute(address: str) -> str:
     """
     if not address.strip():
         raise ConfigError("expected a path or an s3:// address, got an empty one")
-    return address if "://" in address else str(Path(address).expanduser().absolute())
+    return address if "://" in address else str(whole_path(address))

@@ -6,6 +6,7 @@ import torch
 
 from mem_core import __version__
 from mem_core.data.folder import Folder
+from mem_core.data.opened import open_tar
 from mem_core.data.shard import Sample, read_shard
 from mem_core.errors import SourceError
 from mem_core.perturb.setting import Setting
@@ -55,8 +56,8 @@ def _captions(clean: Folder, shards: list[str], seed: int) -> Iterator[tuple[str
     left = SAMPLES
     for place in torch.randperm(len(shards), generator=generator(seed, "topic shards")).tolist():
         name = shards[place]
-        with clean.open(f"{name}.tar") as stream:
-            for found in read_shard(stream, name):
+        with open_tar(clean, name) as stream:
+            for found in read_shard(stream, f"{name} in {clean.uri}"):
                 if left and isinstance(found, Sample):
                     left -= 1
                     yield found.captions

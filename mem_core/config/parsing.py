@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from mem_core.errors import ConfigError
 
+_ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -28,14 +30,19 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc'])) or 'settings'}: {_sentence(e)}" for e in error.errors()]
+        lines = [f"{_place(e['loc']) or 'settings'}: {_sentence(e)}" for e in error.errors()]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
 
 
 def first_mistake(error: ValidationError) -> str:
     """One line on what a stored file has wrong: pydantic's own text takes many."""
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
+    return f"{_place(first['loc']) or 'file'}: {first['msg']}"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """The dotted name of a setting, without what pydantic calls the alternatives of a value."""
+    return ".".join(str(part) for part in loc if not _ALTERNATIVE.match(str(part)))
 
 
 def _sentence(error: Any) -> str:
@@ -43,7 +50,8 @@ def _sentence(error: Any) -> str:
         return "is not a setting"
     message, given = str(error["msg"]).removeprefix("Value error, "), error["input"]
     # A mistake between settings comes with all of them, which would bury the sentence.
-    return message if isinstance(given, Mapping | BaseModel) else f"{message} (got {given!r})"
+    is_told = isinstance(given, Mapping | BaseModel) or f"got {given!r}" in message
+    return message if is_told else f"{message} (got {given!r})"
 
 
 def fingerprint(*parts: BaseModel | Mapping[str, Any] | str | int) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from mem_core.config.parsing import merge
-from mem_core.config.values import PRETRAINED, WORDS_TO_CHOOSE, Method, PixelLevels, Scale, Strategy, Views
+from mem_core.config.values import PRETRAINED, WORDS_TO_CHOOSE, Method, PixelLevels, Scale, Strategy, Views, Word
 from mem_core.frozen import Frozen
 from mem_core.policies import MetadataConfig, QualityConfig
 
@@ -55,7 +55,7 @@ class TriggerConfig(Frozen):
         "method", description="method: as the method makes it; none, random: without words, or with random ones"
     )
     start: Literal["random", "constant"] = "random"
-    constant_word: str = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
+    constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
     personal_names: Literal["avoid", "allow"] = Field(
         "avoid", description="avoid: no word that is a name (US census) in more than 15 of 100 uses"

@@ -1,6 +1,6 @@
 """A preset: everything one run needs, and the rows of its table."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -49,7 +49,7 @@ class RunConfig(Frozen):
     rows: tuple[Method | RowConfig, ...] = Field(
         ("clean", "mem"), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
     )
-    victim_seeds: tuple[int, ...] = Field((0,), min_length=1)
+    victim_seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0,), min_length=1)
     corpus: CorpusConfig = CorpusConfig()
     protect: ProtectConfig = ProtectConfig()
     victim: VictimConfig = VictimConfig()

@@ -14,7 +14,7 @@ class RuntimeConfig(Frozen):
     runner: Literal["threads", "ray"] = Field(
         "threads", description="threads of this machine, or a Ray cluster with one GPU a shard"
     )
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")
     devices: tuple[Device, ...] = Field(
         (), description="of this machine, each with a shard of its own in work; none: all work on `device`"
     )

@@ -44,6 +44,13 @@ def _whole_levels(value: float) -> float:
     return value
 
 
-Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d+)?)$")]
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError(f"expected a word, got {value!r}")
+    return value
+
+
+Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$")]
+Word = Annotated[str, AfterValidator(_not_blank)]
 PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
 Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mem_core.config.values import PRETRAINED, Scale, Views
+from mem_core.config.values import PRETRAINED, Scale, Views, Word
 from mem_core.countermeasures import AnyCountermeasure
 from mem_core.frozen import Frozen
 
@@ -56,5 +56,5 @@ class EvaluateConfig(Frozen):
     """How a victim is queried on clean test pairs."""
 
     batch_size: int = Field(256, ge=1, le=65_536)
-    prefix_word: str = Field("the", min_length=1, description="repeated to the trigger's length in prefixed queries")
+    prefix_word: Word = Field("the", min_length=1, description="repeated to the trigger's length in prefixed queries")
     prefix_length: int = Field(3, ge=1, le=16)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mem_core.errors import DestinationError
+from mem_core.paths import whole_path
 
 _MARK = "procedural.json"
 
@@ -18,7 +19,7 @@ def drawn_folder(
 
     The arguments are kept in procedural.json. Raises `DestinationError` if the path holds anything else.
     """
-    dest = Path(dest_path).expanduser().absolute()
+    dest = whole_path(dest_path)
     mark = json.dumps(dict(arguments))
     if _is_done(dest, mark):
         return dest

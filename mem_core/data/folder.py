@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from mem_core.data.partial import Partial, is_partial, is_refusal, sweep_partials
 from mem_core.errors import DestinationError, SourceError, StorageRefused
+from mem_core.paths import whole_path
 
 
 class Folder(Protocol):
@@ -85,7 +86,7 @@ class LocalFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).expanduser().absolute()
+        self.path = whole_path(path)
         if self.path.exists() and not self.path.is_dir():
             raise SourceError(f"expected a folder, but {self.path} is a file")
 

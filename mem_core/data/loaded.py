@@ -12,6 +12,7 @@ from torch import Tensor
 from mem_core.data.folder import Folder
 from mem_core.data.hashing import HashingReader
 from mem_core.data.images import Picture
+from mem_core.data.opened import open_tar
 from mem_core.data.pictures import Pictures
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.errors import SampleError
@@ -79,9 +80,9 @@ def load_shard(
     pictures = Pictures(max_pixels, max_bytes)
     broken: dict[str, Broken] = {}
     raw: dict[str, Sample] = {}
-    with folder.open(f"{name}.tar") as stream:
+    with open_tar(folder, name) as stream:
         reader = HashingReader(stream)
-        for found in read_shard(reader, name, allow_empty=allow_empty):
+        for found in read_shard(reader, f"{name} in {folder.uri}", allow_empty=allow_empty):
             rows.append(found.key)
             if isinstance(found, Broken):
                 broken[found.key] = found

@@ -13,6 +13,7 @@ from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.data.hashing import sha256_of
 from mem_core.errors import ConfigError, MismatchError
 from mem_core.language.library import download, libraries
+from mem_core.paths import whole_path
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -70,7 +71,7 @@ class MaskedLanguageModel:
 
 def open_language_model(name_or_path: str) -> Folder:
     """The folder of a model: a local one, or that of a name on the Hugging Face hub. Raises `ConfigError`."""
-    path = Path(name_or_path).expanduser()
+    path = whole_path(name_or_path)
     return LocalFolder(path if path.is_dir() else download(name_or_path, FILES))
 
 

@@ -16,6 +16,7 @@ from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.loaded import batches
 from mem_core.data.manifest import list_shards
+from mem_core.data.opened import open_tar
 from mem_core.data.shard import Sample, read_shard
 from mem_core.device import resolve_device
 from mem_core.errors import MismatchError, SourceError
@@ -121,8 +122,8 @@ def read_language_model_record(folder: Folder) -> LanguageModelRecord | None:
 def corpus_captions(corpus: Folder) -> Iterator[str]:
     """Every caption of every readable sample; no image is decoded."""
     for shard in list_shards(corpus):
-        with corpus.open(f"{shard}.tar") as stream:
-            for sample in read_shard(stream, shard, allow_empty=True):
+        with open_tar(corpus, shard) as stream:
+            for sample in read_shard(stream, f"{shard} in {corpus.uri}", allow_empty=True):
                 if isinstance(sample, Sample):
                     yield from sample.captions
 

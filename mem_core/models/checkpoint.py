@@ -68,7 +68,7 @@ def _read(path: Path) -> Any:
             f"expected nothing but weights in {path}, but it holds Python objects, whose loading can run any code "
             f"({_reason(error)}): ask for the weights as safetensors"
         ) from error
-    except (SafetensorError, RuntimeError, ValueError, EOFError, KeyError) as error:
+    except (SafetensorError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"expected a whole checkpoint in {path} (safetensors, or torch's), which cannot be read: {_reason(error)}"
         ) from error
@@ -76,6 +76,8 @@ def _read(path: Path) -> Any:
 
 def _reason(error: Exception) -> str:
     """The end of torch's long messages says what it was; the first line of others."""
+    if isinstance(error, LookupError | TypeError | AttributeError):  # what the unpickler stumbled over says nothing
+        return "its bytes are those of another kind of file"
     text = " ".join(str(error).split())
     return text.partition("WeightsUnpickler error: ")[2][:120] or text[:120] or type(error).__name__
 

@@ -9,6 +9,7 @@ from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.hashing import sha256_bytes
 from mem_core.data.images import decode_image
 from mem_core.data.manifest import list_shards
+from mem_core.data.opened import open_tar
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
@@ -93,8 +94,8 @@ def _load(clean: Folder, protected: Folder, choices: Iterable[_Choice]) -> dict[
 def _samples(folder: Folder, shard: str, keys: Set[str]) -> Iterator[Sample]:
     """The samples with these keys in the order of the shard; raises SourceError if one is missing."""
     left = set(keys)
-    with folder.open(f"{shard}.tar") as stream:
-        for sample in read_shard(stream, shard):
+    with open_tar(folder, shard) as stream:
+        for sample in read_shard(stream, f"{shard} in {folder.uri}"):
             if isinstance(sample, Sample) and sample.key in left:
                 left.remove(sample.key)
                 yield sample

@@ -46,6 +46,7 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
         (["protect", "{clean}", "{clean}/.."], "lies inside it"),
         (["protect", "{clean}", ""], "got an empty one"),
         (["protect", "{nowhere}", "{tmp}/out"], "expected shards"),
+        (["protect", "~nosuchuser/x", "{tmp}/out"], "the home folder that ~nosuchuser/x begins with is not known"),
         (["protect", "{clean}", "{tmp}/out", "--strategy", "replay"], "needs a protector"),
         (["protect", "{clean}", "{tmp}/out", "--protector", "{nowhere}"], "expected a finished protector"),
         (["protect", "{clean}", "{tmp}/out", "--method", "magic"], "protect.method"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.presets import load_preset, preset_names, preset_text
+from flows.running import absolute
 from mem_core.config import levels
 from mem_core.errors import ConfigError
 
@@ -57,7 +58,14 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
         ("zzz=1", "zzz is not a setting; there are name, seed"),
         ("protect.noise.epsilon=0", "whole number of 1/255 levels between 1/255 and 64/255"),
         ("protect.noise.epsilon=300/255", "between 1/255 and 64/255"),
-        ("protect.noise.epsilon=many", "a number or a fraction like 8/255"),
+        ("protect.noise.epsilon=many", "a number or a fraction like 8/255, got 'many'"),
+        ("rows=[1]", "rows.0: Input should be a valid dictionary"),
+        ("victim_seeds=[-1]", "victim_seeds.0: Input should be greater than or equal to 0"),
+        ("victim_seeds=[9999999999]", "victim_seeds.0: Input should be less than 2147483648"),
+        ("protect.trigger.constant_word=' '", "constant_word: expected a word, got ' '"),
+        ("evaluate.prefix_word=' '", "prefix_word: expected a word, got ' '"),
+        ("runtime.device=cuda:99999999999999999999", "runtime.device: String should match"),
+        ("runtime.devices=['cuda:1000']", "runtime.devices.0: String should match"),
         ("protect.method=magic", "protect.method"),
         ("rows=[]", "rows"),
         ("no equals sign", "expected --set name.of.setting=value"),
@@ -70,6 +78,8 @@ def test_mistakes_are_named(override: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_preset("smoke", [override])
     assert sentence in str(caught.value)
+    assert "literal[" not in str(caught.value)
+    assert str(caught.value).count("got 'many'") <= 1
 
 
 @pytest.mark.parametrize(
@@ -83,6 +93,12 @@ def test_files_that_are_no_settings_are_refused(tmp_path: Path, data: bytes) -> 
     with pytest.raises(ConfigError, match=r"bad\.yaml") as caught:
         load_preset(str(file))
     assert "\n" not in str(caught.value)
+
+
+def test_the_home_of_nobody_is_named() -> None:
+    for named in (preset_text, absolute):
+        with pytest.raises(ConfigError, match="the home folder that ~nosuchuser/mine.yaml begins with is not known"):
+            named("~nosuchuser/mine.yaml")
 
 
 def test_unknown_presets_are_told_the_known_ones() -> None:

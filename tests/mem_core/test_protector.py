@@ -52,8 +52,9 @@ def test_a_setting_that_is_younger_than_a_protector_means_what_was_done_then(cop
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
 def test_a_damaged_description_is_named(copy: LocalFolder, clean: LocalFolder, tmp_path: Path, text: bytes) -> None:
     write_bytes(copy, "protector.json", text)
-    with pytest.raises(MismatchError, match=r"protector\.json, which cannot be read"):
+    with pytest.raises(MismatchError, match=r"protector\.json, which cannot be read") as caught:
         Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_description_without_its_surrogates_protects_nothing(

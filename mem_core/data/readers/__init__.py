@@ -17,6 +17,7 @@ from mem_core.data.readers.parquet import ParquetReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
 from mem_core.errors import ConfigError, SourceError
+from mem_core.paths import whole_path
 
 FORMATS = tuple(LOOKED_FOR)
 _IDENTITIES = IdentitiesConfig()
@@ -42,7 +43,7 @@ def open_source(
     if format not in ("auto", *FORMATS):
         raise ConfigError(f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}")
     if isinstance(source, str | Path):
-        source, file = _on_disk(Path(source).expanduser().absolute())
+        source, file = _on_disk(whole_path(source))
     tree = SourceTree(source)
     if file:
         return _of_file(tree, file, format)

@@ -5,6 +5,7 @@ A sample's name is the `name` in its metadata (our own corpora keep the source's
 
 from collections.abc import Callable, Iterator
 
+from mem_core.data.opened import open_tar
 from mem_core.data.readers.base import RawSample, failed, split_word
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.shard import Broken, Sample, read_shard
@@ -25,8 +26,8 @@ class WebDatasetReader:
         for tar in self.tars:
             split = split_word(tar.parent)
             place = tar.path.removesuffix(".tar")
-            with tar.open() as stream:
-                for sample in read_shard(stream, tar.stem, allow_folders=True, allow_empty=True):
+            with open_tar(tar.folder, place) as stream:
+                for sample in read_shard(stream, str(tar), allow_folders=True, allow_empty=True):
                     yield _raw(sample, place, split)
 
 

@@ -1,6 +1,7 @@
 """An estimate against the run that it is about: requests and bytes must be right, arithmetic must obey its laws."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,9 +101,16 @@ def test_shards_without_training_samples_or_already_protected_are_refused(
 ) -> None:
     dest = LocalFolder(tmp_path / "clean")
     shard_source(open_source(drawn_source), dest, config.corpus)
+    cut = LocalFolder(tmp_path / "cut")
+    shutil.copytree(dest.path, cut.path)
+    cut.delete("train/00001.tar")
     only_test = {"test": dest.below("test")}
     with pytest.raises(SourceError, match=rf"expected samples for a train split in {dest.uri}, but it has none"):
         survey_shards(only_test, 0, 5)
+    with pytest.raises(
+        SourceError, match=r"expected 00001\.tar, which its receipt lists, in .*train, but it is missing"
+    ):
+        survey_shards(sharded_splits(cut), 0, 20)
     noise = config.protect.model_copy(update={"method": "random-noise"})
     protection = Protection(dest.below("train"), LocalFolder(tmp_path / "out"), noise, config.runtime, seed=0)
     protection.begin()

@@ -73,6 +73,8 @@ def _broken(kind: str, model: OpenClipEncoder, folder: Path) -> str:
         path.write_bytes(pickle.dumps(_Runs()))
     elif kind == "no weights":
         torch.save({"epoch": 3}, path := folder / "empty.pt")
+    elif kind == "text":
+        (path := folder / "text.pt").write_text("hello, this is no checkpoint\n")
     elif kind == "not there":
         path = folder / "gone.safetensors"
     return str(path)
@@ -84,6 +86,7 @@ def _broken(kind: str, model: OpenClipEncoder, folder: Path) -> str:
         ("cut", "expected a whole checkpoint in .*which cannot be read"),
         ("cut torch", "expected a whole checkpoint in .*which cannot be read"),
         ("torch with code", "holds Python objects, whose loading can run any code"),
+        ("text", "which cannot be read: its bytes are those of another kind of file"),
         ("bare pickle", "expected a whole checkpoint in"),
         ("no weights", "expected weights by name in .*but it holds none"),
         ("not there", "but it is not there"),
