@@ -1,6 +1,12 @@
 """Certificates, previews and ownership evidence: open the folders, call mem_core, write what it returns."""
 
-from mem_core.certificate.certificate import Audit, Certificate, parse_certificate, require_same_corpus
+from mem_core.certificate.certificate import (
+    Audit,
+    Certificate,
+    parse_certificate,
+    require_all_files,
+    require_same_corpus,
+)
 from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.certificate.page import DATA, PAGE, headline, write_certificate
 from mem_core.config import RuntimeConfig
@@ -39,7 +45,9 @@ def certify_corpus(
     folder = open_folder(protected)
     made = read_made(folder)
     audit = Audit(compared=False)
-    if clean is not None:
+    if clean is None:
+        require_all_files(folder)
+    else:
         report = verify_protected.fn(clean, protected)
         first = report.problems[0] if report.problems else None
         audit = Audit(

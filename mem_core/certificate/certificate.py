@@ -14,8 +14,10 @@ from mem_core import __version__
 from mem_core.config import fingerprint, first_mistake
 from mem_core.data.folder import Folder
 from mem_core.data.manifest import build_manifest, sound_manifest
+from mem_core.data.receipt import read_receipt, receipt_problem
 from mem_core.errors import MismatchError
 from mem_core.frozen import Frozen
+from mem_core.planning import size_difference
 from mem_core.quality import QualitySummary
 from mem_core.stress.findings import NO_ROOM
 
@@ -122,10 +124,25 @@ def manifest_fingerprint(protected: Folder) -> str:
 
 
 def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
-    """Raises `MismatchError` if the certificate speaks of another corpus, or of this one before it was changed."""
+    """Raises `MismatchError` if the certificate speaks of another corpus, or of this one before it was changed.
+
+    Every file is read and hashed.
+    """
     found = manifest_fingerprint(protected)
     if found != certificate.made.manifest:
         raise MismatchError(
             f"expected a certificate of {protected.uri}, whose manifest has fingerprint {found[:12]}, but it speaks of "
             f"{certificate.made.manifest[:12]}: of another corpus, or of this one before it was changed"
         )
+    for entry in build_manifest(protected, kind="protected", known=sound_manifest(protected)).shards:
+        receipt = read_receipt(protected, entry.name)
+        if receipt is not None and (changed := receipt_problem(protected, receipt)):
+            raise MismatchError(f"{changed}: the certificate speaks of {protected.uri} before it was changed")
+
+
+def require_all_files(protected: Folder) -> None:
+    """Raises `MismatchError` if a file that a receipt lists is missing or has another size, from the listing alone."""
+    sizes = protected.top()
+    for entry in build_manifest(protected, kind="protected", known=sound_manifest(protected)).shards:
+        if changed := size_difference(entry.sizes, sizes.get):
+            raise MismatchError(f"expected {protected.uri} as its receipts list it, but {changed}")

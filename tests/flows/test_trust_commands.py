@@ -18,6 +18,17 @@ def test_a_certificate_from_the_command_line(command: Command, clean_corpus: Pat
     path = out / "certificate.json"
     checked = command("certify", protected, "--check", path)
     assert (checked.exit_code, "as it was written" in checked.stdout) == (0, True), checked.output
+    tar = protected / "00000.tar"
+    whole = tar.read_bytes()
+    tar.write_bytes(whole[:-1] + b"x")  # as many bytes as before
+    refused = command("certify", protected, "--check", path)
+    assert (refused.exit_code, "before it was changed" in refused.stderr) == (1, True), refused.output
+    tar.unlink()
+    for certificate in (("--check", path), ("--out", tmp_path / "other", "--no-server")):
+        refused = command("certify", protected, *certificate)
+        assert (refused.exit_code, "00000.tar" in refused.stderr) == (1, True), refused.output
+        assert "missing" in refused.stderr
+    tar.write_bytes(whole)
     values = json.loads(path.read_text())
     values["made"]["counts"]["protected"] += 1
     path.write_text(json.dumps(values))
