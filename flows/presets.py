@@ -3,18 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel
 
 from mem_core.config import RunConfig, merge, parse_config
+from mem_core.config.settings_file import parse_yaml, settings_text
 from mem_core.errors import ConfigError
 from mem_core.paths import whole_path
 
 _SHIPPED = files("deployments.presets")
-_MAX_BYTES = 1 << 20
 
 
 def preset_names() -> list[str]:
@@ -28,21 +26,10 @@ def preset_text(name_or_path: str) -> str:
         return _SHIPPED.joinpath(f"{name_or_path}.yaml").read_text(encoding="utf-8")
     path = whole_path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
-        return _text_of(path)
+        return settings_text(path, "preset")
     raise ConfigError(
         f"expected a preset out of {', '.join(preset_names())}, or a path to a .yaml file, got {name_or_path!r}"
     )
-
-
-def _text_of(path: Path) -> str:
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise ConfigError(f"expected a preset of at most {_MAX_BYTES} bytes, but {path} has {path.stat().st_size}")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"expected UTF-8 in the preset {path}, got other bytes at {error.start}") from error
-    except OSError as error:
-        raise ConfigError(f"the preset {path} cannot be read: {error.strerror}") from error
 
 
 def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | None = None) -> RunConfig:
@@ -59,7 +46,7 @@ def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | No
 
 
 def _mapping(text: str, origin: str) -> dict[str, Any]:
-    values = _yaml(text, f"YAML in {origin}")
+    values = parse_yaml(text, f"YAML in {origin}")
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -67,21 +54,12 @@ def _mapping(text: str, origin: str) -> dict[str, Any]:
     return values
 
 
-def _yaml(text: str, expected: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except RecursionError:
-        raise ConfigError(f"expected {expected}, but it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
-        raise ConfigError(f"expected {expected}, got: {' '.join(str(error).split())}") from error
-
-
 def _parsed_override(override: str) -> dict[str, Any]:
     """`protect.noise.epsilon=4/255` as nested mappings; the value is YAML."""
     key, equals, text = override.partition("=")
     if not equals or not all(key.split(".")):
         raise ConfigError(f"expected --set name.of.setting=value, got {override!r}")
-    value = _yaml(text, f"a YAML value in --set {override!r}")
+    value = parse_yaml(text, f"a YAML value in --set {override!r}")
     for part in reversed(key.split(".")):
         value = {part: value}
     return dict(value)

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field
 
 from mem_core.config import (
@@ -18,8 +16,10 @@ from mem_core.config import (
     merge,
     parse_config,
 )
+from mem_core.config.settings_file import parse_yaml, settings_text
 from mem_core.errors import ConfigError
 from mem_core.language import LanguageModelConfig
+from mem_core.paths import whole_path
 
 OWN, PORTRAITS, PEOPLE = "own", "portraits", "pubfig"
 _SHIPPED = files("mem_core.study") / "scales"
@@ -91,17 +91,14 @@ def scale_names() -> list[str]:
 
 def load_scale(name_or_path: str, changes: Mapping[str, Any] | None = None) -> Scale:
     """A shipped scale or a YAML file of the user's, with some settings changed. Raises `ConfigError`."""
-    path = Path(name_or_path)
+    path = whole_path(name_or_path)
     if name_or_path in scale_names():
         text = (_SHIPPED / f"{name_or_path}.yaml").read_text(encoding="utf-8")
     elif path.suffix in (".yaml", ".yml") and path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = settings_text(path, "scale")
     else:
         raise ConfigError(f"expected a scale out of {', '.join(scale_names())} or a .yaml file, got {name_or_path!r}")
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"expected YAML in {name_or_path}, got: {' '.join(str(error).split())}") from error
+    values = parse_yaml(text, f"YAML in {name_or_path}")
     if not isinstance(values, dict):
         raise ConfigError(f"expected settings by name in {name_or_path}, got {type(values).__name__}")
     scale = parse_config(Scale, merge(values, changes or {}), f"scale {name_or_path}")

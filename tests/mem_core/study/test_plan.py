@@ -103,8 +103,8 @@ def test_a_scale_of_ones_own_and_one_that_is_no_yaml(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("name: own\nseeds: 2\n")
     assert load_scale(str(own)).seeds == 2
-    for text in ("[1, 2", "- a list"):
-        own.write_text(text)
+    for data in (b"[1, 2", b"- a list", b"[" * 100_000, b"day: 2024-02-31", b"name: \xff", b"name: own\n" * (1 << 17)):
+        own.write_bytes(data)
         with pytest.raises(ConfigError, match=r"own\.yaml"):
             load_scale(str(own))
 
