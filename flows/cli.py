@@ -304,10 +304,14 @@ def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) 
 def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
     from flows.pipeline import pipeline
     from flows.printing import print_report
+    from mem_core.rows import METHODS
 
     place = pipeline(source, dest, config, format)
     print_report(place.summary)
     typer.echo(f"report:     {_link(place.page)}")
+    for row in config.table:
+        if row.method in METHODS:
+            typer.echo(f"protected:  {dest}/rows/{row.name}/protected (its .tar files are what to hand out)")
     if ui:
         typer.echo(f"Prefect UI: {ui}")
 

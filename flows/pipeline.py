@@ -21,7 +21,8 @@ from flows.verify import verify
 from mem_core.config import RowConfig, RunConfig
 from mem_core.errors import SourceError, StopRun
 from mem_core.finished import PROTECTOR
-from mem_core.rows import clean_folder, giver_of, in_order
+from mem_core.rows import clean_folder, giver_of, in_order, time_left
+from mem_core.wording import duration
 from tasks.estimating import note_pipeline
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
@@ -39,8 +40,10 @@ def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "au
     train = {kind: _split(splits, "train", source) for kind, splits in clean.items()}
     test = _split(clean[config.corpus.one_sample_per], "test", source)
     fresh = keep_run(dest, config) and not any(split.kept for splits in clean.values() for split in splits.values())
-    for number, row in enumerate(in_order(config.table, config.protect), start=1):
-        say(f"row {number} of {len(config.table)}: {row.name}")
+    rows, begun = in_order(config.table, config.protect), time.monotonic()
+    for number, row in enumerate(rows):
+        left = time_left(rows, number, time.monotonic() - begun, config.protect, len(config.victim_seeds))
+        say(f"row {number + 1} of {len(rows)}: {row.name}" + (f", about {duration(left)} left" if left else ""))
         own = train[row.corpus or config.corpus.one_sample_per]
         corpus = own if row.method == "clean" else _protected(row, own, dest, config)
         _victims(row, corpus, test, dest, config)

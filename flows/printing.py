@@ -10,9 +10,10 @@ from mem_core.data.verify import VerifyReport
 from mem_core.evaluation import Evaluation
 from mem_core.report import ReportSummary
 from mem_core.stress.page import HEADS, StressReport, cells, detected, headline
+from mem_core.wording import corpus_name, counted
 from tasks.artifacts import table_cells
 from tasks.estimating import RunEstimate
-from tasks.status import CorpusStatus, DestinationStatus
+from tasks.status import CorpusStatus, DestinationStatus, scaled_back
 
 _NAMED = 20  # problems and reasons that are printed
 
@@ -20,13 +21,13 @@ _NAMED = 20  # problems and reasons that are printed
 def print_report(summary: ReportSummary) -> None:
     """The verdict, one line a training set, and what limits it."""
     table = Table(title="image to text / text to image", title_style="dim", header_style="bold")
-    for head in ("training set", "Hit@10 bare", "median rank", "Hit@10 prefixed", "median rank"):
+    for head in ("training set", "Hit@10 %, bare", "median rank", "Hit@10 %, prefixed", "median rank"):
         table.add_column(head, justify="left" if head == "training set" else "right")
     for row in summary.findings.rows:
         table.add_row(*(escape(cell) for cell in table_cells(row)))
     chance = summary.findings.chance
     ranks = f"{chance.image_to_text.median_rank:g} / {chance.text_to_image.median_rank:g}"
-    hits = f"{100 * chance.image_to_text.hit_at_10:.1f} % / {100 * chance.text_to_image.hit_at_10:.1f} %"
+    hits = f"{100 * chance.image_to_text.hit_at_10:.1f} / {100 * chance.text_to_image.hit_at_10:.1f}"
     table.add_row("by chance", hits, ranks, hits, ranks, style="dim")
     console = Console()
     console.print(table)
@@ -51,7 +52,7 @@ def print_stress(report: StressReport) -> None:
 
 def print_evaluation(found: Evaluation) -> None:
     """Both directions, bare and prefixed, beside chance."""
-    table = Table(title=f"{found.images} images, {found.captions} captions", title_style="dim")
+    table = Table(title=f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}", title_style="dim")
     for head in ("query", "direction", "Hit@1", "Hit@5", "Hit@10", "median rank", "mean rank"):
         table.add_column(head, justify="left" if head in ("query", "direction") else "right")
     for name, results in (("bare", found.bare), ("prefixed", found.prefixed), ("by chance", found.chance)):
@@ -71,22 +72,23 @@ def print_problems(found: VerifyReport) -> None:
             console.print(f"[{style}]{word}[/{style}] {escape(where)}: {escape(entry.what)}", highlight=False)
         if len(entries) > _NAMED:
             console.print(f"... and {len(entries) - _NAMED} more", highlight=False)
-    console.print(f"{found.shards} shards, {_counts(found.counts)}: {len(found.problems)} problems", highlight=False)
+    checked = f"{counted(found.shards, 'shard')}, {_counts(found.counts)}"
+    console.print(f"{checked}: {counted(len(found.problems), 'problem')}", highlight=False)
 
 
 def print_estimate(found: RunEstimate) -> None:
     """What each step will take, what it rests on, and how near past estimates were."""
     console, forecast = Console(), found.forecast
     table = Table(title_style="dim", header_style="bold")
-    for head in ("step", "time", "storage", "more meanwhile", "PUT, LIST", "GET"):
+    for head in ("step", "time", "storage", "at its fullest", "PUT, LIST", "GET"):
         table.add_column(head, justify="left" if head == "step" else "right")
-    for stage in forecast.stages:
+    for stage, fullest in zip(forecast.stages, forecast.fullest, strict=True):
         asked = stage.requests
         counts = (f"{asked.put + asked.list:,.0f}", f"{asked.get:,.0f}")
-        table.add_row(escape(stage.name), _time(stage.seconds), _bytes(stage.kept), _bytes(stage.passing), *counts)
-    asked, more = forecast.requests, forecast.most - forecast.kept
+        table.add_row(escape(stage.name), _time(stage.seconds), _bytes(stage.kept), _bytes(fullest), *counts)
+    asked = forecast.requests
     counts = (f"{asked.put + asked.list:,.0f}", f"{asked.get:,.0f}")
-    table.add_row("all", _time(forecast.seconds), _bytes(forecast.kept), _bytes(more), *counts, style="bold")
+    table.add_row("all", _time(forecast.seconds), _bytes(forecast.kept), _bytes(forecast.most), *counts, style="bold")
     console.print(table)
     samples = ", ".join(f"{number:,} {split}" for split, number in sorted(found.survey.samples.items()))
     memory = "no GPU" if forecast.memory is None else f"{_bytes(forecast.memory)} of GPU memory"
@@ -120,7 +122,7 @@ def print_status(found: DestinationStatus) -> None:
         table.add_column(head, justify="right" if head in ("done", "pending", "failed") else "left")
     for corpus in found.corpora:
         table.add_row(
-            escape(corpus.place),
+            escape(_shown(corpus, found)),
             corpus.method,
             str(corpus.done),
             str(corpus.pending),
@@ -135,18 +137,26 @@ def print_status(found: DestinationStatus) -> None:
     console = Console()
     console.print(table)
     for corpus in found.corpora:
+        name = escape(_shown(corpus, found))
+        if corpus.backed_off:
+            console.print(f"{name}: {scaled_back(corpus.backed_off)}", highlight=False)
         for shard, why in list(corpus.failed.items())[:_NAMED]:
-            console.print(f"{escape(corpus.place)}: shard {shard} failed: {escape(why)}", highlight=False)
+            console.print(f"{name}: shard {shard} failed: {escape(why)}", highlight=False)
         for reason, count in list(corpus.reasons.items())[:_NAMED]:
-            console.print(f"{escape(corpus.place)}: {count} x {escape(reason)}", highlight=False)
+            console.print(f"{name}: {count} x {escape(reason)}", highlight=False)
         if len(corpus.reasons) > _NAMED:
             more = len(corpus.reasons) - _NAMED
-            console.print(f"{escape(corpus.place)}: ... and {more} more reasons", highlight=False)
+            console.print(f"{name}: ... and {more} more reasons", highlight=False)
     for victim in found.victims:
         state = "evaluated" if victim.evaluated else "trained" if victim.trained else "pending"
         console.print(f"{escape(victim.place)}: {state}", highlight=False)
     if found.report:
         console.print(f"report: {escape(found.report)}", highlight=False)
+
+
+def _shown(corpus: CorpusStatus, found: DestinationStatus) -> str:
+    """A corpus by its place in the destination, or by the destination's name where it is all that is there."""
+    return corpus_name(found.uri) if corpus.place == "." else corpus.place
 
 
 def _state(corpus: CorpusStatus) -> str:

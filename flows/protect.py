@@ -3,6 +3,7 @@
 import time
 
 from prefect import flow
+from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.crew import Crew, crew_of
@@ -10,6 +11,7 @@ from flows.mapping import map_shards
 from flows.server import estimates
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.finished import OnMismatch
+from mem_core.wording import corpus_name
 from tasks.estimating import note_protection
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say
@@ -32,7 +34,12 @@ _PROTECT = ProtectConfig()
 _RUNTIME = RuntimeConfig()
 
 
-@flow(name="protect", flow_run_name="protect with {config.method}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def _run_name() -> str:
+    given = flow_run.parameters
+    return f"protect {corpus_name(given['dest'])} with {given['config'].method}"
+
+
+@flow(name="protect", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
 def protect(
     clean: str,
     dest: str,

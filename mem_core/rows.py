@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from mem_core.config import Method, ProtectConfig, RowConfig, RunConfig
+from mem_core.perturb.recipes import recipe_of
 
+METHODS: tuple[Method, ...] = ("mem", "em", "uap", "codebook")  # the others are controls
 _TAKERS: tuple[Method, ...] = ("noise-only", "trigger-only")
 
 
@@ -18,6 +20,19 @@ def giver_of(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) ->
         return None
     wanted = row.protect_config(base).model_copy(update={"method": "mem"})
     return next((other for other in table if _gives(other, row) and other.protect_config(base) == wanted), None)
+
+
+def time_left(rows: Sequence[RowConfig], done: int, seconds: float, base: ProtectConfig, seeds: int) -> float:
+    """Seconds that rows take from the `done`th on, by what those before took; 0.0 if there are none to go by.
+
+    A row trains a victim for each seed; a fit counts as one more, what is not fitted as nothing.
+    """
+    work = [seeds + _fits(row, rows, base) for row in rows]
+    return seconds * sum(work[done:]) / sum(work[:done]) if done else 0.0
+
+
+def _fits(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> bool:
+    return giver_of(row, table, base) is None and recipe_of(row.protect_config(base)).needs_surrogate
 
 
 def _gives(other: RowConfig, row: RowConfig) -> bool:

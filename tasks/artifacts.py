@@ -1,6 +1,7 @@
 """What a run leaves in Prefect's UI, so that it explains itself: tables, a picture, a link.
 
-Outside of a run nothing is made. Keys are stable, so that the UI shows each of them as a history over runs.
+Outside of a run nothing is made. Keys are stable and name the corpus or run, so that the UI shows each of them as a
+history over runs of its own.
 """
 
 import base64
@@ -22,6 +23,7 @@ from mem_core.ranks import DirectionResult
 from mem_core.report.findings import Cell, Findings, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.stress.page import StressReport, headline, markdown
+from mem_core.wording import corpus_name, counted
 
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
@@ -34,7 +36,7 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
         for s in sorted(shards, key=lambda s: s.shard)[:_ROWS]
     ]
     if _in_run():
-        create_table_artifact(rows, key=_key("shards", method), description=f"{len(shards)} shards in {uri}")
+        create_table_artifact(rows, key=_key("shards", corpus_name(uri), method), description=_shards_in(shards, uri))
 
 
 def show_night(
@@ -46,9 +48,9 @@ def show_night(
     rows += [{"shard": s.shard, "state": "protected", "what": _samples(s)} for s in new]
     rows += [{"shard": s, "state": "left as it was", "what": why} for s, why in sorted(differing.items())]
     if _in_run():
-        about = f"{len(shards)} new shards in {uri}, {len(failed)} failed"
+        about = f"{counted(len(shards), 'new shard')} in {uri}, {len(failed)} failed"
         nothing: list[dict[str, object]] = [{"shard": "-", "state": "nothing new", "what": ""}]
-        create_table_artifact(rows[:_ROWS] or nothing, key="night", description=about)
+        create_table_artifact(rows[:_ROWS] or nothing, key=_key("night", corpus_name(uri)), description=about)
 
 
 def show_retrieval(label: str, found: Evaluation) -> None:
@@ -60,7 +62,8 @@ def show_retrieval(label: str, found: Evaluation) -> None:
         for direction, result in (("image to text", results.image_to_text), ("text to image", results.text_to_image))
     ]
     if _in_run():
-        about = f"{label}: {found.images} images, {found.captions} captions in {found.test}"
+        queried = f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}"
+        about = f"{label}: {queried} in {found.test}"
         create_table_artifact(rows, key=_key("retrieval", label), description=about)
 
 
@@ -68,25 +71,26 @@ def show_problems(uri: str, report: VerifyReport) -> None:
     """What verification found."""
     if not _in_run():
         return
+    key = _key("verification", corpus_name(uri))
     if report.ok:
-        create_markdown_artifact(
-            f"Nothing wrong in {report.shards} shards of `{uri}`.", key="verification", description=uri
-        )
+        said = f"Nothing wrong in {counted(report.shards, 'shard')} of `{uri}`."
+        create_markdown_artifact(said, key=key, description=uri)
         return
     rows = [{"shard": p.shard, "sample": p.key, "what": p.what} for p in report.problems[:_ROWS]]
-    create_table_artifact(rows, key="verification", description=f"{len(report.problems)} problems in {uri}")
+    create_table_artifact(rows, key=key, description=f"{counted(len(report.problems), 'problem')} in {uri}")
 
 
 def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes | None) -> None:
     """The verdict and the table of all rows, the montage, and a link to the page."""
     if not _in_run():
         return
-    create_markdown_artifact(report_markdown(findings, verdict), key="report", description=verdict.headline)
+    run = _above(page)
+    create_markdown_artifact(report_markdown(findings, verdict), key=_key("report", run), description=verdict.headline)
     address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text="report.html", key="report-page", description=verdict.headline)
+    create_link_artifact(address, link_text="report.html", key=_key("report-page", run), description=verdict.headline)
     if montage is not None and len(montage) <= _PICTURE_BYTES:
         picture = "data:image/png;base64," + base64.b64encode(montage).decode()
-        create_image_artifact(picture, key="montage", description="clean, protected, noise x16")
+        create_image_artifact(picture, key=_key("montage", run), description="clean, protected, noise x16")
 
 
 def show_stress(report: StressReport, page: str) -> None:
@@ -94,14 +98,15 @@ def show_stress(report: StressReport, page: str) -> None:
     if not _in_run():
         return
     said = headline(report.findings)
-    create_markdown_artifact(f"**{said}**\n\n{markdown(report.findings)}\n", key="stress", description=said)
+    table, run = f"**{said}**\n\n{markdown(report.findings)}\n", _above(page)
+    create_markdown_artifact(table, key=_key("stress", run), description=said)
     address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text="stress.html", key="stress-page", description=said)
+    create_link_artifact(address, link_text="stress.html", key=_key("stress-page", run), description=said)
 
 
 def report_markdown(findings: Findings, verdict: Verdict) -> str:
     """The verdict and one line a training set."""
-    head = ["training set", "Hit@10, bare", "median rank, bare", "Hit@10, prefixed", "median rank, prefixed"]
+    head = ["training set", "Hit@10 %, bare", "median rank, bare", "Hit@10 %, prefixed", "median rank, prefixed"]
     lines = [head, ["---"] * len(head), *(table_cells(row) for row in findings.rows)]
     table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
     remarks = "\n".join(f"- {point}" for point in (*verdict.points, *verdict.cautions))
@@ -112,7 +117,7 @@ def table_cells(row: RowFinding) -> list[str]:
     """Label, then Hit@10 and median rank of bare and of prefixed queries, each in both directions."""
     cells = [row.label]
     for found in (_both(row, "bare"), _both(row, "prefixed")):
-        cells.append(" / ".join("-" if cell is None else f"{100 * cell.hit_at_10.mean:.1f} %" for cell in found))
+        cells.append(" / ".join("-" if cell is None else f"{100 * cell.hit_at_10.mean:.1f}" for cell in found))
         cells.append(" / ".join("-" if cell is None else f"{cell.median_rank.mean:g}" for cell in found))
     return cells
 
@@ -125,6 +130,15 @@ def _both(row: RowFinding, query: str) -> Iterable[Cell | None]:
 def _metrics(result: DirectionResult) -> dict[str, object]:
     hits = {f"Hit@{k}": f"{100 * getattr(result, f'hit_at_{k}'):.1f} %" for k in (1, 5, 10)}
     return {**hits, "median rank": result.median_rank, "mean rank": round(result.mean_rank, 1)}
+
+
+def _shards_in(shards: Sequence[ShardSummary], uri: str) -> str:
+    return f"{counted(len(shards), 'shard')} in {uri}"
+
+
+def _above(page: str) -> str:
+    """The run that a page belongs to: the folder above the page's own."""
+    return corpus_name(page.rpartition("/")[0].rpartition("/")[0])
 
 
 def _samples(shard: ShardSummary) -> str:

@@ -21,9 +21,11 @@ from mem_core.estimate.costs import Costs
 from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
 from mem_core.estimate.history import Kept, PastErrors, Took, add_run, identity_of, keep_estimate, past_errors
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
+from mem_core.finished import PROTECTOR
 from mem_core.frozen import Frozen
 from mem_core.progress import Progress
 from mem_core.rows import giver_of
+from mem_core.wording import duration
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.protecting import ProtectSummary
@@ -76,7 +78,7 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
         if job.history:
             found = found.model_copy(update={"past": past_errors(open_folder(job.history), _warn)})
             _keep(job, found)
-    say(f"{job.source}: about {max(1, round(found.forecast.seconds / 60))} minutes")
+    say(f"{job.source}: about {duration(found.forecast.seconds)}")
     return found
 
 
@@ -85,6 +87,9 @@ def note_protection(history: str, job: ProtectJob, seconds: float, summary: Prot
     with _only_warning(history):
         manifest = sound_manifest(open_folder(job.dest))
         left = sum(size or 0 for entry in manifest.shards for size in entry.sizes.values()) if manifest else None
+        if left is not None and job.protector is None:  # a fit is estimated with what it leaves
+            fitted = open_folder(job.dest).below(PROTECTOR)
+            left += sum(fitted.size(name) for name in fitted.names())
         samples = sum(summary.counts.values())
         _note(history, "protect", job.config, job.runtime, samples, Took(seconds=seconds, kept=left))
 
@@ -111,7 +116,7 @@ def _warn(message: str) -> None:
 def _note(history: str, kind: str, settings: BaseModel, runtime: RuntimeConfig, samples: int, took: Took) -> None:
     found = add_run(open_folder(history), kind, identity_of(kind, settings, _device(runtime)), samples, took, _warn)
     if found is not None:
-        say(f"{kind} took {took.seconds / 60:.1f} minutes, {took.seconds / found.seconds:.2f} of what was estimated")
+        say(f"{kind} took {duration(took.seconds)}, {took.seconds / found.seconds:.2f} times what was estimated")
 
 
 def _wanted(job: EstimateJob) -> tuple[list[ProtectConfig], list[VictimConfig]]:

@@ -3,6 +3,7 @@
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.language import LanguageModelConfig, LanguageModelRecord, train_language_model
 from mem_core.language.training import read_language_model_record
+from mem_core.wording import counted
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder
@@ -27,6 +28,6 @@ def train_language(job: LanguageJob) -> LanguageModelRecord:
         record = train_language_model(
             open_folder(job.corpus), out, job.config, job.runtime, seed=job.seed, progress=progress
         )
-    how = "was trained before" if record == before else f"learned {record.captions:,} captions"
+    how = "was trained before" if record == before else f"learned {counted(record.captions, 'caption')}"
     say(f"language model, seed {job.seed}: {how}, {record.tokens:,} tokens, loss {record.losses[-1]:.2f}")
     return record

@@ -5,11 +5,13 @@ from statistics import fmean
 from mem_core.config import Frozen
 from mem_core.data.folder import write_bytes
 from mem_core.planning import require_clean
+from mem_core.policies import QualityConfig
 from mem_core.protection import ShardSummary
+from mem_core.wording import counted
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched
-from tasks.status import JOB_NAME, WORK_FOLDER
+from tasks.status import JOB_NAME, WORK_FOLDER, backed_off_in, scaled_back
 from tasks.workspace import ProtectJob, computing, forget, protection_of
 
 
@@ -51,7 +53,7 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     protection.begin()
     _leave_job_for_status(job)
     rounds = 0 if protection.fitted else protection.config.rounds
-    say(f"{job.method}: {len(shards)} shards" + (f", {rounds} rounds" if rounds else ""))
+    say(f"{job.method}: {counted(len(shards), 'shard')}" + (f", {counted(rounds, 'round')}" if rounds else ""))
     return ProtectPlan(shards=shards, rounds=rounds, fresh=fresh)
 
 
@@ -116,6 +118,8 @@ def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSumm
             counts[status] = counts.get(status, 0) + count
     show_shards(job.method, job.dest, shards)
     say(f"{job.method}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))} in {job.dest}")
+    if job.config.quality != QualityConfig() and (backed_off := backed_off_in(protection.dest)):
+        say(f"{job.method}: {scaled_back(backed_off)}")
     return ProtectSummary(
         uri=job.dest,
         shards=plan.finished + len(shards),

@@ -6,6 +6,7 @@ from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharder import shard_source
 from mem_core.data.taken import copy_shards
+from mem_core.wording import counted
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder
@@ -39,7 +40,7 @@ def shard_corpus(
     for split, summary in summaries.items():
         before = f", {summary.kept} of them finished before" if summary.kept else ""
         failed = f", {summary.failed} unusable" if summary.failed else ""
-        say(f"{split}: {summary.samples} samples{failed} in {summary.shards} shards{before}")
+        say(f"{split}: {counted(summary.samples, 'sample')}{failed} in {counted(summary.shards, 'shard')}{before}")
     return summaries
 
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from mem_core.config import Frozen, RunConfig, first_mistake
 from mem_core.data.folder import Folder, read_bytes
@@ -12,6 +12,7 @@ from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.errors import MismatchError, SourceError
 from mem_core.rows import clean_folder
+from mem_core.wording import counted
 from tasks.failures import read_failures
 from tasks.storage import address_below, open_folder
 
@@ -26,7 +27,8 @@ _TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
 class CorpusStatus(Frozen):
     """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first.
     failed: shard -> why it failed after every try; those are not among the pending ones. fitting: (round, of how many)
-    while the protector is fitted: the last round whose surrogate is there, and the first before that."""
+    while the protector is fitted: the last round whose surrogate is there, and the first before that. backed_off:
+    samples whose noise was scaled back for the quality budget."""
 
     place: str
     method: str
@@ -37,6 +39,7 @@ class CorpusStatus(Frozen):
     reasons: dict[str, int]
     failed: dict[str, str] = Field(default_factory=dict)
     fitting: tuple[int, int] | None = None
+    backed_off: int = 0
 
 
 class VictimStatus(Frozen):
@@ -130,6 +133,7 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
     for receipt in found:
         counts.update(receipt.counts)
     methods = {receipt.method for receipt in found}
+    stats = list(_statistics(folder, sorted(name for name in top if name.endswith(_STATS))))
     return CorpusStatus(
         place=place or ".",
         method="made elsewhere" if foreign else ", ".join(sorted(methods)),
@@ -137,10 +141,22 @@ def _corpus(root: Folder, place: str, listing: list[str], clean: str | None) -> 
         done=len(tars if foreign else receipts),
         pending=0 if foreign else len((expected | tars) - receipts - set(failures.shards)),
         counts={status: count for status, count in sorted(counts.items()) if count},
-        reasons=_reasons(folder, sorted(name for name in top if name.endswith(_STATS))),
+        reasons=_reasons(stats),
         failed=failures.shards,
         fitting=_fitting(own, rounds),
+        backed_off=sum(one.backed_off for one in stats),
     )
+
+
+def backed_off_in(folder: Folder) -> int:
+    """Samples of a corpus whose noise was scaled back for the quality budget: one small file a shard is read."""
+    names = sorted(name for name in folder.top() if name.endswith(_STATS))
+    return sum(one.backed_off for one in _statistics(folder, names))
+
+
+def scaled_back(count: int) -> str:
+    """For people."""
+    return f"the noise of {counted(count, 'image')} was scaled back to keep protect.quality"
 
 
 def _job(folder: Folder) -> tuple[str | None, int]:
@@ -164,13 +180,27 @@ def _stems(names: Iterator[str] | set[str], suffix: str) -> Iterator[str]:
     return (name.removesuffix(suffix) for name in names if name.endswith(suffix) and "/" not in name)
 
 
-def _reasons(folder: Folder, stats: list[str]) -> dict[str, int]:
-    reasons: Counter[str] = Counter()
-    for name in stats:
+class _Statistics(BaseModel):
+    """What is read of a shard's statistics, ours and img2dataset's."""
+
+    status_dict: dict[str, int] = {}
+    backed_off: int = 0
+
+
+def _statistics(folder: Folder, names: list[str]) -> Iterator[_Statistics]:
+    for name in names:
         try:
-            reasons.update(dict(json.loads(read_bytes(folder, name)).get("status_dict", {})))
-        except (ValueError, AttributeError, TypeError) as error:
-            raise MismatchError(f"expected statistics in {address_below(folder.uri, name)}, got: {error}") from error
+            yield _Statistics.model_validate_json(read_bytes(folder, name))
+        except ValidationError as error:
+            raise MismatchError(
+                f"expected statistics in {address_below(folder.uri, name)}, got: {first_mistake(error)}"
+            ) from error
+
+
+def _reasons(stats: list[_Statistics]) -> dict[str, int]:
+    reasons: Counter[str] = Counter()
+    for one in stats:
+        reasons.update(one.status_dict)
     return dict(reasons.most_common())
 
 

@@ -16,6 +16,7 @@ from mem_core.stress.estimate import Estimate, estimate
 from mem_core.stress.findings import find
 from mem_core.stress.page import PAGE, StressReport, headline, write_report
 from mem_core.stress.subject import Subject, read_subject
+from mem_core.wording import counted, duration
 from tasks.artifacts import show_stress
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step
@@ -82,8 +83,8 @@ def plan_stress(job: StressJob) -> StressPlan:
         test_samples=sum(entry.samples for entry in build_manifest(test, kind="clean").shards) or job.samples,
     )
     say(
-        f"{len(cells)} victims, {expected.victims} of them to be trained: "
-        f"about {max(1, round(expected.seconds / 60))} minutes on this machine as it is now"
+        f"{counted(len(cells), 'victim')}, {expected.victims} of them to be trained: "
+        f"about {duration(expected.seconds)} on this machine as it is now"
     )
     evaluate = job.evaluate.model_copy(update={"prefix_length": max(1, subject.trigger_length)})
     return StressPlan(subject=subject, evaluate=evaluate, attacks=tuple(attacks), cells=tuple(cells), expected=expected)
@@ -153,14 +154,14 @@ def report_stress(
 
 def _about(job: StressJob, plan: StressPlan, results: list[CellResult]) -> dict[str, str]:
     subject, victim = plan.subject, job.victim
-    minutes = sum(result.seconds for result in results) / 60
+    seconds = sum(result.seconds for result in results)
     return {
         "protected with": f"{subject.method}, epsilon {subject.epsilon_levels}/255, "
         f"triggers of {subject.trigger_length} tokens",
         "trained on": f"{results[0].samples:,} pairs of {subject.samples:,}",
-        "victims": f"{victim.architecture}, {victim.epochs} epochs, batch {victim.batch_size}, "
+        "victims": f"{victim.architecture}, {counted(victim.epochs, 'epoch')}, batch {victim.batch_size}, "
         f"rate {victim.learning_rate:g}, seeds {', '.join(map(str, job.seeds))}",
-        "suite": f"{job.suite}: {len(plan.cells)} victims, {minutes:.0f} minutes of training",
+        "suite": f"{job.suite}: {counted(len(plan.cells), 'victim')}, {duration(seconds)} of training",
         "version": __version__,
     }
 

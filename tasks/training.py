@@ -3,6 +3,7 @@
 from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
 from mem_core.data.manifest import list_shards
 from mem_core.victim import VictimRecord, read_victim, train_victim
+from mem_core.wording import counted
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched
@@ -44,7 +45,11 @@ def train_model(job: TrainJob) -> VictimRecord:
             clean=open_folder(job.clean) if job.clean else None,
             progress=progress,
         )
-    how = "was trained before" if record == before else f"trained {record.steps} steps on {record.samples} samples"
+    how = (
+        "was trained before"
+        if record == before
+        else f"trained {counted(record.steps, 'step')} on {counted(record.samples, 'sample')}"
+    )
     loss = f", loss {record.history[-1].loss:.2f}" if record.history else ""
     say(f"{job.label}, seed {job.seed}: {how}{loss}")
     return record

@@ -4,6 +4,7 @@ from mem_core.config import Frozen, fingerprint
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
+from mem_core.wording import counted
 from tasks.artifacts import show_problems
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step
@@ -36,7 +37,8 @@ def verify_protected(clean: str, protected: str, record: str | None = None) -> V
         done = VerifiedRecord(fingerprint=identity, report=report)
         write_bytes(noted, _VERIFIED, (done.model_dump_json(indent=2) + "\n").encode())
     show_problems(protected, report)
-    say(f"verified {report.shards} shards of {protected}: {len(report.problems)} problems")
+    found = counted(len(report.problems), "problem")
+    say(f"verified {counted(report.shards, 'shard')} of {protected}: {found}")
     return report
 
 

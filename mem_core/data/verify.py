@@ -19,6 +19,7 @@ from mem_core.data.verify_order import PUBLISHED, TableOrder, TarOrder
 from mem_core.data.verify_sample import SampleCheck, Tokenize
 from mem_core.errors import MismatchError, SourceError
 from mem_core.progress import Progress, silent
+from mem_core.wording import counted
 
 _NAMED = 100  # problems named a shard; the rest is counted, so that a wrong corpus cannot fill the memory
 
@@ -71,7 +72,7 @@ def verify_corpus(
         problems += report.problems
         warnings += report.warnings
         counts.update(report.counts)
-        progress(done, len(shared), f"shard {shard}, {len(problems)} problems")
+        progress(done, len(shared), f"shard {shard}, {counted(len(problems), 'problem')}")
     return VerifyReport(shards=len(shared), problems=tuple(problems), warnings=tuple(warnings), counts=dict(counts))
 
 

@@ -5,6 +5,7 @@ than where the calibration ran. Prefect takes its time for every task.
 """
 
 from collections.abc import Mapping
+from itertools import accumulate
 
 from mem_core.config import ProtectConfig, RowConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
 from mem_core.estimate.costs import Costs, FitCost
@@ -14,6 +15,7 @@ from mem_core.estimate.survey import Survey
 from mem_core.frozen import Frozen
 from mem_core.perturb.recipes import recipe_of
 from mem_core.rows import giver_of
+from mem_core.wording import counted
 
 # Seconds that Prefect takes for a task run: 0.08 of processor time (python -m benchmarks.orchestration), and its
 # database waits.
@@ -46,13 +48,15 @@ class Forecast(Frozen):
         return sum(stage.kept for stage in self.stages)
 
     @property
+    def fullest(self) -> tuple[float, ...]:
+        """For each stage, bytes of it and those before that are there at its fullest moment."""
+        before = accumulate(stage.kept for stage in self.stages)
+        return tuple(left + stage.passing for left, stage in zip(before, self.stages, strict=True))
+
+    @property
     def most(self) -> float:
-        """Bytes that are there at the fullest moment."""
-        before, most = 0.0, 0.0
-        for stage in self.stages:
-            before += stage.kept
-            most = max(most, before + stage.passing)
-        return most
+        """Bytes that are there at the fullest moment of all."""
+        return max(self.fullest, default=0.0)
 
     @property
     def requests(self) -> Requests:
@@ -155,7 +159,7 @@ def _row_victims(row: RowConfig, survey: Survey, test: int, costs: Costs, config
     settings = row.victim_config(config.victim)
     one = victim_stage(survey, test, costs, settings, config.runtime)
     seeds = len(config.victim_seeds)
-    return (_times(one, seeds).model_copy(update={"name": f"{seeds} victim{'s' if seeds > 1 else ''}"}),)
+    return (_times(one, seeds).model_copy(update={"name": counted(seeds, "victim")}),)
 
 
 def victim_stage(survey: Survey, test: int, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:

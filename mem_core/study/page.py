@@ -12,6 +12,7 @@ from mem_core.report.page import environment
 from mem_core.study.experiment import Section, Shown, Table
 from mem_core.study.plan import StudyPlan
 from mem_core.study.study import Study
+from mem_core.wording import counted
 
 
 class StudyReport(Frozen):
@@ -59,7 +60,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
 
 def _headline(done: int, total: int, seeds: int) -> str:
     if done == total:
-        return f"All {total} cells are measured, {seeds} victim seed{'s' if seeds > 1 else ''} each."
+        return f"All {total} cells are measured, {counted(seeds, 'victim seed')} each."
     return f"{done} of {total} cells are measured so far; rows without a figure are still to come."
 
 

@@ -1,6 +1,7 @@
 """`memshield estimate`, then the run that it was about, then what the next estimate says of it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,22 @@ def test_an_estimate_is_compared_with_its_run(
     assert len(json.loads(kept.read_text())["took"]) == 1  # nothing was done: nothing to compare
     said = command("estimate", clean_corpus, *_SMALL)
     assert "one past run of protect took" in said.stdout, said.output
+
+
+def test_what_a_fit_leaves_counts_as_what_it_was_estimated_to_leave(
+    command: Command, clean_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
+    settings = ("--preset", "smoke", "--no-server")
+    said = command("estimate", clean_corpus / "train", *settings)
+    assert re.search(r"train: about \d+ seconds?$", said.stderr, re.MULTILINE), said.output
+    done = command("protect", clean_corpus / "train", tmp_path / "out", *settings)
+    assert re.search(r"protect took \d+ seconds?, [\d.]+ times what was estimated", done.stderr), done.output
+    (kept,) = (tmp_path / "home/estimates").iterdir()
+    (took,) = json.loads(kept.read_text())["took"]
+    left = [path for place in ("0*", "protector/*") for path in (tmp_path / "out").glob(place)]
+    assert took["kept"] == sum(path.stat().st_size for path in left)
+    assert 0.8 < took["kept"] / json.loads(kept.read_text())["kept"] < 1.25
 
 
 def test_a_source_is_estimated_with_its_sharding_in_a_folder_of_choice(

@@ -91,9 +91,11 @@ def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace]) -> None:
         artifacts = {artifact.key: artifact.type for artifact in client.read_artifacts(limit=100)}
         runs = {run.name for run in client.read_flow_runs()}
         tasks = {run.name for run in client.read_task_runs(limit=200)}
-    expected = {"shards-mem": "table", "retrieval-mem-seed-0": "table", "montage": "image", "report": "markdown"}
+    run = f"{finished[0].name}-mem"
+    expected = {"retrieval-mem-seed-0": "table", f"shards-{run}-mem": "table", f"verification-{run}": "markdown"}
+    expected |= {f"montage-{finished[0].name}": "image", f"report-{finished[0].name}": "markdown"}
     assert expected.items() <= artifacts.items()
-    assert {"pipeline smoke", "protect with mem", "train on mem, seed 0"} <= runs
+    assert {"pipeline smoke", f"protect {finished[0].name} mem with mem", "train on mem, seed 0"} <= runs
     assert {"advance 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from mem_core.config import RowConfig, RunConfig, parse_config
 from mem_core.errors import ConfigError
-from mem_core.rows import clean_folder, giver_of, in_order
+from mem_core.rows import clean_folder, giver_of, in_order, time_left
 
 
 def run(*rows: Any) -> RunConfig:
@@ -73,3 +73,12 @@ def test_a_corpus_of_another_kind_has_a_folder_of_its_own() -> None:
 def test_rows_survive_json() -> None:
     config = run("clean", RowConfig(name="em-half", method="em", protect={"surrogate": {"steps_per_round": 6}}))
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_time_left_is_that_of_rows_like_those_before() -> None:
+    config = run("clean", "random-trigger", "mem", "trigger-only")
+    rows = in_order(config.table, config.protect)
+    assert [row.name for row in rows] == ["clean", "random-trigger", "mem", "trigger-only"]
+    assert time_left(rows, 0, 1.0, config.protect, 1) == 0.0
+    assert time_left(rows, 2, 60.0, config.protect, 1) == 90.0  # mem fits as well: as long as another victim
+    assert time_left(rows, 3, 120.0, config.protect, 1) == 30.0

@@ -206,7 +206,11 @@ def test_twice_the_shards_take_twice_the_time_but_for_the_surrogate(shards: int,
 
 def test_the_fullest_moment_is_while_states_lie_beside_what_is_published() -> None:
     stages = (Stage(name="a", seconds=1, kept=10, passing=5), Stage(name="b", seconds=1, kept=1, passing=7))
-    assert (Forecast(stages=stages).kept, Forecast(stages=stages).most) == (11, 18)
+    assert (Forecast(stages=stages).kept, Forecast(stages=stages).fullest, Forecast(stages=stages).most) == (
+        11,
+        (15, 18),
+        18,
+    )
 
 
 @given(st.integers(0, 10**9))

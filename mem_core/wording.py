@@ -1,0 +1,24 @@
+"""Numbers as people write them, for lines on a terminal and captions on a page."""
+
+_ROUND_FROM = 90  # of a unit: below that it tells more than the next one
+
+
+def counted(number: int, thing: str) -> str:
+    """`1 shard`, `2,000 shards`."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """In the unit that tells most: `2 seconds`, `12 minutes`, `3.5 hours`."""
+    if seconds < _ROUND_FROM:
+        return counted(max(1, round(seconds)), "second")
+    minutes = seconds / 60
+    return counted(round(minutes), "minute") if minutes < _ROUND_FROM else f"{minutes / 60:.1f} hours"
+
+
+def corpus_name(address: str) -> str:
+    """What a corpus is called beside others: the last name of its address, or a pipeline's with that of the row."""
+    parts = [part for part in address.replace("://", "/").split("/") if part]
+    if parts[-1:] == ["protected"] and parts[-3:-2] == ["rows"]:
+        return " ".join((*parts[-4:-3], parts[-2]))
+    return parts[-1] if parts else address

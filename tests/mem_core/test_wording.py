@@ -1,0 +1,31 @@
+"""Words around numbers."""
+
+import pytest
+
+from mem_core.wording import corpus_name, counted, duration
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 shards"), (1, "1 shard"), (2, "2 shards"), (2000, "2,000 shards")])
+def test_one_of_a_thing_has_no_s(number: int, said: str) -> None:
+    assert counted(number, "shard") == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0, "1 second"), (2.3, "2 seconds"), (89, "89 seconds"), (100, "2 minutes"), (12_600, "3.5 hours")],
+)
+def test_times_are_said_in_the_unit_that_tells_most(seconds: float, said: str) -> None:
+    assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/data/photos/", "photos"),
+        ("s3://bucket", "bucket"),
+        ("/data/protected", "protected"),
+        ("/data/run/rows/mem-5/protected", "run mem-5"),
+    ],
+)
+def test_a_corpus_is_called_by_what_tells_it_from_others(address: str, name: str) -> None:
+    assert corpus_name(address) == name
