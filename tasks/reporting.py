@@ -64,7 +64,7 @@ def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
     montage, worst = _pictures(folder, pictured, config) if pictured else ((), ())
     evaluation = next(iter(victims.values()))[0][2]
     inputs = ReportInputs(
-        subtitle=_subtitle(evaluation, config),
+        subtitle=f"preset {config.name}" if config else "",
         rows=rows,
         chance=evaluation.chance,
         pictures_of=pictured or "",
@@ -143,8 +143,3 @@ def _pictures(
     kind = next((row.corpus for row in _table(config) if row.name == name), None)
     clean = clean_folder(kind, config) if config else "clean"
     return pick_samples(folder.below(f"{clean}/train"), folder.below(f"rows/{name}/protected"))
-
-
-def _subtitle(evaluation: Evaluation, config: RunConfig | None) -> str:
-    preset = f"preset {config.name}, " if config else ""
-    return f"{preset}queried on {evaluation.images:,} clean images with {evaluation.captions:,} captions"

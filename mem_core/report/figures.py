@@ -93,7 +93,7 @@ def draw_curves(inputs: ReportInputs, styles: Styles) -> Figure | None:
         return None
     figure = Figure(figsize=(10.4, 3.6), dpi=_DPI)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    figure.subplots_adjust(left=0.045, right=0.87 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=0.78)
+    figure.subplots_adjust(left=0.045, right=0.86 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=1.05)
     for axes, (field, title, guess) in zip(grid, panels, strict=True):
         _draw_panel(axes, rows, field, guess, styles)
         axes.set_title(title, fontsize=9.5, color=INK, loc="left", fontweight="bold")
@@ -114,12 +114,14 @@ def _draw_panel(axes: Axes, rows: Sequence[ReportRow], field: str, guess: float 
     _bare_axes(axes)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     labels = []
+    seen: set[int] = set()
     for row in rows:
         seeds = _series(row, field)
         colour, dashes = styles.colour(row.name), styles.dashes(row.name)
         for seed in seeds if len(seeds) > 1 else []:
             axes.plot(list(seed), list(seed.values()), color=colour, linewidth=0.7, alpha=0.35)
         epochs = sorted(set().union(*seeds))
+        seen.update(epochs)
         means = [float(np.mean([seed[epoch] for seed in seeds if epoch in seed])) for epoch in epochs]
         if means:
             marker = "o" if len(means) == 1 else ""
@@ -129,7 +131,12 @@ def _draw_panel(axes: Axes, rows: Sequence[ReportRow], field: str, guess: float 
         axes.axhline(guess, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         labels.append((guess, "guessing", INK))
     axes.set_ylim(bottom=0)
-    axes.locator_params(axis="x", integer=True, nbins=6)
+    if len(seen) == 1:  # matplotlib would make up hundredths of an epoch around it
+        (only,) = seen
+        axes.set_xlim(only - 1, only + 1)
+        axes.set_xticks([only])
+    else:
+        axes.locator_params(axis="x", integer=True, nbins=6)
     _label_ends(axes, labels)
 
 
@@ -152,7 +159,7 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             (right, value),
             (1.06, (place - low) / (high - low)),
             textcoords="axes fraction",
-            fontsize=7.8,
+            fontsize=7.5,
             color=colour,
             va="center",
             annotation_clip=False,
@@ -173,20 +180,29 @@ def spread_apart(values: Sequence[float], gap: float, low: float, high: float) -
 
 
 def draw_histograms(inputs: ReportInputs, styles: Styles) -> Figure | None:
-    """PSNR and SSIM of every protected sample, a line for each row."""
-    rows = [row for row in inputs.rows if row.protected]
+    """PSNR and SSIM of every protected sample, a line for each row; rows without noise would all be one bar at 1."""
+    rows = [row for row in inputs.rows if row.protected and not _unchanged(row)]
+    plain = [row.title for row in inputs.rows if row.protected and _unchanged(row)]
     panels = [("psnr", "PSNR, dB"), ("ssim", "SSIM")]
     panels = [panel for panel in panels if any(_values(row, panel[0]).size for row in rows)]
     if not panels:
         return None
     figure = Figure(figsize=(10.4, 2.9), dpi=_DPI)
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    figure.subplots_adjust(left=0.05, right=0.98, top=0.86, bottom=0.16, wspace=0.16)
+    figure.subplots_adjust(left=0.05, right=0.98, top=0.86, bottom=0.2, wspace=0.16)
+    if plain:
+        said = f"Not drawn, as their images are unchanged: {', '.join(plain)}."
+        figure.text(0.05, 0.02, said, fontsize=8.5, color=SOFT)
     for axes, (field, title) in zip(grid, panels, strict=True):
         _draw_histogram(axes, [(row, _values(row, field)) for row in rows], styles)
         axes.set_title(title, fontsize=9.5, color=INK, loc="left", fontweight="bold")
         axes.set_ylabel("% of samples", fontsize=8.5, color=SOFT)
     return figure
+
+
+def _unchanged(row: ReportRow) -> bool:
+    alike = _values(row, "ssim")
+    return bool(alike.size and (alike == 1).all()) and not _values(row, "psnr").size
 
 
 def _values(row: ReportRow, field: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -36,7 +36,7 @@ from mem_core.report import (
     pick_samples,
     summarise_protection,
 )
-from mem_core.report.figures import spread_apart
+from mem_core.report.figures import draw_curves, draw_histograms, spread_apart
 from mem_core.report.findings import find
 from mem_core.report.pictures import amplified_noise
 from mem_core.report.styles import Styles
@@ -144,6 +144,25 @@ def test_golden(tmp_path: Path) -> None:
     build_report(folder, FULL)
     assert stripped(read_bytes(folder, "report.html").decode()) == (GOLDEN / "report.html").read_text()
     assert stripped_json(read_bytes(folder, "report.json")) == (GOLDEN / "report.json").read_text()
+
+
+def test_a_single_epoch_is_the_only_mark_of_its_axis() -> None:
+    inputs = ReportInputs(rows=(row("clean", [(102, 85)], [(107, 90)], history=(curve(100)[:1],)),), chance=GUESS)
+    figure = draw_curves(inputs, Styles(inputs.rows))
+    assert figure is not None
+    assert [list(axes.get_xticks()) for axes in figure.axes] == [[1]] * 3
+
+
+def test_rows_that_change_no_image_are_named_and_not_drawn() -> None:
+    unchanged = ProtectedSummary(counts={"protected": 2}, psnr=(None, None), ssim=(1.0, 1.0))
+    plain = row("random-trigger", [(333, 244)], [(324, 370)], protected=unchanged)
+    inputs = ReportInputs(rows=(MEM, plain), chance=GUESS)
+    figure = draw_histograms(inputs, Styles(inputs.rows))
+    assert figure is not None
+    assert [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()] == ["MEM-3"] * 2
+    assert [text.get_text() for text in figure.texts] == [f"Not drawn, as their images are unchanged: {plain.title}."]
+    alone = ReportInputs(rows=(plain,), chance=GUESS)
+    assert draw_histograms(alone, Styles(alone.rows)) is None
 
 
 def test_equal_inputs_give_equal_bytes_also_in_threads(tmp_path: Path) -> None:
