@@ -1,6 +1,8 @@
 """`memshield`: the flows as commands. Nothing heavy is imported before a command runs."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +10,7 @@ import typer
 
 from flows import cli_bench, cli_estimate, cli_language, cli_operations, cli_stress, cli_study, cli_trust
 from flows.running import absolute, config_of, running
-from mem_core.errors import MemshieldError
+from mem_core.errors import MadeOtherwise, MemshieldError
 
 if TYPE_CHECKING:
     from mem_core.config import RunConfig
@@ -107,7 +109,7 @@ def protect(
     chosen = {"method": method, "strategy": strategy, "on_error": on_error}
     named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
     config = config_of(preset, [*(set or []), *named], seed)
-    with running(no_server):
+    with running(no_server), _remedies():
         from flows.protect import protect
 
         protect(
@@ -299,6 +301,15 @@ def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) 
     import yaml
 
     typer.echo(yaml.safe_dump(config_of(name, set, None).model_dump(mode="json"), sort_keys=False).rstrip())
+
+
+@contextmanager
+def _remedies() -> Iterator[None]:
+    """What only `protect` has options for stands behind the sentence here, and nowhere else."""
+    try:
+        yield
+    except MadeOtherwise as error:
+        raise MadeOtherwise(f"{error}, {error.remedy}") from error
 
 
 def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:

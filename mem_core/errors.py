@@ -6,6 +6,7 @@
     |   |-- SourceError         the input cannot be read as a corpus at all
     |   |-- DestinationError    the output place is wrong: it is the source, or holds other data
     |   |-- MismatchError       stored bytes do not match their receipt, protector or config
+    |   |   `-- MadeOtherwise   finished work is there that was made from other input or with other settings
     |   `-- StorageRefused      missing bucket, wrong credentials, no permission
     |-- SampleError             this sample is recorded as failed, the shard goes on
     |   |-- ImageError          the image cannot be decoded or published
@@ -38,6 +39,14 @@ class DestinationError(StopRun):
 
 class MismatchError(StopRun):
     """Stored bytes do not match their receipt, their protector or the config."""
+
+
+class MadeOtherwise(MismatchError):
+    """Finished work is in the destination that was made otherwise; `remedy`: what `memshield protect` offers then."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:  # a default, as unpickling gives the message alone
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class StorageRefused(StopRun):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, sound_manifest, write_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
-from mem_core.errors import MismatchError
+from mem_core.errors import MadeOtherwise, MismatchError
 from mem_core.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, plan_shards, size_difference
 from mem_core.progress import Progress
 
@@ -105,9 +105,10 @@ class FinishedShards:
         except FileNotFoundError:
             return None
 
-    def _differs(self, shard: str, what: str, others: int = 0) -> MismatchError:
+    def _differs(self, shard: str, what: str, others: int = 0) -> MadeOtherwise:
         more = f" (and {others} more shards differ)" if others else ""
-        return MismatchError(
+        return MadeOtherwise(
             f"expected shard {shard} in {self._dest.uri} to be whole and made from this input with these settings, but "
-            f"{what}{more}: choose another destination, or have such shards made again with `--on-mismatch redo`"
+            f"{what}{more}: choose another destination",
+            "or have such shards made again with `--on-mismatch redo`",
         )

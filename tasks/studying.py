@@ -4,6 +4,7 @@ from mem_core.config import Frozen
 from mem_core.progress import Paused
 from mem_core.study import Scale, Study, StudyReport, make_plan, write_study
 from mem_core.study.cells import Cell
+from mem_core.study.record import require_own
 from mem_core.study.run import prepare_all, run_cell, time_limit
 from tasks.options import step
 from tasks.progress import say, watched
@@ -21,9 +22,15 @@ class StudyJob(Frozen):
 
 @step("prepare study", run_name="prepare study at scale {job.scale.name}")
 def prepare_study(job: StudyJob) -> tuple[Cell, ...]:
-    """Shards the datasets that the plan needs; returns the cells that are still to be measured, in order."""
+    """Shards the datasets that the plan needs; returns the cells that are still to be measured, in order.
+
+    Raises `DestinationError` before anything else if the folder is that of another scale.
+    """
     study = _study(job)
+    require_own(study.folder, study.scale)
     plan = make_plan(study, job.only)
+    if job.data is not None and all(study.scale.draws(cell.dataset) for cell in plan.cells):
+        say(f"--data is not used: scale {job.scale.name} draws all pictures that are wanted here")
     for sentence in plan.missing.values():
         say(f"left out: {sentence}")
     with watched("clean corpora") as progress:

@@ -1,10 +1,9 @@
 """The paper's datasets as their makers give them out: which files are expected, and where to get them.
 
-None of them is part of memshield. `--data DIR` holds one folder a dataset (DIR/flickr8k, DIR/coco, ...); a folder that
-is itself the only dataset asked for works too.
+None of them is part of memshield. `--data DIR` holds one folder a dataset (DIR/flickr8k, DIR/coco, ...); a folder with
+the name of a dataset is taken for it as well.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,23 +107,31 @@ def open_dataset(
         raise SourceError(
             f"expected a folder with {dataset.title} (--data): {dataset.expects}. Where to get it: {dataset.where}"
         )
-    for folder in _folders(Path(data).expanduser().absolute(), name):
-        tree = SourceTree(LocalFolder(folder))
-        for kind in dataset.formats:
-            if find(tree, kind):
-                return _reader(tree, kind, dataset, identities, seed)
+    folder = _folder(Path(data).expanduser().absolute(), dataset)
+    tree = SourceTree(LocalFolder(folder))
+    for kind in dataset.formats:
+        if find(tree, kind):
+            return _reader(tree, kind, dataset, identities, seed)
     raise SourceError(
-        f"expected {dataset.title} in {Path(data) / name} ({dataset.expects}), but it is not there. Where to get it: "
+        f"expected {dataset.title} in {folder} ({dataset.expects}), but it is not there. Where to get it: "
         f"{dataset.where}"
     )
 
 
-def _folders(data: Path, name: str) -> Iterator[Path]:
-    """DIR/NAME, and DIR itself where it is no folder of datasets."""
-    if (data / name).is_dir():
-        yield data / name
-    elif data.is_dir() and not any((data / other).is_dir() for other in DATASETS):
-        yield data
+def _folder(data: Path, dataset: Dataset) -> Path:
+    """DIR/NAME, or DIR itself where that is its name: any other folder of pictures is not the dataset.
+
+    Raises `SourceError` with the layout if there is neither.
+    """
+    if (data / dataset.name).is_dir():
+        return data / dataset.name
+    if data.name == dataset.name and data.is_dir():
+        return data
+    raise SourceError(
+        f"expected {dataset.title} in {data / dataset.name}, but there is no {dataset.name}/ in {data}: --data names a "
+        f"folder that holds one folder a dataset ({', '.join(f'{name}/' for name in DATASETS)}). {dataset.name}/ holds "
+        f"{dataset.expects}. Where to get it: {dataset.where}"
+    )
 
 
 def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from mem_core.progress import Checkpoint, Paused, Progress, carry_on, silent
 from mem_core.study.cells import Cell
 from mem_core.study.plan import StudyPlan
+from mem_core.study.record import claim_folder
 from mem_core.study.study import Study
 
 Say = Callable[[str], None]
@@ -25,7 +26,11 @@ def time_limit(minutes: float | None) -> Checkpoint:
 
 
 def prepare_all(study: Study, plan: StudyPlan, progress: Progress = silent) -> None:
-    """The clean corpora that the plan needs; the one for each image holds the test pairs."""
+    """The clean corpora that the plan needs; the one for each image holds the test pairs.
+
+    Raises `DestinationError` if the folder is that of another scale.
+    """
+    claim_folder(study.folder, study.scale)
     kinds = {(cell.dataset, kind) for cell in plan.cells for kind in ("image", study.kind(study.row(cell.row)))}
     for dataset, kind in sorted(kinds):
         study.prepare(dataset, kind, progress)

@@ -1,5 +1,6 @@
 """One study: a scale, a folder for everything it makes, and the steps that every experiment is made of.
 
+    FOLDER/scale.json                                   the settings that all below was made with: `record`
     FOLDER/datasets/DATASET/clean-KIND/{train,test}     clean corpora, a sample for each image or for each pair
     FOLDER/datasets/DATASET/rows/ROW/protected          what would be published, verified
     FOLDER/datasets/DATASET/rows/ROW/VICTIM-SEED        a model trained on it

@@ -168,3 +168,18 @@ def test_an_interrupted_command_says_how_to_go_on(command: Command, monkeypatch:
     monkeypatch.setattr("flows.presets.preset_text", interrupt)
     result = command("presets", "show", "smoke")
     assert (result.exit_code, "run the same command again" in result.stderr) == (130, True)
+
+
+def test_what_protect_offers_for_finished_work_is_said_by_protect(
+    command: Command, clean_corpus: Path, tmp_path: Path
+) -> None:
+    words = ("protect", clean_corpus / "train", tmp_path / "words", "--method", "random-trigger", "--preset", "smoke")
+    for first, change, offers in (
+        (words, "protect.trigger.length=5", "destination, or have such shards made again with `--on-mismatch redo`"),
+    ):
+        done = command(*first, "--no-server")
+        assert done.exit_code == 0, done.output
+        refused = command(*first, "--set", change, "--no-server")
+        assert (refused.exit_code, refused.stderr.rstrip().endswith(offers)) == (1, True), refused.output
+        redone = command(*first, "--set", change, "--on-mismatch", "redo", "--no-server")
+        assert redone.exit_code == 0, redone.output

@@ -84,8 +84,15 @@ def test_official_files_give_a_train_and_a_test_split(name: str, tmp_path: Path)
     assert all(split.failed == 0 for split in summary.values())
 
 
-def test_the_folder_of_the_only_dataset_works_too(tmp_path: Path) -> None:
+def test_a_folder_with_the_name_of_the_dataset_works_too(tmp_path: Path) -> None:
     assert open_dataset("flickr8k", flickr8k(tmp_path) / "flickr8k").uri == str(tmp_path / "flickr8k")
+
+
+def test_a_folder_of_other_pictures_is_not_taken_for_a_dataset(tmp_path: Path) -> None:
+    photos = flickr8k(tmp_path).joinpath("flickr8k").rename(tmp_path / "photos")
+    (photos / "captions.csv").write_text("image,caption\nImages/a.jpg,a cat\n")
+    with pytest.raises(SourceError, match=r"there is no flickr8k/ in .*photos: --data names a folder that holds one"):
+        open_dataset("flickr8k", photos)
 
 
 def test_split_lists_over_folders_of_people(tmp_path: Path) -> None:
