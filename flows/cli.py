@@ -69,7 +69,12 @@ Dest = Annotated[str, typer.Argument(help="Folder to write into, or s3://bucket/
 
 @app.command()
 def shard(
-    source: Annotated[str, typer.Argument(help="Folder or caption file of a corpus.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder or caption file of a corpus; captions.csv: columns image, caption and maybe split."
+        ),
+    ],
     dest: Dest,
     format: Format = "auto",
     preset: Preset = "cpu",

@@ -54,7 +54,7 @@ def plan_shards(clean: Folder, dest: Folder, fingerprint: Fingerprint, progress:
         inputs, there = (listing.result() for listing in listings)
     if any(receipt_name(shard) not in there for shard in known):
         dest.delete(MANIFEST_NAME)
-    shards = shard_stems(clean.uri, inputs)
+    shards = shard_stems(clean, inputs)
     check = _Check(inputs, hashes, there, fingerprint)
     tally = _Tally([], Counter(), {})
     doubtful: list[str] = []
@@ -83,7 +83,7 @@ def input_hashes(clean: Folder) -> dict[str, str]:
     Else from its receipt, else by reading it. Raises `SourceError` if there are no clean shards.
     """
     hashes, inputs = _entries(_manifest_bytes(clean)), clean.top()
-    shards = shard_stems(clean.uri, inputs)
+    shards = shard_stems(clean, inputs)
 
     def digest(shard: str) -> str:
         known, tar = hashes.get(shard), f"{shard}.tar"

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
@@ -18,6 +19,8 @@ MANIFEST_NAME = "manifest.json"
 _STEM = re.compile(r"[A-Za-z0-9_-]+")
 _TAR = ".tar"
 _PUBLISHED = ("protected", "clean", "passthrough")
+_CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson")
+_LOOKED_AT, _MEANT = 10_000, 3
 _READERS = 16  # receipts read at the same time: a store answers slowly, but many at once
 
 
@@ -58,18 +61,32 @@ def list_shards(folder: Folder) -> list[str]:
 
     Raises `SourceError` if there is none, or one whose name has other characters than letters, digits, `_` and `-`.
     """
-    return shard_stems(folder.uri, folder.names())
+    return shard_stems(folder, folder.names())
 
 
-def shard_stems(uri: str, names: Iterable[str]) -> list[str]:
-    """The shards among the names of a folder at `uri`; see `list_shards`."""
+def shard_stems(folder: Folder, names: Iterable[str]) -> list[str]:
+    """The shards among the names of a folder, all or those right in it; see `list_shards`."""
     stems = [name.removesuffix(_TAR) for name in names if name.endswith(_TAR) and "/" not in name]
     if not stems:
-        raise SourceError(f"expected shards (.tar files) in {uri}, but there is none")
+        raise SourceError(f"expected shards (.tar files) in {folder.uri}, but {_instead_of_shards(folder)}")
     for stem in stems:
         if not _STEM.fullmatch(stem):
-            raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {uri}")
+            raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {folder.uri}")
     return sorted(stems)
+
+
+def _instead_of_shards(folder: Folder) -> str:
+    """What a folder without shards holds, and what was probably meant."""
+    from mem_core.data.readers.base import IMAGE_SUFFIXES  # here, as it loads every reader
+
+    names = list(islice(folder.names(), _LOOKED_AT))
+    holders = list(dict.fromkeys(name.rpartition("/")[0] for name in names if name.endswith(_TAR)))
+    if holders:
+        meant = " or ".join(f"{folder.uri}/{holder}" for holder in holders[:_MEANT])
+        return f"they are in folders below it: did you mean {meant}?"
+    if any(name.lower().endswith((*IMAGE_SUFFIXES, *_CAPTIONS)) for name in names):
+        return f"it holds pictures or captions: `memshield shard {folder.uri} DEST` makes shards of them in DEST/train"
+    return "there is none"
 
 
 def build_manifest(

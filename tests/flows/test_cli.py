@@ -55,7 +55,9 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
         (["protect", "{clean}", "{tmp}/out", "--reuse", "{clean}"], "only noise-only and trigger-only"),
         (["protect", "ftp://host/clean", "{tmp}/out"], "a local path or an s3:// address"),
         (["protect", "s3://", "{tmp}/out"], "expected s3://bucket/prefix"),
+        (["protect", "{source}", "{tmp}/out"], "`memshield shard {source} DEST` makes shards of them"),
         (["train", "{nowhere}", "{tmp}/out"], "expected shards"),
+        (["train", "{clean}/..", "{tmp}/out"], "did you mean {clean}/../test or {clean}/../train?"),
         (["evaluate", "{nowhere}", "{clean}"], "run `train` first"),
         (["report", "{nowhere}"], "expected evaluated victims"),
         (["status", "{nowhere}"], "there is nothing of the kind"),
@@ -74,6 +76,7 @@ def test_mistakes_end_as_one_sentence(
     }
     for mark, place in places.items():
         arguments = [argument.replace(mark, str(place)) for argument in arguments]
+        sentence = sentence.replace(mark, str(place))
     takes_settings = arguments[0] not in ("verify", "report", "status") and "--preset" not in arguments
     no_server = [] if arguments[0] == "status" else ["--no-server"]
     result = command(*arguments, *(["--preset", "smoke"] if takes_settings else []), *no_server)

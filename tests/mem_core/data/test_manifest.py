@@ -81,3 +81,25 @@ def test_shards_are_the_tars_of_a_folder(folder: LocalFolder, tmp_path: Path) ->
 
 def test_no_manifest_is_none(folder: LocalFolder) -> None:
     assert read_manifest(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("test/00000.tar", "train/00000.tar", "train/00001.tar"), r"did you mean .*/test or .*/train\?$"),
+        (
+            ("people/a.JPG",),
+            r"it holds pictures or captions: `memshield shard .* DEST` makes shards of them in DEST/train",
+        ),
+        (("captions.csv",), r"it holds pictures or captions: `memshield shard"),
+        (("notes.md",), r"but there is none$"),
+        ((), r"but there is none$"),
+    ],
+)
+def test_a_folder_without_shards_is_answered_with_what_was_meant(
+    names: tuple[str, ...], sentence: str, tmp_path: Path
+) -> None:
+    for name in names:
+        write_bytes(LocalFolder(tmp_path), name, b"")
+    with pytest.raises(SourceError, match=sentence):
+        list_shards(LocalFolder(tmp_path))
