@@ -19,7 +19,7 @@ from mem_core.errors import MismatchError
 from mem_core.frozen import Frozen
 from mem_core.planning import size_difference
 from mem_core.quality import QualitySummary
-from mem_core.stress.findings import NO_ROOM
+from mem_core.report.verdict import too_weak
 
 
 class Made(Frozen):
@@ -71,9 +71,13 @@ class Trial(Frozen):
 
     @property
     def tells(self) -> bool:
-        """Whether some victim learned something, this one or the clean one: if all guess, the training was too weak."""
-        learned = bool(self.clean_shares) and fmean(self.clean_shares) <= NO_ROOM
-        return learned or self.worst <= NO_ROOM
+        """Whether a victim of clean pairs shows what there was to learn, by the rule of the report."""
+        return self.clean is not None and not too_weak(self.clean)
+
+    @property
+    def clean(self) -> float | None:
+        """The mean of the clean victims, None where there are none."""
+        return fmean(self.clean_shares) if self.clean_shares else None
 
 
 class Certificate(Frozen):

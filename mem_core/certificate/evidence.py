@@ -16,6 +16,7 @@ from mem_core.data.table import read_table, table_name
 from mem_core.errors import MismatchError, SourceError
 from mem_core.evaluation import Evaluation
 from mem_core.quality import summarise_quality
+from mem_core.report.verdict import percent
 from mem_core.stress.attacks import suite
 from mem_core.stress.cells import CellResult
 from mem_core.stress.findings import share_of_chance
@@ -187,7 +188,11 @@ def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[s
         yield "that every pixel and caption is the clean one within the budget"
     for trial in trials:
         if not trial.tells:
-            why = "the clean one retrieves next to nothing" if trial.clean_shares else "no clean one was trained"
+            why = (
+                "no clean one was trained"
+                if trial.clean is None
+                else f"the clean one is at {percent(trial.clean)} itself"
+            )
             yield f"{trial.label}: its victim cannot be judged, as {why}"
     tried = {"as-published" if trial.attack == "trained" else trial.attack for trial in trials}
     for attack in suite("full", made.trigger_length, "purifier", pretrained="weights"):

@@ -2,8 +2,9 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mem_core.certificate.certificate import Certificate, certificate_bytes
+from mem_core.certificate.certificate import Certificate, Trial, certificate_bytes
 from mem_core.data.folder import Folder, write_bytes
+from mem_core.report.verdict import no_verdict
 
 PAGE, DATA = "certificate.html", "certificate.json"
 
@@ -33,8 +34,17 @@ def headline(certificate: Certificate) -> str:
     if not certificate.trials:
         return f"{start}, {proof}; no victim was trained, so nothing is known about what it is worth."
     worst = certificate.trials[0]
-    if not worst.tells:
-        return f"{start}, {proof}; no victim of clean pairs shows what there was to learn, so its worth is not known."
-    without = f", without protection at {100 * min(worst.clean_shares):.0f} %" if worst.clean_shares else ""
-    share = f"{100 * worst.worst:.0f} % of guessing"
-    return f"{start}, {proof}; in the worst case tried ({worst.label}), retrieval is at {share}{without}."
+    if worst.tells:
+        without = f"without protection at {100 * min(worst.clean_shares):.0f} %"
+        return f"{start}, {proof}; in the worst case tried ({worst.label}), {_retrieval(worst)}, {without}."
+    weak = next((trial for trial in certificate.trials if trial.clean is not None), None)
+    if weak is not None and weak.clean is not None:
+        return f"{start}, {proof}. {no_verdict(weak.clean, weak.images)}"
+    return (
+        f"{start}, {proof}. {_retrieval(worst).capitalize()} on {worst.images:,} test images ({worst.label}), but "
+        "without a victim of clean pairs beside it this figure proves nothing."
+    )
+
+
+def _retrieval(trial: Trial) -> str:
+    return f"retrieval is at {100 * trial.worst:.0f} % of guessing"

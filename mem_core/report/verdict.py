@@ -27,9 +27,25 @@ def judge(inputs: ReportInputs, findings: Findings) -> Verdict:
         points += _controls(findings, subject)
         points += [_rival(row, subject) for row in _rivals(findings, subject)]
     return Verdict(
-        headline=_headline(subject, clean),
+        headline=_headline(subject, clean, findings.chance.image_to_text.queries),
         points=tuple(point for point in points if point),
         cautions=tuple(_cautions(inputs, findings, subject, clean)),
+    )
+
+
+def too_weak(clean: float) -> bool:
+    """Whether a victim of clean pairs is so near to guessing that nothing beside it shows what protection takes away.
+
+    The one rule of all pages that claim anything: report, stress test, certificate.
+    """
+    return clean >= _WEAK_VICTIM
+
+
+def no_verdict(clean: float, images: int) -> str:
+    """The sentence in place of a claim, where the clean victim is too weak; images: those it was queried on."""
+    return (
+        f"No verdict: a model trained on clean data is itself at {percent(clean)} of guessing on {images:,} test "
+        "images and has little to lose."
     )
 
 
@@ -42,16 +58,15 @@ def rank(value: float) -> str:
     return f"{value:,.1f}".removesuffix(".0") if value < 1000 else f"{value:,.0f}"
 
 
-def _headline(subject: RowFinding | None, clean: RowFinding | None) -> str:
+def _headline(subject: RowFinding | None, clean: RowFinding | None, images: int) -> str:
     if subject is None or subject.share_of_chance is None:
         return "No protected training set was measured: the page shows the rows below and claims nothing."
     name, reached = subject.label, f"median rank at {percent(subject.share_of_chance)} of guessing"
     if clean is None or clean.share_of_chance is None:
         return f"{name}: {reached}. Without a clean row nothing says what that is worth."
-    base = percent(clean.share_of_chance)
-    if clean.share_of_chance >= _WEAK_VICTIM:
-        return f"No verdict: a model trained on clean data is itself at {base} of guessing and has little to lose."
-    reached = f"{reached}, against {base} for clean data."
+    if too_weak(clean.share_of_chance):
+        return no_verdict(clean.share_of_chance, images)
+    reached = f"{reached}, against {percent(clean.share_of_chance)} for clean data."
     way = (subject.share_of_chance - clean.share_of_chance) / (1 - clean.share_of_chance)
     if way < _LITTLE:
         return f"{name} does not protect: {reached}"

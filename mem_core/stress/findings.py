@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from mem_core.config import Frozen
 from mem_core.ranks import RetrievalResult, Spread, summarise
 from mem_core.report.findings import DIRECTIONS, Query, result_of
+from mem_core.report.verdict import too_weak
 from mem_core.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.stress.cells import CellResult
-
-NO_ROOM = 0.95  # a clean victim this near to guessing leaves nothing to protect
 
 
 class Shares(Frozen):
@@ -34,7 +33,7 @@ class Shares(Frozen):
 class StressRow(Frozen):
     """One attack. clean: the victims of clean pairs under the same attack (or under the one it is compared with).
 
-    left: None where there is no clean victim, or none that retrieves anything under this attack.
+    left: None where there is no clean victim, or it is too weak under this attack, by the rule of the report.
     """
 
     name: str
@@ -47,15 +46,15 @@ class StressRow(Frozen):
 
 
 class StressFindings(Frozen):
-    """The table. rows: worst case first, by the share of the protected victim."""
+    """The table. rows: by the share of the protected victim at its weaker query, the lowest first."""
 
     chance: RetrievalResult
     rows: tuple[StressRow, ...]
 
     @property
     def worst(self) -> StressRow:
-        """The attack after which a trainer has most."""
-        return self.rows[0]
+        """The attack after which a trainer has most, out of those that can be judged if there are any."""
+        return next((row for row in self.rows if row.left is not None), self.rows[0])
 
     @property
     def published(self) -> StressRow | None:
@@ -88,8 +87,8 @@ def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFind
 
 
 def what_is_left(protected: float, clean: float) -> float | None:
-    """0.0: as if nothing had been done; 1.0: as if the victim guessed. None if the clean victim all but guesses."""
-    return None if clean > NO_ROOM else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
+    """0.0: as if nothing had been done; 1.0: as if the victim guessed. None if the clean victim is too weak."""
+    return None if too_weak(clean) else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
 
 
 def share_of_chance(found: RetrievalResult, chance: RetrievalResult) -> float:

@@ -11,6 +11,7 @@ from mem_core.config import Frozen
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.detectability.probe import Detectability
 from mem_core.report.figures import png
+from mem_core.report.verdict import no_verdict, too_weak
 from mem_core.stress.figure import draw_stress
 from mem_core.stress.findings import Shares, StressFindings, StressRow
 
@@ -48,20 +49,25 @@ def render(report: StressReport, picture: bytes) -> str:
     )
 
 
-HEADS = ("attack", "protected, bare", "protected, prefixed", "clean, same attack", "protection left")
+HEADS = ("attack", "what a trainer gets", "bare", "prefixed", "clean, same attack", "protection left")
 
 
 def cells(row: StressRow) -> tuple[str, ...]:
     """The shares of a row in percent, as `HEADS` names them after the first."""
     clean = "\N{EN DASH}" if row.clean is None else _percent(row.clean, "worst")
     left = "\N{EN DASH}" if row.left is None else f"{100 * row.left:.0f} %"
-    return (_percent(row.protected, "bare"), _percent(row.protected, "prefixed"), clean, left)
+    return (*(_percent(row.protected, which) for which in ("worst", "bare", "prefixed")), clean, left)
 
 
 def headline(findings: StressFindings) -> str:
-    """The worst case in a sentence, beside what there is without an attack."""
+    """The worst case in a sentence, beside what there is without an attack; no claim where no clean victim shows it."""
     worst, published = findings.worst, findings.published
     share = f"{100 * worst.protected.worst.mean:.0f} % of guessing"
+    clean = (published or worst).clean
+    if clean is None:
+        return f"{worst.label}: median rank {share}. Without a clean victim nothing says what that is worth."
+    if too_weak(clean.worst.mean):
+        return no_verdict(clean.worst.mean, findings.chance.image_to_text.queries)
     if published is None or worst is published:
         return f"No attack took protection below what it is as published: median rank {share}."
     before = f"{100 * published.protected.worst.mean:.0f} %"

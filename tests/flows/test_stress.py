@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from flows.stress import stress
+from flows.trust import certify
 from mem_core.config import ProtectConfig, RunConfig
 from mem_core.data.folder import LocalFolder
 from mem_core.detectability.probe import detect
@@ -62,6 +63,10 @@ def test_a_stress_test_from_plan_to_page(
     assert {"detectability/purifier.safetensors", "detectability/detectability.json", "stress.png"} <= set(files)
     assert place.report.detectability is not None
     assert place.report.about["trained on"] == "40 pairs of 64"
+    assert "No verdict: a model trained on clean data is itself at" in Path(place.page).read_text()
+    certified = certify(str(protected), str(tmp_path.parent / "certificate"), stress=str(tmp_path))
+    assert "No verdict: a model trained on clean data is itself at" in certified.headline
+    assert "test images and has little to lose" in certified.headline
     run(protected, clean_corpus, tmp_path, smoke)
     assert read_tree(tmp_path) == files
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mem_core.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
 from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
-from mem_core.certificate.page import headline, write_certificate
+from mem_core.certificate.page import headline, render, write_certificate
 from mem_core.config import VictimConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
@@ -84,15 +84,24 @@ def test_a_certificate_says_what_was_made_tried_and_not_tried(mem: LocalFolder, 
     assert found.trials[0].shares == (0.3, 0.2)
     assert [trial.attack for trial in found.trials] == ["strip", "mix-50", "as-published", "blur"]
     assert found.trials[1].clean_shares == found.trials[2].clean_shares == (0.1,)
-    assert found.not_tested[0] == "blur: its victim cannot be judged, as the clean one retrieves next to nothing"
+    assert (
+        found.not_tested[0] == "blur: its victim cannot be judged, as the clean one is at 98\N{NO-BREAK SPACE}% itself"
+    )
     assert "JPEG 30, 4:2:0" in found.not_tested
     assert "first 3 words dropped" not in found.not_tested
     assert headline(found).endswith("retrieval is at 20 % of guessing, without protection at 8 %.")
     leaking = [trial.model_copy(update={"clean_shares": ()}) for trial in trials]
-    assert headline(certify(made, Audit(compared=True), leaking)).endswith("retrieval is at 20 % of guessing.")
-    lone = certify(made, Audit(compared=True), [trial.model_copy(update={"shares": (1.0,)}) for trial in leaking])
+    lone = certify(made, Audit(compared=True), leaking)
     assert lone.worst == ""
-    assert "its worth is not known" in headline(lone)
+    assert headline(lone).endswith(
+        "Retrieval is at 20 % of guessing on 100 test images (strip), but without a victim of clean pairs beside it "
+        "this figure proves nothing."
+    )
+    weak = [trial.model_copy(update={"clean_shares": (0.86,)}) for trial in trials]
+    assert headline(certify(made, Audit(compared=True), weak)).endswith(
+        "No verdict: a model trained on clean data is itself at 86\N{NO-BREAK SPACE}% of guessing on 100 test images "
+        "and has little to lose."
+    )
     untried = certify(made, Audit(compared=False), [])
     assert "nothing is known about what it is worth" in headline(untried)
     assert "that every pixel and caption is the clean one within the budget" in untried.not_tested
@@ -121,7 +130,7 @@ def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) ->
     control = victim("clean", 0, 3, 5)
     long, short = sorted(trials_of_victims(ours, [control]), key=lambda trial: -trial.epochs)
     assert (short.seeds, short.shares, short.clean_shares) == ((0, 1), (0.8, 0.6), (0.1,))
-    assert (long.shares, long.clean_shares, long.tells) == ((0.4,), (), True)
+    assert (long.shares, long.clean_shares, long.tells) == ((0.4,), (), False)
     with pytest.raises(SourceError, match="with the settings of the clean one in .*clean-0-3"):
         trials_of_victims(ours[2:], [control])
     with pytest.raises(SourceError, match="expected an evaluated victim"):
@@ -135,7 +144,12 @@ def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Pat
     data = read_bytes(folder, "certificate.json")
     assert parse_certificate(data, "c") == found
     assert data == certificate_bytes(found)
-    assert "What was not tested" in read_bytes(folder, "certificate.html").decode()
+    page = read_bytes(folder, "certificate.html").decode()
+    assert "What was not tested" in page
+    assert '<td class="n">2 (0, 1)</td>' in page
+    assert "“trained as published” is one" not in page
+    apart = found.trials[0].model_copy(update={"attack": "trained", "label": "trained as published"})
+    assert "“trained as published” is one" in render(certify(found.made, found.audit, [*found.trials, apart]))
     values = json.loads(data)
     values["trials"][0]["shares"] = [0.9, 0.9]
     with pytest.raises(MismatchError, match="its hash does not match: it was edited"):

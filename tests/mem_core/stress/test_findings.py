@@ -23,7 +23,7 @@ def test_a_row_says_the_worst_of_both_directions_and_queries(
     assert row.clean.worst.mean == pytest.approx(min(*clean, *other), rel=1e-9)
 
 
-@given(shares, st.floats(0.0, 0.95))
+@given(shares, st.floats(0.0, 0.69))
 def test_left_runs_from_nothing_at_the_clean_victim_to_all_at_guessing(protected: float, clean: float) -> None:
     left = what_is_left(protected, clean)
     assert left is not None
@@ -33,8 +33,8 @@ def test_left_runs_from_nothing_at_the_clean_victim_to_all_at_guessing(protected
     assert left > 0 or protected <= clean
 
 
-def test_where_clean_victims_guess_nothing_can_be_said() -> None:
-    assert what_is_left(0.99, 0.96) is None
+def test_where_clean_victims_nearly_guess_nothing_can_be_said() -> None:
+    assert what_is_left(0.99, 0.7) is None
 
 
 def test_the_worst_case_comes_first_and_borrowed_controls_are_found() -> None:
@@ -49,7 +49,7 @@ def test_the_worst_case_comes_first_and_borrowed_controls_are_found() -> None:
     strip, mix, published = found.rows
     assert (strip.clean, strip.left) == (None, None)
     assert mix.left == pytest.approx((0.6 - 0.2) / 0.8)
-    assert found.worst is strip
+    assert found.worst is mix  # nothing stands beside the other
     assert found.published is published
 
 

@@ -64,12 +64,12 @@ def test_a_page_without_detectability_has_no_such_part(tmp_path: Path) -> None:
 
 def test_rows_as_text() -> None:
     strip, published, mix = REPORT.findings.rows
-    assert cells(strip) == ("40 %", "50 %", "30 %", "14 %")
-    assert cells(published) == ("80 %", "70 %", "20 %", "62 %")
-    assert cells(mix) == ("110 %", "120 %", "20 %", "100 %")
+    assert cells(strip) == ("40 %", "40 %", "50 %", "30 %", "14 %")
+    assert cells(published) == ("70 %", "80 %", "70 %", "20 %", "62 %")
+    assert cells(mix) == ("110 %", "110 %", "120 %", "20 %", "100 %")
     table = markdown(REPORT.findings).splitlines()
     assert len(table) == 5
-    assert table[2].startswith("| words <dropped> & gone | 40 % |")
+    assert table[2].startswith("| words <dropped> & gone | 40 % | 40 % |")
 
 
 def test_the_headline_is_the_worst_case() -> None:
@@ -78,3 +78,15 @@ def test_the_headline_is_the_worst_case() -> None:
         "protection is left."
     )
     assert headline(find([PUBLISHED], RESULTS)).startswith("No attack took protection below what it is as published")
+
+
+def test_nothing_is_claimed_where_clean_victims_nearly_guess_or_are_missing() -> None:
+    weak = [one for one in RESULTS if one.cell.name != "as-published-clean-0"]
+    assert headline(find([PUBLISHED, ODD, MIX], weak)).endswith("nothing says what that is worth.")
+    weak.append(result(PUBLISHED, "clean", (0.86, 0.9), (0.9, 0.9)))
+    found = find([PUBLISHED, ODD, MIX], weak)
+    assert headline(found) == (
+        "No verdict: a model trained on clean data is itself at 86\N{NO-BREAK SPACE}% of guessing on 100 test images "
+        "and has little to lose."
+    )
+    assert next(row for row in found.rows if row.name == "as-published").left is None
