@@ -16,7 +16,7 @@ from torch import Tensor
 from mem_core import __version__
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
 from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import ConfigError, MismatchError
+from mem_core.errors import ConfigError, MadeOtherwise, MismatchError
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.perturb.objective import Anchors
 from mem_core.perturb.recipes import recipe_of
@@ -223,9 +223,10 @@ def holds_another_fit(folder: Folder, identity: str, *, redo: bool) -> bool:
         return True
     differs = done is not None and done.fit_fingerprint != identity
     if differs and not redo:
-        raise MismatchError(
+        raise MadeOtherwise(
             f"expected {folder.uri} to be fitted with these settings on this corpus, but it was fitted "
-            f"otherwise: choose another destination, or `--strategy replay` to protect with it"
+            "otherwise: choose another destination",
+            "have it fitted again with `--on-mismatch redo`, or protect with it as it is with `--strategy replay`",
         )
     return differs
 

@@ -177,8 +177,10 @@ def test_what_protect_offers_for_finished_work_is_said_by_protect(
     command: Command, clean_corpus: Path, tmp_path: Path
 ) -> None:
     words = ("protect", clean_corpus / "train", tmp_path / "words", "--method", "random-trigger", "--preset", "smoke")
+    fitted = ("protect", clean_corpus / "train", tmp_path / "fitted", "--method", "codebook", "--preset", "smoke")
     for first, change, offers in (
         (words, "protect.trigger.length=5", "destination, or have such shards made again with `--on-mismatch redo`"),
+        (fitted, "protect.noise.topics=5", "redo`, or protect with it as it is with `--strategy replay`"),
     ):
         done = command(*first, "--no-server")
         assert done.exit_code == 0, done.output
