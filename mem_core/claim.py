@@ -4,9 +4,10 @@ from mem_core.data.folder import Folder
 from mem_core.data.manifest import MANIFEST_NAME, sound_manifest
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.errors import DestinationError, MismatchError
-from mem_core.finished import PROTECTOR, STATE, mark
+from mem_core.finished import CLAIM, FIT, PROTECTOR, STATE, mark
 
 _RECEIPT = receipt_name("")
+_MARKS = (f"{STATE}/{CLAIM}", f"{STATE}/{FIT}", f"{PROTECTOR}/protector.json")
 _OURS = (".tar", ".parquet", "_stats.json")  # what a shard leaves at the top of a destination
 
 
@@ -21,7 +22,7 @@ def claim(dest: Folder, method: str) -> None:
         if name.endswith(_RECEIPT) and "/" not in name:
             _check_method(dest, name.removesuffix(_RECEIPT), method)
             return
-        if name.startswith(f"{STATE}/") or name == f"{PROTECTOR}/protector.json":
+        if name in _MARKS:
             return
         if name == MANIFEST_NAME and sound_manifest(dest) is not None:
             return
@@ -36,7 +37,9 @@ def claim(dest: Folder, method: str) -> None:
 
 def _is_written(name: str) -> bool:
     """Whether a run might write or remove a file of this name."""
-    return name.startswith(f"{PROTECTOR}/") or ("/" not in name and (name.endswith(_OURS) or name == MANIFEST_NAME))
+    return name.startswith((f"{PROTECTOR}/", f"{STATE}/")) or (
+        "/" not in name and (name.endswith(_OURS) or name == MANIFEST_NAME)
+    )
 
 
 def _check_method(dest: Folder, shard: str, method: str) -> None:

@@ -19,12 +19,17 @@ OnMismatch = Literal["fail", "redo"]
 STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
 """Folders below the destination: what only a run needs, and what the rounds leave behind. The last is inside the
 protector's: who proposed the words of its triggers, where that was a language model."""
-_CLAIM = "claim.txt"
+CLAIM, FIT = "claim.txt", "fit.txt"  # in the state folder: it is ours; whose states lie there
 
 
 def mark(dest: Folder) -> None:
     """Says that the destination is ours, while nothing else may tell so; see `mem_core.claim`."""
-    write_bytes(dest.below(STATE), _CLAIM, b"memshield writes here\n")
+    mark_state(dest.below(STATE))
+
+
+def mark_state(work: Folder) -> None:
+    """The same, by the state folder of the destination."""
+    write_bytes(work, CLAIM, b"memshield writes here\n")
 
 
 def withdraw(dest: Folder, shards: Iterable[str]) -> None:
@@ -74,7 +79,7 @@ class FinishedShards:
         manifest = build_manifest(self._dest, kind="protected", config=config, known=known)
         if manifest != known:
             write_manifest(self._dest, manifest)
-        self._dest.below(STATE).delete(_CLAIM)
+        self._dest.below(STATE).delete(CLAIM)
         done = {entry.name for entry in manifest.shards}
         self._sweep(done, fitted=True)
         return manifest

@@ -8,6 +8,7 @@ from mem_core.config import Frozen
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.errors import MismatchError
+from mem_core.finished import CLAIM, FIT, mark_state
 from mem_core.perturb.rounds import advance, surrogate_steps
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
@@ -27,8 +28,6 @@ from mem_core.protector import (
     write_protector,
 )
 from mem_core.training import require_finite
-
-_FIT = "fit.txt"
 
 
 class RoundSummary(Frozen):
@@ -67,17 +66,20 @@ class Fit:
         """
         other = holds_another_fit(self._folder, self._fingerprint, redo=redo)
         if other or (not self.finished and self._begun() != self._fingerprint):
+            mark_state(self._work)  # until all is put away, the destination shows as ours
             discard_protector(self._folder)  # first: what is half put away belongs to nobody
-            self._work.delete(_FIT)
-            for folder in (self._folder, self._work):  # as long as anything is left, the destination shows as ours
+            self._work.delete(FIT)
+            for folder in (self._folder, self._work):
                 for name in list(folder.names()):
-                    folder.delete(name)
-            write_bytes(self._work, _FIT, self._fingerprint.encode())
+                    if folder is not self._work or name != CLAIM:
+                        folder.delete(name)
+            write_bytes(self._work, FIT, self._fingerprint.encode())
+            self._work.delete(CLAIM)
 
     def _begun(self) -> str:
         """The fingerprint of the fit whose states lie here."""
         try:
-            return read_bytes(self._work, _FIT).decode(errors="replace")
+            return read_bytes(self._work, FIT).decode(errors="replace")
         except FileNotFoundError:
             return ""
 

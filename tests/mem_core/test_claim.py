@@ -27,11 +27,20 @@ def opened(tmp_path: Path, dest: LocalFolder, on_mismatch: OnMismatch = "fail") 
 
 @pytest.mark.parametrize("on_mismatch", ["fail", "redo"])
 @pytest.mark.parametrize(
-    "theirs", ["00000.tar", "other.tar", "00001.parquet", "00007_stats.json", "manifest.json", "protector/notes.txt"]
+    "theirs",
+    [
+        "00000.tar",
+        "other.tar",
+        "00001.parquet",
+        "00007_stats.json",
+        "manifest.json",
+        "protector/notes.txt",
+        "_state/notes.txt",
+    ],
 )
 def test_somebody_elses_data_stay_as_they_are(tmp_path: Path, theirs: str, on_mismatch: OnMismatch) -> None:
     dest = LocalFolder(tmp_path / "dest")
-    for name in ("README.md", theirs):
+    for name in ("README.md", "zz/_state/claim.txt", theirs):
         write_bytes(dest, name, b"years of work")
     before = contents(dest)
     with pytest.raises(DestinationError, match=f"holds somebody else's data: {theirs}"):
