@@ -82,7 +82,8 @@ def _corpus(shown: Shown, dataset: str, row: str) -> Folder:
 def _look(model: OpenClipEncoder, pair: Pair) -> Look:
     images = seen_by(model, [pair])
     heat = grad_cam(model, images, [pair.caption])[0]
-    pixels = (images[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+    shown = images[0].clamp(0, 1)  # a bicubic resize goes beyond black and white at edges
+    pixels = (shown.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
     return Look(pixels, heat.numpy().astype(np.float32), integrated_gradients(model, images[0], pair.caption))
 
 
