@@ -201,7 +201,6 @@ class Protection:
             fingerprint=self._expected(input_sha256),
             pattern=self._pattern(),
             seed=self.seed,
-            topics=self._topics,
         )
         with retried(shard):
             counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)

@@ -28,7 +28,6 @@ from mem_core.perturb.gratings import grating
 from mem_core.perturb.projection import project
 from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.state import ShardState
-from mem_core.perturb.topics import Topics
 from mem_core.perturb.universal import pattern_noise
 from mem_core.quality_budget import within_budget
 from mem_core.rng import generator
@@ -40,7 +39,7 @@ _PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What all samples of a corpus share. pattern: UAP's, float [3, S, S]; topics: those of a codebook; else None."""
+    """What all samples of a corpus share. pattern: UAP's, float [3, S, S], else None."""
 
     config: ProtectConfig
     tokenizer: Tokenizer
@@ -48,7 +47,6 @@ class PublishJob:
     fingerprint: str
     pattern: Tensor | None
     seed: int
-    topics: Topics | None = None
 
 
 @dataclass(frozen=True)
@@ -195,14 +193,13 @@ def _ids_beside_text(trigger: str, ids: list[int], config: ProtectConfig) -> dic
 def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:
     """int8 [3, H, W]: what the method adds to this image, uint8 of the same size."""
     recipe, config = recipe_of(job.config), job.config.noise
-    if (recipe.noise == "universal" and job.pattern is None) or (recipe.noise == "codebook" and job.topics is None):
+    if (recipe.noise == "universal" and job.pattern is None) or (recipe.noise == "codebook" and not state.topics):
         raise MismatchError(f"expected a protector that holds the noise of {job.config.method}, but it holds none")
     if recipe.noise == "universal" and job.pattern is not None:
         return pattern_noise(job.pattern, clean, config)
-    if recipe.noise == "codebook" and job.topics is not None:
-        sample = shard.samples[i]
-        phase = torch.rand((), generator=generator(job.seed, "phase", shard.name, sample.key)).item()
-        return grating(job.topics.of(sample.captions, job.tokenizer), phase, clean, config)
+    if recipe.noise == "codebook":
+        phase = torch.rand((), generator=generator(job.seed, "phase", shard.name, shard.samples[i].key)).item()
+        return grating(state.topics[i], phase, clean, config)
     if recipe.noise == "random":
         bound = levels(config.epsilon)
         draw = generator(job.seed, "noise", shard.name, shard.samples[i].key)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from safetensors import SafetensorError
@@ -23,13 +23,15 @@ from mem_core.rng import generator
 class ShardState:
     """noise: int8 [3, H, W] for each usable sample; trigger_ids: int64 [N, L]; rounds: how many are done.
 
-    losses: the mean noise loss of every round done.
+    losses: the mean noise loss of every round done. topics: that of each sample, of a codebook alone; it has no rounds,
+    so that no state with topics is ever stored.
     """
 
     noise: list[Tensor]
     trigger_ids: Tensor
     rounds: int = 0
-    losses: tuple[float, ...] = field(default=())
+    losses: tuple[float, ...] = ()
+    topics: tuple[int, ...] = ()
 
     def to_bytes(self, fingerprint: str) -> bytes:
         """safetensors: all noise in one flat row, with the sizes beside it."""
@@ -76,19 +78,15 @@ def _metadata(data: bytes) -> dict[str, str]:
 def first_state(shard: LoadedShard, setting: Setting, topics: Topics | None = None) -> ShardState:
     """Where a shard starts: no noise yet, and the triggers that the method begins with (or ends with, for controls).
 
-    topics: those of a codebook, whose words are the triggers.
+    topics: those of a codebook. Each image's is looked up here and nowhere else: words and wave follow from it.
     """
     none = torch.zeros(1, dtype=torch.int8)  # takes no memory of its own before the first step
     noise = [none.expand(3, picture.height, picture.width) for picture in shard.pictures]
-    if setting.recipe.trigger == "topic" and topics is not None:
-        return ShardState(noise, _words_of_topics(shard, topics, setting))
-    return ShardState(noise, _first_triggers(shard.name, shard.keys, setting))
-
-
-def _words_of_topics(shard: LoadedShard, topics: Topics, setting: Setting) -> Tensor:
-    """int64 [N, L]: what each image's captions are about, as words."""
+    about = () if topics is None else tuple(topics.of(sample.captions, setting.tokenizer) for sample in shard.samples)
+    if topics is None or setting.recipe.trigger != "topic":
+        return ShardState(noise, _first_triggers(shard.name, shard.keys, setting), topics=about)
     words = topic_words(setting.vocabulary.ids, topics.count, setting.config.trigger.length, setting.seed)
-    return words[[topics.of(sample.captions, setting.tokenizer) for sample in shard.samples]]
+    return ShardState(noise, words[list(about)], topics=about)
 
 
 def _first_triggers(shard: str, keys: Sequence[str], setting: Setting) -> Tensor:
