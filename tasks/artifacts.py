@@ -5,6 +5,7 @@ history over runs of its own.
 """
 
 import base64
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -27,6 +28,7 @@ from mem_core.wording import corpus_name, counted
 
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
+_KEY_LETTERS, _KEY_DIGEST = 100, 8  # a folder's name alone may have 255
 
 
 def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
@@ -36,7 +38,9 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
         for s in sorted(shards, key=lambda s: s.shard)[:_ROWS]
     ]
     if _in_run():
-        create_table_artifact(rows, key=_key("shards", corpus_name(uri), method), description=_shards_in(shards, uri))
+        create_table_artifact(
+            rows, key=artifact_key("shards", corpus_name(uri), method), description=_shards_in(shards, uri)
+        )
 
 
 def show_night(
@@ -50,11 +54,11 @@ def show_night(
     if _in_run():
         about = f"{counted(len(shards), 'new shard')} in {uri}, {len(failed)} failed"
         nothing: list[dict[str, object]] = [{"shard": "-", "state": "nothing new", "what": ""}]
-        create_table_artifact(rows[:_ROWS] or nothing, key=_key("night", corpus_name(uri)), description=about)
+        create_table_artifact(rows[:_ROWS] or nothing, key=artifact_key("night", corpus_name(uri)), description=about)
 
 
-def show_retrieval(label: str, found: Evaluation) -> None:
-    """Both directions of one victim, bare and prefixed, beside chance."""
+def show_retrieval(victim: str, label: str, found: Evaluation) -> None:
+    """Both directions of one victim, bare and prefixed, beside chance; victim: its address."""
     queries = {"bare": found.bare, f"prefixed ({found.prefix})": found.prefixed, "by chance": found.chance}
     rows = [
         {"query": name, "direction": direction, **_metrics(result)}
@@ -64,14 +68,14 @@ def show_retrieval(label: str, found: Evaluation) -> None:
     if _in_run():
         queried = f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}"
         about = f"{label}: {queried} in {found.test}"
-        create_table_artifact(rows, key=_key("retrieval", label), description=about)
+        create_table_artifact(rows, key=retrieval_key(victim), description=about)
 
 
 def show_problems(uri: str, report: VerifyReport) -> None:
     """What verification found."""
     if not _in_run():
         return
-    key = _key("verification", corpus_name(uri))
+    key = artifact_key("verification", corpus_name(uri))
     if report.ok:
         said = f"Nothing wrong in {counted(report.shards, 'shard')} of `{uri}`."
         create_markdown_artifact(said, key=key, description=uri)
@@ -85,12 +89,16 @@ def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes 
     if not _in_run():
         return
     run = _above(page)
-    create_markdown_artifact(report_markdown(findings, verdict), key=_key("report", run), description=verdict.headline)
+    create_markdown_artifact(
+        report_markdown(findings, verdict), key=artifact_key("report", run), description=verdict.headline
+    )
     address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text="report.html", key=_key("report-page", run), description=verdict.headline)
+    create_link_artifact(
+        address, link_text="report.html", key=artifact_key("report-page", run), description=verdict.headline
+    )
     if montage is not None and len(montage) <= _PICTURE_BYTES:
         picture = "data:image/png;base64," + base64.b64encode(montage).decode()
-        create_image_artifact(picture, key=_key("montage", run), description="clean, protected, noise x16")
+        create_image_artifact(picture, key=artifact_key("montage", run), description="clean, protected, noise x16")
 
 
 def show_stress(report: StressReport, page: str) -> None:
@@ -99,9 +107,9 @@ def show_stress(report: StressReport, page: str) -> None:
         return
     said = headline(report.findings)
     table, run = f"**{said}**\n\n{markdown(report.findings)}\n", _above(page)
-    create_markdown_artifact(table, key=_key("stress", run), description=said)
+    create_markdown_artifact(table, key=artifact_key("stress", run), description=said)
     address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text="stress.html", key=_key("stress-page", run), description=said)
+    create_link_artifact(address, link_text="stress.html", key=artifact_key("stress-page", run), description=said)
 
 
 def report_markdown(findings: Findings, verdict: Verdict) -> str:
@@ -152,6 +160,21 @@ def _in_run() -> bool:
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
-def _key(*words: str) -> str:
-    """Lower case, digits and dashes: all that Prefect allows in a key."""
-    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")
+def retrieval_key(victim: str) -> str:
+    """The key of a victim's results: after its folder and the one above, or in a pipeline after run, row and folder."""
+    parts = [part for part in victim.split("/") if part]
+    names = (*parts[-4:-3], *parts[-2:]) if parts[-3:-2] == ["rows"] else parts[-2:]
+    return artifact_key("retrieval", *names)
+
+
+def artifact_key(*words: str) -> str:
+    """Lower case, digits and dashes: all that Prefect allows in a key.
+
+    Words with other letters, and long ones, are told from words with the same rest by a digest.
+    """
+    said = "-".join(words).lower()
+    key = re.sub(r"[^a-z0-9]+", "-", said).strip("-")
+    if len(key) <= _KEY_LETTERS and said.isascii():
+        return key
+    digest = hashlib.sha256(said.encode()).hexdigest()[:_KEY_DIGEST]
+    return f"{key[: _KEY_LETTERS - _KEY_DIGEST - 1].strip('-')}-{digest}"

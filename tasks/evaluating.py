@@ -41,7 +41,7 @@ def evaluate_model(job: EvaluateJob) -> Evaluation:
         found = query_model(model, test, job.config, job.runtime, progress)
     found = found.model_copy(update={"fingerprint": identity})
     write_bytes(folder, EVALUATION_NAME, (found.model_dump_json(indent=2) + "\n").encode())
-    show_retrieval(job.label, found)
+    show_retrieval(job.victim, job.label, found)
     ranks = found.bare.image_to_text.median_rank, found.bare.text_to_image.median_rank
     by_chance = found.chance.image_to_text.median_rank, found.chance.text_to_image.median_rank
     say(f"{job.label}: median rank {ranks[0]:g} / {ranks[1]:g}, by chance {by_chance[0]:g} / {by_chance[1]:g}")

@@ -92,7 +92,7 @@ def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace]) -> None:
         runs = {run.name for run in client.read_flow_runs()}
         tasks = {run.name for run in client.read_task_runs(limit=200)}
     run = f"{finished[0].name}-mem"
-    expected = {"retrieval-mem-seed-0": "table", f"shards-{run}-mem": "table", f"verification-{run}": "markdown"}
+    expected = {f"retrieval-{run}-victim-0": "table", f"shards-{run}-mem": "table", f"verification-{run}": "markdown"}
     expected |= {f"montage-{finished[0].name}": "image", f"report-{finished[0].name}": "markdown"}
     assert expected.items() <= artifacts.items()
     assert {"pipeline smoke", f"protect {finished[0].name} mem with mem", "train on mem, seed 0"} <= runs
