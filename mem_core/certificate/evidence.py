@@ -81,7 +81,7 @@ def read_cells(stress: Folder) -> list[CellResult]:
 
 
 def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
-    """One trial an attack, clean victims (of the attack it is compared with) beside protected ones."""
+    """One trial an attack, beside protected victims its clean ones, or those of the attack that lends it some."""
     by_attack: dict[tuple[str, str], list[CellResult]] = {}
     for result in sorted(cells, key=lambda r: r.cell.seed):
         by_attack.setdefault((result.cell.attack.name, result.cell.trained_on), []).append(result)
@@ -89,7 +89,8 @@ def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
     for (name, trained_on), ours in sorted(by_attack.items()):
         if trained_on == "protected":
             first = ours[0]
-            clean = by_attack.get((first.cell.attack.control or name, "clean"), [])
+            lender = first.cell.attack.control
+            clean = by_attack.get((name, "clean")) or by_attack.get((lender, "clean"), [])
             trials.append(
                 Trial(
                     attack=name,

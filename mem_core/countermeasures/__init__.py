@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mem_core.countermeasures.base import Clean, Countermeasure, Draw, Pair, drawing
 from mem_core.countermeasures.blur import Bilateral, GaussianBlur, MedianBlur
-from mem_core.countermeasures.clean_pairs import MixClean, Recaption
+from mem_core.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
 from mem_core.countermeasures.colour import BitDepth, Grey
 from mem_core.countermeasures.flip import Flip
 from mem_core.countermeasures.img2dataset import Img2dataset
@@ -32,7 +32,8 @@ AnyCountermeasure = Annotated[
     | DropWords
     | ShuffleWords
     | Recaption
-    | MixClean,
+    | MixClean
+    | CleanPart,
     Field(discriminator="kind"),
 ]
 """Any of them, told apart by `kind`: as {kind: jpeg, quality: 50} in a preset."""
@@ -43,6 +44,7 @@ __all__ = [
     "Bilateral",
     "BitDepth",
     "Clean",
+    "CleanPart",
     "Countermeasure",
     "DownUp",
     "Draw",

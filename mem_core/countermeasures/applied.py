@@ -43,11 +43,11 @@ class Applied:
             return shard
         pairs: Iterable[Pair] = pairs_of(shard)
         for place, one in enumerate(chain):
-            pairs = one.pairs(pairs, drawing(self._seed, one.kind, place, epoch), clean)
+            pairs = one.pairs(pairs, drawing(self._seed, one.drawn_as or one.kind, place, epoch), clean)
         treated = list(pairs)
+        published = {sample.key: sample for sample in shard.samples}
         samples = [
-            replace(sample, captions=pair.captions, metadata=dict(pair.metadata))
-            for sample, pair in zip(shard.samples, treated, strict=True)
+            replace(published[pair.key], captions=pair.captions, metadata=dict(pair.metadata)) for pair in treated
         ]
         return replace(shard, samples=samples, pictures=[Picture(pair.pixels) for pair in treated])
 

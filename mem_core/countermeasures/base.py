@@ -1,4 +1,4 @@
-"""What a countermeasure is: a stream of (image, captions) pairs in, a stream of the same pairs out, changed.
+"""What a countermeasure is: a stream of (image, captions) pairs in, a stream of the same pairs (or some) out, changed.
 
 A countermeasure is a frozen setting, so it is part of a victim's config and fingerprint, and a plain class that works
 by itself:
@@ -43,11 +43,18 @@ class Countermeasure(Frozen):
 
     every_epoch: drawn anew in each epoch, as an augmentation is; else done once, before training. needs_clean: takes
     something from the clean pairs. changes_text: is of no use to a trainer who reads token ids in place of captions.
+    drawn_as: the kind whose random numbers it treats samples with, if not those of its own.
     """
 
     every_epoch: ClassVar[bool] = False
     needs_clean: ClassVar[bool] = False
     changes_text: ClassVar[bool] = False
+    drawn_as: ClassVar[str] = ""
+
+    @property
+    def control(self) -> "Countermeasure":
+        """What is done to the pairs of the clean victim beside it: the same, as it can hurt clean pairs too."""
+        return self
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         """uint8 [H, W, 3] -> uint8 [H', W', 3]; never changes its input."""
@@ -58,7 +65,7 @@ class Countermeasure(Frozen):
         return captions
 
     def pairs(self, pairs: Iterable[Pair], draw: Draw, clean: Clean | None = None) -> Iterator[Pair]:
-        """The same pairs in the same order, treated."""
+        """The same pairs in the same order, treated; some of them may be left out."""
         for pair in pairs:
             own = draw(pair.key)
             yield replace(pair, pixels=self.image(pair.pixels, own), captions=self.text(pair.captions, own))

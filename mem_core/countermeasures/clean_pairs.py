@@ -1,6 +1,6 @@
-"""What a trainer can do who has clean pairs as well: mix them in, or have the pictures captioned anew."""
+"""What a trainer can do who has clean pairs as well: mix them in, keep to them, or have the pictures captioned anew."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal
 
@@ -20,12 +20,32 @@ class MixClean(Countermeasure):
     kind: Literal["mix-clean"] = "mix-clean"
     protected: float = Field(0.5, ge=0, le=1, description="share of the pairs that stay as published")
 
+    @property
+    def control(self) -> Countermeasure:
+        """The clean pairs alone: a trainer who has them can leave the others out, whatever was done to those."""
+        return CleanPart(protected=self.protected)
+
     def pairs(self, pairs: Iterable[Pair], draw: Draw, clean: Clean | None = None) -> Iterator[Pair]:
         all_pairs = list(pairs)
-        ranked = sorted((pair.key for pair in all_pairs), key=lambda key: (draw(key).random(), key))
-        kept = set(ranked[: round(self.protected * len(ranked))])
+        kept = _kept(all_pairs, self.protected, draw)
         for pair in all_pairs:
             yield pair if pair.key in kept else clean_of(pair, clean, self.kind)
+
+
+class CleanPart(Countermeasure):
+    """The very pairs that `MixClean` of the same share makes clean; those that it keeps as published are left out."""
+
+    needs_clean: ClassVar[bool] = True
+    drawn_as: ClassVar[str] = "mix-clean"
+    kind: Literal["clean-part"] = "clean-part"
+    protected: float = Field(0.5, ge=0, le=1, description="share of the pairs that are left out")
+
+    def pairs(self, pairs: Iterable[Pair], draw: Draw, clean: Clean | None = None) -> Iterator[Pair]:
+        all_pairs = list(pairs)
+        left_out = _kept(all_pairs, self.protected, draw)
+        for pair in all_pairs:
+            if pair.key not in left_out:
+                yield clean_of(pair, clean, self.kind)
 
 
 class Recaption(Countermeasure):
@@ -38,6 +58,12 @@ class Recaption(Countermeasure):
     def pairs(self, pairs: Iterable[Pair], draw: Draw, clean: Clean | None = None) -> Iterator[Pair]:
         for pair in pairs:
             yield replace(pair, captions=clean_of(pair, clean, self.kind).captions)
+
+
+def _kept(pairs: Sequence[Pair], share: float, draw: Draw) -> set[str]:
+    """The keys of this share of the pairs, by a draw of each."""
+    ranked = sorted((pair.key for pair in pairs), key=lambda key: (draw(key).random(), key))
+    return set(ranked[: round(share * len(ranked))])
 
 
 def clean_of(pair: Pair, clean: Clean | None, wanted_by: str) -> Pair:

@@ -27,7 +27,8 @@ Prepare = Callable[["LoadedShard"], "LoadedShard"]
 class LoadedShard:
     """The usable samples of a shard in their order; `broken` holds the others.
 
-    `rows` lists the key of every sample of the tar in its order, usable or not. size: bytes of the tar.
+    `rows` lists the key of every sample of the tar in its order, usable or not; a usable one that is in neither was
+    left out by a countermeasure. size: bytes of the tar.
     """
 
     name: str
@@ -43,9 +44,16 @@ class LoadedShard:
     def keys(self) -> list[str]:
         return [sample.key for sample in self.samples]
 
+    @property
+    def usable(self) -> int:
+        """How many samples of the tar can be used, left out or not."""
+        return len(self.rows) - len(self.broken)
+
     def first(self, count: int) -> "LoadedShard":
-        """The shard with no more than its first `count` usable samples."""
-        return replace(self, samples=self.samples[:count], pictures=self.pictures[:count])
+        """The shard with none but the first `count` usable samples of its tar, as far as it holds them."""
+        first = set([key for key in self.rows if key not in self.broken][:count])
+        held = sum(key in first for key in self.keys)
+        return replace(self, samples=self.samples[:held], pictures=self.pictures[:held])
 
     def pixels(self, index: int) -> Tensor:
         """uint8 [3, H, W] of one image; shares memory with its picture."""

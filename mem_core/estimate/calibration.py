@@ -122,7 +122,7 @@ def _calibrate_victim(
     training.epoch(0, silent)
     started = clock()
     training.epoch(0, silent)
-    pair = (clock() - started) / training.stream.samples
+    pair = (clock() - started) / training.stream.length
     started = clock()
     training.save(scratch, "calibration", [])
     kept = clock() - started

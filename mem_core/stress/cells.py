@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from mem_core import __version__
 from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig, fingerprint, first_mistake
+from mem_core.countermeasures import CleanPart
 from mem_core.countermeasures.applied import taken_from
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import MismatchError
@@ -34,6 +35,10 @@ class Cell(Frozen):
     def name(self) -> str:
         """As in file names: `strip-protected-0`."""
         return f"{self.attack.name}-{self.trained_on}-{self.seed}"
+
+    def victim(self, base: VictimConfig, samples: int | None) -> VictimConfig:
+        """The settings that it is trained with."""
+        return self.attack.victim(base, samples, clean=self.trained_on == "clean")
 
     @property
     def file(self) -> str:
@@ -71,20 +76,20 @@ class Arena:
 
     def measure(self, cell: Cell, progress: Progress = silent) -> CellResult:
         """Trains and queries the victim of a cell, or finds the cell measured; a killed training goes on."""
-        config = cell.attack.victim(self.victim, self.samples)
+        config = cell.victim(self.victim, self.samples)
         identity = self._identity(cell, config)
         known = read_cell(self.out, cell)
         if known is not None and known.fingerprint == identity:
             return known.model_copy(update={"cell": cell})  # the label may be another by now
         scratch = self.out.below("scratch").below(cell.name)
-        corpus = self.protected if cell.trained_on == "protected" else self.clean
+        published = cell.trained_on == "protected" or any(isinstance(one, CleanPart) for one in config.countermeasures)
         record = train_victim(
-            corpus,
+            self.protected if published else self.clean,  # a clean part is of the pairs that were published
             scratch,
             config,
             self.runtime,
             seed=cell.seed,
-            corpus_fingerprint=self.fingerprints[cell.trained_on == "clean"],
+            corpus_fingerprint=self.fingerprints[not published],
             clean=self.clean,
             progress=progress,
         )

@@ -33,11 +33,11 @@ def estimate(
     samples: int,
     test_samples: int,
 ) -> Estimate:
-    """samples, test_samples: how many pairs each victim trains on and is queried with."""
+    """samples, test_samples: how many pairs make an epoch of each victim, and how many it is queried with."""
     pair = seconds_a_step(victim, runtime) / victim.batch_size
     steps = seen = 0
     for cell in cells:
-        config = cell.attack.victim(victim, samples)
+        config = cell.victim(victim, samples)
         steps += config.epochs * math.ceil(samples / config.batch_size)
         seen += config.epochs * samples
         if config.finetune is not None:  # two views of each pair

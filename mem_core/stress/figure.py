@@ -12,7 +12,7 @@ _ACCENT, _CLEAN = "#d1480a", "#727a86"
 
 def draw_stress(findings: StressFindings) -> Figure:
     """A row an attack: a filled dot for victims of protected pairs at their weaker query, open ones for both queries,
-    a bar for those of clean pairs under the same attack. What lies between bar and dot is what is left."""
+    a bar for the victims of clean pairs alone beside them. What lies from the bar up to the dot is what is left."""
     rows = findings.rows
     figure = Figure(figsize=(10.4, 0.95 + 0.34 * len(rows)))
     height = figure.get_figheight()
@@ -33,7 +33,8 @@ def draw_stress(findings: StressFindings) -> Figure:
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.name == AS_PUBLISHED else "normal")
     axes.set_xlabel(
-        "median rank in % of guessing, worse direction; dots: protected (filled: the query that counts), bars: clean",
+        "median rank in % of guessing, worse direction; dots: protected (filled: the query that counts), "
+        "bars: clean pairs alone",
         fontsize=8.5,
         color=SOFT,
     )

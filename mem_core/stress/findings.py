@@ -1,12 +1,14 @@
 """From cells to the rows of the table: how near to guessing a victim stays under each attack, the worst case first.
 
 A share is a median rank over the median rank of guessing, in the worse direction for the protector; 1.0 means that the
-victim retrieves as if it guessed. What is left of the protection is the way from the clean victim under the same attack
-to guessing that the protected one still stands at:
+victim retrieves as if it guessed. What is left of the protection is how far the protected victim stands on the way from
+the clean one beside it to guessing:
 
     left = (share - clean share) / (1 - clean share)
 
-Without the clean victim a blur, which makes any model retrieve worse, would look like protection.
+Without a clean victim under the same attack a blur, which makes any model retrieve worse, would look like protection.
+An attack that mixes clean pairs in is compared with a victim of those pairs alone (see `Attack`): there nothing left
+means that the protected pairs did no harm beside them.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,7 @@ class Shares(Frozen):
 
 
 class StressRow(Frozen):
-    """One attack. clean: the victims of clean pairs under the same attack (or under the one it is compared with).
+    """One attack. clean: the victims of clean pairs alone that belong to it, or to the attack named by control.
 
     left: None where there is no clean victim, or it is too weak under this attack, by the rule of the report.
     """
@@ -87,7 +89,7 @@ def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFind
 
 
 def what_is_left(protected: float, clean: float) -> float | None:
-    """0.0: as if nothing had been done; 1.0: as if the victim guessed. None if the clean victim is too weak."""
+    """0.0: no worse than the clean victim; 1.0: as if it guessed. None if the clean victim is too weak."""
     return None if too_weak(clean) else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
 
 

@@ -49,7 +49,7 @@ def render(report: StressReport, picture: bytes) -> str:
     )
 
 
-HEADS = ("attack", "what a trainer gets", "bare", "prefixed", "clean, same attack", "protection left")
+HEADS = ("attack", "what a trainer gets", "bare", "prefixed", "clean pairs alone", "protection left")
 
 
 def cells(row: StressRow) -> tuple[str, ...]:

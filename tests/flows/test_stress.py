@@ -58,7 +58,7 @@ def test_a_stress_test_from_plan_to_page(
     assert {row.name for row in place.report.findings.rows} == set(SHORT)
     assert Path(place.page).is_file()
     files = read_tree(tmp_path)
-    assert len([name for name in files if name.startswith("cells/")]) == 5
+    assert len([name for name in files if name.startswith("cells/")]) == 6
     assert not [name for name in files if name.startswith("scratch/")]
     assert {"detectability/purifier.safetensors", "detectability/detectability.json", "stress.png"} <= set(files)
     assert place.report.detectability is not None

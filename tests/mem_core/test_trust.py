@@ -107,6 +107,12 @@ def test_a_certificate_says_what_was_made_tried_and_not_tried(mem: LocalFolder, 
     assert "that every pixel and caption is the clean one within the budget" in untried.not_tested
 
 
+def test_clean_victims_of_an_attack_itself_go_before_those_that_another_lends() -> None:
+    """As in a folder whose mix was measured when its control was the victim as published."""
+    (mix,) = (t for t in trials_of_cells([*CELLS, cell("mix-50", "clean", 0, 15, 20)]) if t.attack == "mix-50")
+    assert mix.clean_shares == (0.3,)
+
+
 def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) -> None:
     def victim(name: str, seed: int, epochs: int, bare: float) -> LocalFolder:
         config = VictimConfig(epochs=epochs)

@@ -5,15 +5,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
+from corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 from mem_core.config import FinetuneConfig, VictimConfig, parse_config
-from mem_core.countermeasures import BitDepth, Flip, KeepCommon, MixClean, Recaption, StripFirst
+from mem_core.countermeasures import (
+    AnyCountermeasure,
+    BitDepth,
+    CleanPart,
+    Flip,
+    KeepCommon,
+    MixClean,
+    Recaption,
+    StripFirst,
+)
 from mem_core.countermeasures.applied import Applied
-from mem_core.data.folder import LocalFolder, read_bytes
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import load_shard
+from mem_core.data.shard import shard_bytes
 from mem_core.detectability.purifier import Purifier, save_purifier
-from mem_core.errors import ConfigError
+from mem_core.errors import ConfigError, SourceError
 from mem_core.models import Tokenizer
 from mem_core.victim import train_victim
 from mem_core.victim.finetune import drop_tokens, second_views
@@ -69,6 +79,71 @@ def test_all_clean_is_a_clean_training(clean: LocalFolder, mem: LocalFolder, tmp
     )
     train_victim(clean, plain, CONFIG, RUNTIME, seed=1)
     assert read_bytes(mixed, "victim.safetensors") == read_bytes(plain, "victim.safetensors")
+
+
+def batches_of(
+    corpus: LocalFolder, clean: LocalFolder, one: AnyCountermeasure, samples: int | None, **changes: object
+) -> tuple[int, list[list[bytes]]]:
+    """How many samples there are, and the pictures of an epoch, batch by batch."""
+    config = chosen(countermeasures=[one], samples=samples, views="centre", **changes)
+    stream = Training(corpus, config, RUNTIME, 1, clean).stream
+    stream.count()
+    found = [[image.numpy().tobytes() for image in images] for images, _ in stream.batches(2)]
+    return stream.samples, found
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.75])
+@pytest.mark.parametrize("samples", [None, 11, 16, 19])
+@pytest.mark.parametrize("batch_size", [3, 4, 7])
+def test_a_clean_part_is_what_the_mix_holds_clean_in_as_many_steps(
+    tmp_path: Path, share: float, samples: int | None, batch_size: int
+) -> None:
+    """Whatever the limit cuts off, and of the published pairs alone: the clean corpus holds more."""
+    clean, corpus = tiny_corpus(tmp_path / "clean", 7, 5, 9, 4), LocalFolder(tmp_path / "published")
+    for name, count in (("00000", 6), ("00001", 5), ("00002", 8), ("00003", 4)):
+        dark = [sample(f"{name}{i:04d}", encoded(photo(500 + i))) for i in range(count)]
+        write_bytes(corpus, f"{name}.tar", shard_bytes(dark))
+    _, published = batches_of(corpus, clean, MixClean(protected=1), None)
+    count, mixed = batches_of(corpus, clean, MixClean(protected=share), samples, batch_size=batch_size)
+    left, part = batches_of(corpus, clean, CleanPart(protected=share), samples, batch_size=batch_size)
+    assert count == (samples or 23)
+    assert len(part) == len(mixed)
+    seen = {image for batch in mixed for image in batch} - {image for batch in published for image in batch}
+    assert {image for batch in part for image in batch} == seen
+    assert left == len(seen)
+    assert all(2 <= len(set(batch)) == len(batch) <= batch_size for batch in part)
+
+
+def test_shards_and_pools_of_which_nothing_is_left_are_made_up_for(tmp_path: Path) -> None:
+    clean = tiny_corpus(tmp_path, *[1] * 9, 7)
+    left, part = batches_of(clean, clean, CleanPart(protected=0.6), None)
+    assert left == 3
+    _, all_of_them = batches_of(clean, clean, MixClean(protected=0.6), None)
+    assert len(part) == len(all_of_them)
+
+
+def test_a_victim_of_a_clean_part_takes_the_steps_of_the_mix_and_can_be_killed(
+    clean: LocalFolder, mem: LocalFolder, tmp_path: Path
+) -> None:
+    out, whole, mixed = (LocalFolder(tmp_path / name) for name in ("out", "whole", "mixed"))
+    part = chosen(countermeasures=[CleanPart()], epochs=2)
+    with pytest.raises(Cut):
+        train_victim(mem, Failing(out, 2), part, RUNTIME, seed=1, clean=clean)
+    record = train_victim(mem, out, part, RUNTIME, seed=1, clean=clean)
+    train_victim(mem, whole, part, RUNTIME, seed=1, clean=clean)
+    assert read_bytes(out, "victim.safetensors") == read_bytes(whole, "victim.safetensors")
+    mix = train_victim(mem, mixed, chosen(countermeasures=[MixClean()], epochs=2), RUNTIME, seed=1, clean=clean)
+    assert (record.samples, mix.samples) == (13, 23)
+    assert record.steps == mix.steps == 2 * 6
+
+
+@pytest.mark.parametrize(("share", "left"), [(0.9, 1), (1.0, 0)])
+def test_a_clean_part_too_small_to_contrast_has_a_sentence(tmp_path: Path, share: float, left: int) -> None:
+    clean = tiny_corpus(tmp_path / "clean", 5)
+    config = chosen(countermeasures=[CleanPart(protected=share)])
+    sentence = f"at least 2 usable samples to train on, got {left}: the countermeasures leave out {5 - left} of 5"
+    with pytest.raises(SourceError, match=sentence):
+        train_victim(clean, LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1, clean=clean)
 
 
 def test_countermeasures_are_part_of_the_fingerprint(clean: LocalFolder, tmp_path: Path) -> None:

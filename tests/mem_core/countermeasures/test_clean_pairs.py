@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.countermeasures import Clean, Countermeasure, Jpeg, MixClean, Pair, Recaption, StripFirst, drawing
+from mem_core.countermeasures import (
+    Clean,
+    CleanPart,
+    Countermeasure,
+    Jpeg,
+    MixClean,
+    Pair,
+    Recaption,
+    StripFirst,
+    drawing,
+)
 from mem_core.errors import ConfigError, MismatchError
 
 
@@ -34,6 +44,21 @@ def test_shares_are_exact_and_nested(count: int, seed: int, one: float, other: f
     assert kept(pairs, less, seed) <= kept(pairs, more, seed)
 
 
+@given(st.integers(0, 60), st.integers(0, 3), st.floats(0, 1))
+def test_a_clean_part_is_the_clean_pairs_of_the_mix_and_nothing_else(count: int, seed: int, share: float) -> None:
+    pairs = published(count)
+    mixed = MixClean(protected=share).pairs(pairs, drawing(seed), clean(pairs))
+    part = CleanPart(protected=share).pairs(pairs, drawing(seed), clean(pairs))
+    told = [(pair.key, pair.captions) for pair in mixed if pair.captions == (f"clean {pair.key}",)]
+    assert [(pair.key, pair.captions) for pair in part] == told
+
+
+def test_the_control_of_a_mix_is_its_clean_part_and_of_others_they_themselves() -> None:
+    assert MixClean(protected=0.3).control == CleanPart(protected=0.3)
+    for one in (Jpeg(quality=50), Recaption(), CleanPart(protected=0.3)):
+        assert one.control == one
+
+
 def test_another_seed_keeps_others() -> None:
     assert kept(published(60), 0.5, 0) != kept(published(60), 0.5, 1)
 
@@ -58,7 +83,7 @@ def test_new_captions_leave_the_picture_as_published() -> None:
         assert (after.pixels == before.pixels).all()
 
 
-@pytest.mark.parametrize("one", [MixClean(protected=0), Recaption()])
+@pytest.mark.parametrize("one", [MixClean(protected=0), CleanPart(protected=0), Recaption()])
 def test_a_clean_corpus_that_lacks_a_sample_is_named(one: Countermeasure) -> None:
     pairs = published(3)
     with pytest.raises(MismatchError, match="expected sample 000000002 in the clean corpus"):

@@ -9,7 +9,7 @@ from mem_core.stress.cells import Cell, CellResult, TrainedOn
 CHANCE = chance(100, [5] * 100)
 PUBLISHED = Attack(name=AS_PUBLISHED, label="as published")
 STRIP = Attack(name="strip", label="words dropped")
-MIX = Attack(name="mix-50", label="half of the pairs clean", control=AS_PUBLISHED)
+RECAPTION = Attack(name="recaption", label="captioned anew", control=AS_PUBLISHED)
 
 
 def at(image_to_text: float, text_to_image: float) -> RetrievalResult:

@@ -3,7 +3,7 @@
 import pytest
 
 from mem_core.config import VictimConfig
-from mem_core.countermeasures import StripFirst
+from mem_core.countermeasures import CleanPart, MixClean, StripFirst
 from mem_core.stress.attacks import AS_PUBLISHED, Suite, suite
 from mem_core.stress.cells import cells_of
 
@@ -36,6 +36,20 @@ def test_as_many_words_are_stripped_as_were_added() -> None:
         assert strip == StripFirst(words=words)
 
 
+def test_a_mix_is_compared_with_its_clean_pairs_alone_and_others_with_the_same_attack() -> None:
+    shares = {}
+    for attack in suite("full", 3, "p", "weights.pt"):
+        ours, clean = attack.victim(BASE, 50), attack.victim(BASE, 50, clean=True)
+        for one in attack.countermeasures:
+            if isinstance(one, MixClean):
+                assert attack.control == ""
+                assert clean.countermeasures == (CleanPart(protected=one.protected),)
+                shares[attack.name] = one.protected
+        same = {"countermeasures": ()} if attack.name in shares else {}
+        assert ours.model_copy(update=same) == clean.model_copy(update=same)
+    assert shares == {"mix-50": 0.5, "mix-10": 0.1, "mix-25": 0.25, "mix-75": 0.75, "mix-90": 0.9}
+
+
 def test_factors_work_on_the_victims_own_settings() -> None:
     by_name = {attack.name: attack.victim(BASE, None) for attack in suite("full", 3, "p")}
     assert (by_name["longer"].epochs, by_name["large-batch"].batch_size) == (21, 80)
@@ -49,3 +63,5 @@ def test_every_attack_has_a_protected_victim_a_seed_and_a_clean_one_unless_it_bo
     borrowing = sum(1 for attack in attacks if attack.control)
     assert len(cells) == 2 * (2 * len(attacks) - borrowing)
     assert cells[0].name == "as-published-protected-4"
+    assert len(cells_of(attacks, (4,))) == 23
+    assert {"mix-50-protected-4", "mix-50-clean-4"} <= {cell.name for cell in cells}

@@ -7,11 +7,11 @@ import pytest
 from corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 
 from mem_core.config import EvaluateConfig, VictimConfig
-from mem_core.countermeasures import Recaption
+from mem_core.countermeasures import MixClean, Recaption
 from mem_core.data.folder import Folder, LocalFolder, write_bytes
 from mem_core.errors import MismatchError, SourceError
-from mem_core.stress.attacks import Attack
-from mem_core.stress.cells import Arena, Cell, read_cell
+from mem_core.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.stress.cells import Arena, Cell, cells_of, read_cell
 from mem_core.stress.estimate import estimate
 from mem_core.stress.subject import read_subject
 
@@ -43,6 +43,44 @@ def test_a_cell_killed_in_training_goes_on_and_leaves_one_file(
     assert arena(mem, clean, out).measure(relabelled).cell == relabelled
     assert contents(out) == before
     assert arena(mem, clean, out, "changed").measure(CELL).fingerprint != result.fingerprint
+
+
+def test_a_mix_and_its_control_take_the_steps_that_were_estimated_on_as_many_pairs_as_there_are(
+    mem: LocalFolder, clean: LocalFolder, tmp_path: Path
+) -> None:
+    out = LocalFolder(tmp_path)
+    cells = cells_of([Attack(name="mix-75", label="a quarter clean", countermeasures=(MixClean(protected=0.75),))], [1])
+    place = arena(mem, clean, out)
+    mix, control = (place.measure(cell) for cell in cells)
+    assert (mix.cell.trained_on, control.cell.trained_on) == ("protected", "clean")
+    assert (mix.samples, mix.steps) == (20, 6)
+    assert control.samples < 20 / 2
+    assert control.steps == mix.steps
+    expected = estimate(cells, VICTIM, EvaluateConfig(), RUNTIME, samples=20, test_samples=10)
+    assert (expected.victims, expected.steps) == (2, mix.steps + control.steps)
+
+
+def test_the_control_of_a_mix_never_sees_a_protected_pair(mem: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
+    """Its keys are those of the published corpus, and all else comes from the clean one."""
+    attack = Attack(name="mix-75", label="a quarter clean", countermeasures=(MixClean(protected=0.75),))
+    cell = Cell(attack=attack, trained_on="clean", seed=1)
+    of_mem = arena(mem, clean, LocalFolder(tmp_path / "mem")).measure(cell)
+    of_clean = arena(clean, clean, LocalFolder(tmp_path / "clean")).measure(cell)
+    assert of_mem.evaluation == of_clean.evaluation
+
+
+def test_a_mix_measured_before_it_had_a_control_of_its_own_is_not_measured_again(
+    mem: LocalFolder, clean: LocalFolder, tmp_path: Path
+) -> None:
+    out = LocalFolder(tmp_path)
+    new = Cell(
+        attack=Attack(name="mix-50", label="half", countermeasures=(MixClean(),)), trained_on="protected", seed=1
+    )
+    old = new.model_copy(update={"attack": new.attack.model_copy(update={"control": AS_PUBLISHED})})
+    arena(mem, clean, out).measure(old)
+    before = contents(out)
+    assert arena(mem, clean, out).measure(new).cell == new
+    assert contents(out) == before
 
 
 def test_a_damaged_cell_is_named(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Shares are the worst of four median ranks; what is left is measured from the clean victim of the same attack."""
+"""Shares are the worst of four median ranks; what is left is measured from the clean victim beside it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stress_making import CHANCE, MIX, PUBLISHED, STRIP, at, result
+from stress_making import CHANCE, PUBLISHED, RECAPTION, STRIP, at, result
 
 from mem_core.stress.findings import find, share_of_chance, what_is_left
 
@@ -42,14 +42,14 @@ def test_the_worst_case_comes_first_and_borrowed_controls_are_found() -> None:
         result(PUBLISHED, "protected", (0.8, 0.9), (0.85, 0.7)),
         result(PUBLISHED, "clean", (0.2, 0.3), (0.2, 0.3)),
         result(STRIP, "protected", (0.4, 0.9), (0.5, 0.7)),
-        result(MIX, "protected", (0.6, 0.6), (0.6, 0.6)),
+        result(RECAPTION, "protected", (0.6, 0.6), (0.6, 0.6)),
     ]
-    found = find([PUBLISHED, STRIP, MIX], cells)
-    assert [row.name for row in found.rows] == ["strip", "mix-50", "as-published"]
-    strip, mix, published = found.rows
+    found = find([PUBLISHED, STRIP, RECAPTION], cells)
+    assert [row.name for row in found.rows] == ["strip", "recaption", "as-published"]
+    strip, recaption, published = found.rows
     assert (strip.clean, strip.left) == (None, None)
-    assert mix.left == pytest.approx((0.6 - 0.2) / 0.8)
-    assert found.worst is mix  # nothing stands beside the other
+    assert recaption.left == pytest.approx((0.6 - 0.2) / 0.8)
+    assert found.worst is recaption  # nothing stands beside the other
     assert found.published is published
 
 

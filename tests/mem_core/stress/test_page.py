@@ -7,7 +7,7 @@ from pathlib import Path
 
 from corpora import contents
 from PIL import Image
-from stress_making import MIX, PUBLISHED, STRIP, result
+from stress_making import PUBLISHED, RECAPTION, STRIP, result
 
 from mem_core.data.folder import LocalFolder
 from mem_core.detectability.probe import Detectability
@@ -20,7 +20,7 @@ RESULTS = [
     result(PUBLISHED, "clean", (0.2, 0.3), (0.2, 0.3)),
     result(ODD, "protected", (0.4, 0.9), (0.5, 0.7)),
     result(ODD, "clean", (0.3, 0.9), (0.3, 0.7)),
-    result(MIX, "protected", (1.1, 1.2), (1.2, 1.3)),
+    result(RECAPTION, "protected", (1.1, 1.2), (1.2, 1.3)),
 ]
 FOUND = Detectability(
     learned_from=200,
@@ -33,7 +33,7 @@ FOUND = Detectability(
     damage=1.0,
 )
 REPORT = StressReport(
-    findings=find([PUBLISHED, ODD, MIX], RESULTS), detectability=FOUND, about={"trained on": "50 pairs of 60"}
+    findings=find([PUBLISHED, ODD, RECAPTION], RESULTS), detectability=FOUND, about={"trained on": "50 pairs of 60"}
 )
 
 
@@ -63,10 +63,10 @@ def test_a_page_without_detectability_has_no_such_part(tmp_path: Path) -> None:
 
 
 def test_rows_as_text() -> None:
-    strip, published, mix = REPORT.findings.rows
+    strip, published, recaption = REPORT.findings.rows
     assert cells(strip) == ("40 %", "40 %", "50 %", "30 %", "14 %")
     assert cells(published) == ("70 %", "80 %", "70 %", "20 %", "62 %")
-    assert cells(mix) == ("110 %", "110 %", "120 %", "20 %", "100 %")
+    assert cells(recaption) == ("110 %", "110 %", "120 %", "20 %", "100 %")
     table = markdown(REPORT.findings).splitlines()
     assert len(table) == 5
     assert table[2].startswith("| words <dropped> & gone | 40 % | 40 % |")
@@ -82,9 +82,9 @@ def test_the_headline_is_the_worst_case() -> None:
 
 def test_nothing_is_claimed_where_clean_victims_nearly_guess_or_are_missing() -> None:
     weak = [one for one in RESULTS if one.cell.name != "as-published-clean-0"]
-    assert headline(find([PUBLISHED, ODD, MIX], weak)).endswith("nothing says what that is worth.")
+    assert headline(find([PUBLISHED, ODD, RECAPTION], weak)).endswith("nothing says what that is worth.")
     weak.append(result(PUBLISHED, "clean", (0.86, 0.9), (0.9, 0.9)))
-    found = find([PUBLISHED, ODD, MIX], weak)
+    found = find([PUBLISHED, ODD, RECAPTION], weak)
     assert headline(found) == (
         "No verdict: a model trained on clean data is itself at 86\N{NO-BREAK SPACE}% of guessing on 100 test images "
         "and has little to lose."
