@@ -1,6 +1,6 @@
 import pytest
 import torch
-from corpora import RUNTIME, odd_shard, plain_shard, protect, small
+from corpora import RUNTIME, SEED, odd_shard, plain_shard, protect, small
 from language_making import CONFIG, caption_corpus
 
 from mem_core.data.folder import LocalFolder, write_bytes
@@ -28,7 +28,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
 def mem(clean: LocalFolder, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
     """The clean corpus protected by MEM in rounds, without interruption. Not to be changed."""
     dest = LocalFolder(tmp_path_factory.mktemp("mem"))
-    protect(Protection(clean, dest, small(), RUNTIME, seed=3))
+    protect(Protection(clean, dest, small(), RUNTIME, seed=SEED))
     return dest
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
-from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.shard import Sample, read_shard, shard_bytes
 from mem_core.protection import Protection, ShardSummary
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=64)
@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {
     "trigger": {"length": 2, "rounds": 1, "candidates": 2},
     "surrogate": {"architecture": "tiny-resnet-32", "steps_per_round": 3, "batch_size": 6, "pool_shards": 2},
 }
+SEED = 3  # of the fixture `mem`
 COLOURS = ("red", "green", "blue", "grey", "yellow", "black")
 
 
@@ -105,6 +106,10 @@ def tiny_corpus(path: Path, *counts: int) -> LocalFolder:
     return folder
 
 
+def open_again(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig | None = None) -> Protection:
+    return Protection(clean, dest, config or small(), RUNTIME, seed=SEED)
+
+
 def fit(protection: Protection) -> list[float]:
     """The rounds, as the flow runs them. Returns the mean losses, empty if nothing was to be fitted."""
     protection.begin()
@@ -130,6 +135,11 @@ def protect(protection: Protection) -> list[ShardSummary]:
 
 def contents(folder: Folder) -> dict[str, bytes]:
     return {name: read_bytes(folder, name) for name in folder.names()}
+
+
+def samples_of(folder: Folder, shard: str) -> list[Sample]:
+    with folder.open(f"{shard}.tar") as stream:
+        return [found for found in read_shard(stream, shard, allow_empty=True) if isinstance(found, Sample)]
 
 
 def published(folder: Folder) -> dict[str, bytes]:
