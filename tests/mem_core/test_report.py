@@ -1,4 +1,4 @@
-"""The report: findings and sentences from known numbers, golden bytes, and what happens where pieces are missing.
+"""The report: golden bytes, its figures and pictures, and what happens where pieces are missing.
 
 `python tests/mem_core/test_report.py` writes the golden files anew; look at the difference before you keep it.
 """
@@ -19,13 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
+from report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 
-from mem_core.config import Method
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
-from mem_core.ranks import DirectionResult, RetrievalResult, chance
 from mem_core.report import (
     EpochPoint,
     MontageItem,
@@ -37,96 +36,10 @@ from mem_core.report import (
     summarise_protection,
 )
 from mem_core.report.figures import draw_curves, draw_histograms, spread_apart
-from mem_core.report.findings import find
 from mem_core.report.pictures import amplified_noise
 from mem_core.report.styles import Styles
-from mem_core.report.verdict import judge
 
 GOLDEN = Path(__file__).with_name("golden")
-GUESS = chance(1000, [5] * 1000)
-Medians = tuple[float, float]
-
-
-def result(medians: Medians) -> RetrievalResult:
-    image, text = (
-        DirectionResult(
-            hit_at_1=1 / median,
-            hit_at_5=min(1, 5 / median),
-            hit_at_10=min(1, 10 / median),
-            median_rank=median,
-            mean_rank=1.5 * median,
-            queries=queries,
-            items=items,
-        )
-        for median, queries, items in zip(medians, (1000, 5000), (5000, 1000), strict=True)
-    )
-    return RetrievalResult(image_to_text=image, text_to_image=text)
-
-
-def row(method: Method, bare: list[Medians], prefixed: list[Medians], name: str = "", **more: object) -> ReportRow:
-    values = {"name": name or method, "method": method, "seeds": tuple(range(len(bare)))} | more
-    return ReportRow.model_validate(
-        values | {"bare": tuple(map(result, bare)), "prefixed": tuple(map(result, prefixed))}
-    )
-
-
-def curve(end: float) -> tuple[EpochPoint, ...]:
-    return tuple(
-        EpochPoint(epoch=n, loss=4 / n, image_to_text_median_rank=end * 2 / n, text_to_image_median_rank=end / n)
-        for n in range(1, 4)
-    )
-
-
-def montage_item(key: str, side: int = 12) -> MontageItem:
-    ramp = np.linspace(0, 255, side * side * 3).astype(np.uint8).reshape(side, side, 3)
-    moved = np.clip(ramp.astype(int) + np.where(np.indices(ramp.shape).sum(0) % 2, 8, -8), 0, 255).astype(np.uint8)
-    caption = "red kite sail A <b>dog</b> & a ball"
-    return MontageItem(
-        key=key, clean=ramp, protected=moved, caption=caption, trigger="red kite sail", psnr=31.2, ssim=0.9
-    )
-
-
-CLEAN = row("clean", [(102, 85)], [(107, 90)], history=(curve(100),))
-MEM = row(
-    "mem",
-    [(415, 296)],
-    [(447, 362)],
-    name="mem-3",
-    label="MEM-3",
-    history=(curve(400),),
-    protected=ProtectedSummary(
-        counts={"protected": 5998, "failed": 2, "passthrough": 1},
-        epsilon_levels=8,
-        max_abs_difference=8,
-        trigger_length=3,
-        triggers=("red kite sail",),
-        psnr=(31.0, 33.0, None, 35.0),
-        ssim=(0.9, 0.93, 1.0, 0.95),
-        seconds=650,
-        fingerprint="ab" * 32,
-    ),
-)
-CONTROLS = (
-    row("constant-trigger", [(116, 90)], [(116, 95)]),
-    row("random-trigger", [(333, 244)], [(324, 370)]),
-    row("trigger-only", [(357, 271)], [(380, 355)]),
-    row("noise-only", [(109, 97)], [(119, 97)]),
-)
-EM = row("em", [(383, 165)], [(368, 170)])
-FULL = ReportInputs(
-    title="Flickr8k <protected>",
-    subtitle="64 px",
-    rows=(MEM, CLEAN, EM, *CONTROLS),
-    chance=GUESS,
-    pictures_of="mem-3",
-    montage=(montage_item("000000000"), montage_item("000000001")),
-    worst=(montage_item("000000009", side=300),),
-    config={"name": "flickr8k", "protect": {"method": "mem"}},
-    versions={"torch": "2.14"},
-    environment={"command": "memshield pipeline"},
-    links={"run": "http://127.0.0.1:4200/runs/1", "trap": "javascript:alert(1)"},
-    notes=("One generation seed throughout.",),
-)
 
 
 def stripped(page: str) -> str:
@@ -212,70 +125,6 @@ def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
     assert "javascript:" not in text
     assert len(page.pictures) == 3 + 3 * 3
     assert all(Image.open(io.BytesIO(picture)).size[0] > 1 for picture in page.pictures)
-
-
-def test_share_of_chance_is_taken_where_the_trainer_does_best() -> None:
-    findings = find(FULL)
-    assert [found.kind for found in findings.rows] == ["clean"] + ["control"] * 4 + ["method"] * 2
-    random = findings.row("random-trigger")
-    assert random is not None
-    assert (random.image_to_text.weakest, random.text_to_image.weakest) == ("prefixed", "bare")
-    assert random.image_to_text.share_of_chance == pytest.approx(324 / 647)
-    assert random.share_of_chance == pytest.approx(244 / 500.5)
-
-
-def test_additions_are_differences_like_for_like() -> None:
-    findings = find(FULL)
-    assert findings.subject == "mem-3"
-    addition = next(a for a in findings.additions if a.control == "random-trigger")
-    assert [gap.difference for gap in addition.gaps] == [415 - 333, 447 - 324, 296 - 244, 362 - 370]
-    clean, mem, control = 102 / 647, 296 / 500.5, 244 / 500.5
-    assert addition.control_part == pytest.approx((control - clean) / (mem - clean))
-    assert {gap.certain for gap in addition.gaps} == {None}
-
-
-def test_seeds_give_spread_and_doubt() -> None:
-    rows = (
-        row("clean", [(100, 80), (104, 84)], []),
-        row("mem", [(400, 300), (420, 320)], []),
-        row("random-trigger", [(390, 300), (410, 310)], []),
-    )
-    inputs = ReportInputs(rows=rows, chance=GUESS)
-    findings = find(inputs)
-    gap = findings.additions[0].gaps[0]
-    assert gap.difference == pytest.approx(10)
-    assert gap.standard_error == pytest.approx((2 * 14.142135**2 / 2) ** 0.5, rel=1e-5)
-    verdict = judge(inputs, findings)
-    assert any("within the noise of the seeds" in point for point in verdict.points)
-    assert any("no prefixed queries" in caution for caution in verdict.cautions)
-
-
-def test_unfavourable_numbers_are_said() -> None:
-    verdict = judge(FULL, find(FULL))
-    said = " ".join(verdict.points).replace("\N{NO-BREAK SPACE}", " ")
-    assert "does not end it" in verdict.headline
-    assert "Random words alone (each image its own, not optimised, no noise): nearly as much as MEM-3, 76 %" in said
-    assert "a trainer who drops the added words undoes most of the protection" in said
-    assert "Hardly any effect: Constant prefix alone." in said
-    assert any("1 of MEM-3" in caution and "UNPROTECTED" in caution for caution in verdict.cautions)
-    assert any("one victim seed" in caution for caution in verdict.cautions)
-
-
-@pytest.mark.parametrize(
-    ("clean", "mem", "words"),
-    [
-        ((102, 85), (640, 495), "about as good as guessing"),
-        ((102, 85), (200, 160), "only in part"),
-        ((102, 85), (104, 88), "does not protect"),
-        ((102, 85), (90, 70), "does not protect"),
-        ((600, 480), (640, 495), "No verdict"),
-    ],
-)
-def test_headlines(clean: Medians, mem: Medians, words: str) -> None:
-    inputs = ReportInputs(rows=(row("clean", [clean], [clean]), row("mem", [mem], [mem])), chance=GUESS)
-    verdict = judge(inputs, find(inputs))
-    assert words in verdict.headline
-    assert any("No control was run" in caution for caution in verdict.cautions)
 
 
 @pytest.mark.parametrize(
