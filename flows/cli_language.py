@@ -11,7 +11,7 @@ app = typer.Typer()
 
 @app.command("train-lm")
 def train_lm(
-    corpus: Annotated[str, typer.Argument(help="Shards whose captions are learned, clean ones.")],
+    corpus: Annotated[str, typer.Argument(help="Clean shards whose captions are learned; 3,000 or more read well.")],
     out: Annotated[str, typer.Argument(help="Folder to write into, or s3://bucket/prefix.")],
     epochs: Annotated[int, typer.Option(help="Passes over the captions.")] = 20,
     width: Annotated[int, typer.Option(help="Numbers that stand for a token inside the model.")] = 192,

@@ -1,7 +1,7 @@
 """The language model that proposes fluent trigger words: trained on a corpus's own captions."""
 
 from mem_core.config import Frozen, RuntimeConfig
-from mem_core.language import LanguageModelConfig, LanguageModelRecord, train_language_model
+from mem_core.language import ENOUGH_CAPTIONS, LanguageModelConfig, LanguageModelRecord, train_language_model
 from mem_core.language.training import read_language_model_record
 from mem_core.wording import counted
 from tasks.options import step
@@ -21,7 +21,7 @@ class LanguageJob(Frozen):
 
 @step("train language model", run_name="train language model, seed {job.seed}", tags=("memshield-device",))
 def train_language(job: LanguageJob) -> LanguageModelRecord:
-    """Trains the model, goes on after its last whole epoch, or finds it trained."""
+    """Trains the model, goes on after its last whole epoch, or finds it trained. Warns where captions were few."""
     out = open_folder(job.out)
     before = read_language_model_record(out)
     with watched("train language model") as progress:
@@ -30,4 +30,10 @@ def train_language(job: LanguageJob) -> LanguageModelRecord:
         )
     how = "was trained before" if record == before else f"learned {counted(record.captions, 'caption')}"
     say(f"language model, seed {job.seed}: {how}, {record.tokens:,} tokens, loss {record.losses[-1]:.2f}")
+    if record.captions < ENOUGH_CAPTIONS:
+        say(
+            f"warning: expected {ENOUGH_CAPTIONS:,} different captions or more for trigger words that read well, got "
+            f"{record.captions:,} in {job.corpus}: a language model of so few knows words but hardly their order, and "
+            "with more epochs repeats the captions"
+        )
     return record

@@ -1,9 +1,15 @@
 """Masked language models: which words read well in a gap, and how well a text reads."""
 
 from mem_core.language.masked import MaskedLanguageModel, load_language_model, open_language_model
-from mem_core.language.training import LanguageModelConfig, LanguageModelRecord, train_language_model
+from mem_core.language.training import (
+    ENOUGH_CAPTIONS,
+    LanguageModelConfig,
+    LanguageModelRecord,
+    train_language_model,
+)
 
 __all__ = [
+    "ENOUGH_CAPTIONS",
     "LanguageModelConfig",
     "LanguageModelRecord",
     "MaskedLanguageModel",

@@ -26,6 +26,11 @@ from mem_core.progress import Progress, silent
 from mem_core.rng import derived_seed, generator
 from mem_core.training import load_checkpoint, require_finite, save_checkpoint
 
+# Median pseudo-perplexity of 100 held-out captions of Flickr8k, and of the same with their words shuffled: learned from
+# 100 captions 292 and 308, from 300 453 and 519, from 1,000 357 and 641, from 2,000 119 and 671, from 3,000 47 and 883.
+# 60 epochs over the 1,000 give their own captions 17 and held-out ones 210: those are repeated. Drawn captions, of 150
+# tokens in all, are learned sooner: from 1,000 16 and 62.
+ENOUGH_CAPTIONS = 3000
 _RECORD, _CHECKPOINT = "language-model.json", "checkpoint.pt"
 _UNSCORED = -100  # the label that torch's cross entropy leaves out
 

@@ -1,5 +1,6 @@
 """`train-lm`, then `protect` with its words: the commands as a user types them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,19 @@ def test_fluent_words_from_a_model_of_the_corpus_itself(command: Command, clean_
     done = command("protect", corpus, dest, "--preset", "smoke", "-s", "protect.rounds=1", *fluent, "--no-server")
     assert done.exit_code == 0, done.output
     assert "0 problems" in command("verify", corpus, dest, "--no-server").stdout
+
+
+def test_few_captions_are_warned_of(
+    command: Command, clean_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = ("--epochs", 1, "--width", 16, "--layers", 1, "--preset", "smoke", "--no-server")
+    done = command("train-lm", clean_corpus / "train", tmp_path, *small)
+    (warning,) = (line for line in done.stderr.splitlines() if "warning" in line)
+    assert re.search(r"warning: expected 3,000 different captions or more .*, got \d+ in ", warning)
+    monkeypatch.setattr("tasks.language.ENOUGH_CAPTIONS", 100)
+    done = command("train-lm", clean_corpus / "train", tmp_path, *small)
+    assert "was trained before" in done.stderr
+    assert "warning" not in done.stderr
 
 
 def test_mistakes_are_one_sentence(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
