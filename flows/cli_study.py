@@ -13,7 +13,7 @@ app = typer.Typer()
 def reproduce(
     dest: Annotated[str, typer.Argument(help="Folder to write into; the same one goes on with what is there.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, paper, or a YAML file of your own.")] = "cpu",
-    only: Annotated[str | None, typer.Option(help="Experiments by name, as table1,controls; all if not given.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Experiments by name, as table1,controls; else all.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many; what is done stays.")] = None,
     device: Annotated[str | None, typer.Option(help="In place of the scale's: cpu, cuda, ...")] = None,
@@ -23,7 +23,7 @@ def reproduce(
     from mem_core.study import load_scale
 
     chosen = load_scale(scale, {"runtime": {"device": device}} if device else {})
-    names = tuple(name.strip() for name in (only or "").split(",") if name.strip())
+    names = tuple(name.strip() for some in only or () for name in some.split(",") if name.strip())
     with running(no_server):
         from flows.reproduce import reproduce
 

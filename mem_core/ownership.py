@@ -93,7 +93,7 @@ def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permuta
     """float [N, D] noise and trigger features, row by row of one pair -> the test. Raises `SourceError` for too few.
 
     Pairs with the same trigger, as a codebook's of one topic, stay together: what is dealt out are the different
-    triggers. Dealt out pair by pair, any model that tells eight waves apart would seem to know their words.
+    triggers. Dealt out pair by pair, any model that tells the waves apart would seem to know their words.
     """
     if len(noises) < _FEWEST:
         raise SourceError(f"expected at least {_FEWEST} protected pairs with noise to test with, got {len(noises)}")

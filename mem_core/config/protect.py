@@ -32,9 +32,9 @@ class NoiseConfig(Frozen):
         0.0, ge=0, le=1, description="share of those with own captions that leave the trigger out"
     )
     topics: int = Field(
-        8,
+        12,
         ge=2,
-        le=16,
+        le=24,
         description="codebook: topics that captions are sorted into, each with a wave and words of its own",
     )
     waves: int = Field(11, ge=2, le=1024, description="codebook: waves over the shorter side of an image")

@@ -24,6 +24,14 @@ def test_the_flow_goes_on_where_it_was_left_and_shows_it(prefect_api: str, tmp_p
     assert "MEM-5" in (tmp_path / "report" / report.page).read_text()
 
 
+def test_experiments_may_be_named_together_or_one_by_one(command: Command, prefect_api: str, tmp_path: Path) -> None:
+    smoke = ("--scale", "smoke", "--minutes", "0", "--no-server")
+    for number, named in enumerate((("--only", "table2, schedules"), ("--only", "table2", "--only", "schedules"))):
+        found = command("reproduce", tmp_path / str(number), *smoke, *named)
+        both = len(make_plan(Study(LocalFolder(tmp_path), load_scale("smoke")), ["table2", "schedules"]).cells)
+        assert f"0 of {both} cells measured" in found.output, found.output
+
+
 def test_an_unknown_experiment_is_one_sentence(prefect_api: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="an experiment out of"):
         reproduce(str(tmp_path), load_scale("smoke"), only=("table77",))

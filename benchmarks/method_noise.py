@@ -1,0 +1,223 @@
+"""Does error-minimizing noise last longer if it is made for what crawlers do? Trials in memory, minutes of a core each.
+
+python -m benchmarks.method_noise --clean CORPUS/train --test CORPUS/test --out noise.jsonl [--only NAME] [--seed 1]
+
+Model, schedule and images are those of `benchmarks.method_codes`, but each image has one caption, its first, as on most
+of the web: with five, a noise for the image cannot say which of them is meant. Noise is EM's, for own captions and
+without words: four rounds of 94 surrogate steps and 6 PGD steps. A view may be taken of the image as a crawler leaves
+(through the real codec or filter, which the gradient passes straight), the gradient may be that of two surrogates,
+the noise may be held grey or coarse, and it may begin with the waves of a codebook, behind the words of its topics or
+without any. --seed: of the victim.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, interpolate
+
+from benchmarks.method_codes import CPU, MODEL, Pairs, median_ranks, train
+from benchmarks.method_words import Bench, Words, worded
+from mem_core.config import NoiseConfig
+from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
+from mem_core.data.folder import LocalFolder
+from mem_core.data.loaded import CaptionTokens, batches
+from mem_core.models import OpenClipEncoder, build_model
+from mem_core.perturb.objective import contrastive_loss
+from mem_core.perturb.pixels import PixelBatch
+from mem_core.rng import derived_seed, generator
+from mem_core.training import make_optimizer, training_step
+
+VIT = "tiny-vit-32"
+_ROUNDS, _STEPS, _RATE, _BATCH = 4, 94, 2e-3, 128
+_NOISE = NoiseConfig()
+_JPEG, _BLUR, _HALF = Jpeg(quality=75), GaussianBlur(sigma=1.0), DownUp(factor=0.5)
+_CRAWLS = (None, Jpeg(quality=90), _JPEG, _BLUR, _HALF)
+Shape = Literal["free", "grey", "coarse"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """One trial. crawled: views are of the image as some crawler leaves it. waves, words: those of a codebook.
+
+    rounds 0: no steps at all. vit: a victim with patches, too.
+    """
+
+    name: str
+    rounds: int = _ROUNDS
+    surrogates: Sequence[str] = (MODEL,)
+    crawled: bool = False
+    shape: Shape = "free"
+    waves: bool = False
+    words: bool = False
+    vit: bool = False
+
+
+TRIALS = (
+    Noise("clean", rounds=0, vit=True),
+    Noise("EM", vit=True),
+    Noise("EM through what crawlers do", crawled=True),
+    Noise("EM, grey", shape="grey"),
+    Noise("EM, coarse", shape="coarse"),
+    Noise("EM, two surrogates", surrogates=(MODEL, VIT), vit=True),
+    Noise("waves", rounds=0, waves=True, vit=True),
+    Noise("EM from the waves", waves=True),
+    Noise("waves and words", rounds=0, waves=True, words=True, vit=True),
+    Noise("EM from the waves behind words", waves=True, words=True),
+)
+VICTIMS: dict[str, Countermeasure | None] = {"published": None, "jpeg-75": _JPEG, "blur": _BLUR, "half size": _HALF}
+
+
+def treated(pixels: Tensor, chosen: Sequence[Countermeasure | None]) -> Tensor:
+    """uint8 [N, 3, H, W], each as its countermeasure leaves it."""
+    found = [
+        one if what is None else torch.from_numpy(what.image(one.permute(1, 2, 0).numpy(), Random(0))).permute(2, 0, 1)
+        for one, what in zip(pixels, chosen, strict=True)
+    ]
+    return torch.stack(found)
+
+
+def held(gradient: Tensor, shape: Shape) -> Tensor:
+    """A gradient [B, 3, S, S] whose signed steps leave noise grey, or alike in blocks of 2 by 2."""
+    if shape == "grey":
+        return gradient.mean(dim=1, keepdim=True).expand_as(gradient)
+    return interpolate(avg_pool2d(gradient, 2), scale_factor=2) if shape == "coarse" else gradient
+
+
+def minimised(trial: Noise, pixels: Tensor, noise: Tensor, captions: CaptionTokens) -> Tensor:
+    """EM's noise int8 [N, 3, H, W] that begins with the given one."""
+    models = [build_model(name, derived_seed(0, "surrogate", place)) for place, name in enumerate(trial.surrogates)]
+    optimizers = [make_optimizer(model, _RATE, 0.2) for model in models]
+    for number in range(trial.rounds):
+        draw = generator(0, "noise", number)
+        for model, optimizer in zip(models, optimizers, strict=True):
+            _learn(model, optimizer, pixels, noise, captions, draw)
+        for places in batches(len(pixels), _BATCH, draw):
+            noise[places] = _stepped(trial, models, pixels[places], noise[places], captions, places, draw)
+    return noise
+
+
+def _learn(
+    model: OpenClipEncoder,
+    optimizer: torch.optim.Optimizer,
+    pixels: Tensor,
+    noise: Tensor,
+    captions: CaptionTokens,
+    draw: torch.Generator,
+) -> None:
+    model.train().requires_grad_(True)
+    stream = _endless(len(pixels), draw)
+    for _ in range(_STEPS):
+        places = next(stream)
+        batch = PixelBatch(list(pixels[places]), list(noise[places]), CPU)
+        seen = batch.look(batch.draw_views(_NOISE, model.image_size, draw))
+        training_step(model, optimizer, seen, captions.draw(places, draw), torch.float32)
+    model.freeze()
+
+
+def _endless(count: int, draw: torch.Generator) -> Iterator[Tensor]:
+    while True:
+        yield from batches(count, _BATCH, draw)
+
+
+def _stepped(
+    trial: Noise,
+    models: Sequence[OpenClipEncoder],
+    pixels: Tensor,
+    noise: Tensor,
+    captions: CaptionTokens,
+    places: Tensor,
+    draw: torch.Generator,
+) -> Tensor:
+    """The noise of a batch after all PGD steps of a round."""
+    rows = captions.draw(places, draw)
+    with torch.no_grad():
+        texts = [model.encode_text(rows) for model in models]
+    for _ in range(_NOISE.num_steps):
+        batch = PixelBatch(list(pixels), list(noise), CPU)
+        views = batch.draw_views(_NOISE, models[0].image_size, draw)
+        seen = batch.look(views)
+        if trial.crawled:
+            published = (pixels.to(torch.int16) + noise).to(torch.uint8)
+            chosen = [_CRAWLS[i] for i in torch.randint(len(_CRAWLS), (len(pixels),), generator=draw)]
+            seen = PixelBatch(list(treated(published, chosen)), None, CPU).look(views)
+        seen.requires_grad_()
+        losses = [
+            contrastive_loss(m.encode_image(seen), text, m.logit_scale) for m, text in zip(models, texts, strict=True)
+        ]
+        gradient = torch.autograd.grad(torch.stack(losses).sum(), seen)[0]
+        batch.descend(views, held(gradient, trial.shape), _NOISE)
+        noise = torch.stack(batch.noise())
+    return noise
+
+
+class NoiseBench:
+    """The corpus with one caption an image, and with the waves and words of its topics."""
+
+    def __init__(self, clean: LocalFolder, test: LocalFolder) -> None:
+        bench = Bench(clean, test)
+        self.test, self.tokenizer = bench.test, bench.tokenizer
+        self.pairs = Pairs(bench.pairs.pixels, [many[:1] for many in bench.pairs.captions])
+        self._bench = bench
+
+    def run(self, trial: Noise, seed: int) -> Iterator[dict[str, object]]:
+        """A line for each victim."""
+        started = time.process_time()
+        pixels, captions = self.pairs.pixels, self.pairs.captions
+        if trial.words:
+            words = Words("", count=3, topic=1)
+            captions = worded(words, self.pairs, self._bench.topics, self._bench.vocabulary)
+        tokens = CaptionTokens(captions, self.tokenizer.encode)
+        start = self._bench.waved.to(torch.int16) - pixels if trial.waves else torch.zeros_like(pixels)
+        noise = minimised(trial, pixels, start.to(torch.int8), tokens)
+        published = (pixels.to(torch.int16) + noise).to(torch.uint8)
+        made = time.process_time() - started
+        for victim, what in VICTIMS.items():
+            seen = treated(published, [what] * len(published))
+            yield self._line(trial, victim, MODEL, seen, tokens, seed) | {"noise_seconds": round(made)}
+        if trial.vit:
+            yield self._line(trial, "vit", VIT, published, tokens, seed) | {"noise_seconds": round(made)}
+
+    def _line(
+        self, trial: Noise, victim: str, model: str, pixels: Tensor, tokens: CaptionTokens, seed: int
+    ) -> dict[str, object]:
+        schedule = argparse.Namespace(model=model, epochs=6, rate=2e-3 if model == MODEL else 1e-3, warm=30)
+        found, losses = train(pixels, tokens, _NOISE, schedule, seed)
+        return {
+            "name": trial.name,
+            "victim": victim,
+            "seed": seed,
+            "losses": losses,
+            "bare": median_ranks(found, self.test, self.tokenizer),
+            "prefixed": median_ranks(found, self.test, self.tokenizer, "the the the "),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.method_noise", description=__doc__)
+    parser.add_argument("--clean", type=LocalFolder, required=True)
+    parser.add_argument("--test", type=LocalFolder, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", default="", help="the trial of this name")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = NoiseBench(arguments.clean, arguments.test)
+    for trial in TRIALS:
+        if arguments.only not in ("", trial.name):
+            continue
+        for line in bench.run(trial, arguments.seed):
+            with arguments.out.open("a") as stream:
+                stream.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
