@@ -37,7 +37,7 @@ class NoiseConfig(Frozen):
         le=24,
         description="codebook: topics that captions are sorted into, each with a wave and words of its own",
     )
-    waves: int = Field(11, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
+    waves: int = Field(8, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
 
 
 class TriggerConfig(Frozen):

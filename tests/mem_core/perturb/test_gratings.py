@@ -39,7 +39,7 @@ def test_every_wave_is_as_the_formula_says() -> None:
         noise = grating(topic, 0.25, clean, CONFIG)
         finer, colour, angle = topic // 12, topic // 4 % 3, math.radians(45 * (topic % 4))
         for y, x in ((0, 0), (7, 3), (19, 30), (2, 29)):
-            turns = 11 * (1, 1.6)[finer] / 44 * (x * math.cos(angle) + y * math.sin(angle)) + 0.25
+            turns = CONFIG.waves * (1, 1.6)[finer] / 44 * (x * math.cos(angle) + y * math.sin(angle)) + 0.25
             high = 8 if turns % 1 < 0.5 else -8
             expected = [high] * 3
             expected[(0, 2, 1)[colour]] = -high
