@@ -224,8 +224,12 @@ def codes(side: int) -> list[Code]:
 def worn(pairs: Pairs, code: Code, meaning: Tensor) -> Tensor:
     """The images uint8 [N, 3, H, W] with the code's patterns on them."""
     added = sum(own[sort] for own, sort in zip(code.patterns(), code.sorts(meaning), strict=True))
-    levels = (torch.as_tensor(added) * code.levels).round().to(torch.int16)
-    return (pairs.pixels.to(torch.int16) + levels).clamp(0, 255).to(torch.uint8)
+    return with_patterns(pairs.pixels, torch.as_tensor(added), code.levels)
+
+
+def with_patterns(pixels: Tensor, patterns: Tensor, levels: int = 8) -> Tensor:
+    """uint8 [N, 3, H, W], with patterns -1..1 of that size laid on at so many levels."""
+    return (pixels.to(torch.int16) + (patterns * levels).round().to(torch.int16)).clamp(0, 255).to(torch.uint8)
 
 
 def train(

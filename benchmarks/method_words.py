@@ -3,45 +3,65 @@
 python -m benchmarks.method_words --clean CORPUS/train --test CORPUS/test --out words.jsonl [--only NAME] [--seed 1]
 
 Model, schedule and images are those of `benchmarks.method_codes`. Words of an image's own identify it; words of its
-topic (spherical k-means of the captions' words) say what its captions say too. Where images wear waves, they are the
-eight of `benchmarks.method_codes`, one for each topic. The words: whole tokens of the trigger vocabulary, frequent ones
-of those, or content words of the corpus's own captions. --seed: of the victim.
+topic say what its captions say too. Where images wear waves, there is one for each topic: the eight of
+`benchmarks.method_codes`, others, or those of other topics. The words: whole tokens of the trigger vocabulary, frequent
+ones of those, or content words of the corpus's own captions. --seed: of the victim.
 """
 
 import argparse
 import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from benchmarks.method_codes import (
+    GREY,
+    MAGENTA,
     MODEL,
     Pairs,
     clusters,
-    codes,
     content_words,
     meanings,
     median_ranks,
     train,
-    worn,
+    with_patterns,
 )
+from benchmarks.method_codes import waves as square_waves
 from mem_core.config import NoiseConfig, TriggerConfig
+from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
 from mem_core.countermeasures.words import frequent_words
 from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import CaptionTokens
 from mem_core.models import build_model, tokenizer_for
+from mem_core.perturb.topics import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
 from mem_core.rng import generator
 
-_TOPICS = 8
-_SCHEDULE = argparse.Namespace(model=MODEL, epochs=6, rate=2e-3, warm=30)
+RED, YELLOW = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0)  # cyan against red, yellow against blue
+THREE_COLOURS = (RED, YELLOW, MAGENTA)
+_ATTACKS = {"as JPEG 75": Jpeg(quality=75), "half the size": DownUp(factor=0.5), "blurred": GaussianBlur(sigma=1.0)}
+Colour = tuple[float, float, float]
 Source = Literal["vocabulary", "frequent", "captions"]
+
+
+@dataclass(frozen=True)
+class Waves:
+    """count square waves over an image, in four directions and these colours, for so many topics.
+
+    learned: topics as `method: codebook` learns them; else the clusters of `benchmarks.method_codes`.
+    """
+
+    topics: int = 8
+    colours: tuple[Colour, ...] = (GREY, MAGENTA)
+    count: float = 11
+    learned: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,7 @@ class Words:
     own: so many more of the image's own behind those, in front.
 
     front: how many of the `count` stand in front, the others at random places in each caption; replace: in place of
-    content words. half: every second image and its captions stay clean.
+    content words. half: every second image and its captions stay clean. attack: what the trainer does to images.
     """
 
     name: str
@@ -60,9 +80,41 @@ class Words:
     own: int = 0
     front: int = 3
     replace: bool = False
-    waves: bool = False
+    waves: Waves | None = None
     stripped: bool = False
     half: bool = False
+    attack: Countermeasure | None = None
+    epochs: int = 6
+
+
+FIRST = Waves()
+
+
+def _coloured() -> Iterator[Words]:
+    """Waves in colour, each topic with a word; then how long they last."""
+    looks = {
+        "two colours": Waves(colours=(RED, YELLOW)),
+        "grey and yellow": Waves(colours=(GREY, YELLOW)),
+        "grey and red": Waves(colours=(GREY, (1.0, -1.0, -1.0))),
+        "magenta and red": Waves(colours=(MAGENTA, (1.0, -1.0, -1.0))),
+        "12 topics, three colours": Waves(12, THREE_COLOURS),
+        "16 topics, three colours and grey": Waves(16, (*THREE_COLOURS, GREY)),
+        "8 learned topics, two colours": Waves(8, (RED, YELLOW), learned=True),
+        "8 learned topics, two colours, 8 waves": Waves(8, (RED, YELLOW), 8, learned=True),
+    }
+    learned = {n: Waves(12, THREE_COLOURS, n, learned=True) for n in (11, 9, 8, 6, 4)}
+    looks |= {f"12 learned topics, three colours, {n} waves": waves for n, waves in learned.items()}
+    for name, waves in looks.items():
+        yield Words(name, count=1, topic=1, waves=waves)
+    for name in ("two colours", "12 topics, three colours"):
+        yield Words(f"{name}, no words", count=0, waves=looks[name])
+        yield Words(f"{name}, 18 epochs", count=1, topic=1, waves=looks[name], epochs=18)
+        yield Words(f"{name}, no words, 18 epochs", count=0, waves=looks[name], epochs=18)
+        yield Words(f"{name}, half of the pairs clean", count=1, topic=1, waves=looks[name], half=True)
+    for done, attack in _ATTACKS.items():
+        for n in (11, 8, 6):
+            name = f"12 learned topics, three colours, {n} waves, {done}"
+            yield Words(name, count=1, topic=1, waves=learned[n], attack=attack)
 
 
 TRIALS = (
@@ -72,18 +124,19 @@ TRIALS = (
     Words("own words out of captions, in front", source="captions"),
     Words("own words out of captions, inside", source="captions", front=0),
     Words("own words out of captions, in place of others", source="captions", replace=True),
-    Words("waves alone", count=0, waves=True),
+    Words("waves alone", count=0, waves=FIRST),
     Words("a word of the topic, no waves", count=1, topic=1),
-    Words("waves, a word of the topic", count=1, topic=1, waves=True),
-    Words("waves, a word of the topic, half of the pairs clean", count=1, topic=1, waves=True, half=True),
-    Words("waves, three words of the topic", topic=1, waves=True),
-    Words("waves, three of sixteen words of the topic", topic=16, waves=True),
-    Words("waves, a word of the topic and two own ones", count=1, topic=1, own=2, waves=True),
-    Words("waves, three words of the topic and two own ones", topic=1, own=2, front=5, waves=True),
-    Words("waves, a frequent word of the topic inside", count=1, source="frequent", topic=1, front=0, waves=True),
-    Words("waves, three frequent words of the topic inside", source="frequent", topic=1, front=0, waves=True),
-    Words("the same, stripped", source="frequent", topic=1, front=0, waves=True, stripped=True),
-    Words("waves, three of sixteen frequent words inside", source="frequent", topic=16, front=0, waves=True),
+    Words("waves, a word of the topic", count=1, topic=1, waves=FIRST),
+    Words("waves, a word of the topic, half of the pairs clean", count=1, topic=1, waves=FIRST, half=True),
+    Words("waves, three words of the topic", topic=1, waves=FIRST),
+    Words("waves, three of sixteen words of the topic", topic=16, waves=FIRST),
+    Words("waves, a word of the topic and two own ones", count=1, topic=1, own=2, waves=FIRST),
+    Words("waves, three words of the topic and two own ones", topic=1, own=2, front=5, waves=FIRST),
+    Words("waves, a frequent word of the topic inside", count=1, source="frequent", topic=1, front=0, waves=FIRST),
+    Words("waves, three frequent words of the topic inside", source="frequent", topic=1, front=0, waves=FIRST),
+    Words("the same, stripped", source="frequent", topic=1, front=0, waves=FIRST, stripped=True),
+    Words("waves, three of sixteen frequent words inside", source="frequent", topic=16, front=0, waves=FIRST),
+    *_coloured(),
 )
 
 
@@ -140,29 +193,52 @@ def _half_clean(pairs: Pairs, pixels: Tensor, captions: list[list[str]]) -> tupl
     return mixed, [changed if i % 2 else list(pairs.captions[i]) for i, changed in enumerate(captions)]
 
 
+def treated(pixels: Tensor, chosen: Sequence[Countermeasure | None]) -> Tensor:
+    """uint8 [N, 3, H, W], each as its countermeasure leaves it."""
+    found = [
+        one if what is None else torch.from_numpy(what.image(one.permute(1, 2, 0).numpy(), Random(0))).permute(2, 0, 1)
+        for one, what in zip(pixels, chosen, strict=True)
+    ]
+    return torch.stack(found)
+
+
 class Bench:
-    """The corpus, what its captions are about, and its images with the waves of their topics."""
+    """The corpus, what its captions are about, and the words that there are."""
 
     def __init__(self, clean: LocalFolder, test: LocalFolder) -> None:
         self.pairs, self.test = Pairs.of(clean), Pairs.of(test)
         self.tokenizer = tokenizer_for(build_model(MODEL, 0))
         ids = build_vocabulary(self.tokenizer, TriggerConfig()).ids.tolist()
         self.vocabulary = [self.tokenizer.spelling(token).removesuffix("</w>") for token in ids]
-        meaning = meanings(self.pairs.captions)
-        self.topics = clusters(meaning, _TOPICS)
-        name = f"{_TOPICS} topics, 11 waves"
-        (code,) = (one for one in codes(self.pairs.pixels.shape[-1]) if one.name == name)
-        self.waved = worn(self.pairs, code, meaning)
+        self._meaning = meanings(self.pairs.captions)
+
+    def topics(self, waves: Waves) -> Tensor:
+        """int64 [N]."""
+        if not waves.learned:
+            return clusters(self._meaning, waves.topics)
+        topics = learn_topics(self.pairs.captions, waves.topics, self.tokenizer, seed=0)
+        return torch.tensor([topics.of(captions, self.tokenizer) for captions in self.pairs.captions])
+
+    def worn(self, waves: Waves, topics: Tensor) -> Tensor:
+        """The images uint8 [N, 3, H, W], each with the wave of its topic."""
+        listed = [(waves.count, angle, colour) for colour in waves.colours for angle in (0, 45, 90, 135)]
+        patterns = square_waves(listed, self.pairs.pixels.shape[-1])
+        return with_patterns(self.pairs.pixels, patterns[topics])
 
     def run(self, trial: Words, seed: int) -> dict[str, object]:
         """One victim's line."""
         started = time.process_time()
-        pixels = self.waved if trial.waves else self.pairs.pixels
-        captions = worded(trial, self.pairs, self.topics, self.vocabulary)
+        topics, pixels = self.topics(trial.waves or FIRST), self.pairs.pixels
+        if trial.waves:
+            pixels = self.worn(trial.waves, topics)
+        captions = worded(trial, self.pairs, topics, self.vocabulary)
+        if trial.attack:
+            pixels = treated(pixels, [trial.attack] * len(pixels))
         if trial.half:
             pixels, captions = _half_clean(self.pairs, pixels, captions)
         tokens = CaptionTokens(captions, self.tokenizer.encode)
-        model, losses = train(pixels, tokens, NoiseConfig(), _SCHEDULE, seed)
+        schedule = argparse.Namespace(model=MODEL, epochs=trial.epochs, rate=2e-3, warm=30)
+        model, losses = train(pixels, tokens, NoiseConfig(), schedule, seed)
         return {
             "name": trial.name,
             "seed": seed,

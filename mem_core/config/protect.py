@@ -32,12 +32,12 @@ class NoiseConfig(Frozen):
         0.0, ge=0, le=1, description="share of those with own captions that leave the trigger out"
     )
     topics: int = Field(
-        12,
+        8,
         ge=2,
-        le=24,
+        le=16,
         description="codebook: topics that captions are sorted into, each with a wave and words of its own",
     )
-    waves: int = Field(8, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
+    waves: int = Field(11, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
 
 
 class TriggerConfig(Frozen):

@@ -1,8 +1,7 @@
 """Noise without any model: square waves over the whole image, one for each topic of the captions.
 
-Photographs have little power at any one frequency and direction, and least in colour, so a faint wave of colour at the
-full budget stands out there, and a convolution reads it before it reads the picture. It is the same wherever a trainer
-crops.
+Photographs have little power at any one frequency and direction, so a faint wave at the full budget stands out there,
+and a convolution reads it before it reads the picture. It is the same wherever a trainer crops.
 """
 
 import math
@@ -13,7 +12,7 @@ from torch import Tensor
 from mem_core.config import NoiseConfig, levels
 from mem_core.perturb.projection import project
 
-_COLOURS = ((-1, 1, 1), (1, 1, -1), (1, -1, 1))  # of red, green, blue: cyan against red, yellow blue, magenta green
+_COLOURS = ((1, 1, 1), (1, -1, 1))  # grey, and magenta against green: red, green, blue
 _ANGLES = (0, 45, 90, 135)  # degrees
 _OCTAVE_PARTS = (1.0, 1.6)  # further waves are so much finer
 _FINEST = 0.45  # waves a pixel: from half a wave on, a wave looks like a coarser one, and a whole one like a tint
