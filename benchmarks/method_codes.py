@@ -265,11 +265,32 @@ def median_ranks(model: OpenClipEncoder, test: Pairs, tokenizer: Tokenizer, pref
     return [found.image_to_text.median_rank, found.text_to_image.median_rank]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.method_codes", description=__doc__)
+def both_queries(model: OpenClipEncoder, test: Pairs, tokenizer: Tokenizer) -> dict[str, list[float]]:
+    """What every line holds: median ranks of test captions as they are, and behind a neutral prefix."""
+    return {
+        "bare": median_ranks(model, test, tokenizer),
+        "prefixed": median_ranks(model, test, tokenizer, "the the the "),
+    }
+
+
+def trial_parser(name: str, about: str | None) -> argparse.ArgumentParser:
+    """The arguments that all trials in memory have."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
     parser.add_argument("--clean", type=LocalFolder, required=True)
     parser.add_argument("--test", type=LocalFolder, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    return parser
+
+
+def keep_line(line: dict[str, object], out: Path) -> None:
+    """Appends a trial's line to the file, and shows it."""
+    with out.open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
+    print(line, flush=True)
+
+
+def main() -> None:
+    parser = trial_parser("method_codes", __doc__)
     parser.add_argument("--only", default="", help="codes with this in their name")
     parser.add_argument("--model", default=MODEL)
     parser.add_argument("--epochs", type=int, default=6)
@@ -292,13 +313,10 @@ def main() -> None:
         line = {
             "name": code.name,
             "losses": losses,
-            "bare": median_ranks(model, test, tokenizer),
-            "prefixed": median_ranks(model, test, tokenizer, "the the the "),
+            **both_queries(model, test, tokenizer),
             "seconds": round(time.process_time() - started),
         }
-        with arguments.out.open("a") as stream:
-            stream.write(json.dumps(line) + "\n")
-        print(line)
+        keep_line(line, arguments.out)
 
 
 if __name__ == "__main__":

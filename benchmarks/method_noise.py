@@ -10,21 +10,19 @@ the noise may be held grey or coarse, and it may begin with waves, as a codebook
 """
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from benchmarks.method_codes import CPU, MODEL, Pairs, median_ranks, train
-from benchmarks.method_words import FIRST, Bench, treated
+from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, keep_line, train, trial_parser
+from benchmarks.method_words import ATTACKS, FIRST, Bench, treated
 from mem_core.config import NoiseConfig
-from mem_core.countermeasures import DownUp, GaussianBlur, Jpeg
+from mem_core.countermeasures import Jpeg
 from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import CaptionTokens, batches
 from mem_core.models import OpenClipEncoder, build_model
@@ -36,8 +34,7 @@ from mem_core.training import make_optimizer, training_step
 VIT = "tiny-vit-32"
 _ROUNDS, _STEPS, _RATE, _BATCH = 4, 94, 2e-3, 128
 _NOISE = NoiseConfig()
-_JPEG, _BLUR, _HALF = Jpeg(quality=75), GaussianBlur(sigma=1.0), DownUp(factor=0.5)
-_CRAWLS = (None, Jpeg(quality=90), _JPEG, _BLUR, _HALF)
+_CRAWLS = (None, Jpeg(quality=90), *ATTACKS.values())
 Shape = Literal["free", "grey", "coarse"]
 
 
@@ -146,7 +143,7 @@ def _stepped(
 
 
 class NoiseBench:
-    """The corpus with one caption an image, and with the waves and words of its topics."""
+    """The corpus with one caption an image, and its images with the waves of their topics."""
 
     def __init__(self, clean: LocalFolder, test: LocalFolder) -> None:
         bench = Bench(clean, test)
@@ -163,12 +160,12 @@ class NoiseBench:
         noise = minimised(trial, pixels, start.to(torch.int8), tokens)
         published = (pixels.to(torch.int16) + noise).to(torch.uint8)
         made = time.process_time() - started
-        if trial.vit:
-            yield self._line(trial, "vit", VIT, published, tokens, seed) | {"noise_seconds": round(made)}
-            return
-        yield self._line(trial, "published", MODEL, published, tokens, seed) | {"noise_seconds": round(made)}
-        saved = treated(published, [_JPEG] * len(published))
-        yield self._line(trial, "jpeg-75", MODEL, saved, tokens, seed) | {"noise_seconds": round(made)}
+        saved = treated(published, [ATTACKS["as JPEG 75"]] * len(published))
+        victims = (
+            [("vit", VIT, published)] if trial.vit else [("published", MODEL, published), ("jpeg-75", MODEL, saved)]
+        )
+        for victim, model, seen in victims:
+            yield self._line(trial, victim, model, seen, tokens, seed) | {"noise_seconds": round(made)}
 
     def _line(
         self, trial: Noise, victim: str, model: str, pixels: Tensor, tokens: CaptionTokens, seed: int
@@ -180,28 +177,21 @@ class NoiseBench:
             "victim": victim,
             "seed": seed,
             "losses": losses,
-            "bare": median_ranks(found, self.test, self.tokenizer),
-            "prefixed": median_ranks(found, self.test, self.tokenizer, "the the the "),
+            **both_queries(found, self.test, self.tokenizer),
         }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.method_noise", description=__doc__)
-    parser.add_argument("--clean", type=LocalFolder, required=True)
-    parser.add_argument("--test", type=LocalFolder, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = trial_parser("method_noise", __doc__)
     parser.add_argument("--only", default="", help="the trial of this name")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     bench = NoiseBench(arguments.clean, arguments.test)
     for trial in TRIALS:
-        if arguments.only not in ("", trial.name):
-            continue
-        for line in bench.run(trial, arguments.seed):
-            with arguments.out.open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            print(line, flush=True)
+        if arguments.only in ("", trial.name):
+            for line in bench.run(trial, arguments.seed):
+                keep_line(line, arguments.out)
 
 
 if __name__ == "__main__":

@@ -9,12 +9,10 @@ ones of those, or content words of the corpus's own captions. --seed: of the vic
 """
 
 import argparse
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Literal
 
@@ -26,11 +24,13 @@ from benchmarks.method_codes import (
     MAGENTA,
     MODEL,
     Pairs,
+    both_queries,
     clusters,
     content_words,
+    keep_line,
     meanings,
-    median_ranks,
     train,
+    trial_parser,
     with_patterns,
 )
 from benchmarks.method_codes import waves as square_waves
@@ -46,7 +46,7 @@ from mem_core.rng import generator
 
 RED, YELLOW = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0)  # cyan against red, yellow against blue
 THREE_COLOURS = (RED, YELLOW, MAGENTA)
-_ATTACKS = {"as JPEG 75": Jpeg(quality=75), "half the size": DownUp(factor=0.5), "blurred": GaussianBlur(sigma=1.0)}
+ATTACKS = {"as JPEG 75": Jpeg(quality=75), "blurred": GaussianBlur(sigma=1.0), "half the size": DownUp(factor=0.5)}
 Colour = tuple[float, float, float]
 Source = Literal["vocabulary", "frequent", "captions"]
 
@@ -111,7 +111,7 @@ def _coloured() -> Iterator[Words]:
         yield Words(f"{name}, 18 epochs", count=1, topic=1, waves=looks[name], epochs=18)
         yield Words(f"{name}, no words, 18 epochs", count=0, waves=looks[name], epochs=18)
         yield Words(f"{name}, half of the pairs clean", count=1, topic=1, waves=looks[name], half=True)
-    for done, attack in _ATTACKS.items():
+    for done, attack in ATTACKS.items():
         for n in (11, 8, 6):
             name = f"12 learned topics, three colours, {n} waves, {done}"
             yield Words(name, count=1, topic=1, waves=learned[n], attack=attack)
@@ -243,17 +243,13 @@ class Bench:
             "name": trial.name,
             "seed": seed,
             "losses": losses,
-            "bare": median_ranks(model, self.test, self.tokenizer),
-            "prefixed": median_ranks(model, self.test, self.tokenizer, "the the the "),
+            **both_queries(model, self.test, self.tokenizer),
             "seconds": round(time.process_time() - started),
         }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.method_words", description=__doc__)
-    parser.add_argument("--clean", type=LocalFolder, required=True)
-    parser.add_argument("--test", type=LocalFolder, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = trial_parser("method_words", __doc__)
     parser.add_argument("--only", default="", help="the trial of this name")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -261,10 +257,7 @@ def main() -> None:
     bench = Bench(arguments.clean, arguments.test)
     for trial in TRIALS:
         if arguments.only in ("", trial.name):
-            line = bench.run(trial, arguments.seed)
-            with arguments.out.open("a") as stream:
-                stream.write(json.dumps(line) + "\n")
-            print(line, flush=True)
+            keep_line(bench.run(trial, arguments.seed), arguments.out)
 
 
 if __name__ == "__main__":
