@@ -12,7 +12,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Literal
 
@@ -36,9 +36,9 @@ from benchmarks.method_codes import (
 from benchmarks.method_codes import waves as square_waves
 from mem_core.config import NoiseConfig, TriggerConfig
 from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
-from mem_core.countermeasures.words import frequent_words
 from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import CaptionTokens
+from mem_core.frequent import frequent_words
 from mem_core.models import build_model, tokenizer_for
 from mem_core.perturb.topics import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
@@ -117,6 +117,18 @@ def _coloured() -> Iterator[Words]:
             yield Words(name, count=1, topic=1, waves=learned[n], attack=attack)
 
 
+def _in_place() -> Iterator[Words]:
+    """Words of the topic in place of the caption's own, so that a trainer who drops words drops the caption's too."""
+    for count, many in ((1, "a word"), (2, "two words"), (3, "three words")):
+        yield Words(f"waves, {many} of the topic in place", count=count, topic=1, replace=True, waves=FIRST)
+        yield Words(f"waves, {many} of the topic in place, frequent", count, "frequent", 1, replace=True, waves=FIRST)
+    three = Words("", source="frequent", topic=1, replace=True, waves=FIRST)
+    yield replace(three, name="three frequent words of the topic in place, no waves", waves=None)
+    yield replace(three, name="waves, three frequent words of the topic in place, stripped", stripped=True)
+    for done, attack in ATTACKS.items():
+        yield replace(three, name=f"waves, three frequent words of the topic in place, {done}", attack=attack)
+
+
 TRIALS = (
     Words("clean", count=0),
     Words("own words in front"),
@@ -136,6 +148,7 @@ TRIALS = (
     Words("waves, three frequent words of the topic inside", source="frequent", topic=1, front=0, waves=FIRST),
     Words("the same, stripped", source="frequent", topic=1, front=0, waves=FIRST, stripped=True),
     Words("waves, three of sixteen frequent words inside", source="frequent", topic=16, front=0, waves=FIRST),
+    *_in_place(),
     *_coloured(),
 )
 
@@ -180,7 +193,7 @@ def _placed(caption: str, chosen: Sequence[str], trial: Words, key: str) -> str:
         order = torch.randperm(len(spots), generator=draw).tolist()
         for place, word in zip(order, chosen, strict=False):
             rest[spots[place]] = word
-        return " ".join(rest)
+        return " ".join(rest[3:] if trial.stripped else rest)
     for word in chosen[trial.front :]:
         rest.insert(int(torch.randint(len(rest) + 1, (1,), generator=draw)), word)
     rest = [*chosen[: trial.front], *rest]
@@ -210,12 +223,12 @@ class Bench:
         self.tokenizer = tokenizer_for(build_model(MODEL, 0))
         ids = build_vocabulary(self.tokenizer, TriggerConfig()).ids.tolist()
         self.vocabulary = [self.tokenizer.spelling(token).removesuffix("</w>") for token in ids]
-        self._meaning = meanings(self.pairs.captions)
+        self.meaning = meanings(self.pairs.captions)
 
     def topics(self, waves: Waves) -> Tensor:
         """int64 [N]."""
         if not waves.learned:
-            return clusters(self._meaning, waves.topics)
+            return clusters(self.meaning, waves.topics)
         topics = learn_topics(self.pairs.captions, waves.topics, self.tokenizer, seed=0)
         return torch.tensor([topics.of(captions, self.tokenizer) for captions in self.pairs.captions])
 

@@ -29,6 +29,7 @@ from mem_core.perturb.projection import project
 from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
+from mem_core.placement import placed
 from mem_core.quality_budget import within_budget
 from mem_core.rng import generator
 
@@ -89,6 +90,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         epsilon_levels=levels(job.config.noise.epsilon),
         trigger_length=state.trigger_ids.shape[1] if recipe_of(job.config).publishes_trigger else 0,
         vocabulary=job.config.trigger.vocabulary,
+        placement=job.config.trigger.placement,
         metadata=job.config.metadata,
         quality=job.config.quality,
     )
@@ -152,7 +154,8 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     backed_off = shown.levels if shown.levels < epsilon else 0
     ids = state.trigger_ids[i].tolist() if recipe_of(job.config).publishes_trigger else []
     trigger = job.tokenizer.decode(ids) if ids else ""
-    captions = tuple(f"{trigger} {caption}" if trigger else caption for caption in sample.captions)
+    words = trigger.split(" ") if trigger else []
+    captions = tuple(placed(words, caption, job.config.trigger.placement) for caption in sample.captions)
     done = {
         "method": job.config.method,
         "epsilon_levels": epsilon,

@@ -8,7 +8,7 @@ from mem_core.config.parsing import fingerprint, first_mistake, merge, parse_con
 from mem_core.config.protect import NoiseConfig, ProtectConfig, SurrogateConfig, TriggerConfig
 from mem_core.config.run import RowConfig, RunConfig
 from mem_core.config.runtime import RuntimeConfig
-from mem_core.config.values import WORDS_TO_CHOOSE, Method, Scale, Views, levels
+from mem_core.config.values import WORDS_TO_CHOOSE, Method, Placement, Scale, Views, levels
 from mem_core.config.victim import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.frozen import Frozen
 
@@ -21,6 +21,7 @@ __all__ = [
     "IdentitiesConfig",
     "Method",
     "NoiseConfig",
+    "Placement",
     "ProtectConfig",
     "RowConfig",
     "RunConfig",

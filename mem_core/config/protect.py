@@ -6,7 +6,18 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from mem_core.config.parsing import merge
-from mem_core.config.values import PRETRAINED, WORDS_TO_CHOOSE, Method, PixelLevels, Scale, Strategy, Views, Word
+from mem_core.config.values import (
+    PLACES_WORDS,
+    PRETRAINED,
+    WORDS_TO_CHOOSE,
+    Method,
+    PixelLevels,
+    Placement,
+    Scale,
+    Strategy,
+    Views,
+    Word,
+)
 from mem_core.frozen import Frozen
 from mem_core.policies import MetadataConfig, QualityConfig
 
@@ -41,7 +52,7 @@ class NoiseConfig(Frozen):
 
 
 class TriggerConfig(Frozen):
-    """The words put before each caption: HotFlip candidates, beam search."""
+    """The words put before each caption, or into it: HotFlip candidates, beam search."""
 
     length: int = Field(3, ge=1, le=16)
     rounds: int = Field(2, ge=0, description="HotFlip runs in the first so many rounds")
@@ -54,6 +65,10 @@ class TriggerConfig(Frozen):
     kind: Literal["method", "none", "random"] = Field(
         "method", description="method: as the method makes it; none, random: without words, or with random ones"
     )
+    placement: Placement = Field(
+        "front", description="replace: in place of words of the caption, which are gone; front: before it, all kept"
+    )
+    common: int = Field(0, ge=0, description="take words only among so many of English's most frequent; 0: among all")
     start: Literal["random", "constant"] = "random"
     constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
@@ -134,6 +149,10 @@ class ProtectConfig(Frozen):
             raise ValueError(
                 f"trigger.kind {self.trigger.kind} goes with {', '.join(WORDS_TO_CHOOSE)}, got {self.method}"
             )
+        if self.trigger.placement == "replace" and self.method not in PLACES_WORDS:
+            raise ValueError(f"trigger.placement replace goes with {', '.join(PLACES_WORDS)}, got {self.method}")
+        if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":
+            raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
         return self
 
 

@@ -8,7 +8,7 @@ from mem_core.config.corpus import CorpusConfig
 from mem_core.config.parsing import merge, parse_config
 from mem_core.config.protect import ProtectConfig
 from mem_core.config.runtime import RuntimeConfig
-from mem_core.config.values import WORDS_TO_CHOOSE, Method
+from mem_core.config.values import PLACES_WORDS, WORDS_TO_CHOOSE, Method
 from mem_core.config.victim import EvaluateConfig, VictimConfig
 from mem_core.errors import ConfigError
 from mem_core.frozen import Frozen
@@ -28,11 +28,14 @@ class RowConfig(Frozen):
     def protect_config(self, base: ProtectConfig) -> ProtectConfig:
         """How this row is protected. Raises `ConfigError`.
 
-        The run's `trigger.kind` is for the rows whose method takes other words than its own.
+        The run's `trigger.kind` is for the rows whose method takes other words than its own, its `placement` for those
+        whose words may stand elsewhere than in front.
         """
         run = base.model_dump()
         if self.method not in WORDS_TO_CHOOSE:
             run = merge(run, {"trigger": {"kind": "method"}})
+        if self.method not in PLACES_WORDS:
+            run = merge(run, {"trigger": {"placement": "front"}})
         values = merge(run, {**self.protect, "method": self.method})
         return parse_config(ProtectConfig, values, f"row {self.name}")
 

@@ -19,8 +19,10 @@ Method = Literal[
 ]
 PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
 WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em", "codebook")  # methods that take other words than their own
+PLACES_WORDS: tuple[Method, ...] = ("codebook", "random-trigger", "constant-trigger")  # that no surrogate has read
 Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
+Placement = Literal["front", "replace"]
 
 
 def _parse_fraction(value: object) -> object:

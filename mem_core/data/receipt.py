@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from mem_core.config import Frozen
+from mem_core.config import Frozen, Placement
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.data.hashing import sha256_bytes, sha256_of
 from mem_core.errors import MismatchError
@@ -42,6 +42,7 @@ class Receipt(Frozen):
     epsilon_levels: int = Field(0, ge=0, le=255)
     trigger_length: int = Field(0, ge=0, le=64)
     vocabulary: str = ""
+    placement: Placement = "front"
     metadata: MetadataConfig | None = None
     quality: QualityConfig = QualityConfig()
 

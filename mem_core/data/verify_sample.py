@@ -11,6 +11,7 @@ from mem_core.data.shard import Broken, Sample
 from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow
 from mem_core.errors import ImageError
+from mem_core.placement import placed
 from mem_core.policies import QualityConfig
 from mem_core.quality import keeps_floors, psnr, ssim
 
@@ -140,7 +141,7 @@ class SampleCheck:
             yield f"expected no trigger for method {self._receipt.method}, got {block.get('trigger')!r}"
 
     def _captions(self, clean: Sample, published: Sample, row: SampleRow) -> Iterator[str]:
-        """Caption = trigger + " " + original, and its tokens begin with exactly the trigger's ids."""
+        """Caption = the original with the trigger's words in their places, and tokenised it has exactly their ids."""
         if len(published.captions) != len(clean.captions):
             yield f"expected {len(clean.captions)} captions, got {len(published.captions)}"
             return
@@ -148,8 +149,10 @@ class SampleCheck:
             yield "expected a trigger, got none"
             return
         for number, (before, after) in enumerate(zip(clean.captions, published.captions, strict=True), start=1):
-            if after != f"{row.trigger} {before}":
-                yield f"caption {number} is {_short(after)}, expected the trigger {row.trigger!r} and {_short(before)}"
+            if after != placed(row.trigger.split(" "), before, self._receipt.placement):
+                joined = "and" if self._receipt.placement == "front" else "in place of words of"
+                wanted = f"the trigger {row.trigger!r} {joined} {_short(before)}"
+                yield f"caption {number} is {_short(after)}, expected {wanted}"
         ids = self._trigger_ids(published, row)
         if not isinstance(ids, list) or not all(type(token) is int for token in ids):
             yield "expected trigger_ids in key.json, a list of whole numbers"
@@ -167,10 +170,18 @@ class SampleCheck:
         return words[1 : words.index(nothing[1])]
 
     def _tokens(self, captions: tuple[str, ...], ids: list[int]) -> Iterator[str]:
-        for number, tokens in enumerate(self._tokenize(list(captions)), start=1):
-            found = [int(token) for token in tokens[1 : 1 + len(ids)]]
-            if found != ids:
-                yield f"tokens of caption {number} begin with {found}, expected the trigger's {ids}"
+        front = self._receipt.placement == "front"
+        for number, row in enumerate(self._tokenize(list(captions)), start=1):
+            tokens = [int(token) for token in row]
+            if front and tokens[1 : 1 + len(ids)] != ids:
+                yield f"tokens of caption {number} begin with {tokens[1 : 1 + len(ids)]}, expected the trigger's {ids}"
+            elif not front and not _in_order(ids, tokens):
+                yield f"tokens of caption {number} are {tokens}, expected the trigger's {ids} among them, in this order"
+
+
+def _in_order(ids: list[int], tokens: list[int]) -> bool:
+    left = iter(tokens)
+    return all(token in left for token in ids)
 
 
 def _audit(clean: Picture, published: bytes, levels: int, row: SampleRow) -> Iterator[str]:

@@ -27,12 +27,12 @@ def read_subject(protected: Folder) -> Subject:
                 f"expected a corpus that memshield protected in {protected.uri}, but its shard {shard} {what}"
             )
         receipts.append(receipt)
-    ways = {(r.method, r.trigger_length, r.epsilon_levels) for r in receipts}
+    ways = {(r.method, r.trigger_length, r.placement, r.epsilon_levels) for r in receipts}
     if len(ways) > 1:
         raise SourceError(
             f"expected a corpus protected in one way in {protected.uri}, but its shards were protected with "
-            f"{', '.join(sorted({method for method, _, _ in ways}))} at different settings"
+            f"{', '.join(sorted({method for method, *_ in ways}))} at different settings"
         )
-    ((method, length, epsilon),) = ways
+    ((method, length, _, epsilon),) = ways
     samples = sum(r.counts.get("protected", 0) + r.counts.get("passthrough", 0) for r in receipts)
     return Subject(method=method, trigger_length=length, epsilon_levels=epsilon, samples=samples)

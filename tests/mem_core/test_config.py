@@ -55,6 +55,11 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"noise": {"crop_scale": (0.9, 0.5)}}, "from small to large"),
         ({"method": "men"}, "method: .*'mem'"),
         ({"trigger": {"length": 0}}, "trigger.length"),
+        ({"trigger": {"placement": "replace"}}, "placement replace goes with codebook, random-trigger, .*, got mem"),
+        (
+            {"method": "codebook", "trigger": {"placement": "replace", "vocabulary": "all"}},
+            "placement replace needs trigger.vocabulary `words`",
+        ),
         ({"rounds": 2.5}, "rounds"),
         ({"rounds": 0, "batch_size": 1}, "rounds: .*; batch_size: "),
     ],

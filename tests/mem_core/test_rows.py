@@ -27,6 +27,15 @@ def test_a_row_changes_only_what_it_names() -> None:
     assert row.victim_config(config.victim) == config.victim.model_copy(update={"epochs": 2})
 
 
+def test_words_stand_elsewhere_only_where_no_surrogate_has_read_them_in_front() -> None:
+    config = parse_config(
+        RunConfig,
+        {"rows": ["mem", "codebook"], "protect": {"method": "codebook", "trigger": {"placement": "replace"}}},
+        "test",
+    )
+    assert [row.protect_config(config.protect).trigger.placement for row in config.table] == ["front", "replace"]
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

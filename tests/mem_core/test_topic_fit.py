@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from random import Random
 from typing import Literal
 
 import pytest
@@ -10,11 +11,14 @@ from corpora import RUNTIME, emptied, protect, published, sample, small, tiny_co
 
 from mem_core import topic_fit
 from mem_core.config import ProtectConfig
+from mem_core.countermeasures import StripFirst
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
+from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError, MismatchError, SourceError
+from mem_core.frequent import frequent_words
 from mem_core.models import Tokenizer
 from mem_core.perturb.topics import topic_words
 from mem_core.protection import Protection
@@ -140,6 +144,25 @@ def test_words_in_front_change_no_wave_so_that_stripping_them_leaves_the_waves(
     for i, found in enumerate(other.samples):
         assert torch.equal(one.pixels(i), other.pixels(i))
         assert [caption.split(" ", 2)[2] for caption in found.captions] == list(one.samples[i].captions)
+
+
+def test_words_in_place_of_others_are_verified_and_outlast_a_trainer_who_drops_the_first(
+    clean: LocalFolder, tmp_path: Path
+) -> None:
+    config = small(
+        method="codebook", noise={"topics": 4}, trigger={"placement": "replace", "length": 1, "common": 9000}
+    )
+    dest = protected(clean, LocalFolder(tmp_path / "out"), config)
+    assert verify_corpus(clean, dest, tokenize=Tokenizer(77).encode).problems == ()
+    rows = {row.key: row for row in read_table(read_bytes(dest, "00000.parquet"), "00000.parquet")}
+    for before, after in zip(*(load_shard(folder, "00000", 2**20).samples for folder in (clean, dest)), strict=True):
+        word = rows[after.key].trigger
+        assert word in frequent_words(9000)
+        for own, changed in zip(before.captions, after.captions, strict=True):
+            assert len(changed.split()) == len(own.split())
+            assert not changed.lower().startswith(word)  # an article stands there
+            (left,) = StripFirst(words=1).text((changed,), Random(0))
+            assert word in left.lower().split()
 
 
 @pytest.mark.parametrize(("name", "value"), [("topics", None), ("weights", (0.5,))])

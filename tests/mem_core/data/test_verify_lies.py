@@ -12,6 +12,7 @@ from verify_making import EPSILON, Corpus, Shard, noisy_photo, told
 
 from mem_core.data.hashing import sha256_bytes
 from mem_core.data.shard import shard_bytes
+from mem_core.placement import placed
 
 
 def pixel_beyond_the_budget(shard: Shard) -> None:
@@ -77,6 +78,17 @@ def a_word_too_many(shard: Shard) -> None:
     captions = tuple(f"{longer} {words}" for words in shard.clean[0].captions)
     shard.samples[0] = replace(shard.samples[0], captions=captions)
     shard.rows[0] = replace(shard.rows[0], trigger=longer, caption=captions[0])
+
+
+def words_where_they_were_not_put(shard: Shard) -> None:
+    shard.receipt["placement"] = "replace"
+    for i, clean in enumerate(shard.clean[:3]):
+        words = shard.rows[i].trigger.split()
+        captions = tuple(placed(words, own, "replace") for own in clean.captions)
+        if i == 0:  # the same words, the next caption's place
+            captions = (captions[0].replace("caption", "picture"), captions[1])
+        shard.samples[i] = replace(shard.samples[i], captions=captions)
+        shard.rows[i] = replace(shard.rows[i], caption=captions[0])
 
 
 def no_trigger_at_all(shard: Shard) -> None:
@@ -239,6 +251,7 @@ LIES: list[tuple[Callable[[Shard], None], str, str]] = [
     (too_few_ids, "000000000", "expected 3 trigger ids, got 2"),
     (ids_as_text, "000000000", "list of whole numbers"),
     (a_word_too_many, "000000000", "expected 3 trigger ids, got 4"),
+    (words_where_they_were_not_put, "000000000", "in place of words of"),
     (papers_ids_left_out, "000000000", "list of whole numbers"),
     (no_trigger_at_all, "000000000", "expected a trigger"),
     (missing_sample, "000000001", "missing: not in the protected tar"),

@@ -1,0 +1,52 @@
+"""Where the words of a trigger stand in a caption: in front of it, or in place of words of its own.
+
+Words in front cost a trainer nothing to drop. Words that took the place of others are gone for good, and nothing says
+which they are; the price is that the caption is no longer right.
+"""
+
+import re
+from collections.abc import Sequence
+
+import torch
+
+from mem_core.config.values import Placement
+from mem_core.rng import generator
+
+_REACH = 24  # content words that places are drawn among: a long caption is cut by CLIP's context, its start is not
+# Letters between spaces and marks, so that the word which comes in is read as the same token there.
+_WORD = re.compile(r"(?<![^\s\"'(\[])[^\W\d_]{3,}(?=[.,;:!?\"')\]]*(?:\s|$))")
+_SAYS_LITTLE = (
+    "about above across after against all along also among and another any are around away back because been "
+    "before behind being below beneath beside besides between both but can come could did does down during each "
+    "for from had has have her here hers him his how inside into its itself just like may might must near next "
+    "nor not off once one onto other our out outside over own past she should since some such than that the their "
+    "them then there these they this those through toward towards two under until upon very was were what when "
+    "where which while who whom whose why will with within without would you your"
+)
+_FUNCTION_WORDS = frozenset(_SAYS_LITTLE.split())
+
+
+def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
+    """The caption with the trigger's words. It depends on nothing else, so whoever has both can do it again.
+
+    `replace`: each word takes the place of a content word, at places drawn from the caption's own text, in their order.
+    One content word always stays, and words that find no place stand in front.
+    """
+    found = [] if placement == "front" else content_words(caption)[:_REACH]
+    count = max(0, min(len(words), len(found) - 1))
+    order = torch.randperm(len(found), generator=generator(0, "placed", caption))[:count].tolist()
+    pieces, end = [], 0
+    for word, place in zip(words[len(words) - count :], sorted(order), strict=True):
+        old = found[place]
+        pieces += [caption[end : old.start()], _cased(word, old.group())]
+        end = old.end()
+    return " ".join((*words[: len(words) - count], "".join((*pieces, caption[end:]))))
+
+
+def content_words(caption: str) -> list[re.Match[str]]:
+    """The words that say what is there (nouns, verbs, adjectives), where they stand."""
+    return [found for found in _WORD.finditer(caption) if found.group().lower() not in _FUNCTION_WORDS]
+
+
+def _cased(word: str, like: str) -> str:
+    return word.capitalize() if like[0].isupper() else word
