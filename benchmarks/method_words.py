@@ -125,8 +125,10 @@ def _in_place() -> Iterator[Words]:
     three = Words("", source="frequent", topic=1, replace=True, waves=FIRST)
     yield replace(three, name="three frequent words of the topic in place, no waves", waves=None)
     yield replace(three, name="waves, three frequent words of the topic in place, stripped", stripped=True)
-    for done, attack in ATTACKS.items():
-        yield replace(three, name=f"waves, three frequent words of the topic in place, {done}", attack=attack)
+    for looks, waves in (("waves", FIRST), ("8 waves", Waves(count=8)), ("6 waves", Waves(count=6))):
+        for done, attack in (("untouched", None), *ATTACKS.items()):
+            name = f"{looks}, three frequent words of the topic in place, {done}"
+            yield replace(three, name=name, waves=waves, attack=attack)
 
 
 TRIALS = (

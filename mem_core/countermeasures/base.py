@@ -43,12 +43,14 @@ class Countermeasure(Frozen):
 
     every_epoch: drawn anew in each epoch, as an augmentation is; else done once, before training. needs_clean: takes
     something from the clean pairs. changes_text: is of no use to a trainer who reads token ids in place of captions.
+    picks_published: takes its pick of the pairs that were published, even where it trains on their clean originals.
     drawn_as: the kind whose random numbers it treats samples with, if not those of its own.
     """
 
     every_epoch: ClassVar[bool] = False
     needs_clean: ClassVar[bool] = False
     changes_text: ClassVar[bool] = False
+    picks_published: ClassVar[bool] = False
     drawn_as: ClassVar[str] = ""
 
     @property

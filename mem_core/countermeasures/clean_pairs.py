@@ -36,6 +36,7 @@ class CleanPart(Countermeasure):
     """The very pairs that `MixClean` of the same share makes clean; those that it keeps as published are left out."""
 
     needs_clean: ClassVar[bool] = True
+    picks_published: ClassVar[bool] = True
     drawn_as: ClassVar[str] = "mix-clean"
     kind: Literal["clean-part"] = "clean-part"
     protected: float = Field(0.5, ge=0, le=1, description="share of the pairs that are left out")

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from mem_core import __version__
 from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig, fingerprint, first_mistake
-from mem_core.countermeasures import CleanPart
 from mem_core.countermeasures.applied import taken_from
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import MismatchError
@@ -82,9 +81,9 @@ class Arena:
         if known is not None and known.fingerprint == identity:
             return known.model_copy(update={"cell": cell})  # the label may be another by now
         scratch = self.out.below("scratch").below(cell.name)
-        published = cell.trained_on == "protected" or any(isinstance(one, CleanPart) for one in config.countermeasures)
+        published = cell.trained_on == "protected" or any(one.picks_published for one in config.countermeasures)
         record = train_victim(
-            self.protected if published else self.clean,  # a clean part is of the pairs that were published
+            self.protected if published else self.clean,
             scratch,
             config,
             self.runtime,
