@@ -123,6 +123,7 @@ def _in_place() -> Iterator[Words]:
         yield Words(f"waves, {many} of the topic in place", count=count, topic=1, replace=True, waves=FIRST)
         yield Words(f"waves, {many} of the topic in place, frequent", count, "frequent", 1, replace=True, waves=FIRST)
     three = Words("", source="frequent", topic=1, replace=True, waves=FIRST)
+    yield replace(three, name="waves, three words of the topic in place, out of captions", source="captions")
     yield replace(three, name="three frequent words of the topic in place, no waves", waves=None)
     yield replace(three, name="waves, three frequent words of the topic in place, stripped", stripped=True)
     for looks, waves in (("waves", FIRST), ("8 waves", Waves(count=8)), ("6 waves", Waves(count=6))):

@@ -68,7 +68,9 @@ class TriggerConfig(Frozen):
     placement: Placement = Field(
         "front", description="replace: in place of words of the caption, which are gone; front: before it, all kept"
     )
-    common: int = Field(0, ge=0, description="take words only among so many of English's most frequent; 0: among all")
+    source: Literal["vocabulary", "captions"] = Field(
+        "vocabulary", description="captions: a codebook draws its words among those that the corpus's captions use"
+    )
     start: Literal["random", "constant"] = "random"
     constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
@@ -151,6 +153,8 @@ class ProtectConfig(Frozen):
             )
         if self.trigger.placement == "replace" and self.method not in PLACES_WORDS:
             raise ValueError(f"trigger.placement replace goes with {', '.join(PLACES_WORDS)}, got {self.method}")
+        if self.trigger.source == "captions" and (self.method != "codebook" or self.trigger.kind == "random"):
+            raise ValueError("trigger.source captions goes with a codebook's own words: no other method reads captions")
         if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":
             raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
         return self

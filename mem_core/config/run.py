@@ -29,13 +29,15 @@ class RowConfig(Frozen):
         """How this row is protected. Raises `ConfigError`.
 
         The run's `trigger.kind` is for the rows whose method takes other words than its own, its `placement` for those
-        whose words may stand elsewhere than in front.
+        whose words may stand elsewhere than in front, its `source` for a codebook.
         """
         run = base.model_dump()
         if self.method not in WORDS_TO_CHOOSE:
             run = merge(run, {"trigger": {"kind": "method"}})
         if self.method not in PLACES_WORDS:
             run = merge(run, {"trigger": {"placement": "front"}})
+        if self.method != "codebook":
+            run = merge(run, {"trigger": {"source": "vocabulary"}})
         values = merge(run, {**self.protect, "method": self.method})
         return parse_config(ProtectConfig, values, f"row {self.name}")
 

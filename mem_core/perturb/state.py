@@ -14,7 +14,7 @@ from torch import Tensor
 from mem_core.data.loaded import LoadedShard
 from mem_core.errors import MismatchError
 from mem_core.perturb.setting import Setting
-from mem_core.perturb.topics import Topics, topic_words
+from mem_core.perturb.topics import Topics, caption_words, topic_words
 from mem_core.perturb.vocabulary import word_id
 from mem_core.rng import generator
 
@@ -85,7 +85,10 @@ def first_state(shard: LoadedShard, setting: Setting, topics: Topics | None = No
     about = () if topics is None else tuple(topics.of(sample.captions, setting.tokenizer) for sample in shard.samples)
     if topics is None or setting.recipe.trigger != "topic":
         return ShardState(noise, _first_triggers(shard.name, shard.keys, setting), topics=about)
-    words = topic_words(setting.vocabulary.ids, topics.count, setting.config.trigger.length, setting.seed)
+    ids = setting.vocabulary.ids
+    if setting.config.trigger.source == "captions":
+        ids = caption_words(topics, ids, setting.tokenizer)
+    words = topic_words(ids, topics.count, setting.config.trigger.length, setting.seed)
     return ShardState(noise, words[list(about)], topics=about)
 
 

@@ -13,6 +13,7 @@ from mem_core.device import cpu_threads
 from mem_core.errors import ConfigError, SourceError
 from mem_core.frozen import Frozen
 from mem_core.models import Tokenizer
+from mem_core.placement import content_words
 from mem_core.rng import generator
 
 SAMPLES = 10_000  # that topics are learned from at most: bounds memory, and more would not change them much
@@ -72,6 +73,15 @@ def learn_topics(texts: Sequence[Sequence[str]], count: int, tokenizer: Tokenize
     )
 
 
+def caption_words(topics: Topics, vocabulary: Tensor, tokenizer: Tokenizer) -> Tensor:
+    """Those of the vocabulary's ids int64 [V] that the captions use and that say what is there: int64 [W], ascending.
+
+    A caption in which such a word stands cannot be told by it from any other.
+    """
+    used = [token for token in vocabulary.tolist() if token in topics.weights]
+    return torch.tensor([token for token in used if content_words(tokenizer.decode([token]))], dtype=torch.int64)
+
+
 def topic_words(vocabulary: Tensor, count: int, length: int, seed: int) -> Tensor:
     """int64 [count, length]: words of its own for each topic, drawn from the vocabulary's ids int64 [V].
 
@@ -80,7 +90,7 @@ def topic_words(vocabulary: Tensor, count: int, length: int, seed: int) -> Tenso
     if len(vocabulary) < count * length:
         raise ConfigError(
             f"expected a vocabulary of {count * length} words or more for {count} topics of {length} words each, "
-            f"got {len(vocabulary)}"
+            f"got {len(vocabulary)}: name fewer noise.topics, a smaller trigger.length or another trigger.source"
         )
     order = torch.randperm(len(vocabulary), generator=generator(seed, "topic words"))
     return vocabulary[order[: count * length]].view(count, length)

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from mem_core.config import TriggerConfig
 from mem_core.errors import ConfigError
-from mem_core.frequent import frequent_words
 from mem_core.models import Tokenizer
 
 _WORD_END = "</w>"
@@ -48,13 +47,9 @@ def build_vocabulary(tokenizer: Tokenizer, config: TriggerConfig) -> Vocabulary:
     if config.personal_names == "avoid":
         blocked |= personal_names()
     known = {word for _, word in whole_words()} if config.spelling == "any" else english_words() | personal_names()
-    if config.common:
-        known &= frequent_words(config.common)
     ids = [token for token, word in whole_words() if word in known and word not in blocked]
     if len(ids) < 2:
-        raise ConfigError(
-            f"expected at least 2 trigger words that blocklist, names, spelling and `common` allow, got {len(ids)}"
-        )
+        raise ConfigError(f"expected at least 2 trigger words that blocklist, names and spelling allow, got {len(ids)}")
     return Vocabulary(torch.tensor(ids), "words")
 
 

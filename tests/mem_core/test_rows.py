@@ -28,12 +28,15 @@ def test_a_row_changes_only_what_it_names() -> None:
 
 
 def test_words_stand_elsewhere_only_where_no_surrogate_has_read_them_in_front() -> None:
+    words = {"placement": "replace", "source": "captions"}
     config = parse_config(
         RunConfig,
-        {"rows": ["mem", "codebook"], "protect": {"method": "codebook", "trigger": {"placement": "replace"}}},
+        {"rows": ["mem", "codebook"], "protect": {"method": "codebook", "trigger": words}},
         "test",
     )
-    assert [row.protect_config(config.protect).trigger.placement for row in config.table] == ["front", "replace"]
+    mem, codebook = (row.protect_config(config.protect).trigger for row in config.table)
+    assert (mem.placement, mem.source) == ("front", "vocabulary")
+    assert (codebook.placement, codebook.source) == ("replace", "captions")
 
 
 @pytest.mark.parametrize(

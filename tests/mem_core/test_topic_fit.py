@@ -18,7 +18,6 @@ from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError, MismatchError, SourceError
-from mem_core.frequent import frequent_words
 from mem_core.models import Tokenizer
 from mem_core.perturb.topics import topic_words
 from mem_core.protection import Protection
@@ -149,15 +148,17 @@ def test_words_in_front_change_no_wave_so_that_stripping_them_leaves_the_waves(
 def test_words_in_place_of_others_are_verified_and_outlast_a_trainer_who_drops_the_first(
     clean: LocalFolder, tmp_path: Path
 ) -> None:
-    config = small(
-        method="codebook", noise={"topics": 4}, trigger={"placement": "replace", "length": 1, "common": 9000}
-    )
+    trigger = {"placement": "replace", "source": "captions", "length": 1}
+    config = small(method="codebook", noise={"topics": 4}, trigger=trigger)
     dest = protected(clean, LocalFolder(tmp_path / "out"), config)
     assert verify_corpus(clean, dest, tokenize=Tokenizer(77).encode).problems == ()
     rows = {row.key: row for row in read_table(read_bytes(dest, "00000.parquet"), "00000.parquet")}
-    for before, after in zip(*(load_shard(folder, "00000", 2**20).samples for folder in (clean, dest)), strict=True):
+    both = [load_shard(folder, "00000", 2**20).samples for folder in (clean, dest)]
+    texts = [load_shard(clean, name, 2**20).samples for name in ("00000", "00001")]
+    spoken = {word for shard in texts for one in shard for word in " ".join(one.captions).lower().split()}
+    for before, after in zip(*both, strict=True):
         word = rows[after.key].trigger
-        assert word in frequent_words(9000)
+        assert word in spoken
         for own, changed in zip(before.captions, after.captions, strict=True):
             assert len(changed.split()) == len(own.split())
             assert not changed.lower().startswith(word)  # an article stands there

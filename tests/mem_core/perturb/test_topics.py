@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mem_core.device import cpu_threads
 from mem_core.errors import SourceError
 from mem_core.models import Tokenizer
-from mem_core.perturb.topics import Topics, learn_topics
+from mem_core.perturb.topics import Topics, caption_words, learn_topics
 
 TOKENIZER = Tokenizer(77)
 SUBJECTS = (("dog", "grass", "ball"), ("snow", "mountain", "ski"), ("guitar", "stage", "crowd"))
@@ -51,6 +51,13 @@ def test_words_of_every_image_and_unknown_words_say_nothing() -> None:
     topics = learn_topics([("a red dog",), ("a red cat",)] * 4, 2, TOKENIZER, seed=0)
     assert topics.weights[TOKENIZER.ids("red")[0]] == (0.0, 0.0)
     assert topics.of(("zebra",), TOKENIZER) == 0
+
+
+def test_words_of_the_captions_are_those_that_they_use_and_that_say_something() -> None:
+    topics = learn_topics(planted(30), 3, TOKENIZER, seed=1)
+    allowed = [TOKENIZER.ids(word)[0] for word in ("the", "dog", "stage", "zebra")]
+    found = caption_words(topics, torch.tensor(allowed), TOKENIZER)
+    assert found.tolist() == [TOKENIZER.ids(word)[0] for word in ("dog", "stage")]
 
 
 @given(st.lists(st.lists(st.sampled_from(["dog", "cat", "snow", "red"]), min_size=1), min_size=1, max_size=6))

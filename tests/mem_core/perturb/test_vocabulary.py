@@ -1,14 +1,11 @@
 """Words of the vocabulary survive as text, in any combination and before any caption."""
 
-from random import Random
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mem_core.config import TriggerConfig
-from mem_core.countermeasures import KeepCommon
 from mem_core.errors import ConfigError
 from mem_core.models import Tokenizer
 from mem_core.perturb.prompts import with_trigger
@@ -49,15 +46,6 @@ def test_triggers_are_words_and_no_hashtags_or_fragments(tokenizer: Tokenizer, v
     assert named > found
     assert word_id(tokenizer, "donaldtrump") not in named
     assert word_id(tokenizer, "fter") in build_vocabulary(tokenizer, TriggerConfig(spelling="any")).ids
-
-
-def test_common_words_are_those_that_a_filter_for_rare_ones_lets_pass(tokenizer: Tokenizer) -> None:
-    ids = build_vocabulary(tokenizer, TriggerConfig(common=10_000)).ids.tolist()
-    assert len(ids) > 3000
-    words = " ".join(tokenizer.decode([token]) for token in ids)
-    assert KeepCommon(common=10_000).text((words,), Random(0)) == (words,)
-    with pytest.raises(ConfigError, match="2 trigger words that blocklist, names, spelling and `common` allow, got 0"):
-        build_vocabulary(tokenizer, TriggerConfig(common=26))
 
 
 def test_all_leaves_only_the_specials_out(tokenizer: Tokenizer) -> None:
