@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from random import Random
 from typing import Literal
 
@@ -55,12 +56,15 @@ Source = Literal["vocabulary", "frequent", "captions"]
 class Waves:
     """count square waves over an image, in four directions and these colours, for so many topics.
 
+    finer: so many more times as many waves for the topics that are left, once each colour has its four.
+
     learned: topics as `method: codebook` learns them; else the clusters of `benchmarks.method_codes`.
     """
 
     topics: int = 8
     colours: tuple[Colour, ...] = (GREY, MAGENTA)
     count: float = 11
+    finer: float = 1.6
     learned: bool = False
 
 
@@ -123,13 +127,21 @@ def _in_place() -> Iterator[Words]:
         yield Words(f"waves, {many} of the topic in place", count=count, topic=1, replace=True, waves=FIRST)
         yield Words(f"waves, {many} of the topic in place, frequent", count, "frequent", 1, replace=True, waves=FIRST)
     three = Words("", source="frequent", topic=1, replace=True, waves=FIRST)
-    yield replace(three, name="waves, three words of the topic in place, out of captions", source="captions")
     yield replace(three, name="three frequent words of the topic in place, no waves", waves=None)
     yield replace(three, name="waves, three frequent words of the topic in place, stripped", stripped=True)
-    for looks, waves in (("waves", FIRST), ("8 waves", Waves(count=8)), ("6 waves", Waves(count=6))):
-        for done, attack in (("untouched", None), *ATTACKS.items()):
-            name = f"{looks}, three frequent words of the topic in place, {done}"
-            yield replace(three, name=name, waves=waves, attack=attack)
+    spoken = {"frequent": "frequent words of the topic", "captions": "words out of captions"}
+    looks = {
+        "waves": FIRST,
+        "8 waves": Waves(count=8),
+        "6 waves": Waves(count=6),
+        "6 and 9 grey waves": Waves(colours=(GREY,), count=6, finer=1.5),
+        "8 and 12 grey waves": Waves(colours=(GREY,), count=8, finer=1.5),
+    }
+    for (look, waves), (source, said), (done, attack) in product(
+        looks.items(), spoken.items(), (("untouched", None), *ATTACKS.items())
+    ):
+        name = f"{look}, three {said} in place, {done}"
+        yield replace(three, name=name, source=source, waves=waves, attack=attack)
 
 
 TRIALS = (
@@ -237,7 +249,8 @@ class Bench:
 
     def worn(self, waves: Waves, topics: Tensor) -> Tensor:
         """The images uint8 [N, 3, H, W], each with the wave of its topic."""
-        listed = [(waves.count, angle, colour) for colour in waves.colours for angle in (0, 45, 90, 135)]
+        counts = (waves.count, waves.count * waves.finer)
+        listed = [(count, angle, colour) for count in counts for colour in waves.colours for angle in (0, 45, 90, 135)]
         patterns = square_waves(listed, self.pairs.pixels.shape[-1])
         return with_patterns(self.pairs.pixels, patterns[topics])
 
