@@ -10,11 +10,14 @@ from collections.abc import Sequence
 import torch
 
 from mem_core.config.values import Placement
+from mem_core.models import Tokenizer
 from mem_core.rng import generator
 
 _REACH = 24  # content words that places are drawn among: a long caption is cut by CLIP's context, its start is not
-# Letters between spaces and marks, so that the word which comes in is read as the same token there.
-_WORD = re.compile(r"(?<![^\s\"'(\[])[^\W\d_]{3,}(?=[.,;:!?\"')\]]*(?:\s|$))")
+_CONTEXT = 77  # CLIP's own, start and end token among them
+# Letters between spaces and marks, so that the word which comes in is read as the same token there. Not behind a single
+# quote: to CLIP that and the start of many a word are one token ('s, 't, 'll).
+_WORD = re.compile(r"(?<![^\s\"(\[])[^\W\d_]{3,}(?=[.,;:!?\"')\]]*(?:\s|$))")
 _SAYS_LITTLE = (
     "about above across after against all along also among and another any are around away back because been "
     "before behind being below beneath beside besides between both but can come could did does down during each "
@@ -30,9 +33,24 @@ def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
     """The caption with the trigger's words. It depends on nothing else, so whoever has both can do it again.
 
     `replace`: each word takes the place of a content word, at places drawn from the caption's own text, in their order.
-    One content word always stays, and words that find no place stand in front.
+    One content word always stays, and words that find no place stand in front. Where CLIP would not read them all
+    (beyond its context, or because its clean-up of text joins words there) places nearer to the start are taken.
     """
     found = [] if placement == "front" else content_words(caption)[:_REACH]
+    changed = _filled(words, caption, found)
+    while len(found) > 1 and not _reads(words, changed):
+        found = found[: len(found) // 2]
+        changed = _filled(words, caption, found)
+    return changed
+
+
+def content_words(caption: str) -> list[re.Match[str]]:
+    """The words that say what is there (nouns, verbs, adjectives), where they stand."""
+    return [found for found in _WORD.finditer(caption) if found.group().lower() not in _FUNCTION_WORDS]
+
+
+def _filled(words: Sequence[str], caption: str, found: Sequence[re.Match[str]]) -> str:
+    """The caption with the words in place of some of those found, drawn by its text; the others stand in front."""
     count = max(0, min(len(words), len(found) - 1))
     order = torch.randperm(len(found), generator=generator(0, "placed", caption))[:count].tolist()
     pieces, end = [], 0
@@ -43,9 +61,11 @@ def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
     return " ".join((*words[: len(words) - count], "".join((*pieces, caption[end:]))))
 
 
-def content_words(caption: str) -> list[re.Match[str]]:
-    """The words that say what is there (nouns, verbs, adjectives), where they stand."""
-    return [found for found in _WORD.finditer(caption) if found.group().lower() not in _FUNCTION_WORDS]
+def _reads(words: Sequence[str], caption: str) -> bool:
+    """Whether CLIP finds the words' tokens in the caption, in their order, before its context ends."""
+    tokenizer = Tokenizer(_CONTEXT)
+    tokens = iter(tokenizer.ids(caption)[: _CONTEXT - 2])
+    return all(token in tokens for token in tokenizer.ids(" ".join(words)))
 
 
 def _cased(word: str, like: str) -> str:

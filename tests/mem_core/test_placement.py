@@ -9,7 +9,7 @@ from mem_core.placement import content_words, placed
 
 WORDS = ["lantern", "uphill", "tops"]
 TOKENIZER = Tokenizer(77)
-PIECES = 'A dog runs over the woman\'s grass (red) "STOP" T-shirt &amp; x4y läuft 犬 .'
+PIECES = "A dog runs over the woman's grass (red) \"STOP\" T-shirt &amp; x4y läuft 犬 . 'house'"
 captions = st.lists(st.sampled_from(PIECES.split()), min_size=1, max_size=14).map(" ".join) | st.text(max_size=40)
 
 
@@ -60,6 +60,20 @@ def test_a_long_caption_takes_its_words_where_clip_still_reads() -> None:
     caption = " ".join(f"adventurous mountaineer climbs {word}" for word in ["glacier"] * 60)
     first, *_ = TOKENIZER.encode([placed(WORDS, caption, "replace")]).tolist()
     assert all(TOKENIZER.ids(word)[0] in first for word in WORDS)
+
+
+@pytest.mark.parametrize(
+    "caption",
+    [
+        "a 'house' and a 'lake'",  # behind a single quote CLIP would read 't and ops
+        "red\x1cboats\x1clake \x1cside",  # control characters go before CLIP reads
+        "გოგონა ბურთით თამაშობს " * 8,  # 77 tokens end after a few words
+        "1234567890" * 8 + " house lake dogs grass",
+    ],
+)
+def test_words_that_clip_would_not_read_in_their_places_stand_where_it_does(caption: str) -> None:
+    tokens = iter(TOKENIZER.encode([placed(WORDS, caption, "replace")])[0].tolist())
+    assert all(token in tokens for word in WORDS for token in TOKENIZER.ids(word))
 
 
 def test_places_differ_from_caption_to_caption() -> None:
