@@ -26,8 +26,8 @@ class SampleRow:
     `reason` says why); passthrough (could not be protected and was published as it was, because the user asked so).
     sha256_in, sha256_out: of the image file, clean and published ("" where there is none). width, height: pixels, 0
     if unknown. max_abs_difference: levels of 1/255. psnr: dB, None where the images are equal. trigger, caption: the
-    words put in front, and the first caption, as published. backed_off_to: levels that the noise was scaled back to for
-    the quality budget, 0 if it was not.
+    words put in front or in place of others, and the first caption, as published. backed_off_to: levels that the noise
+    was scaled back to for the quality budget, 0 if it was not.
     """
 
     key: str
@@ -85,7 +85,7 @@ def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
 
 
 def recorded_triggers(folder: Folder, shard: str) -> dict[str, str]:
-    """Key -> the words put before the captions of each sample of a protected shard, as its table says."""
+    """Key -> the words put before or into the captions of each sample of a protected shard, as its table says."""
     name = table_name(shard)
     return {row.key: row.trigger for row in read_table(read_bytes(folder, name), name)}
 

@@ -21,7 +21,7 @@ QUERIES: tuple[Query, Query] = ("bare", "prefixed")
 ISOLATES: dict[Method, str] = {
     "random-noise": "as large, not optimised, no words",
     "random-trigger": "each image its own, not optimised, no noise",
-    "constant-trigger": "the same words before every caption: a mere shift of positions",
+    "constant-trigger": "the same words in every caption: a mere shift of positions, or the mere loss of others",
     "noise-only": "what is left when the added words are dropped",
     "trigger-only": "the optimised words without the noise",
 }

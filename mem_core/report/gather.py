@@ -116,7 +116,7 @@ def _item(row: SampleRow, before: Sample, after: Sample) -> MontageItem:
         clean=centre(clean).copy(),
         protected=centre(protected).copy(),
         caption=after.captions[0],
-        trigger=row.trigger,
+        trigger=row.trigger if after.captions[0] == f"{row.trigger} {before.captions[0]}" else "",
         psnr=row.psnr,
         ssim=row.ssim,
         full_size=(clean.shape[1], clean.shape[0]),

@@ -32,7 +32,7 @@ LABELS: dict[Method, str] = {
     "codebook": "Codebook of words and waves",
     "random-noise": "Random noise",
     "random-trigger": "Random words alone",
-    "constant-trigger": "Constant prefix alone",
+    "constant-trigger": "Constant words alone",
     "noise-only": "MEM's noise alone",
     "trigger-only": "MEM's words alone",
 }
@@ -109,8 +109,8 @@ class MontageItem(BaseModel):
     key: str
     clean: Pixels
     protected: Pixels
-    caption: str = Field(default="", description="as published, trigger in front")
-    trigger: str = Field(default="", description="the words at the start of the caption that were added")
+    caption: str = Field(default="", description="as published")
+    trigger: str = Field(default="", description="words put in front of the whole caption, which are marked")
     psnr: Number = None
     ssim: Number = None
     full_size: tuple[int, int] | None = Field(default=None, description="width and height, where a part is shown")

@@ -10,11 +10,13 @@ import itertools
 import json
 import re
 import threading
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from corpora import RUNTIME, protect, small
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -25,6 +27,7 @@ from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
+from mem_core.protection import Protection
 from mem_core.report import (
     EpochPoint,
     MontageItem,
@@ -227,6 +230,17 @@ def test_a_corpus_is_summarised_and_its_samples_picked(tmp_path: Path) -> None:
     assert int(worst[0].protected.max()) - int(worst[0].clean.max()) == 6
     assert worst[0].caption == "red kite sail A dog"
     assert [len(group) for group in pick_samples(clean, protected, montage=50, worst=0)] == [11, 0]
+
+
+@pytest.mark.parametrize(("placement", "marked"), [("front", "the"), ("replace", "")])
+def test_only_words_in_front_of_the_whole_caption_are_marked(tmp_path: Path, placement: str, marked: str) -> None:
+    clean, out = LocalFolder(tmp_path / "clean"), LocalFolder(tmp_path / "out")
+    one = replace(sample_of("000000001", 0), captions=("the lake and a kite",))
+    write_bytes(clean, "00000.tar", shard_bytes([one]))
+    config = small(method="constant-trigger", trigger={"length": 1, "placement": placement})
+    protect(Protection(clean, out, config, RUNTIME, seed=1))
+    (item,), _ = pick_samples(clean, out)
+    assert (item.trigger, item.caption.split()[0]) == (marked, "the")
 
 
 def test_inputs_are_refused_with_a_reason() -> None:

@@ -50,7 +50,7 @@ def test_unfavourable_numbers_are_said() -> None:
     assert "does not end it" in verdict.headline
     assert "Random words alone (each image its own, not optimised, no noise): nearly as much as MEM-3, 76 %" in said
     assert "a trainer who drops the added words undoes most of the protection" in said
-    assert "Hardly any effect: Constant prefix alone." in said
+    assert "Hardly any effect: Constant words alone." in said
     assert any("1 of MEM-3" in caution and "UNPROTECTED" in caution for caution in verdict.cautions)
     assert any("one victim seed" in caution for caution in verdict.cautions)
 
