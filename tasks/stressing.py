@@ -154,10 +154,11 @@ def report_stress(
 
 def _about(job: StressJob, plan: StressPlan, results: list[CellResult]) -> dict[str, str]:
     subject, victim = plan.subject, job.victim
+    places = {"front": "", "replace": " in place of the captions' own words"}
     seconds = sum(result.seconds for result in results)
     return {
         "protected with": f"{subject.method}, epsilon {subject.epsilon_levels}/255, "
-        f"triggers of {subject.trigger_length} tokens",
+        f"triggers of {subject.trigger_length} tokens{places[subject.placement]}",
         "trained on": f"{results[0].samples:,} pairs of {subject.samples:,}",
         "victims": f"{victim.architecture}, {counted(victim.epochs, 'epoch')}, batch {victim.batch_size}, "
         f"rate {victim.learning_rate:g}, seeds {', '.join(map(str, job.seeds))}",

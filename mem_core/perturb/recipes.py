@@ -38,7 +38,7 @@ RECIPES: dict[Method, Recipe] = {
     "codebook": Recipe("a wave and words for each topic of the captions, no surrogate", "codebook", "topic"),
     "random-noise": Recipe("uniform random noise within the budget", "random"),
     "random-trigger": Recipe("random words of its own for each image, no noise", trigger="random"),
-    "constant-trigger": Recipe("the same neutral words before every caption, no noise", trigger="constant"),
+    "constant-trigger": Recipe("the same neutral words in every caption, no noise", trigger="constant"),
     "noise-only": Recipe("MEM with its trigger left out", "optimised", "optimised", True, publishes_trigger=False),
     "trigger-only": Recipe("MEM with its noise left out", "optimised", "optimised", True, publishes_noise=False),
 }

@@ -1,6 +1,6 @@
 """The corpus that a stress test is about, by its receipts."""
 
-from mem_core.config import Frozen
+from mem_core.config import Frozen, Placement
 from mem_core.data.folder import Folder
 from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt
@@ -12,6 +12,7 @@ class Subject(Frozen):
 
     method: str
     trigger_length: int
+    placement: Placement
     epsilon_levels: int
     samples: int
 
@@ -33,6 +34,6 @@ def read_subject(protected: Folder) -> Subject:
             f"expected a corpus protected in one way in {protected.uri}, but its shards were protected with "
             f"{', '.join(sorted({method for method, *_ in ways}))} at different settings"
         )
-    ((method, length, _, epsilon),) = ways
+    ((method, length, placement, epsilon),) = ways
     samples = sum(r.counts.get("protected", 0) + r.counts.get("passthrough", 0) for r in receipts)
-    return Subject(method=method, trigger_length=length, epsilon_levels=epsilon, samples=samples)
+    return Subject(method=method, trigger_length=length, placement=placement, epsilon_levels=epsilon, samples=samples)

@@ -8,7 +8,7 @@ import pytest
 
 from flows.stress import stress
 from flows.trust import certify
-from mem_core.config import ProtectConfig, RunConfig
+from mem_core.config import ProtectConfig, RunConfig, merge
 from mem_core.data.folder import LocalFolder
 from mem_core.detectability.probe import detect
 from mem_core.errors import ConfigError, DestinationError, SourceError
@@ -22,9 +22,10 @@ SHORT = ("as-published", "autoencoder", "mix-50")
 
 @pytest.fixture(scope="module")
 def protected(clean_corpus: Path, smoke: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random words and no noise: protected at once."""
+    """Random words in place of the captions' own and no noise: protected at once."""
     dest = tmp_path_factory.mktemp("protected")
-    config = ProtectConfig.model_validate(smoke.protect.model_dump() | {"method": "random-trigger"})
+    placed = {"method": "random-trigger", "trigger": {"placement": "replace"}}
+    config = ProtectConfig.model_validate(merge(smoke.protect.model_dump(), placed))
     protection = Protection(LocalFolder(clean_corpus / "train"), LocalFolder(dest), config, smoke.runtime, seed=0)
     protection.begin()
     for shard in protection.shards:
@@ -63,6 +64,7 @@ def test_a_stress_test_from_plan_to_page(
     assert {"detectability/purifier.safetensors", "detectability/detectability.json", "stress.png"} <= set(files)
     assert place.report.detectability is not None
     assert place.report.about["trained on"] == "40 pairs of 64"
+    assert place.report.about["protected with"].endswith("tokens in place of the captions' own words")
     assert "No verdict: a model trained on clean data is itself at" in Path(place.page).read_text()
     certified = certify(str(protected), str(tmp_path.parent / "certificate"), stress=str(tmp_path))
     assert "No verdict: a model trained on clean data is itself at" in certified.headline
