@@ -154,7 +154,8 @@ class ProtectConfig(Frozen):
         if self.trigger.placement == "replace" and self.method not in PLACES_WORDS:
             raise ValueError(f"trigger.placement replace goes with {', '.join(PLACES_WORDS)}, got {self.method}")
         if self.trigger.source == "captions" and (self.method != "codebook" or self.trigger.kind == "random"):
-            raise ValueError("trigger.source captions goes with a codebook's own words: no other method reads captions")
+            kind = " with trigger.kind random" if self.trigger.kind == "random" else ""
+            raise ValueError(f"trigger.source captions goes with a codebook's own words, got {self.method}{kind}")
         if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":
             raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
         return self
