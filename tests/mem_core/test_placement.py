@@ -26,6 +26,17 @@ def test_words_that_find_no_place_stand_in_front(caption: str, expected: str) ->
     assert placed(WORDS, caption, "replace") == expected
 
 
+@pytest.mark.parametrize(
+    ("caption", "expected"),
+    [
+        ("A small brown dog runs over the green grass", "A lantern brown dog uphill over the green tops"),
+        ('Two children, laughing, climb "Old" stairs', 'Two lantern, laughing, uphill "Old" tops'),
+    ],
+)
+def test_places_are_the_same_next_year_as_verify_finds_them_again(caption: str, expected: str) -> None:
+    assert placed(WORDS, caption, "replace") == expected
+
+
 @given(captions)
 def test_in_front_the_caption_stays_whole(caption: str) -> None:
     assert placed(WORDS, caption, "front") == f"lantern uphill tops {caption}"
