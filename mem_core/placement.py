@@ -30,7 +30,7 @@ _FUNCTION_WORDS = frozenset(_SAYS_LITTLE.split())
 
 
 def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
-    """The caption with the trigger's words. It depends on nothing else but CLIP's tokens: whoever has both can do it again.
+    """The caption with the trigger's words. Whoever has both can do it again: it depends on CLIP's tokens alone.
 
     `replace`: each word takes the place of a content word, at places drawn from the caption's own text, in their order.
     One content word always stays, and words that find no place stand in front. Where CLIP would not read them all
