@@ -126,6 +126,8 @@ def _in_place() -> Iterator[Words]:
     for count, many in ((1, "a word"), (2, "two words"), (3, "three words")):
         yield Words(f"waves, {many} of the topic in place", count=count, topic=1, replace=True, waves=FIRST)
         yield Words(f"waves, {many} of the topic in place, frequent", count, "frequent", 1, replace=True, waves=FIRST)
+    for count, many in ((1, "a word"), (2, "two words")):
+        yield Words(f"waves, {many} out of captions in place", count, "captions", 1, replace=True, waves=FIRST)
     three = Words("", source="frequent", topic=1, replace=True, waves=FIRST)
     yield replace(three, name="three frequent words of the topic in place, no waves", waves=None)
     yield replace(three, name="waves, three frequent words of the topic in place, stripped", stripped=True)
