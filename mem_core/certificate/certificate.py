@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from mem_core import __version__
-from mem_core.config import fingerprint, first_mistake
+from mem_core.config import Placement, fingerprint, first_mistake
 from mem_core.data.folder import Folder
 from mem_core.data.manifest import build_manifest, sound_manifest
 from mem_core.data.receipt import read_receipt, receipt_problem
@@ -23,7 +23,8 @@ from mem_core.report.verdict import too_weak
 
 
 class Made(Frozen):
-    """What was protected, and with what. manifest: its fingerprint, by which a corpus is recognised."""
+    """What was protected, and with what. manifest: its fingerprint, by which a corpus is recognised. placements: where
+    triggers stand in captions."""
 
     manifest: str
     shards: int
@@ -31,6 +32,7 @@ class Made(Frozen):
     methods: tuple[str, ...]
     epsilon_levels: int
     trigger_length: int
+    placements: tuple[Placement, ...] = ("front",)
     versions: tuple[str, ...]
     protectors: tuple[str, ...]
     config: dict[str, object]
@@ -81,7 +83,7 @@ class Trial(Frozen):
 
 
 class Certificate(Frozen):
-    """Everything that is claimed. sha256: of all the rest, as `contents_fingerprint` says."""
+    """Everything that is claimed. sha256: of all the rest."""
 
     format: Literal[1] = 1
     made_with: str = __version__
@@ -92,13 +94,9 @@ class Certificate(Frozen):
     not_tested: tuple[str, ...]
     sha256: str = ""
 
-    def contents_fingerprint(self) -> str:
-        """What `sha256` has to be."""
-        return fingerprint(self.model_dump(mode="json", exclude={"sha256"}))
-
     def sealed(self) -> "Certificate":
-        """The same with its hash."""
-        return self.model_copy(update={"sha256": self.contents_fingerprint()})
+        """The same with the hash of everything else in it."""
+        return self.model_copy(update={"sha256": fingerprint(self.model_dump(mode="json", exclude={"sha256"}))})
 
 
 def certificate_bytes(certificate: Certificate) -> bytes:
@@ -113,7 +111,8 @@ def parse_certificate(data: bytes, name: str) -> Certificate:
         certificate = Certificate.model_validate_json(data)
     except ValidationError as error:
         raise MismatchError(f"expected a certificate in {name}, got: {first_mistake(error)}") from error
-    if certificate.sha256 != certificate.contents_fingerprint():
+    written = json.loads(data)  # hashed as it stands: a version with further fields reads it, too
+    if certificate.sha256 != fingerprint({name: value for name, value in written.items() if name != "sha256"}):
         raise MismatchError(
             f"expected the certificate {name} as memshield wrote it, but its hash does not match: it was edited"
         )

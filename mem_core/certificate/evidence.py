@@ -62,6 +62,7 @@ def read_made(protected: Folder) -> Made:
         methods=tuple(sorted({receipt.method for receipt in known})),
         epsilon_levels=max(receipt.epsilon_levels for receipt in known),
         trigger_length=max(receipt.trigger_length for receipt in known),
+        placements=tuple(sorted({receipt.placement for receipt in known})),
         versions=tuple(sorted({receipt.code_version for receipt in known})),
         protectors=tuple(sorted({receipt.protector for receipt in known if receipt.protector})),
         config=dict(manifest.config) if manifest is not None else {},

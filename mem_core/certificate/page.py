@@ -5,6 +5,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from mem_core.certificate.certificate import Certificate, Trial, certificate_bytes
 from mem_core.data.folder import Folder, write_bytes
 from mem_core.report.verdict import no_verdict
+from mem_core.wording import counted
 
 PAGE, DATA = "certificate.html", "certificate.json"
 
@@ -26,7 +27,7 @@ def render(certificate: Certificate) -> str:
 def headline(certificate: Certificate) -> str:
     """What is claimed, in one sentence."""
     samples = certificate.made.counts.get("protected", 0)
-    start = f"{samples:,} samples protected with {' and '.join(certificate.made.methods)}"
+    start = f"{counted(samples, 'sample')} protected with {' and '.join(certificate.made.methods)}"
     audit = certificate.audit
     if audit.problems:
         return f"{start}, but the audit found {audit.problems:,} problems."

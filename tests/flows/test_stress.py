@@ -69,6 +69,7 @@ def test_a_stress_test_from_plan_to_page(
     certified = certify(str(protected), str(tmp_path.parent / "certificate"), stress=str(tmp_path))
     assert "No verdict: a model trained on clean data is itself at" in certified.headline
     assert "test images and has little to lose" in certified.headline
+    assert "no longer what was written" in (tmp_path.parent / "certificate/certificate.html").read_text()
     run(protected, clean_corpus, tmp_path, smoke)
     assert read_tree(tmp_path) == files
 

@@ -15,7 +15,7 @@ from PIL import Image
 from mem_core.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
 from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.certificate.page import headline, render, write_certificate
-from mem_core.config import VictimConfig
+from mem_core.config import VictimConfig, fingerprint
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
@@ -163,6 +163,21 @@ def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Pat
     for broken in (b"", b"{}", data[:-40], data.replace(b'"format":1', b'"format":2')):
         with pytest.raises(MismatchError, match="expected a certificate in c"):
             parse_certificate(broken, "c")
+
+
+def test_a_certificate_that_is_older_than_a_field_is_read(mem: LocalFolder) -> None:
+    found = certify(read_made(mem), Audit(compared=True), [])
+    values = json.loads(certificate_bytes(found))
+    del values["sha256"], values["made"]["placements"]
+    older = parse_certificate(json.dumps(values | {"sha256": fingerprint(values)}).encode(), "c")
+    assert older.made == found.made
+
+
+def test_a_certificate_says_that_captions_are_no_longer_what_was_written(mem: LocalFolder) -> None:
+    found = certify(read_made(mem), Audit(compared=True), [])
+    replaced = found.model_copy(update={"made": found.made.model_copy(update={"placements": ("replace",)})})
+    assert "no longer what was written" in render(replaced)
+    assert "no longer what was written" not in render(found)
 
 
 def test_a_certificate_of_another_corpus_is_refused(mem: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
