@@ -100,7 +100,8 @@ def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> P
     family = {"mem", "noise-only", "trigger-only"}
     if wanted.method != protector.config.method and not {wanted.method, protector.config.method} <= family:
         raise MismatchError(
-            f"expected a protector for {wanted.method}, but {uri} was fitted for {protector.config.method}"
+            f"expected a protector for {wanted.method}, but {uri} was fitted for {protector.config.method}: "
+            f"ask for --method {protector.config.method}"
         )
     taken = {name: getattr(wanted, name) for name in (*_PUBLISHING, "method")}
     return protector.config.model_copy(update=taken)

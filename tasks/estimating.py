@@ -63,6 +63,7 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
     """Counts the source, calibrates on samples drawn from it, and reckons."""
     config, own = job.config, job.config.corpus.one_sample_per
     ways, victims = _wanted(job)
+    say("trying the run's own steps on a few samples: half a minute of two free cores, or more")
     with watched("estimate") as progress, _scratch(job) as scratch:
         surveys, drawn = _surveys(job, samples_wanted(ways, victims), progress)
         protector = open_folder(job.protector) if job.protector else None
