@@ -111,12 +111,15 @@ def _item(row: SampleRow, before: Sample, after: Sample) -> MontageItem:
         raise MismatchError(f"expected sample {row.key} in one size, got {clean.shape[:2]} and {protected.shape[:2]}")
     if row.sha256_in != sha256_bytes(before.image):
         raise MismatchError(f"expected the clean sample {row.key} to be the one that was protected, got another image")
+    own, published = before.captions[0], after.captions[0]
+    in_front = published == f"{row.trigger} {own}"
     return MontageItem(
         key=row.key,
         clean=centre(clean).copy(),
         protected=centre(protected).copy(),
-        caption=after.captions[0],
-        trigger=row.trigger if after.captions[0] == f"{row.trigger} {before.captions[0]}" else "",
+        caption=published,
+        trigger=row.trigger if in_front else "",
+        written="" if in_front or published == own else own,
         psnr=row.psnr,
         ssim=row.ssim,
         full_size=(clean.shape[1], clean.shape[0]),

@@ -111,6 +111,7 @@ class MontageItem(BaseModel):
     protected: Pixels
     caption: str = Field(default="", description="as published")
     trigger: str = Field(default="", description="words put in front of the whole caption, which are marked")
+    written: str = Field(default="", description="the caption before words took the place of its own")
     psnr: Number = None
     ssim: Number = None
     full_size: tuple[int, int] | None = Field(default=None, description="width and height, where a part is shown")

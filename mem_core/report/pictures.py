@@ -19,6 +19,7 @@ class Triple(Frozen):
     key: str
     caption: str
     trigger: str
+    written: str
     width: int
     height: int
     cropped: bool
@@ -46,6 +47,7 @@ def triple(item: MontageItem) -> Triple:
         key=item.key,
         caption=item.caption,
         trigger=item.trigger,
+        written=item.written,
         width=width,
         height=height,
         cropped=clean.shape[:2] != (height, width),

@@ -194,6 +194,20 @@ def test_a_corpus_that_was_not_protected_is_not_certified(clean: LocalFolder) ->
         read_made(clean)
 
 
+def test_a_preview_shows_what_a_caption_was_where_words_took_the_place_of_its_own(
+    mem: LocalFolder, clean: LocalFolder, tmp_path: Path
+) -> None:
+    config = small(method="codebook", noise={"topics": 4}, trigger={"placement": "replace", "length": 1})
+    replaced = LocalFolder(tmp_path / "replaced")
+    protect(Protection(clean, replaced, config, RUNTIME, seed=0))
+    pages = []
+    for corpus, out in ((replaced, LocalFolder(tmp_path / "one")), (mem, LocalFolder(tmp_path / "other"))):
+        write_preview(clean, corpus, out, 3)
+        pages.append(read_bytes(out, "preview.html").decode())
+    assert pages[0].count("clean caption: ") == 3
+    assert "clean caption: " not in pages[1]
+
+
 def test_a_preview_shows_the_most_visible_samples_first(mem: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
     out = LocalFolder(tmp_path)
     found = write_preview(clean, mem, out, 5)
