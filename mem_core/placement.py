@@ -5,7 +5,7 @@ which they are; the price is that the caption is no longer right.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 
@@ -36,7 +36,9 @@ def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
     One content word always stays, and words that find no place stand in front. Where CLIP would not read them all
     (beyond its context, or because its clean-up of text joins words there) places nearer to the start are taken.
     """
-    found = [] if placement == "front" else content_words(caption)[:_REACH]
+    if placement == "front":
+        return " ".join((*words, caption))
+    found = content_words(caption)[:_REACH]
     changed = _filled(words, caption, found)
     while len(found) > 1 and not _reads(words, changed):
         found = found[: len(found) // 2]
@@ -47,6 +49,12 @@ def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
 def content_words(caption: str) -> list[re.Match[str]]:
     """The words that say what is there (nouns, verbs, adjectives), where they stand."""
     return [found for found in _WORD.finditer(caption) if found.group().lower() not in _FUNCTION_WORDS]
+
+
+def in_order(ids: Iterable[int], tokens: Iterable[int]) -> bool:
+    """Whether the ids stand among the tokens, one after the other, with whatever between them."""
+    left = iter(tokens)
+    return all(token in left for token in ids)
 
 
 def _filled(words: Sequence[str], caption: str, found: Sequence[re.Match[str]]) -> str:
@@ -64,8 +72,7 @@ def _filled(words: Sequence[str], caption: str, found: Sequence[re.Match[str]]) 
 def _reads(words: Sequence[str], caption: str) -> bool:
     """Whether CLIP finds the words' tokens in the caption, in their order, before its context ends."""
     tokenizer = Tokenizer(_CONTEXT)
-    tokens = iter(tokenizer.ids(caption)[: _CONTEXT - 2])
-    return all(token in tokens for token in tokenizer.ids(" ".join(words)))
+    return in_order(tokenizer.ids(" ".join(words)), tokenizer.ids(caption)[: _CONTEXT - 2])
 
 
 def _cased(word: str, like: str) -> str:

@@ -11,7 +11,7 @@ from mem_core.data.shard import Broken, Sample
 from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow
 from mem_core.errors import ImageError
-from mem_core.placement import placed
+from mem_core.placement import in_order, placed
 from mem_core.policies import QualityConfig
 from mem_core.quality import keeps_floors, psnr, ssim
 
@@ -175,13 +175,8 @@ class SampleCheck:
             tokens = [int(token) for token in row]
             if front and tokens[1 : 1 + len(ids)] != ids:
                 yield f"tokens of caption {number} begin with {tokens[1 : 1 + len(ids)]}, expected the trigger's {ids}"
-            elif not front and not _in_order(ids, tokens):
+            elif not front and not in_order(ids, tokens):
                 yield f"tokens of caption {number} are {tokens}, expected the trigger's {ids} among them, in this order"
-
-
-def _in_order(ids: list[int], tokens: list[int]) -> bool:
-    left = iter(tokens)
-    return all(token in left for token in ids)
 
 
 def _audit(clean: Picture, published: bytes, levels: int, row: SampleRow) -> Iterator[str]:
