@@ -13,10 +13,10 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -42,6 +42,16 @@ STOP = frozenset(_STOP.split())
 GREY, MAGENTA = (1.0, 1.0, 1.0), (1.0, -1.0, 1.0)
 ALL_COLOURS = (GREY, (1.0, -1.0, 0.0), (1.0, 1.0, -1.0), MAGENTA, (-1.0, 1.0, 1.0))
 NO_GREY = ((1.0, -1.0, 0.0), (0.0, 1.0, -1.0), (1.0, 0.0, -1.0), MAGENTA, (-1.0, 1.0, 1.0))
+
+
+class Named(Protocol):
+    """A trial, as the command line asks for it."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Trial = TypeVar("Trial", bound=Named)
 
 
 @dataclass(frozen=True)
@@ -287,6 +297,25 @@ def keep_line(line: dict[str, object], out: Path) -> None:
     with out.open("a") as stream:
         stream.write(json.dumps(line) + "\n")
     print(line, flush=True)
+
+
+def run_trials(
+    name: str,
+    about: str | None,
+    trials: Sequence[Trial],
+    lines_of: Callable[[LocalFolder, LocalFolder], Callable[[Trial, int], Iterable[dict[str, object]]]],
+) -> None:
+    """Runs the trials that the arguments name. lines_of: clean and test corpus -> what makes the lines of a trial."""
+    parser = trial_parser(name, about)
+    parser.add_argument("--only", default="", help="the trial of this name")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    run = lines_of(arguments.clean, arguments.test)
+    for trial in trials:
+        if arguments.only in ("", trial.name):
+            for line in run(trial, arguments.seed):
+                keep_line(line, arguments.out)
 
 
 def main() -> None:

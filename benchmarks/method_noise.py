@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, keep_line, train, trial_parser
+from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, run_trials, train
 from benchmarks.method_words import ATTACKS, FIRST, Bench, treated
 from mem_core.config import NoiseConfig
 from mem_core.countermeasures import Jpeg
@@ -182,16 +182,7 @@ class NoiseBench:
 
 
 def main() -> None:
-    parser = trial_parser("method_noise", __doc__)
-    parser.add_argument("--only", default="", help="the trial of this name")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    bench = NoiseBench(arguments.clean, arguments.test)
-    for trial in TRIALS:
-        if arguments.only in ("", trial.name):
-            for line in bench.run(trial, arguments.seed):
-                keep_line(line, arguments.out)
+    run_trials("method_noise", __doc__, TRIALS, lambda clean, test: NoiseBench(clean, test).run)
 
 
 if __name__ == "__main__":

@@ -11,14 +11,14 @@ captions stay as they are. --seed: of the victim.
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, clusters, keep_line, train, trial_parser
+from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, clusters, run_trials, train
 from benchmarks.method_words import Bench
 from mem_core.config import NoiseConfig
 from mem_core.data.loaded import CaptionTokens
@@ -91,7 +91,7 @@ class PoisonBench:
         self._topics = {count: clusters(bench.meaning, count) for count in {trial.topics for trial in TRIALS} - {0}}
         self._trained: dict[int, OpenClipEncoder] = {}
 
-    def run(self, trial: Poison, seed: int) -> dict[str, object]:
+    def run(self, trial: Poison, seed: int) -> Iterator[dict[str, object]]:
         """One victim's line."""
         started = time.process_time()
         models = [self._surrogate(epochs) for epochs in trial.ages]
@@ -101,7 +101,7 @@ class PoisonBench:
         made = time.process_time() - started
         model, losses = train(pixels, self._tokens, _NOISE, self._schedule(6), seed)
         found = both_queries(model, self.test, self.tokenizer)
-        return {"name": trial.name, "seed": seed, "losses": losses, **found, "noise_seconds": round(made)}
+        yield {"name": trial.name, "seed": seed, "losses": losses, **found, "noise_seconds": round(made)}
 
     def _surrogate(self, epochs: int) -> OpenClipEncoder:
         if epochs not in self._trained:
@@ -114,15 +114,7 @@ class PoisonBench:
 
 
 def main() -> None:
-    parser = trial_parser("method_poisons", __doc__)
-    parser.add_argument("--only", default="", help="the trial of this name")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    bench = PoisonBench(Bench(arguments.clean, arguments.test))
-    for trial in TRIALS:
-        if arguments.only in ("", trial.name):
-            keep_line(bench.run(trial, arguments.seed), arguments.out)
+    run_trials("method_poisons", __doc__, TRIALS, lambda clean, test: PoisonBench(Bench(clean, test)).run)
 
 
 if __name__ == "__main__":

@@ -28,18 +28,17 @@ from benchmarks.method_codes import (
     both_queries,
     clusters,
     content_words,
-    keep_line,
     meanings,
+    run_trials,
     train,
-    trial_parser,
     with_patterns,
 )
 from benchmarks.method_codes import waves as square_waves
 from mem_core.config import NoiseConfig, TriggerConfig
 from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
+from mem_core.countermeasures.words import frequent_words
 from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import CaptionTokens
-from mem_core.frequent import frequent_words
 from mem_core.models import build_model, tokenizer_for
 from mem_core.perturb.topics import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
@@ -56,8 +55,7 @@ Source = Literal["vocabulary", "frequent", "captions"]
 class Waves:
     """count square waves over an image, in four directions and these colours, for so many topics.
 
-    finer: so many more times as many waves for the topics that are left, once each colour has its four.
-
+    finer: so many times as many waves for the topics that are left, once each colour has its four.
     learned: topics as `method: codebook` learns them; else the clusters of `benchmarks.method_codes`.
     """
 
@@ -256,7 +254,7 @@ class Bench:
         patterns = square_waves(listed, self.pairs.pixels.shape[-1])
         return with_patterns(self.pairs.pixels, patterns[topics])
 
-    def run(self, trial: Words, seed: int) -> dict[str, object]:
+    def run(self, trial: Words, seed: int) -> Iterator[dict[str, object]]:
         """One victim's line."""
         started = time.process_time()
         topics, pixels = self.topics(trial.waves or FIRST), self.pairs.pixels
@@ -270,7 +268,7 @@ class Bench:
         tokens = CaptionTokens(captions, self.tokenizer.encode)
         schedule = argparse.Namespace(model=MODEL, epochs=trial.epochs, rate=2e-3, warm=30)
         model, losses = train(pixels, tokens, NoiseConfig(), schedule, seed)
-        return {
+        yield {
             "name": trial.name,
             "seed": seed,
             "losses": losses,
@@ -280,15 +278,7 @@ class Bench:
 
 
 def main() -> None:
-    parser = trial_parser("method_words", __doc__)
-    parser.add_argument("--only", default="", help="the trial of this name")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    bench = Bench(arguments.clean, arguments.test)
-    for trial in TRIALS:
-        if arguments.only in ("", trial.name):
-            keep_line(bench.run(trial, arguments.seed), arguments.out)
+    run_trials("method_words", __doc__, TRIALS, lambda clean, test: Bench(clean, test).run)
 
 
 if __name__ == "__main__":

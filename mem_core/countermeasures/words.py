@@ -1,13 +1,15 @@
 """What a trainer does to captions. A caption is its words between spaces; at least one of them always stays."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from random import Random
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from mem_core.countermeasures.base import Captions, Countermeasure
-from mem_core.frequent import frequent_words, is_common
+
+_EDGES = ".,;:!?\"'()[]{}-"
 
 
 class StripFirst(Countermeasure):
@@ -58,6 +60,23 @@ class ShuffleWords(Countermeasure):
 
     def text(self, captions: Captions, draw: Random) -> Captions:
         return _each(captions, lambda words: draw.sample(words, len(words)))
+
+
+@lru_cache(maxsize=8)
+def frequent_words(count: int) -> frozenset[str]:
+    """The `count` most frequent whole words of CLIP's vocabulary, lower case, letters only."""
+    from mem_core.models import Tokenizer  # here, as it loads torch
+
+    tokenizer = Tokenizer(context_length=77)
+    spelled = (tokenizer.spelling(index) for index in range(tokenizer.size))
+    words = [word.removesuffix("</w>") for word in spelled if word.endswith("</w>")]
+    return frozenset([word for word in words if word.isascii() and word.isalpha()][:count])
+
+
+def is_common(word: str, known: frozenset[str]) -> bool:
+    """Whether a word of a caption, without the marks at its ends, is in the list or is none of letters at all."""
+    bare = word.strip(_EDGES).lower()
+    return not any(letter.isalpha() for letter in bare) or bare in known
 
 
 def _each(captions: Captions, change: Callable[[list[str]], Sequence[str]]) -> Captions:

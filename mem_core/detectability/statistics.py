@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from mem_core.countermeasures.base import Pixels
-from mem_core.frequent import frequent_words, is_common
+from mem_core.countermeasures.words import frequent_words, is_common
 
 Numbers = NDArray[np.float64]
 _FREQUENCIES = (1000, 10_000)
