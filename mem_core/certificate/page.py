@@ -21,6 +21,7 @@ def render(certificate: Certificate) -> str:
     environment = Environment(
         loader=PackageLoader("mem_core.certificate", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["counted"] = counted
     return environment.get_template("certificate.html.j2").render(c=certificate, headline=headline(certificate))
 
 
