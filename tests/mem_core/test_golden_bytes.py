@@ -1,0 +1,158 @@
+"""Bytes that memshield 0.3.0 wrote: read, verified, replayed and made again to the last bit.
+
+golden/0.3.0 holds a clean corpus, the same protected by MEM (one round) and by a codebook, and the state of a shard as
+it lies between two rounds. `python tests/mem_core/test_golden_bytes.py` writes it anew, after a wanted change of bytes.
+
+A gradient's last digits depend on the processor, so MEM's pixels are held to the bit where the arithmetic is the one
+that the files were made with (`arithmetic`, a hash of some of torch's own results), and to a few pixels elsewhere.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from corpora import RUNTIME, contents, encoded, fit, photo, protect, sample, samples_of, small
+
+from mem_core.config import ProtectConfig
+from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.images import decode_image
+from mem_core.data.shard import shard_bytes
+from mem_core.data.verify import verify_corpus
+from mem_core.models import Tokenizer
+from mem_core.protection import Protection
+
+GOLDEN = Path(__file__).parent / "golden"
+MADE = GOLDEN / "0.3.0"
+SEED = 11
+SHARD = "00000"
+FEW = 0.002  # share of the pixels that another processor may round the other way
+METHODS = {
+    "mem": small(
+        rounds=1,
+        surrogate={"architecture": "golden-clip.json", "steps_per_round": 2},
+        trigger={"personal_names": "allow"},
+    ),
+    "codebook": small(
+        method="codebook", trigger={"placement": "replace", "source": "captions", "length": 1}, noise={"topics": 2}
+    ),
+}
+
+
+@contextmanager
+def beside_the_model() -> Iterator[None]:
+    """A path to a model is part of the settings, so it has to read the same on every machine."""
+    before = Path.cwd()
+    os.chdir(GOLDEN)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def arithmetic() -> str:
+    """A hash of what torch's convolutions, products and sums come to on this machine."""
+    draw = torch.Generator().manual_seed(0)
+    images, kernel = torch.rand(6, 3, 32, 32, generator=draw), torch.rand(8, 3, 3, 3, generator=draw).requires_grad_()
+    weights = torch.rand(8, 49, generator=draw).requires_grad_()
+    features = torch.nn.functional.conv2d(images, kernel, stride=2, padding=1).relu().mean((2, 3)) @ weights
+    torch.nn.functional.cross_entropy(features, torch.arange(6)).backward()
+    made = (features, kernel.grad, weights.grad)
+    return hashlib.sha256(b"".join(part.detach().numpy().tobytes() for part in made if part is not None)).hexdigest()
+
+
+def golden(name: str) -> LocalFolder:
+    return LocalFolder(MADE / name)
+
+
+def is_exact() -> bool:
+    return bool(json.loads((MADE / "machine.json").read_text())["arithmetic"] == arithmetic())
+
+
+def same_but_for_few(found: np.ndarray, expected: np.ndarray) -> bool:
+    return found.shape == expected.shape and float((found != expected).mean()) <= FEW
+
+
+def require_same_corpus(found: LocalFolder, expected: LocalFolder) -> None:
+    """Every published file, to the bit; on other arithmetic the words, and the pixels but for a few."""
+    if is_exact():
+        assert contents(found) == contents(expected)
+        return
+    for ours, theirs in zip(samples_of(found, SHARD), samples_of(expected, SHARD), strict=True):
+        assert (ours.key, ours.captions) == (theirs.key, theirs.captions)
+        pixels = (decode_image(one.image, max_pixels=10_000).pixels for one in (ours, theirs))
+        assert same_but_for_few(*pixels)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_corpus_of_0_3_0_verifies(method: str) -> None:
+    report = verify_corpus(golden("clean"), golden(method), tokenize=Tokenizer(77).encode)
+    assert report.ok, report.problems
+    assert report.counts == {"protected": 6}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_protector_of_0_3_0_is_replayed_to_the_bytes_it_published(method: str, tmp_path: Path) -> None:
+    dest = LocalFolder(tmp_path)
+    config = ProtectConfig(strategy="replay", method=METHODS[method].method)
+    with beside_the_model():
+        protect(Protection(golden("clean"), dest, config, RUNTIME, seed=0, protector=golden(method).below("protector")))
+    shutil.copytree(MADE / method / "protector", tmp_path / "protector")
+    write_bytes(dest, "manifest.json", read_bytes(golden(method), "manifest.json"))  # its config names the strategy
+    require_same_corpus(dest, golden(method))
+
+
+def test_a_codebook_is_fitted_and_published_to_the_same_bytes(tmp_path: Path) -> None:
+    """No gradient is in it: the bytes are the same on every machine."""
+    protect(Protection(golden("clean"), LocalFolder(tmp_path), METHODS["codebook"], RUNTIME, seed=SEED))
+    assert contents(LocalFolder(tmp_path)) == contents(golden("codebook"))
+
+
+def test_mem_is_fitted_and_published_to_the_same_bytes(tmp_path: Path) -> None:
+    with beside_the_model():
+        protect(Protection(golden("clean"), LocalFolder(tmp_path), METHODS["mem"], RUNTIME, seed=SEED))
+    require_same_corpus(LocalFolder(tmp_path), golden("mem"))
+
+
+def test_a_shard_between_two_rounds_is_stored_as_the_same_bytes(tmp_path: Path) -> None:
+    with beside_the_model():
+        fit(Protection(golden("clean"), LocalFolder(tmp_path), METHODS["mem"], RUNTIME, seed=SEED))
+    found, expected = (read_bytes(LocalFolder(path), f"{SHARD}.safetensors") for path in (tmp_path / "_state", MADE))
+    if is_exact():
+        assert found == expected
+    assert len(found) == len(expected)
+    assert same_but_for_few(*(np.frombuffer(data, np.uint8) for data in (found[-18_000:], expected[-18_000:])))
+
+
+def write_golden() -> None:
+    torch.set_num_threads(1)
+    shutil.rmtree(MADE, ignore_errors=True)
+    sizes = ((32, 32), (32, 32), (40, 24), (32, 32), (24, 48), (32, 32))
+    samples = [
+        sample(f"{SHARD}{i:04d}", encoded(photo(i, *size)), f"a photo of {what} in the park", f"{what} near water")
+        for i, (size, what) in enumerate(
+            zip(sizes, ("two dogs", "a red boat", "children", "two dogs", "a boat", "cats"))
+        )
+    ]
+    write_bytes(golden("clean"), f"{SHARD}.tar", shard_bytes(samples))
+    with beside_the_model():
+        for method, config in METHODS.items():
+            protection = Protection(golden("clean"), golden(method), config, RUNTIME, seed=SEED)
+            fit(protection)
+            if method == "mem":
+                state = read_bytes(golden(method), f"_state/{SHARD}.safetensors")
+                write_bytes(LocalFolder(MADE), f"{SHARD}.safetensors", state)
+            protection.publish(SHARD)
+            protection.finish()
+    (MADE / "machine.json").write_text(json.dumps({"arithmetic": arithmetic()}) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(write_golden())
