@@ -41,7 +41,9 @@ METHODS = {
         trigger={"personal_names": "allow"},
     ),
     "codebook": small(
-        method="codebook", trigger={"placement": "replace", "source": "captions", "length": 1}, noise={"topics": 2}
+        method="codebook",
+        trigger={"placement": "replace", "source": "captions", "length": 1},
+        noise={"topics": 2},
     ),
 }
 
@@ -134,12 +136,12 @@ def test_a_shard_between_two_rounds_is_stored_as_the_same_bytes(tmp_path: Path) 
 def write_golden() -> None:
     torch.set_num_threads(1)
     shutil.rmtree(MADE, ignore_errors=True)
-    sizes = ((32, 32), (32, 32), (40, 24), (32, 32), (24, 48), (32, 32))
+    square, tall, wide = (32, 32), (24, 48), (40, 24)
+    pictures = (("two dogs", square), ("a red boat", square), ("children", wide))
+    pictures = (*pictures, ("two dogs", square), ("a boat", tall), ("cats", square))
     samples = [
         sample(f"{SHARD}{i:04d}", encoded(photo(i, *size)), f"a photo of {what} in the park", f"{what} near water")
-        for i, (size, what) in enumerate(
-            zip(sizes, ("two dogs", "a red boat", "children", "two dogs", "a boat", "cats"))
-        )
+        for i, (what, size) in enumerate(pictures)
     ]
     write_bytes(golden("clean"), f"{SHARD}.tar", shard_bytes(samples))
     with beside_the_model():
