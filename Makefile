@@ -40,7 +40,7 @@ down: setup  ## Stops the worker and the server; records and corpora stay
 	$(BIN)/memshield down
 
 nightly: setup  ## Three nights of crawls, one killed in the middle; says what was repeated (nothing) and compares all bytes
-	$(BIN)/python tests/flows/three_nights.py
+	$(BIN)/python -m tests.flows.three_nights
 
 stop: setup  ## Stops the Prefect server that demo started
 	$(BIN)/memshield server stop

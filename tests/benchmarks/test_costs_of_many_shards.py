@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from corpora import contents
-
 from benchmarks import orchestration, planning
 from mem_core.data.folder import LocalFolder
+from tests.support.corpora import contents
 
 
 def test_the_bare_loop_and_the_flow_do_the_same_work(prefect_api: str, tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
-from corpora import tiny_corpus
-from harness import Chaos, start_forking
-from s3_fixtures import swift
+
+from tests.chaos.harness import Chaos, start_forking
+from tests.s3.s3_fixtures import swift
+from tests.support.corpora import tiny_corpus
 
 __all__ = ["swift"]
 

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpora import contents
-from protecting import work
-from swift_server import SwiftServer, client, credentials, environment
 
 from mem_core.data.folder import Folder, LocalFolder
 from mem_core.data.receipt import receipt_name
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from tasks.storage import open_folder
+from tests.chaos.protecting import work
+from tests.s3.swift_server import SwiftServer, client, credentials, environment
+from tests.support.corpora import contents
 
 PATIENCE = 180
 """Seconds for a run of a second: the machine may be busy."""
@@ -35,7 +35,7 @@ def start_forking() -> None:
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     try:
-        _FORKING.set_forkserver_preload(["warmed"])
+        _FORKING.set_forkserver_preload(["tests.chaos.warmed"])
         forkserver.ensure_running()
     finally:
         os.environ.pop("PYTHONPATH")

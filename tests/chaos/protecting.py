@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from corpora import RUNTIME, small
-
 from mem_core.data.folder import Folder
 from mem_core.errors import RetryShard, StopRun
 from mem_core.protection import Protection, ShardSummary
 from tasks import storage
+from tests.support.corpora import RUNTIME, small
 
 T = TypeVar("T")
 RETRIES = 5

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_proxy import Fault, FaultProxy, Kind, Request
-from harness import Chaos, Place, rounds
-from swift_server import STRANGER, STRANGER_SECRET, SwiftServer, client, environment
+
+from tests.chaos.harness import Chaos, Place, rounds
+from tests.s3.fault_proxy import Fault, FaultProxy, Kind, Request
+from tests.s3.swift_server import STRANGER, STRANGER_SECRET, SwiftServer, client, environment
 
 FAULTS: list[tuple[Kind, float]] = [
     ("500", 0),

@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from corpora import contents
-from swift_server import SwiftServer, client, credentials, environment
 
 from mem_core.data.folder import LocalFolder
 from tasks.storage import open_folder
+from tests.s3.swift_server import SwiftServer, client, credentials, environment
+from tests.support.corpora import contents
 
 PATIENCE = 300
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from corpora import contents
-from swift_server import KEY, SECRET, SwiftServer, client, credentials
 
 from mem_core.config import RunConfig
 from mem_core.data.folder import LocalFolder, write_bytes
 from tasks.events import Measure
 from tasks.status import read_status
 from tasks.storage import open_folder
+from tests.s3.swift_server import KEY, SECRET, SwiftServer, client, credentials
+from tests.support.corpora import contents
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600

@@ -6,8 +6,9 @@ from unittest.mock import patch
 
 import pytest
 from click.testing import Result
-from command_line import Command
 from typer.testing import CliRunner
+
+from tests.support.command_line import Command
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from command_line import Command
+
+from tests.support.command_line import Command
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]

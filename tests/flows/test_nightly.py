@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import Command
 
 from mem_core.data.folder import LocalFolder
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import read_receipt
 from tasks.failures import read_failures
 from tasks.status import read_status
+from tests.support.command_line import Command
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 SETTINGS = ("--preset", "smoke", "--no-server")

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from command_line import Command
+
+from tests.support.command_line import Command
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

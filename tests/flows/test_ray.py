@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command_line import Command
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.crew import crew_of
@@ -18,6 +17,7 @@ from mem_core.config import RunConfig, RuntimeConfig
 from mem_core.data.folder import LocalFolder
 from mem_core.data.receipt import receipt_name
 from mem_core.errors import ConfigError, StopRun
+from tests.support.command_line import Command
 
 Tree = Callable[[Path], dict[str, bytes]]
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from command_line import Command
 
 from flows.reproduce import reproduce
 from mem_core.data.folder import LocalFolder
 from mem_core.errors import ConfigError
 from mem_core.study import Study, load_scale, make_plan
+from tests.support.command_line import Command
 
 
 def test_the_flow_goes_on_where_it_was_left_and_shows_it(prefect_api: str, tmp_path: Path) -> None:

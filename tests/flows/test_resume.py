@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from command_line import Command
+from tests.support.command_line import Command
 
 SETTINGS = ["--preset", "smoke", "--set", "corpus.samples_per_shard=24"]
 PATIENCE = 180.0  # seconds until a stage is reached on a busy machine

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from command_line import Command
+
+from tests.support.command_line import Command
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 

@@ -148,8 +148,7 @@ def _is_shard(name: str) -> bool:
 
 @contextmanager
 def _s3(place: Path) -> Iterator[str]:
-    sys.path.insert(0, str(Path(__file__).parents[1] / "s3"))
-    from swift_server import SwiftServer, client, credentials
+    from tests.s3.swift_server import SwiftServer, client, credentials
 
     (place / "swift").mkdir(exist_ok=True)
     server = SwiftServer(place / "swift")

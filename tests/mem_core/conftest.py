@@ -1,11 +1,11 @@
 import pytest
 import torch
-from corpora import RUNTIME, SEED, odd_shard, plain_shard, protect, small
-from language_making import CONFIG, caption_corpus
 
 from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.language import MaskedLanguageModel, load_language_model, train_language_model
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, SEED, odd_shard, plain_shard, protect, small
+from tests.support.language_making import CONFIG, caption_corpus
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 from mem_core.claim import claim
 from mem_core.config import CorpusConfig
@@ -14,6 +13,7 @@ from mem_core.data.sharder import shard_source
 from mem_core.errors import DestinationError
 from mem_core.finished import OnMismatch, withdraw
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 NOISE = small(method="random-noise")
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from corpora import RUNTIME, encoded, protect
 from PIL import Image, ImageDraw
 
 from mem_core.config import EvaluateConfig, Method, ProtectConfig, VictimConfig
@@ -20,6 +19,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.evaluation import query_model
 from mem_core.protection import Protection
 from mem_core.victim import load_victim, train_victim
+from tests.support.corpora import RUNTIME, encoded, protect
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black", "purple", "orange", "grey", "brown")
 PLACES = {"top left": (1, 1), "top right": (17, 1), "bottom left": (1, 17), "bottom right": (17, 17)}

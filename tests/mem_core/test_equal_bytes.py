@@ -5,12 +5,24 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, SEED, Cut, Failing, contents, fit, open_again, protect, published, samples_of, small
 
 from mem_core.config import Method, ProtectConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.errors import MismatchError
 from mem_core.protection import Protection
+from tests.support.corpora import (
+    RUNTIME,
+    SEED,
+    Cut,
+    Failing,
+    contents,
+    fit,
+    open_again,
+    protect,
+    published,
+    samples_of,
+    small,
+)
 
 
 def test_replay_of_the_resulting_protector_gives_the_same_bytes(

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 from torch import Tensor
 
 from mem_core.config import EvaluateConfig
@@ -15,6 +14,7 @@ from mem_core.errors import ConfigError, SourceError
 from mem_core.evaluation import query_model
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.retrieval import chance
+from tests.support.corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, Cut, Failing, contents, protect, published, small, tiny_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +10,7 @@ from mem_core.data.folder import LocalFolder, read_bytes
 from mem_core.errors import ConfigError, MismatchError
 from mem_core.independent import steps_for_each
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, Cut, Failing, contents, protect, published, small, tiny_corpus
 
 CONFIG = small(strategy="independent")
 

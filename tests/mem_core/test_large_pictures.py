@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, protect, small
-from large_pictures import corpus_of
 
 from mem_core.certificate.certificate import Audit
 from mem_core.certificate.evidence import certify, read_made
@@ -19,6 +17,8 @@ from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.preview import write_preview
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, protect, small
+from tests.support.large_pictures import corpus_of
 
 SIZES = [(32, 32), (32, 640), (640, 32), (640, 480), (2000, 100), (257, 333), (160, 3200)]
 _BASE = 64 * 2**20  # what libraries take the first time they are used
@@ -55,10 +55,14 @@ def test_memory_is_that_of_a_few_images_at_8000_pixels_a_side(tmp_path: Path) ->
 def check_memory(width: int, height: int, count: int, place: Path) -> None:
     """Of images in work: four are encoded side by side, unless they are large; elsewhere there is one at a time."""
     image = 3 * width * height
-    program = Path(__file__).with_name("large_pictures.py")
-    words = [sys.executable, str(program), *map(str, (width, height, count)), str(place)]
+    words = [sys.executable, "-m", "tests.support.large_pictures", *map(str, (width, height, count)), str(place)]
     done = subprocess.run(
-        words, capture_output=True, text=True, check=False, env={**os.environ, "MALLOC_ARENA_MAX": "1"}
+        words,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MALLOC_ARENA_MAX": "1"},
+        cwd=Path(__file__).parents[2],
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

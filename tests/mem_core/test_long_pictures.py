@@ -5,12 +5,12 @@ from typing import Literal
 
 import pytest
 import torch
-from corpora import RUNTIME, encoded, photo, protect, sample, small
 
 from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
 HEIGHT, WIDTH = 64, 1280
 SEEN = 85  # columns of the centre at 4:3, all that a training crop shows

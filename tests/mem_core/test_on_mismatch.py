@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, contents, fit, plain_shard, protect, published, small, tiny_corpus
 
 from mem_core.config import ProtectConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
@@ -16,6 +15,7 @@ from mem_core.errors import MismatchError
 from mem_core.finished import OnMismatch
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, contents, fit, plain_shard, protect, published, small, tiny_corpus
 
 SEED = 3
 NOISE = small(method="random-noise")

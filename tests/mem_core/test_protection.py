@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, SEED, contents, encoded, open_again, photo, protect, sample, samples_of, small, tiny_corpus
 
 from mem_core.config import Method, ProtectConfig
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
@@ -15,6 +14,19 @@ from mem_core.errors import SourceError
 from mem_core.models import Tokenizer
 from mem_core.perturb.recipes import RECIPES
 from mem_core.protection import Protection
+from tests.support.corpora import (
+    RUNTIME,
+    SEED,
+    contents,
+    encoded,
+    open_again,
+    photo,
+    protect,
+    sample,
+    samples_of,
+    small,
+    tiny_corpus,
+)
 
 METHODS: list[Method] = list(RECIPES)
 

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, SEED, contents, open_again, plain_shard, protect, small
 
 from mem_core.config import Method
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.receipt import read_receipt
 from mem_core.errors import ConfigError, DestinationError, MismatchError
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, SEED, contents, open_again, plain_shard, protect, small
 
 
 @pytest.mark.parametrize("change", ["config", "seed", "input"])

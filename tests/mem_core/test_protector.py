@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from corpora import RUNTIME, contents, small
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.errors import ConfigError, MismatchError
@@ -18,6 +17,7 @@ from mem_core.protector import (
     read_protector,
     require_protector,
 )
+from tests.support.corpora import RUNTIME, contents, small
 
 REPLAY = small(strategy="replay")
 

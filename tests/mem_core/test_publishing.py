@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import RUNTIME, encoded, odd_images, protect, sample, small, tiny_corpus
 from PIL import Image
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
@@ -18,6 +17,7 @@ from mem_core.models import Tokenizer
 from mem_core.perturb.state import ShardState
 from mem_core.protection import Protection
 from mem_core.publishing import PublishJob, publish_shard
+from tests.support.corpora import RUNTIME, encoded, odd_images, protect, sample, small, tiny_corpus
 
 
 def job(**changes: object) -> PublishJob:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import RUNTIME, encoded, photo, protect, sample, small
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -25,6 +24,7 @@ from mem_core.policies import QualityConfig
 from mem_core.protection import Protection
 from mem_core.quality import psnr, ssim
 from mem_core.quality_budget import scaled_back, within_budget
+from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
 noises = arrays(np.int8, (3, 9, 11), elements=st.integers(-8, 8))
 

@@ -1,6 +1,6 @@
 """The report: golden bytes, its figures and pictures, and what happens where pieces are missing.
 
-`python tests/mem_core/test_report.py` writes the golden files anew; look at the difference before you keep it.
+`python -m tests.mem_core.test_report` writes the golden files anew; look at the difference before you keep it.
 """
 
 import base64
@@ -16,12 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpora import RUNTIME, protect, small
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
-from report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, encode_image
@@ -41,6 +39,8 @@ from mem_core.report import (
 from mem_core.report.figures import draw_curves, draw_histograms, spread_apart
 from mem_core.report.pictures import amplified_noise
 from mem_core.report.styles import Styles
+from tests.support.corpora import RUNTIME, protect, small
+from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 
 GOLDEN = Path(__file__).with_name("golden")
 

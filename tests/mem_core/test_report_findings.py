@@ -1,11 +1,11 @@
 """Findings and sentences of a report from known numbers."""
 
 import pytest
-from report_making import FULL, GUESS, Medians, row
 
 from mem_core.report import ReportInputs
 from mem_core.report.findings import find
 from mem_core.report.verdict import judge
+from tests.support.report_making import FULL, GUESS, Medians, row
 
 
 def test_share_of_chance_is_taken_where_the_trainer_does_best() -> None:

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import torch
-from corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 from mem_core.data.folder import LocalFolder
 from mem_core.device import cpu_threads
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 CONFIG = small(rounds=1, surrogate={"steps_per_round": 2})
 

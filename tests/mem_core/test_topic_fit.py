@@ -7,7 +7,6 @@ from typing import Literal
 
 import pytest
 import torch
-from corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
 
 from mem_core import topic_fit
 from mem_core.config import ProtectConfig
@@ -22,6 +21,7 @@ from mem_core.models import Tokenizer
 from mem_core.perturb.topics import topic_words
 from mem_core.protection import Protection
 from mem_core.protector import read_protector
+from tests.support.corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
 
 CODEBOOK = small(method="codebook", noise={"topics": 4})
 WORDLESS = small(method="codebook", noise={"topics": 4}, trigger={"kind": "none"})

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import RUNTIME, encoded, photo, protect, sample, small
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -29,6 +28,7 @@ from mem_core.ranks import DirectionResult, RetrievalResult
 from mem_core.stress.attacks import Attack
 from mem_core.stress.cells import Cell, CellResult
 from mem_core.victim.record import VictimRecord
+from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
 
 def result(median: float) -> RetrievalResult:

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from corpora import RUNTIME, protect, published, small, tiny_corpus
 
 from mem_core.config import ProtectConfig, parse_config
 from mem_core.data.folder import LocalFolder
@@ -14,6 +13,7 @@ from mem_core.data.verify import verify_corpus
 from mem_core.errors import ConfigError
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, protect, published, small, tiny_corpus
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "mem that also aims at own captions": {"noise": {"own_captions": 0.5, "triggerless": 1.0}},

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 from safetensors.torch import load
 
 from mem_core.config import EvaluateConfig, VictimConfig
@@ -15,6 +14,7 @@ from mem_core.errors import ConfigError, MismatchError, SourceError
 from mem_core.models import Tokenizer
 from mem_core.victim import VictimRecord, caption_rows, load_victim, read_victim, train_victim
 from mem_core.victim.training import Training
+from tests.support.corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=3, batch_size=4, warmup_steps=2)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 from mem_core.config import FinetuneConfig, VictimConfig, parse_config
 from mem_core.countermeasures import (
@@ -28,6 +27,7 @@ from mem_core.models import Tokenizer
 from mem_core.victim import train_victim
 from mem_core.victim.finetune import drop_tokens, second_views
 from mem_core.victim.training import Training
+from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=1, batch_size=4, warmup_steps=2)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from swift_server import SwiftServer, client, credentials
+
+from tests.s3.swift_server import SwiftServer, client, credentials
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from corpora import RUNTIME, contents, protect, published, small
-from swift_server import SwiftServer
 
 from mem_core.config import CorpusConfig
 from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
@@ -18,6 +16,8 @@ from mem_core.errors import MismatchError
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
 from tasks.storage import open_folder
+from tests.s3.swift_server import SwiftServer
+from tests.support.corpora import RUNTIME, contents, protect, published, small
 
 CONFIG = small(surrogate={"steps_per_round": 2}, noise={"num_steps": 1})
 

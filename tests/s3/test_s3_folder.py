@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from swift_server import STRANGER, STRANGER_SECRET, SwiftServer, credentials
 
 from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.errors import ConfigError, DestinationError, RetryShard, StorageRefused
 from tasks import storage
 from tasks.storage import open_folder
+from tests.s3.swift_server import STRANGER, STRANGER_SECRET, SwiftServer, credentials
 
 LARGE = bytes(range(256)) * (9 * 2**12)  # 9 MiB: more than the 8 from which the transfer manager sends parts
 
@@ -257,7 +257,7 @@ def test_a_full_disk_under_a_large_upload_is_named(folder: Folder, monkeypatch: 
 @contextmanager
 def cutting(swift: SwiftServer, kept: int, *, reset: bool) -> Iterator[str]:
     """The address of a way to the server on which every answer breaks off `kept` bytes into its body."""
-    from fault_proxy import Fault, FaultProxy
+    from tests.s3.fault_proxy import Fault, FaultProxy
 
     with FaultProxy(swift.port, lambda request: Fault("reset body" if reset else "cut body", kept)) as proxy:
         yield proxy.endpoint

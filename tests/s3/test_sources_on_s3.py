@@ -3,9 +3,6 @@
 from pathlib import Path
 
 import pytest
-from corpora import contents
-from source_formats import WRITERS
-from source_making import picture, write_images, write_tar
 
 from mem_core.config import CorpusConfig
 from mem_core.data.folder import LocalFolder, write_bytes
@@ -13,6 +10,9 @@ from mem_core.data.readers import RawSample, open_source
 from mem_core.errors import SourceError, StorageRefused
 from tasks.sharding import shard_corpus
 from tasks.storage import open_folder
+from tests.support.corpora import contents
+from tests.support.source_formats import WRITERS
+from tests.support.source_making import picture, write_images, write_tar
 
 CORPUS = {f"{name}.png": [f"a {name}", f"one {name}, \u00fc"] for name in ("cat", "dog \u00e9")}
 

@@ -5,7 +5,6 @@ from random import Random
 import cv2
 import numpy as np
 import pytest
-from corpora import photo
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -25,6 +24,7 @@ from mem_core.countermeasures import (
 )
 from mem_core.countermeasures.base import Pixels
 from mem_core.quality import psnr
+from tests.support.corpora import photo
 
 ALL: list[Countermeasure] = [
     Jpeg(),

@@ -4,13 +4,13 @@ import zlib
 
 import numpy as np
 import pytest
-from data_strategies import image_bytes, photo, pictures
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from mem_core.data.images import Picture, audit_image, decode_image, encode_image, resize_picture
 from mem_core.errors import ImageError
+from tests.support.data_strategies import image_bytes, photo, pictures
 
 LIMIT = 64_000_000
 formats = st.sampled_from(["png", "webp"])

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corpora import sample, tiny_corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import CaptionTokens, LoadedShard, ShardCache, batches, load_shard, without_padding
 from mem_core.data.shard import shard_bytes
 from mem_core.errors import SourceError
+from tests.support.corpora import sample, tiny_corpus
 
 
 def test_every_sample_is_usable_or_broken(clean: LocalFolder) -> None:

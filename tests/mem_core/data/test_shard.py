@@ -1,4 +1,4 @@
-"""Run this file as a script to write tests/mem_core/golden/shard.tar anew (after a wanted change of format)."""
+"""`python -m tests.mem_core.data.test_shard` writes tests/mem_core/golden/shard.tar anew (after a wanted change of format)."""
 
 import io
 import json
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import webdataset
-from data_strategies import samples, shards, tar_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mem_core.data.shard import Broken, Sample, ShardWriter, read_shard, shard_bytes
 from mem_core.errors import CaptionError, SampleError, SourceError
+from tests.support.data_strategies import samples, shards, tar_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shard.tar"
 GOLDEN_SAMPLES = [

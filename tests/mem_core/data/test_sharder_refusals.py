@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from listed_source import Listed, contents, raw
 
 from mem_core.config import CorpusConfig
 from mem_core.data.folder import LocalFolder
 from mem_core.data.sharder import shard_source
 from mem_core.errors import DestinationError, MismatchError, SourceError
+from tests.support.listed_source import Listed, contents, raw
 
 CONFIG = CorpusConfig(samples_per_shard=3)
 

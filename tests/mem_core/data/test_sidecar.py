@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corpora import RUNTIME, encoded, photo, protect, small
-from data_strategies import metadata as any_metadata
 from hypothesis import given
 from PIL import Image, TiffImagePlugin
 
@@ -24,6 +22,8 @@ from mem_core.errors import ConfigError
 from mem_core.models import Tokenizer
 from mem_core.policies import MetadataConfig
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, encoded, photo, protect, small
+from tests.support.data_strategies import metadata as any_metadata
 
 POLICY = MetadataConfig()
 XMP = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">

@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from data_strategies import photo, tar_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from verify_making import SHARDS, Corpus, Shard, make_shard, noisy_photo, tokenize, told
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.hashing import sha256_bytes
@@ -21,6 +19,8 @@ from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus, verify_shard
 from mem_core.errors import SourceError
 from mem_core.perturb.recipes import RECIPES
+from tests.support.data_strategies import photo, tar_of
+from tests.support.verify_making import SHARDS, Corpus, Shard, make_shard, noisy_photo, tokenize, told
 
 
 @pytest.mark.parametrize("method", sorted(RECIPES))

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from data_strategies import photo
 from PIL import Image
-from verify_making import EPSILON, Corpus, Shard, noisy_photo, told
 
 from mem_core.data.hashing import sha256_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.placement import placed
+from tests.support.data_strategies import photo
+from tests.support.verify_making import EPSILON, Corpus, Shard, noisy_photo, told
 
 
 def pixel_beyond_the_budget(shard: Shard) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corpora import photo, tiny_corpus
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
@@ -14,6 +13,7 @@ from mem_core.data.folder import LocalFolder
 from mem_core.detectability.probe import Both, area_under_curve, detect, linear_auc, pairs_in_common
 from mem_core.detectability.statistics import image_statistics, text_statistics
 from mem_core.errors import SourceError
+from tests.support.corpora import photo, tiny_corpus
 
 scores = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=20)
 

@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
-from language_making import CONFIG, caption_corpus
 from safetensors.torch import load, save
 
 from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
@@ -20,6 +18,8 @@ from mem_core.language import (
 )
 from mem_core.language.fluency import pseudo_perplexity
 from mem_core.language.masked import FILES
+from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
+from tests.support.language_making import CONFIG, caption_corpus
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from corpora import RUNTIME, contents, fit, small, tiny_corpus
 from safetensors.torch import save_file
 
 from mem_core.config import VictimConfig
@@ -17,6 +16,7 @@ from mem_core.models import OpenClipEncoder, build_model, save_model, start_mode
 from mem_core.protection import Protection
 from mem_core.protector import load_surrogate
 from mem_core.victim import load_victim, train_victim
+from tests.support.corpora import RUNTIME, contents, fit, small, tiny_corpus
 
 NAME = "tiny-resnet-32"
 

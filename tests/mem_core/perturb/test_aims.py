@@ -1,11 +1,11 @@
 """Which share of the steps aims at what."""
 
-from corpora import small
 from hypothesis import given
 from hypothesis import strategies as st
 from test_rounds import setting_of
 
 from mem_core.perturb.aims import aims
+from tests.support.corpora import small
 
 
 @given(own=st.floats(0, 1), bare=st.floats(0, 1), count=st.integers(1, 40))

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from corpora import RUNTIME, contents, fit, protect, small
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +20,7 @@ from mem_core.perturb.fluent import FluentWords
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.protection import Protection
 from mem_core.protector import require_protector
+from tests.support.corpora import RUNTIME, contents, fit, protect, small
 
 TOKENIZER = Tokenizer(24)
 CAPTION = "dog runs in the park"

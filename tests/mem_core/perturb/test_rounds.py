@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from corpora import RUNTIME, small, tiny_corpus
 from torch import Tensor
 
 from mem_core.config import ProtectConfig
@@ -22,6 +21,7 @@ from mem_core.perturb.state import ShardState, first_state
 from mem_core.progress import silent
 from mem_core.protection import Protection
 from mem_core.training import make_optimizer
+from tests.support.corpora import RUNTIME, small, tiny_corpus
 
 LENGTH = 2
 

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from corpora import RUNTIME, small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +11,7 @@ from mem_core.errors import ConfigError, MismatchError
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state, random_triggers
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, small
 
 SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=5)
 

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 
 from mem_core.config import EvaluateConfig, VictimConfig
 from mem_core.countermeasures import MixClean, Recaption
@@ -14,6 +13,7 @@ from mem_core.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.stress.cells import Arena, Cell, cells_of, read_cell
 from mem_core.stress.estimate import estimate
 from mem_core.stress.subject import read_subject
+from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 
 VICTIM = VictimConfig(architecture="tiny-resnet-32", epochs=2, batch_size=8, warmup_steps=2)
 ATTACK = Attack(name="recaption", label="captioned anew", countermeasures=(Recaption(),))

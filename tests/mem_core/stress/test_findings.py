@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from stress_making import CHANCE, PUBLISHED, RECAPTION, STRIP, at, result
 
 from mem_core.stress.findings import find, share_of_chance, what_is_left
+from tests.support.stress_making import CHANCE, PUBLISHED, RECAPTION, STRIP, at, result
 
 shares = st.floats(0.1, 1.0)
 pairs = st.tuples(shares, shares)

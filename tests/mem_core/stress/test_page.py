@@ -5,14 +5,14 @@ import json
 import re
 from pathlib import Path
 
-from corpora import contents
 from PIL import Image
-from stress_making import PUBLISHED, RECAPTION, STRIP, result
 
 from mem_core.data.folder import LocalFolder
 from mem_core.detectability.probe import Detectability
 from mem_core.stress.findings import find
 from mem_core.stress.page import StressReport, cells, headline, markdown, write_report
+from tests.support.corpora import contents
+from tests.support.stress_making import PUBLISHED, RECAPTION, STRIP, result
 
 ODD = STRIP.model_copy(update={"label": "words <dropped> & gone"})
 RESULTS = [

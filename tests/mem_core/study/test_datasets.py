@@ -5,13 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from corpora import encoded, photo
 
 from mem_core.config import CorpusConfig
 from mem_core.data.folder import LocalFolder
 from mem_core.data.sharder import shard_source
 from mem_core.errors import ConfigError, SourceError
 from mem_core.study.datasets import DATASETS, open_dataset
+from tests.support.corpora import encoded, photo
 
 
 def pictures(folder: Path, *names: str) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from source_making import picture, write_images, write_tar
 
 from mem_core.data.folder import LocalFolder
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.source import SourceTree
 from mem_core.errors import ConfigError, ImageError, SourceError
+from tests.support.source_making import picture, write_images, write_tar
 
 
 def table(root: Path, *names: str) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from source_formats import WRITERS
-from source_making import Corpus, corpora, picture
 
 from mem_core.data.readers import open_source
+from tests.support.source_formats import WRITERS
+from tests.support.source_making import Corpus, corpora, picture
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
-from source_making import write_images
 
 from mem_core.config import IdentitiesConfig
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import split_word
 from mem_core.errors import ConfigError
+from tests.support.source_making import write_images
 
 
 def splits(root: Path) -> dict[str, str]:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from source_making import picture, write_tar
 
 from mem_core.data.readers import open_source
 from mem_core.errors import SourceError
+from tests.support.source_making import picture, write_tar
 
 
 def test_names_captions_and_metadata_come_through(tmp_path: Path) -> None:

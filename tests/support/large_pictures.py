@@ -1,6 +1,6 @@
 """Generated photographs of any size, and, as a program, the memory that each step takes for some of one size.
 
-python tests/mem_core/large_pictures.py WIDTH HEIGHT COUNT FOLDER
+python -m tests.support.large_pictures WIDTH HEIGHT COUNT FOLDER
 """
 
 import gc
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from corpora import RUNTIME, small
 
 from mem_core.certificate.certificate import Audit
 from mem_core.certificate.evidence import certify, read_made
@@ -23,6 +22,7 @@ from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.preview import write_preview
 from mem_core.protection import Protection
+from tests.support.corpora import RUNTIME, small
 
 
 def landscape(width: int, height: int) -> Picture:

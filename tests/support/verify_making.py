@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data_strategies import photo
 from PIL import Image
 
 from mem_core.data.folder import LocalFolder, write_bytes
@@ -22,6 +21,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.perturb.recipes import RECIPES
+from tests.support.data_strategies import photo
 
 EPSILON = 8
 SHARDS = ("00000", "00001")

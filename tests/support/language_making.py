@@ -2,11 +2,10 @@
 
 import random
 
-from corpora import sample
-
 from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.language import LanguageModelConfig
+from tests.support.corpora import sample
 
 CONFIG = LanguageModelConfig(
     vocabulary=200, width=32, layers=1, heads=2, context=24, epochs=80, batch_size=32, learning_rate=3e-3

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyarrow
 import pyarrow.parquet
-from source_making import Corpus, picture, write_images, write_tar
+
+from tests.support.source_making import Corpus, picture, write_images, write_tar
 
 
 def write_csv(root: Path, corpus: Corpus) -> None:
