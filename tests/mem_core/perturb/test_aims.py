@@ -2,9 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from test_rounds import setting_of
 
 from mem_core.perturb.aims import aims
+from tests.mem_core.perturb.test_rounds import setting_of
 from tests.support.corpora import small
 
 
