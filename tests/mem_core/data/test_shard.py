@@ -1,4 +1,4 @@
-"""`python -m tests.mem_core.data.test_shard` writes tests/mem_core/golden/shard.tar anew (after a wanted change of format)."""
+"""`python -m tests.mem_core.data.test_shard` writes golden/shard.tar anew (after a wanted change of format)."""
 
 import io
 import json
