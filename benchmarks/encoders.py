@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.harness import Figure, alternate, print_figures, quartiles, ratios
 from benchmarks.memory import make_corpus
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.images import Picture, Pixels, encode_image
 from mem_core.data.loaded import load_shard
 

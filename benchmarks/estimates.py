@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import fmean
 
 from flows.presets import load_preset
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import RunConfig
-from mem_core.data.folder import LocalFolder
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
 from mem_core.data.sharder import shard_source

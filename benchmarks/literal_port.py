@@ -28,8 +28,9 @@ from torch import Tensor
 
 from benchmarks.harness import Figure, alternate, print_figures, quartiles, ratios
 from benchmarks.memory import make_corpus, peak_bytes
+from mem_core.common.progress import silent
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig
-from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import LoadedShard, load_shard
 from mem_core.device import resolve_precision
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
@@ -41,7 +42,6 @@ from mem_core.perturb.rounds import Surrogate, advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import build_vocabulary
-from mem_core.progress import silent
 from mem_core.training import make_optimizer, training_step
 
 _CPU = torch.device("cpu")

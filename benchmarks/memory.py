@@ -25,8 +25,8 @@ _ROOT = Path(__file__).parents[1]
 
 def make_corpus(folder: Path, samples: int, shard: int, side: int = _SIDE) -> None:
     """A clean corpus of procedural images under `folder`/train."""
+    from mem_core.common.storage.folder import LocalFolder
     from mem_core.config import CorpusConfig
-    from mem_core.data.folder import LocalFolder
     from mem_core.data.procedural import draw_corpus
     from mem_core.data.readers import open_source
     from mem_core.data.sharder import shard_source
@@ -47,8 +47,8 @@ def protect(clean: Path, dest: Path, samples: int) -> int:
     """One whole protection in this process; returns its largest resident set in bytes."""
     import torch
 
+    from mem_core.common.storage.folder import LocalFolder
     from mem_core.config import NoiseConfig, ProtectConfig, RuntimeConfig, SurrogateConfig
-    from mem_core.data.folder import LocalFolder
     from mem_core.protection import Protection
 
     torch.set_num_threads(1)

@@ -21,14 +21,14 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, run_trials, train
 from benchmarks.method_words import ATTACKS, FIRST, Bench, treated
+from mem_core.common.rng import derived_seed, generator
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
 from mem_core.countermeasures import Jpeg
-from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import CaptionTokens, batches
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.perturb.objective import contrastive_loss
 from mem_core.perturb.pixels import PixelBatch
-from mem_core.rng import derived_seed, generator
 from mem_core.training import make_optimizer, training_step
 
 VIT = "tiny-vit-32"

@@ -20,11 +20,11 @@ from torch.nn.functional import normalize
 
 from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, clusters, run_trials, train
 from benchmarks.method_words import Bench
+from mem_core.common.rng import generator
 from mem_core.config import NoiseConfig
 from mem_core.data.loaded import CaptionTokens
 from mem_core.models import OpenClipEncoder, Tokenizer
 from mem_core.perturb.pixels import PixelBatch
-from mem_core.rng import generator
 
 _NOISE, _STEPS, _BATCH = NoiseConfig(), 24, 128
 

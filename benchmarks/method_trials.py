@@ -21,15 +21,15 @@ from typing import Any
 import torch
 from pydantic import Field
 
+from mem_core.common.rng import generator
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import EvaluateConfig, Frozen, ProtectConfig, RuntimeConfig, VictimConfig, fingerprint, merge
-from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.data.shard import shard_bytes
 from mem_core.evaluation import query_model
 from mem_core.protect_all import protect_all
 from mem_core.protection import Protection
-from mem_core.rng import generator
 from mem_core.victim import load_victim, train_victim
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=1024)

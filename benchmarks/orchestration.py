@@ -19,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.harness import Figure, print_figures
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig
-from mem_core.data.folder import LocalFolder
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
 from mem_core.data.sharder import shard_source

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import RuntimeConfig
-from mem_core.data.folder import LocalFolder
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.ownership import pair_features, permutation_test
 from mem_core.victim import load_victim

@@ -24,9 +24,9 @@ from threading import Lock
 from typing import Any, Literal
 
 from benchmarks.harness import Figure, print_figures
+from mem_core.common.storage.folder import LocalFolder
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import ProtectConfig
-from mem_core.data.folder import LocalFolder
-from mem_core.data.hashing import sha256_bytes
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, write_manifest
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name
 from mem_core.planning import plan_shards

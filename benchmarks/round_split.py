@@ -16,8 +16,8 @@ import torch
 
 from benchmarks.harness import Figure, print_figures, seconds
 from benchmarks.memory import make_corpus
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig, SurrogateConfig
-from mem_core.data.folder import LocalFolder
 from mem_core.perturb import rounds
 from mem_core.protection import Protection
 

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
-from mem_core.errors import StopRun
+from mem_core.common.errors import StopRun
 from tasks.events import Measure
 from tasks.nightly import corpus_manifest
 

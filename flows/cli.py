@@ -10,7 +10,7 @@ import typer
 
 from flows import cli_bench, cli_estimate, cli_language, cli_operations, cli_stress, cli_study, cli_trust
 from flows.running import absolute, config_of, running
-from mem_core.errors import MadeOtherwise, MemshieldError
+from mem_core.common.errors import MadeOtherwise, MemshieldError
 
 if TYPE_CHECKING:
     from mem_core.config import RunConfig

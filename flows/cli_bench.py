@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mem_core.errors import ConfigError
-from mem_core.paths import whole_path
+from mem_core.common.errors import ConfigError
+from mem_core.common.paths import whole_path
 
 app = typer.Typer()
 

@@ -10,8 +10,8 @@ from prefect import Task
 from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 
+from mem_core.common.errors import ConfigError, RetryShard, StopRun
 from mem_core.config import RuntimeConfig
-from mem_core.errors import ConfigError, RetryShard, StopRun
 
 if TYPE_CHECKING:
     from prefect_ray import RayTaskRunner

@@ -11,7 +11,7 @@ from typing import cast
 
 from flows.processes import end, is_running
 from flows.server import home
-from mem_core.errors import ConfigError, StopRun
+from mem_core.common.errors import ConfigError, StopRun
 
 Tell = Callable[[str], None]
 

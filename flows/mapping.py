@@ -9,7 +9,7 @@ from prefect import Task
 from prefect.futures import PrefectFuture
 
 from flows.crew import Crew
-from mem_core.errors import RetryShard, StopRun
+from mem_core.common.errors import RetryShard, StopRun
 
 R = TypeVar("R")
 

@@ -5,8 +5,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.crew import crew_of
 from flows.mapping import ShardsFailed, map_shards
+from mem_core.common.errors import RetryShard, SourceError
 from mem_core.config import RuntimeConfig
-from mem_core.errors import RetryShard, SourceError
 from tasks.events import Measure, announce_corpus
 from tasks.nightly import NightPlan, NightSummary, Ready, finish_night, plan_night, stored_job
 from tasks.protecting import publish_shard

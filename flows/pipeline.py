@@ -18,11 +18,11 @@ from flows.server import estimates
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify
+from mem_core.common.errors import SourceError, StopRun
+from mem_core.common.formatting import duration
 from mem_core.config import RowConfig, RunConfig
-from mem_core.errors import SourceError, StopRun
 from mem_core.finished import PROTECTOR
 from mem_core.rows import clean_folder, giver_of, in_order, time_left
-from mem_core.wording import duration
 from tasks.estimating import note_pipeline
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.paths import whole_path
 from mem_core.config import RunConfig, merge, parse_config
 from mem_core.config.settings_file import parse_yaml, settings_text
-from mem_core.errors import ConfigError
-from mem_core.paths import whole_path
 
 _SHIPPED = files("deployments.presets")
 

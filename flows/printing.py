@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mem_core.common.formatting import corpus_name, counted
 from mem_core.data.verify import VerifyReport
 from mem_core.evaluation import Evaluation
 from mem_core.report import ReportSummary
 from mem_core.stress.page import HEADS, StressReport, cells, detected, headline
-from mem_core.wording import corpus_name, counted
 from tasks.artifacts import table_cells
 from tasks.estimating import RunEstimate
 from tasks.status import CorpusStatus, DestinationStatus, scaled_back

@@ -9,9 +9,9 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.crew import Crew, crew_of
 from flows.mapping import map_shards
 from flows.server import estimates
+from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.finished import OnMismatch
-from mem_core.wording import corpus_name
 from tasks.estimating import note_protection
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say

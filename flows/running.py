@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mem_core.errors import ConfigError
-from mem_core.paths import whole_path
+from mem_core.common.errors import ConfigError
+from mem_core.common.paths import whole_path
 
 if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
     from mem_core.config import RunConfig

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flows.processes import end, is_running
+from mem_core.common.errors import StopRun
 from mem_core.config import Frozen
-from mem_core.errors import StopRun
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 120.0

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 from mem_core.models import OpenClipEncoder, tokenizer_for
 
 _STEPS = 64  # of the integral; completeness then holds to about a percent

@@ -1,9 +1,9 @@
 """A destination is ours before anything is written into it, so that nobody else's files are ever written over."""
 
-from mem_core.data.folder import Folder
+from mem_core.common.errors import DestinationError, MismatchError
+from mem_core.common.storage.folder import Folder
 from mem_core.data.manifest import MANIFEST_NAME, sound_manifest
 from mem_core.data.receipt import read_receipt, receipt_name
-from mem_core.errors import DestinationError, MismatchError
 from mem_core.finished import CLAIM, FIT, PROTECTOR, STATE, mark
 
 _RECEIPT = receipt_name("")

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from mem_core.common.errors import ConfigError, RetryShard
 from mem_core.config import RuntimeConfig
-from mem_core.errors import ConfigError, RetryShard
 
 
 def resolve_device(runtime: RuntimeConfig) -> torch.device:

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mem_core.errors import ConfigError
-from mem_core.rng import derived_seed
+from mem_core.common.errors import ConfigError
+from mem_core.common.rng import derived_seed
 
 _LEAST = 8  # samples: fewer have no neighbourhoods to speak of
 

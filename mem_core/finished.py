@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from mem_core.data.folder import Folder, write_bytes
+from mem_core.common.errors import MadeOtherwise, MismatchError
+from mem_core.common.progress import Progress
+from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, sound_manifest, write_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
-from mem_core.errors import MadeOtherwise, MismatchError
 from mem_core.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, plan_shards, size_difference
-from mem_core.progress import Progress
 
 OnMismatch = Literal["fail", "redo"]
 STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from mem_core import __version__
+from mem_core.common.errors import MismatchError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.loaded import LoadedShard, ShardCache
-from mem_core.errors import MismatchError
 from mem_core.finished import CLAIM, FIT, mark_state
 from mem_core.perturb.rounds import advance, surrogate_steps
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
-from mem_core.progress import Progress, silent
 from mem_core.protector import (
     Protector,
     Surrogates,

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from mem_core.data.folder import Folder
+from mem_core.common.progress import Progress
+from mem_core.common.storage.folder import Folder
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.fitting import Fit
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState
-from mem_core.progress import Progress
 
 
 def steps_for_each(steps_per_round: int, shards: int) -> int:

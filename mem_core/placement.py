@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
+from mem_core.common.rng import generator
 from mem_core.config.values import Placement
 from mem_core.models import Tokenizer
-from mem_core.rng import generator
 
 _REACH = 24  # content words that places are drawn among: a long caption is cut by CLIP's context, its start is not
 _CONTEXT = 77  # CLIP's own, start and end token among them

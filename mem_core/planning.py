@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mem_core.data.folder import Folder, read_bytes
-from mem_core.data.hashing import sha256_of
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.common.storage.hashing import sha256_of
 from mem_core.data.manifest import MANIFEST_NAME, ShardEntry, parse_manifest, read_entry, shard_stems
 from mem_core.data.receipt import read_receipt, receipt_name
-from mem_core.errors import MismatchError, SourceError
-from mem_core.progress import Progress, silent
 
 _READERS = 16
 _BATCH = 1000

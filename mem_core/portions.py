@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from mem_core.errors import RetryShard
+from mem_core.common.errors import RetryShard
 
 Encode = Callable[[Tensor], Tensor]
 Result = TypeVar("Result")

@@ -2,7 +2,7 @@
 
 from statistics import fmean
 
-from mem_core.progress import Checkpoint, Progress, carry_on, silent
+from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.protection import Protection, ShardSummary
 
 

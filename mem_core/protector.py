@@ -14,9 +14,9 @@ from pydantic import ValidationError, model_validator
 from torch import Tensor
 
 from mem_core import __version__
+from mem_core.common.errors import ConfigError, MadeOtherwise, MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import ConfigError, MadeOtherwise, MismatchError
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.perturb.objective import Anchors
 from mem_core.perturb.recipes import recipe_of

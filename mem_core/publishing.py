@@ -12,17 +12,18 @@ import torch
 from torch import Tensor
 
 from mem_core import __version__
+from mem_core.common.errors import MismatchError, SampleError
+from mem_core.common.rng import generator
+from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig, levels
 from mem_core.data.embedded import NOTE
-from mem_core.data.folder import Folder, write_bytes
-from mem_core.data.hashing import HashingWriter, sha256_bytes
 from mem_core.data.images import audit_image, encode_image
 from mem_core.data.loaded import LoadedShard
 from mem_core.data.receipt import Receipt, write_receipt
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow, write_table
-from mem_core.errors import MismatchError, SampleError
 from mem_core.models import Tokenizer
 from mem_core.perturb.gratings import grating
 from mem_core.perturb.projection import project
@@ -31,7 +32,6 @@ from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
 from mem_core.placement import placed
 from mem_core.quality_budget import within_budget
-from mem_core.rng import generator
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
 _AHEAD = 32  # samples encoded or in work before their turn, as long as their pixels together take no more than

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mem_core.errors import SourceError, StopRun
+from mem_core.common.errors import SourceError, StopRun
 from mem_core.ranks import (
     METRICS,
     DirectionResult,

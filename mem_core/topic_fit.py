@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from mem_core import __version__
-from mem_core.data.folder import Folder
+from mem_core.common.errors import SourceError
+from mem_core.common.rng import generator
+from mem_core.common.storage.folder import Folder
 from mem_core.data.opened import open_tar
 from mem_core.data.shard import Sample, read_shard
-from mem_core.errors import SourceError
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.topics import SAMPLES, learn_topics
 from mem_core.protector import (
@@ -19,7 +20,6 @@ from mem_core.protector import (
     read_protector,
     write_protector,
 )
-from mem_core.rng import generator
 
 
 def fit_topics(clean: Folder, folder: Folder, setting: Setting, inputs: Mapping[str, str], *, redo: bool) -> None:

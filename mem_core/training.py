@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.device import autocast
-from mem_core.errors import ConfigError, MismatchError
 from mem_core.models import OpenClipEncoder
 from mem_core.perturb.objective import contrastive_loss
 

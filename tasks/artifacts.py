@@ -17,6 +17,7 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext, TaskRunContext
 
+from mem_core.common.formatting import corpus_name, counted
 from mem_core.data.verify import VerifyReport
 from mem_core.evaluation import Evaluation
 from mem_core.protection import ShardSummary
@@ -24,7 +25,6 @@ from mem_core.ranks import DirectionResult
 from mem_core.report.findings import Cell, Findings, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.stress.page import StressReport, headline, markdown
-from mem_core.wording import corpus_name, counted
 
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow

@@ -1,8 +1,8 @@
 """What a corpus is made of, as one hash."""
 
+from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.hashing import sha256_of
 from mem_core.config import fingerprint
-from mem_core.data.folder import Folder
-from mem_core.data.hashing import sha256_of
 from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt
 

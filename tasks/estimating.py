@@ -8,14 +8,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from mem_core.common.errors import DestinationError, MemshieldError
+from mem_core.common.formatting import duration
+from mem_core.common.progress import Progress
+from mem_core.common.storage.folder import Folder, LocalFolder, check_apart
 from mem_core.config import ProtectConfig, RowConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
-from mem_core.data.apart import check_apart
 from mem_core.data.candidates import Candidate
-from mem_core.data.folder import Folder, LocalFolder
 from mem_core.data.manifest import sound_manifest
 from mem_core.data.readers import folder_of, open_source
 from mem_core.device import resolve_device
-from mem_core.errors import DestinationError, MemshieldError
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs
 from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
@@ -23,9 +24,7 @@ from mem_core.estimate.history import Kept, PastErrors, Took, add_run, identity_
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.finished import PROTECTOR
 from mem_core.frozen import Frozen
-from mem_core.progress import Progress
 from mem_core.rows import giver_of
-from mem_core.wording import duration
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.protecting import ProtectSummary

@@ -5,10 +5,10 @@ A shard with a receipt is finished, whatever was noted about it before: notes ar
 
 from pydantic import Field, ValidationError
 
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.receipt import receipt_name
-from mem_core.errors import MismatchError
 
 _NAME = "_state/failures.json"
 

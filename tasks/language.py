@@ -1,9 +1,9 @@
 """The language model that proposes fluent trigger words: trained on a corpus's own captions."""
 
+from mem_core.common.formatting import counted
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.language import ENOUGH_CAPTIONS, LanguageModelConfig, LanguageModelRecord, train_language_model
 from mem_core.language.training import read_language_model_record
-from mem_core.wording import counted
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder

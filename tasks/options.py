@@ -14,7 +14,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from mem_core.errors import RetryShard
+from mem_core.common.errors import RetryShard
 from tasks import sentences
 
 P = ParamSpec("P")

@@ -9,7 +9,7 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 
-from mem_core.progress import Progress
+from mem_core.common.progress import Progress
 from tasks.terminal import display
 
 _BETWEEN_UPDATES = 2.0  # seconds; each update is a request to the server

@@ -2,12 +2,12 @@
 
 from statistics import fmean
 
+from mem_core.common.formatting import counted
+from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
-from mem_core.data.folder import write_bytes
 from mem_core.planning import require_clean
 from mem_core.policies import QualityConfig
 from mem_core.protection import ShardSummary
-from mem_core.wording import counted
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched

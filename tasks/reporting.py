@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import get_args
 
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, Method, RowConfig, RunConfig
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import SourceError
 from mem_core.evaluation import Evaluation
 from mem_core.report import (
     EpochPoint,

@@ -5,7 +5,7 @@ What is not ours keeps its stack: that is where a bug shows.
 
 import logging
 
-from mem_core.errors import MemshieldError
+from mem_core.common.errors import MemshieldError
 
 _RUN_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")  # all engines of Prefect log through these two
 

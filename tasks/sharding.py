@@ -1,12 +1,12 @@
 """From any source to clean shards, as one task: a source is read from front to back."""
 
+from mem_core.common.formatting import counted
+from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig, Frozen
-from mem_core.data.folder import Folder
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharder import shard_source
 from mem_core.data.taken import copy_shards
-from mem_core.wording import counted
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder

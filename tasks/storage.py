@@ -14,9 +14,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
-from mem_core.data.folder import Folder, LocalFolder
-from mem_core.data.partial import is_refusal
-from mem_core.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from mem_core.common.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from mem_core.common.storage.atomic_file import is_refusal
+from mem_core.common.storage.folder import Folder, LocalFolder
 from tasks.listing import listed
 from tasks.storage_answers import error_of_answer, no_bucket, status_of
 

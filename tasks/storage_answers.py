@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mem_core.errors import RetryShard, StorageRefused
+from mem_core.common.errors import RetryShard, StorageRefused
 
 _GONE = {"NoSuchKey", "404", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}

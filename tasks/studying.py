@@ -1,7 +1,7 @@
 """The steps of a study as tasks: corpora, cells, page. What they do is in `mem_core.study`."""
 
+from mem_core.common.progress import Paused
 from mem_core.config import Frozen
-from mem_core.progress import Paused
 from mem_core.study import Scale, Study, StudyReport, make_plan, write_study
 from mem_core.study.cells import Cell
 from mem_core.study.record import require_own

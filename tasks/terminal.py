@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from mem_core.progress import Progress
+from mem_core.common.progress import Progress
 
 _BETWEEN_LINES = 10.0  # seconds
 

@@ -9,9 +9,9 @@ from mem_core.certificate.certificate import (
 )
 from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.certificate.page import DATA, PAGE, headline, write_certificate
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.config import RuntimeConfig
-from mem_core.data.folder import LocalFolder, read_bytes
-from mem_core.errors import SourceError
 from mem_core.frozen import Frozen
 from mem_core.models import OpenClipEncoder, start_model
 from mem_core.ownership import Ownership, detect_shortcut

@@ -1,10 +1,10 @@
 """Proof that a protected corpus is what it claims to be."""
 
+from mem_core.common.formatting import counted
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, fingerprint
-from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.wording import counted
 from tasks.artifacts import show_problems
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step

@@ -45,7 +45,7 @@ def smoke() -> RunConfig:
 @pytest.fixture(scope="session")
 def clean_corpus(drawn_source: Path, smoke: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The drawn source in shards: train/ and test/."""
-    from mem_core.data.folder import LocalFolder
+    from mem_core.common.storage.folder import LocalFolder
     from mem_core.data.readers import open_source
     from mem_core.data.sharder import shard_source
 

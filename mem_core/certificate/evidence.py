@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from mem_core.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import fingerprint, first_mistake
-from mem_core.data.folder import Folder, read_bytes
 from mem_core.data.manifest import list_shards, sound_manifest
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
-from mem_core.errors import MismatchError, SourceError
 from mem_core.evaluation import Evaluation
 from mem_core.quality import summarise_quality
 from mem_core.report.verdict import percent

@@ -3,9 +3,9 @@
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mem_core.certificate.certificate import Certificate, Trial, certificate_bytes
-from mem_core.data.folder import Folder, write_bytes
+from mem_core.common.formatting import counted
+from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.report.verdict import no_verdict
-from mem_core.wording import counted
 
 PAGE, DATA = "certificate.html", "certificate.json"
 

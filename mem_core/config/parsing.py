@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 
 _ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$")
 Model = TypeVar("Model", bound=BaseModel)

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 
 _MAX_BYTES = 1 << 20
 

@@ -75,6 +75,6 @@ class Countermeasure(Frozen):
 
 def drawing(seed: int, *purpose: str | int) -> Draw:
     """Random numbers for each sample out of a run's seed."""
-    from mem_core.rng import derived_seed  # here, as it loads torch
+    from mem_core.common.rng import derived_seed
 
     return lambda key: Random(derived_seed(seed, "countermeasure", *purpose, key))

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.countermeasures.base import Clean, Countermeasure, Draw, Pair
-from mem_core.errors import ConfigError, MismatchError
 
 
 class MixClean(Countermeasure):

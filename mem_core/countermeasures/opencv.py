@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 
 
 def opencv(wanted_by: str) -> ModuleType:

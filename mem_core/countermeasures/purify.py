@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from mem_core.common.errors import ConfigError
 from mem_core.countermeasures.base import Countermeasure, Pixels
-from mem_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from mem_core.detectability.purifier import Purifier

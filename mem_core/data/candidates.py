@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from mem_core.common.errors import CaptionError, ImageError, SampleError
 from mem_core.config import CorpusConfig
 from mem_core.data.images import decode_image, encode_image, resize_picture
 from mem_core.data.readers import RawSample
-from mem_core.errors import CaptionError, ImageError, SampleError
 
 _SIGNATURES = (
     (b"\xff\xd8\xff", 0, "jpg"),

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mem_core.errors import DestinationError
-from mem_core.paths import whole_path
+from mem_core.common.errors import DestinationError
+from mem_core.common.paths import whole_path
 
 _MARK = "procedural.json"
 

@@ -10,12 +10,12 @@ import os
 import random
 from pathlib import Path
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.progress import Progress, silent
 from mem_core.data.drawn import drawn_folder
 from mem_core.data.face_drawing import paint_face
 from mem_core.data.faces import describe_portrait, draw_person, draw_pose
 from mem_core.data.names import CAPACITY, renamed
-from mem_core.errors import ConfigError
-from mem_core.progress import Progress, silent
 
 _VERSION = 1
 
@@ -77,7 +77,7 @@ def draw_portraits(
 
 
 def _draw(seed: int, *keys: str | int) -> random.Random:
-    from mem_core.rng import derived_seed  # here, as it loads torch
+    from mem_core.common.rng import derived_seed
 
     return random.Random(derived_seed(seed, *keys))
 

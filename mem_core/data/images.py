@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from mem_core.common.errors import ImageError
 from mem_core.data.embedded import note_options
-from mem_core.errors import ImageError
 
 Pixels = npt.NDArray[np.uint8]
 ImageFormat = Literal["png", "webp"]

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from mem_core.data.folder import Folder
-from mem_core.data.hashing import HashingReader
+from mem_core.common.errors import SampleError
+from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.hashing import HashingReader
 from mem_core.data.images import Picture
 from mem_core.data.opened import open_tar
 from mem_core.data.pictures import Pictures
 from mem_core.data.shard import Broken, Sample, read_shard
-from mem_core.errors import SampleError
 
 _CHUNK = 1 << 20
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import Frozen, fingerprint
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.data.hashing import sha256_bytes
 from mem_core.data.receipt import Count, Sha256, ShardName, parse_receipt, receipt_name
-from mem_core.errors import MismatchError, SourceError
 
 MANIFEST_NAME = "manifest.json"
 _STEM = re.compile(r"[A-Za-z0-9_-]+")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, cast
 
-from mem_core.errors import SampleError, SourceError
+from mem_core.common.errors import SampleError, SourceError
 
 MAX_KEY_BYTES = 90  # with its extension, a USTAR name field (100 bytes)
 MAX_TEXT_BYTES = 16 << 20  # bytes of a .txt or .json member: a 10,000-word caption has 60 kB

@@ -19,7 +19,7 @@ def invented_name(number: int) -> str:
 
 def renamed(names: Iterable[str], seed: int) -> dict[str, str]:
     """An invented name for each name, drawn from seed and name, all different; whoever else is there matters little."""
-    from mem_core.rng import derived_seed  # here, as it loads torch
+    from mem_core.common.rng import derived_seed
 
     taken: set[int] = set()
     found: dict[str, str] = {}

@@ -2,9 +2,9 @@
 
 from typing import BinaryIO
 
-from mem_core.data.folder import Folder
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import Folder
 from mem_core.data.receipt import receipt_name
-from mem_core.errors import SourceError
 
 
 def open_tar(folder: Folder, shard: str) -> BinaryIO:

@@ -11,11 +11,11 @@ import os
 import random
 from pathlib import Path
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.progress import Progress, silent
 from mem_core.data.drawing import Painter
 from mem_core.data.drawn import drawn_folder
 from mem_core.data.scenes import describe, draw_scene
-from mem_core.errors import ConfigError
-from mem_core.progress import Progress, silent
 
 _VERSION = 1
 
@@ -61,7 +61,7 @@ def _draw_all(folder: Path, splits: list[str], size: int, seed: int, progress: P
 
 def _draw_one(painter: Painter, name: str, seed: int, seen: set[bytes]) -> tuple[bytes, list[str]]:
     """The bytes and captions of an image that equals none before it."""
-    from mem_core.rng import derived_seed  # here, as it loads torch
+    from mem_core.common.rng import derived_seed
 
     for attempt in range(1000):
         draw = random.Random(derived_seed(seed, "procedural", name, attempt))

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.storage.hashing import sha256_bytes, sha256_of
 from mem_core.config import Frozen, Placement
-from mem_core.data.folder import Folder, write_bytes
-from mem_core.data.hashing import sha256_bytes, sha256_of
-from mem_core.errors import MismatchError
 from mem_core.policies import MetadataConfig, QualityConfig
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol
 
+from mem_core.common.errors import CaptionError, SampleError, SourceError
 from mem_core.data.members import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
 from mem_core.data.texts import encode_metadata, read_captions
-from mem_core.errors import CaptionError, SampleError, SourceError
 
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "jfif", "png", "webp", "avif", "gif", "bmp", "tif", "tiff"})
 

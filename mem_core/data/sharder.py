@@ -8,17 +8,16 @@ import json
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
+from mem_core.common.errors import DestinationError, MismatchError, SourceError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder, check_apart, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
-from mem_core.data.apart import check_apart
 from mem_core.data.candidates import Candidate, candidates
 from mem_core.data.clean_shards import shard_name, source_changed
-from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import receipt_name
 from mem_core.data.split_writer import ShardingSummary, SplitWriter
-from mem_core.errors import DestinationError, MismatchError, SourceError
-from mem_core.progress import Progress, silent
 
 SHARDING_NAME = "sharding.json"
 """At the top of a sharded corpus: the settings it was made with. It also says that the folder is ours."""
@@ -128,7 +127,7 @@ def limit_of(config: CorpusConfig, split: str) -> int | None:
 def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:
     if not config.holdout:
         return "train"
-    from mem_core.rng import derived_seed  # here, as it loads torch
+    from mem_core.common.rng import derived_seed
 
     return "test" if derived_seed(seed, "holdout", raw.name) < config.holdout * 2**63 else "train"
 

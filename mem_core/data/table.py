@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal, get_args
 
-from mem_core.data.folder import Folder, read_bytes
-from mem_core.errors import MismatchError
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes
 
 if TYPE_CHECKING:
     import pyarrow

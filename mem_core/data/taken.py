@@ -1,9 +1,9 @@
 """A part of a corpus as a corpus of its own: its first shards, copied with all their files."""
 
-from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.data.manifest import build_manifest, list_shards, write_manifest
 from mem_core.data.receipt import receipt_name
-from mem_core.errors import ConfigError
 
 
 def copy_shards(corpus: Folder, dest: Folder, count: int) -> None:

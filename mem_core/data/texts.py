@@ -5,7 +5,7 @@ import math
 import re
 from typing import Any
 
-from mem_core.errors import CaptionError, SampleError
+from mem_core.common.errors import CaptionError, SampleError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.formatting import counted
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.common.storage.hashing import HashingReader, sha256_bytes, sha256_of
 from mem_core.config import Frozen
-from mem_core.data.folder import Folder, read_bytes
-from mem_core.data.hashing import HashingReader, sha256_bytes, sha256_of
 from mem_core.data.manifest import list_shards, read_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
 from mem_core.data.verify_order import PUBLISHED, TableOrder, TarOrder
 from mem_core.data.verify_sample import SampleCheck, Tokenize
-from mem_core.errors import MismatchError, SourceError
-from mem_core.progress import Progress, silent
-from mem_core.wording import counted
 
 _NAMED = 100  # problems named a shard; the rest is counted, so that a wrong corpus cannot fill the memory
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mem_core.common.errors import ImageError
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.embedded import NOTE, carried
-from mem_core.data.hashing import sha256_bytes
 from mem_core.data.images import Picture, audit_image, decode_image
 from mem_core.data.receipt import Receipt
 from mem_core.data.shard import Broken, Sample
 from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow
-from mem_core.errors import ImageError
 from mem_core.placement import in_order, placed
 from mem_core.policies import QualityConfig
 from mem_core.quality import keeps_floors, psnr, ssim

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
 from mem_core.countermeasures.applied import pairs_of
 from mem_core.countermeasures.base import Pair, Pixels
-from mem_core.data.folder import Folder
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.detectability.purifier import Purifier, fit_purifier
 from mem_core.detectability.statistics import Numbers, image_statistics, text_statistics
-from mem_core.errors import ConfigError, SourceError
-from mem_core.progress import Progress, silent
 
 Both = tuple[Pair, Pair]
 """One sample, protected and clean."""

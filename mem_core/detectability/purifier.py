@@ -8,10 +8,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.rng import derived_seed, generator
 from mem_core.countermeasures.base import Pixels
-from mem_core.errors import ConfigError, MismatchError
-from mem_core.progress import Progress, silent
-from mem_core.rng import derived_seed, generator
 
 _CROP = 48  # pixels of a side; a multiple of 2, as the network halves once
 _BATCH = 16

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from mem_core.data.folder import Folder
+from mem_core.common.storage.folder import Folder
 from mem_core.frozen import Frozen
 
 _PART = 8 * 2**20  # from here on boto3 uploads in parts of this size

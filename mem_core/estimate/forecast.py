@@ -7,6 +7,7 @@ than where the calibration ran. Prefect takes its time for every task.
 from collections.abc import Mapping
 from itertools import accumulate
 
+from mem_core.common.formatting import counted
 from mem_core.config import ProtectConfig, RowConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
 from mem_core.estimate.costs import Costs, FitCost
 from mem_core.estimate.counted import Requests, puts
@@ -15,7 +16,6 @@ from mem_core.estimate.survey import Survey
 from mem_core.frozen import Frozen
 from mem_core.perturb.recipes import recipe_of
 from mem_core.rows import giver_of
-from mem_core.wording import counted
 
 # Seconds that Prefect takes for a task run: 0.08 of processor time (python -m benchmarks.orchestration), and its
 # database waits.

@@ -10,9 +10,9 @@ from statistics import median
 from pydantic import BaseModel, ValidationError
 
 from mem_core import __version__
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import fingerprint, first_mistake
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import MismatchError
 from mem_core.frozen import Frozen
 
 _MOST = 100  # runs kept of one estimate

@@ -6,8 +6,8 @@ The first shard warms everything up; the second is measured. Both are as large a
 import math
 from collections.abc import Callable
 
+from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig
-from mem_core.data.folder import Folder
 from mem_core.data.receipt import read_receipt
 from mem_core.data.verify import verify_corpus
 from mem_core.device import peak_memory, resolve_device, watch_memory

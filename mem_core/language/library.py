@@ -4,7 +4,7 @@ import logging
 import os
 from types import ModuleType
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 
 
 def libraries() -> tuple[ModuleType, ModuleType]:

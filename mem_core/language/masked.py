@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
-from mem_core.data.hashing import sha256_of
-from mem_core.errors import ConfigError, MismatchError
+from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.paths import whole_path
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.hashing import sha256_of
 from mem_core.language.library import download, libraries
-from mem_core.paths import whole_path
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

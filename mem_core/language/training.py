@@ -12,18 +12,18 @@ from pydantic import Field, ValidationError, model_validator
 from torch import Tensor
 
 from mem_core import __version__
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.rng import derived_seed, generator
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
-from mem_core.data.folder import Folder, read_bytes, write_bytes
 from mem_core.data.loaded import batches
 from mem_core.data.manifest import list_shards
 from mem_core.data.opened import open_tar
 from mem_core.data.shard import Sample, read_shard
 from mem_core.device import resolve_device
-from mem_core.errors import MismatchError, SourceError
 from mem_core.language.library import libraries
 from mem_core.language.masked import FILES, SPECIALS
-from mem_core.progress import Progress, silent
-from mem_core.rng import derived_seed, generator
 from mem_core.training import load_checkpoint, require_finite, save_checkpoint
 
 # Median pseudo-perplexity of 100 held-out captions of Flickr8k, and of the same with their words shuffled: learned from

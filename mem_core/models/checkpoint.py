@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # what trainers put the weights into
 _PREFIXES = ("module.", "model.")  # DistributedDataParallel's, and that of our own files

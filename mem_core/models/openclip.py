@@ -19,7 +19,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from mem_core.errors import ConfigError, MismatchError
+from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.models.checkpoint import file_sha256, fill, read_weights
 
 _OURS = Path(str(files("mem_core.models") / "architectures"))

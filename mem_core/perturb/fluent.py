@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 from mem_core.language.masked import MaskedLanguageModel
 from mem_core.models import Tokenizer
 from mem_core.perturb.vocabulary import Vocabulary

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.progress import Progress
+from mem_core.common.rng import generator
 from mem_core.data.loaded import CaptionTokens, LoadedShard, batches
 from mem_core.device import autocast, cpu_threads
-from mem_core.errors import ConfigError, SourceError
 from mem_core.models import OpenClipEncoder
 from mem_core.perturb.aims import Aim, aims
 from mem_core.perturb.image_noise import update_noise
@@ -19,8 +21,6 @@ from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.text_trigger import update_triggers
 from mem_core.perturb.universal import raise_loss
-from mem_core.progress import Progress
-from mem_core.rng import generator
 from mem_core.training import training_step
 
 Held = Callable[[str], tuple[LoadedShard, ShardState]]

@@ -11,12 +11,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from mem_core.common.errors import MismatchError
+from mem_core.common.rng import generator
 from mem_core.data.loaded import LoadedShard
-from mem_core.errors import MismatchError
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.topics import Topics, caption_words, topic_words
 from mem_core.perturb.vocabulary import word_id
-from mem_core.rng import generator
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.rng import generator
 from mem_core.device import cpu_threads
-from mem_core.errors import ConfigError, SourceError
 from mem_core.frozen import Frozen
 from mem_core.models import Tokenizer
 from mem_core.placement import content_words
-from mem_core.rng import generator
 
 SAMPLES = 10_000  # that topics are learned from at most: bounds memory, and more would not change them much
 _WORDS, _TURNS, _STARTS, _DIGITS = 2000, 30, 4, 6

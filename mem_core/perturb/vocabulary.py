@@ -15,8 +15,8 @@ import torch
 from better_profanity import Profanity
 from torch import Tensor
 
+from mem_core.common.errors import ConfigError
 from mem_core.config import TriggerConfig
-from mem_core.errors import ConfigError
 from mem_core.models import Tokenizer
 
 _WORD_END = "</w>"

@@ -10,12 +10,12 @@ from typing import Literal
 from pydantic import ValidationError
 
 from mem_core import __version__
+from mem_core.common.errors import MismatchError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig, fingerprint, first_mistake
 from mem_core.countermeasures.applied import taken_from
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import MismatchError
 from mem_core.evaluation import Evaluation, query_model
-from mem_core.progress import Progress, silent
 from mem_core.stress.attacks import Attack
 from mem_core.victim import load_victim, train_victim
 

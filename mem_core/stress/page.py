@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import Field
 
+from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.folder import Folder, write_bytes
 from mem_core.detectability.probe import Detectability
 from mem_core.report.figures import png
 from mem_core.report.verdict import no_verdict, too_weak

@@ -1,10 +1,10 @@
 """The corpus that a stress test is about, by its receipts."""
 
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, Placement
-from mem_core.data.folder import Folder
 from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt
-from mem_core.errors import SourceError
 
 
 class Subject(Frozen):

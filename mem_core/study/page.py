@@ -6,13 +6,13 @@ from collections.abc import Iterable
 import yaml
 
 from mem_core import __version__
+from mem_core.common.formatting import counted
+from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.folder import Folder, write_bytes
 from mem_core.report.page import environment
 from mem_core.study.experiment import Section, Shown, Table
 from mem_core.study.plan import StudyPlan
 from mem_core.study.study import Study
-from mem_core.wording import counted
 
 
 class StudyReport(Frozen):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mem_core.common.storage.folder import Folder
 from mem_core.config import NoiseConfig
-from mem_core.data.folder import Folder
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.data.receipt import read_receipt

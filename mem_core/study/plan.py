@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mem_core.errors import ConfigError, SourceError
+from mem_core.common.errors import ConfigError, SourceError
 from mem_core.study.cells import Cell
 from mem_core.study.datasets import open_dataset
 from mem_core.study.experiment import Experiment

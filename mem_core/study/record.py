@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mem_core.common.errors import DestinationError, MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, first_mistake
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import DestinationError, MismatchError
 from mem_core.study.scale import Scale
 
 RECORD = "scale.json"

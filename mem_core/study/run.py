@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from mem_core.progress import Checkpoint, Paused, Progress, carry_on, silent
+from mem_core.common.progress import Checkpoint, Paused, Progress, carry_on, silent
 from mem_core.study.cells import Cell
 from mem_core.study.plan import StudyPlan
 from mem_core.study.record import claim_folder

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.paths import whole_path
 from mem_core.config import (
     CorpusConfig,
     EvaluateConfig,
@@ -17,9 +19,7 @@ from mem_core.config import (
     parse_config,
 )
 from mem_core.config.settings_file import parse_yaml, settings_text
-from mem_core.errors import ConfigError
 from mem_core.language import LanguageModelConfig
-from mem_core.paths import whole_path
 
 OWN, PORTRAITS, PEOPLE = "own", "portraits", "pubfig"
 _SHIPPED = files("mem_core.study") / "scales"

@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from mem_core import __version__
+from mem_core.common.errors import ConfigError, SourceError, StopRun
+from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RowConfig, RuntimeConfig, VictimConfig, fingerprint
-from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
 from mem_core.data.sharder import shard_source
 from mem_core.data.taken import copy_shards
 from mem_core.data.verify import verify_corpus
 from mem_core.device import resolve_device
-from mem_core.errors import ConfigError, SourceError, StopRun
 from mem_core.evaluation import query_model
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR
 from mem_core.models import Tokenizer
-from mem_core.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.protect_all import protect_all
 from mem_core.protection import Protection
 from mem_core.rows import giver_of

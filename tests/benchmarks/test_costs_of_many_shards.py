@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks import orchestration, planning
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 from tests.support.corpora import contents
 
 

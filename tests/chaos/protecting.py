@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from mem_core.data.folder import Folder
-from mem_core.errors import RetryShard, StopRun
+from mem_core.common.errors import RetryShard, StopRun
+from mem_core.common.storage.folder import Folder
 from mem_core.protection import Protection, ShardSummary
 from tasks import storage
 from tests.support.corpora import RUNTIME, small

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 from tasks.storage import open_folder
 from tests.s3.swift_server import SwiftServer, client, credentials, environment
 from tests.support.corpora import contents

@@ -12,8 +12,8 @@ from typing import Any, cast
 
 import pytest
 
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import RunConfig
-from mem_core.data.folder import LocalFolder, write_bytes
 from tasks.events import Measure
 from tasks.status import read_status
 from tasks.storage import open_folder

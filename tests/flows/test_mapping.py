@@ -8,8 +8,8 @@ from prefect import flow, task
 
 from flows.crew import crew_of
 from flows.mapping import map_shards
+from mem_core.common.errors import MismatchError, RetryShard, StopRun
 from mem_core.config import RuntimeConfig
-from mem_core.errors import MismatchError, RetryShard, StopRun
 
 SHARDS = [f"{number:05d}" for number in range(7)]
 pytestmark = pytest.mark.usefixtures("prefect_api")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import read_receipt
 from tasks.failures import read_failures

@@ -6,8 +6,8 @@ import pytest
 
 from flows.presets import load_preset, preset_names, preset_text
 from flows.running import absolute
+from mem_core.common.errors import ConfigError
 from mem_core.config import levels
-from mem_core.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", preset_names())

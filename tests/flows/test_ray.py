@@ -13,10 +13,10 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.crew import crew_of
 from flows.nightly import nightly
 from flows.protect import protect
+from mem_core.common.errors import ConfigError, StopRun
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import RunConfig, RuntimeConfig
-from mem_core.data.folder import LocalFolder
 from mem_core.data.receipt import receipt_name
-from mem_core.errors import ConfigError, StopRun
 from tests.support.command_line import Command
 
 Tree = Callable[[Path], dict[str, bytes]]

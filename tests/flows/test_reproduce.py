@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from flows.reproduce import reproduce
-from mem_core.data.folder import LocalFolder
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.study import Study, load_scale, make_plan
 from tests.support.command_line import Command
 

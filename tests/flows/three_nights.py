@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mem_core.data.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from tasks.storage import open_folder
 
 NIGHTS = (("00000", "00001"), ("00002", "00003", "00004"), ("00005", "00006", "00007"))

@@ -7,8 +7,8 @@ from captum.attr import LayerGradCam
 from torch import nn
 
 from mem_core.attribution import _last_spatial, grad_cam, integrated_gradients
+from mem_core.common.errors import ConfigError
 from mem_core.embedding import neighbour_map
-from mem_core.errors import ConfigError
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
 
 CAPTION = "a small red dog, in the park"

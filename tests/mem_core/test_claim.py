@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from mem_core.claim import claim
+from mem_core.common.errors import DestinationError
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CorpusConfig
-from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
 from mem_core.data.sharder import shard_source
-from mem_core.errors import DestinationError
 from mem_core.finished import OnMismatch, withdraw
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from mem_core.common.errors import ConfigError
 from mem_core.config import (
     EvaluateConfig,
     NoiseConfig,
@@ -20,7 +21,6 @@ from mem_core.config import (
     merge,
     parse_config,
 )
-from mem_core.errors import ConfigError
 
 
 @given(st.integers(1, 64))

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from mem_core.common.errors import ConfigError
 from mem_core.config import RuntimeConfig, parse_config
 from mem_core.device import autocast, cpu_threads, resolve_device, resolve_precision
-from mem_core.errors import ConfigError
 
 CPU = torch.device("cpu")
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import EvaluateConfig, Method, ProtectConfig, VictimConfig
-from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.evaluation import query_model
 from mem_core.protection import Protection

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.errors import ConfigError
 from mem_core.models import OpenClipEncoder
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, contents, small, tiny_corpus

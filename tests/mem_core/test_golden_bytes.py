@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 import torch
 
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import decode_image
 from mem_core.data.shard import shard_bytes
 from mem_core.data.verify import verify_corpus

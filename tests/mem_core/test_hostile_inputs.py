@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.hashing import sha256_bytes
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import read_shard, shard_bytes
 from mem_core.data.table import read_table
-from mem_core.errors import MismatchError, SourceError
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, contents, encoded, photo, plain_shard, protect, sample, small
 

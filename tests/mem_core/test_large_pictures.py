@@ -11,7 +11,7 @@ import pytest
 from mem_core.certificate.certificate import Audit
 from mem_core.certificate.evidence import certify, read_made
 from mem_core.certificate.page import headline
-from mem_core.data.folder import LocalFolder, read_bytes
+from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer

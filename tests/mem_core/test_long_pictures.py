@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 import torch
 
-from mem_core.data.folder import LocalFolder, write_bytes
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
 from mem_core.protection import Protection

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mem_core.common.errors import RetryShard
 from mem_core.config import NoiseConfig
 from mem_core.device import retried
-from mem_core.errors import RetryShard
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.perturb.image_noise import update_noise
 from mem_core.perturb.objective import contrastive_loss

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.errors import ConfigError, MismatchError
+from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.protection import Protection
 from mem_core.protector import (
     Surrogates,

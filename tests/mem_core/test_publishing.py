@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import decode_image
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import Sample, shard_bytes

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.errors import ImageError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture
 from mem_core.data.receipt import read_receipt, receipt_bytes, receipt_name
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus
-from mem_core.errors import ImageError
 from mem_core.models import Tokenizer
 from mem_core.policies import QualityConfig
 from mem_core.protection import Protection

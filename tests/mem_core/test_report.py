@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table

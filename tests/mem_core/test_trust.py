@@ -14,11 +14,11 @@ from PIL import Image
 from mem_core.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
 from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.certificate.page import headline, render, write_certificate
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import VictimConfig, fingerprint
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
-from mem_core.errors import MismatchError, SourceError
 from mem_core.evaluation import Evaluation
 from mem_core.models import build_model
 from mem_core.ownership import detect_shortcut, permutation_test

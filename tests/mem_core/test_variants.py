@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, parse_config
-from mem_core.data.folder import LocalFolder
 from mem_core.data.loaded import load_shard
 from mem_core.data.verify import verify_corpus
-from mem_core.errors import ConfigError
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, protect, published, small, tiny_corpus

@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from mem_core.common.errors import ConfigError, MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import EvaluateConfig, VictimConfig
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import Sample, shard_bytes
-from mem_core.errors import ConfigError, MismatchError, SourceError
 from mem_core.models import Tokenizer
 from mem_core.victim import VictimRecord, caption_rows, load_victim, read_victim, train_victim
 from mem_core.victim.training import Training

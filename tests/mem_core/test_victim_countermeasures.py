@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import FinetuneConfig, VictimConfig, parse_config
 from mem_core.countermeasures import (
     AnyCountermeasure,
@@ -18,11 +20,9 @@ from mem_core.countermeasures import (
     StripFirst,
 )
 from mem_core.countermeasures.applied import Applied
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
 from mem_core.detectability.purifier import Purifier, save_purifier
-from mem_core.errors import ConfigError, SourceError
 from mem_core.models import Tokenizer
 from mem_core.victim import train_victim
 from mem_core.victim.finetune import drop_tokens, second_views

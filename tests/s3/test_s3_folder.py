@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from mem_core.data.folder import Folder, read_bytes, write_bytes
-from mem_core.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from mem_core.common.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from tasks import storage
 from tasks.storage import open_folder
 from tests.s3.swift_server import STRANGER, STRANGER_SECRET, SwiftServer, credentials

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.common.errors import SourceError, StorageRefused
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CorpusConfig
-from mem_core.data.folder import LocalFolder, write_bytes
 from mem_core.data.readers import RawSample, open_source
-from mem_core.errors import SourceError, StorageRefused
 from tasks.sharding import shard_corpus
 from tasks.storage import open_folder
 from tests.support.corpora import contents

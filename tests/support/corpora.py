@@ -9,8 +9,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, RuntimeConfig
-from mem_core.data.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import Sample, read_shard, shard_bytes
 from mem_core.protection import Protection, ShardSummary
 

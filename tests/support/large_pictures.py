@@ -15,7 +15,7 @@ import numpy as np
 from mem_core.certificate.certificate import Audit
 from mem_core.certificate.evidence import certify, read_made
 from mem_core.certificate.page import write_certificate
-from mem_core.data.folder import LocalFolder, write_bytes
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.verify import verify_corpus

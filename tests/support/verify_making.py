@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mem_core.data.folder import LocalFolder, write_bytes
-from mem_core.data.hashing import sha256_bytes
+from mem_core.common.storage.folder import LocalFolder, write_bytes
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.manifest import build_manifest, write_manifest
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name

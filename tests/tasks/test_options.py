@@ -3,7 +3,7 @@
 import pytest
 from prefect import flow
 
-from mem_core.errors import ConfigError, MemshieldError, RetryShard, StorageRefused
+from mem_core.common.errors import ConfigError, MemshieldError, RetryShard, StorageRefused
 from tasks.options import may_pass, step
 
 

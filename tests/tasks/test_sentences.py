@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from mem_core.errors import MismatchError
+from mem_core.common.errors import MismatchError
 from tasks import sentences
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.common.errors import SourceError
 from mem_core.config import RunConfig
-from mem_core.errors import SourceError
 from tasks.status import read_status
 
 

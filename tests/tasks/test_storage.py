@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from mem_core.data.folder import LocalFolder
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import LocalFolder
 from tasks.storage import address_below, open_folder
 
 

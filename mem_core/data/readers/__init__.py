@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.paths import whole_path
+from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import IdentitiesConfig
-from mem_core.data.folder import Folder, LocalFolder
 from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
@@ -16,8 +18,6 @@ from mem_core.data.readers.karpathy import KarpathyReader
 from mem_core.data.readers.parquet import ParquetReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
-from mem_core.errors import ConfigError, SourceError
-from mem_core.paths import whole_path
 
 FORMATS = tuple(LOOKED_FOR)
 _IDENTITIES = IdentitiesConfig()

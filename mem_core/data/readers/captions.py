@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from mem_core.common.errors import ImageError, SourceError
 from mem_core.data.readers.base import UNLISTED, RawSample, no_image, split_word
 from mem_core.data.readers.files import ImageFiles, plain
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.text import repaired
-from mem_core.errors import ImageError, SourceError
 
 
 @dataclass(frozen=True)

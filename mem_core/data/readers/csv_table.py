@@ -7,12 +7,12 @@ results.csv, which does not quote) and `;` are told apart by the header.
 import csv
 from collections.abc import Iterator
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick, repeated
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import open_text, repaired
-from mem_core.errors import SourceError
 
 _DELIMITERS = (",", "\t", "|", ";")
 

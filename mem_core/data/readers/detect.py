@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import split_word
 from mem_core.data.readers.csv_table import has_header
 from mem_core.data.readers.identities import image_files
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.errors import SourceError
 
 LOOKED_FOR = {
     "csv": "captions.csv, captions.tsv, captions.txt, results.csv, or a single *.csv or *.tsv with a header",

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from mem_core.data.folder import LocalFolder
+from mem_core.common.errors import ImageError, StorageRefused
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.tars import TarIndex, TarMember, read_member
 from mem_core.data.readers.text import repaired
-from mem_core.errors import ImageError, StorageRefused
 
 MAX_IMAGE_BYTES = 512 * 1024 * 1024
 _MAX_FOLDERS = 64

@@ -5,11 +5,11 @@
 
 from collections.abc import Iterator
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import load_json
-from mem_core.errors import SourceError
 
 
 class KarpathyReader(CaptionFileReader):

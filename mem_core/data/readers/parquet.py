@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, split_word
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record, repeated
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.errors import SourceError
 
 if TYPE_CHECKING:
     import pyarrow

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from mem_core.data.folder import Folder
+from mem_core.common.storage.folder import Folder
 
 _CHUNK = 1 << 20
 

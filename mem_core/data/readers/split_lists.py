@@ -7,11 +7,11 @@ A name is that of the image in the source, its file name alone, or either withou
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader, failed
 from mem_core.data.readers.flickr_token import find_lists as find_split_lists
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import read_lines
-from mem_core.errors import SourceError
 
 __all__ = ["SplitLists", "find_split_lists"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import TextIO
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers.source import SourceFile
-from mem_core.errors import SourceError
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 MAX_LINE = 64 * 1024 * 1024  # characters; a base64 image fits, a file without line ends does not

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mem_core.attribution import grad_cam, integrated_gradients
-from mem_core.data.folder import Folder
+from mem_core.common.storage.folder import Folder
 from mem_core.embedding import neighbour_map
 from mem_core.models import OpenClipEncoder
 from mem_core.report.attention import Look, draw_looks

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.countermeasures import (
     Clean,
     CleanPart,
@@ -18,7 +19,6 @@ from mem_core.countermeasures import (
     StripFirst,
     drawing,
 )
-from mem_core.errors import ConfigError, MismatchError
 
 
 def published(count: int) -> list[Pair]:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
+from mem_core.common.errors import ImageError
 from mem_core.data.images import Picture, audit_image, decode_image, encode_image, resize_picture
-from mem_core.errors import ImageError
 from tests.support.data_strategies import image_bytes, photo, pictures
 
 LIMIT = 64_000_000

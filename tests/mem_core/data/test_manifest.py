@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.hashing import sha256_bytes
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.manifest import MANIFEST_NAME, build_manifest, list_shards, read_manifest, write_manifest
 from mem_core.data.receipt import Receipt, receipt_name, write_receipt
-from mem_core.errors import MismatchError, SourceError
 
 
 def finish(folder: LocalFolder, shard: str) -> None:

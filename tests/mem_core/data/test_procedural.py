@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from mem_core.common.errors import ConfigError, DestinationError
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
-from mem_core.errors import ConfigError, DestinationError
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from mem_core.data.folder import LocalFolder, write_bytes
-from mem_core.data.hashing import HashingReader, HashingWriter, sha256_bytes, sha256_of
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import LocalFolder, write_bytes
+from mem_core.common.storage.hashing import HashingReader, HashingWriter, sha256_bytes, sha256_of
 from mem_core.data.receipt import (
     Receipt,
     parse_receipt,
@@ -16,7 +17,6 @@ from mem_core.data.receipt import (
     receipt_problem,
     write_receipt,
 )
-from mem_core.errors import MismatchError
 
 OUTPUTS = {"00000.tar": b"tar", "00000.parquet": b"table", "00000_stats.json": b"{}"}
 

@@ -12,8 +12,8 @@ import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mem_core.common.errors import CaptionError, SampleError, SourceError
 from mem_core.data.shard import Broken, Sample, ShardWriter, read_shard, shard_bytes
-from mem_core.errors import CaptionError, SampleError, SourceError
 from tests.support.data_strategies import samples, shards, tar_of
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shard.tar"

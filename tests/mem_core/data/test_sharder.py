@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.config import CorpusConfig
-from mem_core.data.folder import LocalFolder, read_bytes
 from mem_core.data.manifest import read_manifest
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.sharder import shard_source
-from mem_core.errors import SourceError
 from tests.support.listed_source import Listed, contents, jpeg, raw, rows, samples
 
 CONFIG = CorpusConfig(samples_per_shard=3)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mem_core.common.errors import MismatchError
 from mem_core.data.table import SampleRow, read_table, write_table
-from mem_core.errors import MismatchError
 
 words = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.integers(0, 2**31 - 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mem_core.data.hashing import sha256_bytes
+from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.placement import placed
 from tests.support.data_strategies import photo

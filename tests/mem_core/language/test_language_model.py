@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.errors import ConfigError, MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.errors import ConfigError, MismatchError, SourceError
 from mem_core.language import (
     MaskedLanguageModel,
     load_language_model,

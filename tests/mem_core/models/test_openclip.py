@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.errors import ConfigError, MismatchError
+from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.models import (
     OpenClipEncoder,
     Tokenizer,

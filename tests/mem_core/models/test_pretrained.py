@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import VictimConfig
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.errors import ConfigError
 from mem_core.models import OpenClipEncoder, build_model, save_model, start_model
 from mem_core.protection import Protection
 from mem_core.protector import load_surrogate

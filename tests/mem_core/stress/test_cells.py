@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import Folder, LocalFolder, write_bytes
 from mem_core.config import EvaluateConfig, VictimConfig
 from mem_core.countermeasures import MixClean, Recaption
-from mem_core.data.folder import Folder, LocalFolder, write_bytes
-from mem_core.errors import MismatchError, SourceError
 from mem_core.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.stress.cells import Arena, Cell, cells_of, read_cell
 from mem_core.stress.estimate import estimate

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.detectability.probe import Detectability
 from mem_core.stress.findings import find
 from mem_core.stress.page import StressReport, cells, headline, markdown, write_report

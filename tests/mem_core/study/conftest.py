@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.study import Study, load_scale, make_plan, run_study
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig
-from mem_core.data.folder import LocalFolder
-from mem_core.errors import ConfigError, SourceError
 from mem_core.study import Study, load_scale, make_plan, scale_names
 from mem_core.study.experiments import EXPERIMENTS
 from mem_core.study.rows import study_rows

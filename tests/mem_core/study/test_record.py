@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder
-from mem_core.errors import DestinationError, MismatchError
+from mem_core.common.errors import DestinationError, MismatchError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.study import Scale, load_scale
 from mem_core.study.record import RECORD, claim_folder, require_own
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import VictimConfig
-from mem_core.data.folder import LocalFolder
-from mem_core.errors import ConfigError
 from mem_core.report.attention import overlaid
 from mem_core.study import Section, Shown, Study, StudyPlan, load_scale, run_study, write_study
 from mem_core.study.experiment import Experiment

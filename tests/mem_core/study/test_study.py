@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder
-from mem_core.errors import MismatchError
-from mem_core.progress import Paused
+from mem_core.common.errors import MismatchError
+from mem_core.common.progress import Paused
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.study import Study, load_scale, make_plan, run_study, write_study
 from mem_core.study.cells import result_name
 from mem_core.study.run import prepare_all, run_cell

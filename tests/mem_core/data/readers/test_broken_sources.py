@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.data.folder import LocalFolder
+from mem_core.common.errors import ConfigError, ImageError, SourceError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.source import SourceTree
-from mem_core.errors import ConfigError, ImageError, SourceError
 from tests.support.source_making import picture, write_images, write_tar
 
 

@@ -7,10 +7,10 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from mem_core.common.errors import ConfigError
 from mem_core.config import IdentitiesConfig
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import split_word
-from mem_core.errors import ConfigError
 from tests.support.source_making import write_images
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.common.errors import SourceError
 from mem_core.data.readers import open_source
-from mem_core.errors import SourceError
 from tests.support.source_making import picture, write_tar
 
 

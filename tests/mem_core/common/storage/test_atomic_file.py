@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data import partial
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.partial import Partial
-from mem_core.errors import RetryShard, StorageRefused
+from mem_core.common.errors import RetryShard, StorageRefused
+from mem_core.common.storage import atomic_file as partial
+from mem_core.common.storage.atomic_file import Partial
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 
 
 def anything(name: str) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.data.prefetch import prefetch
+from mem_core.common.prefetch import prefetch
 
 
 @settings(max_examples=30, deadline=None)

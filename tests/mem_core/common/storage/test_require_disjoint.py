@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.apart import check_apart
-from mem_core.errors import DestinationError
+from mem_core.common.errors import DestinationError
+from mem_core.common.storage.folder import check_apart
 
 
 @pytest.mark.parametrize(

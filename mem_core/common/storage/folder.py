@@ -4,12 +4,12 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, Protocol
 
-from mem_core.data.partial import Partial, is_partial, is_refusal, sweep_partials
-from mem_core.errors import DestinationError, SourceError, StorageRefused
-from mem_core.paths import whole_path
+from mem_core.common.errors import DestinationError, SourceError, StorageRefused
+from mem_core.common.paths import whole_path
+from mem_core.common.storage.atomic_file import Partial, is_partial, is_refusal, sweep_partials
 
 
 class Folder(Protocol):
@@ -200,3 +200,21 @@ def _make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:  # not the FileExistsError that callers wait for
         raise DestinationError(f"expected {path} to be a folder, but a file is in its place") from error
+
+
+def check_apart(source: str, dest: str) -> None:
+    """Raises `DestinationError` if one of two addresses is the other, or lies inside it.
+
+    Paths are compared where their links and `..` lead; addresses in a store as they are written.
+    """
+    origin, target = _real(source), _real(dest)
+    if origin == target:
+        raise DestinationError(f"expected a destination apart from the source, but {dest} is the source")
+    if target.is_relative_to(origin):
+        raise DestinationError(f"expected a destination apart from the source, but {dest} lies inside {source}")
+    if origin.is_relative_to(target):
+        raise DestinationError(f"expected a destination apart from the source, but the source {source} lies inside it")
+
+
+def _real(address: str) -> PurePath:
+    return PurePosixPath(address) if "://" in address else Path(os.path.realpath(address))

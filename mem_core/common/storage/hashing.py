@@ -4,7 +4,7 @@ import hashlib
 from types import TracebackType
 from typing import BinaryIO
 
-from mem_core.data.folder import Folder
+from mem_core.common.storage.folder import Folder
 
 _CHUNK = 1 << 20
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from mem_core.errors import DestinationError, RetryShard
+from mem_core.common.errors import DestinationError, RetryShard
 
 _TEMPORARY = ".partial-"
 _LONG_DEAD = 24 * 3600  # seconds; for files of other machines, whose locks some network file systems do not show

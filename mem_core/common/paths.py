@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from mem_core.errors import ConfigError
+from mem_core.common.errors import ConfigError
 
 
 def whole_path(path: str | os.PathLike[str]) -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mem_core.wording import corpus_name, counted, duration
+from mem_core.common.formatting import corpus_name, counted, duration
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 shards"), (1, "1 shard"), (2, "2 shards"), (2000, "2,000 shards")])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.data.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.errors import DestinationError, SourceError, StorageRefused
+from mem_core.common.errors import DestinationError, SourceError, StorageRefused
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.rng import derived_seed, generator
+from mem_core.common.rng import derived_seed, generator
 
 keys = st.lists(st.integers(-(2**40), 2**40) | st.text(max_size=6), max_size=4)
 

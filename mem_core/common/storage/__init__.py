@@ -1,0 +1,1 @@
+"""Where bytes lie: the Folder interface, files that appear whole, hashes."""
