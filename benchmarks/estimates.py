@@ -16,7 +16,6 @@ from statistics import fmean
 
 from flows.presets import load_preset
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import RunConfig
 from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
 from mem_core.data.sharder import shard_source
@@ -26,9 +25,11 @@ from mem_core.estimate.counted import Call, CountedFolder, Requests
 from mem_core.estimate.forecast import Stage, protect_stages, shard_stage, victim_stage
 from mem_core.estimate.survey import survey_source
 from mem_core.evaluation import query_model
+from mem_core.experiments.config import RunConfig
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
-from mem_core.victim import load_victim, train_victim
+from mem_core.victim.record import load_victim
+from mem_core.victim.training import train_victim
 
 Clock = Callable[[], float]
 

@@ -23,14 +23,16 @@ from pydantic import Field
 
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder, write_bytes
-from mem_core.config import EvaluateConfig, Frozen, ProtectConfig, RuntimeConfig, VictimConfig, fingerprint, merge
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint, merge
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
 from mem_core.data.shard import shard_bytes
 from mem_core.evaluation import query_model
 from mem_core.protect_all import protect_all
 from mem_core.protection import Protection
-from mem_core.victim import load_victim, train_victim
+from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.record import load_victim
+from mem_core.victim.training import train_victim
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=1024)
 PROTECT: dict[str, Any] = {"surrogate": {"architecture": "tiny-resnet-32", "steps_per_round": 94, "pool_shards": 12}}

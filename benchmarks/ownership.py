@@ -18,7 +18,7 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import RuntimeConfig
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.ownership import pair_features, permutation_test
-from mem_core.victim import load_victim
+from mem_core.victim.record import load_victim
 
 _LEVEL = 0.05
 

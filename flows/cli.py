@@ -13,7 +13,7 @@ from flows.running import absolute, config_of, running
 from mem_core.common.errors import MadeOtherwise, MemshieldError
 
 if TYPE_CHECKING:
-    from mem_core.config import RunConfig
+    from mem_core.experiments.config import RunConfig
 
 _INTERRUPTED = "memshield: interrupted; run the same command again to go on"
 

@@ -2,8 +2,9 @@
 
 from prefect import flow
 
-from mem_core.config import EvaluateConfig, RuntimeConfig
+from mem_core.config import RuntimeConfig
 from mem_core.evaluation import Evaluation
+from mem_core.victim.config import EvaluateConfig
 from tasks.evaluating import EvaluateJob, evaluate_model
 
 _EVALUATE = EvaluateConfig()

@@ -9,8 +9,9 @@ from pydantic import BaseModel
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.paths import whole_path
-from mem_core.config import RunConfig, merge, parse_config
-from mem_core.config.settings_file import parse_yaml, settings_text
+from mem_core.config import merge, parse_config
+from mem_core.config.base import parse_yaml, settings_text
+from mem_core.experiments.config import RunConfig
 
 _SHIPPED = files("deployments.presets")
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from mem_core.config import RunConfig
+from mem_core.experiments.config import RunConfig
 from tasks.reporting import ReportPlace, write_report
 
 

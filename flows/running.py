@@ -10,7 +10,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.paths import whole_path
 
 if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
-    from mem_core.config import RunConfig
+    from mem_core.experiments.config import RunConfig
 
 
 def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> "RunConfig":

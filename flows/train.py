@@ -2,8 +2,9 @@
 
 from prefect import flow
 
-from mem_core.config import EvaluateConfig, RuntimeConfig, VictimConfig
-from mem_core.victim import VictimRecord
+from mem_core.config import RuntimeConfig
+from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.record import VictimRecord
 from tasks.events import announce_victim
 from tasks.training import TrainJob, train_model
 

@@ -8,13 +8,14 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import EvaluateConfig, Frozen, NoiseConfig, RuntimeConfig
+from mem_core.config import Frozen, NoiseConfig, RuntimeConfig
 from mem_core.data.loaded import load_shard, without_padding
 from mem_core.data.manifest import list_shards
 from mem_core.device import autocast, resolve_device, resolve_precision
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.perturb.pixels import PixelBatch
 from mem_core.retrieval import RetrievalResult, chance, retrieve
+from mem_core.victim.config import EvaluateConfig
 
 _CENTRE = NoiseConfig(views="centre")
 

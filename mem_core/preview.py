@@ -4,7 +4,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, write_bytes
-from mem_core.frozen import Frozen
+from mem_core.config.base import Frozen
 from mem_core.report.gather import pick_samples, summarise_protection
 from mem_core.report.page import data_uri
 from mem_core.report.pictures import AMPLIFY, contact_sheet, triple

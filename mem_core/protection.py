@@ -23,6 +23,7 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, check_apart
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config.methods import Recipe
 from mem_core.data.loaded import LoadedShard, ShardCache
 from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
 from mem_core.device import resolve_device, resolve_precision, retried
@@ -33,7 +34,6 @@ from mem_core.language import load_language_model, open_language_model
 from mem_core.language.masked import copy_language_model
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.fluent import FluentWords
-from mem_core.perturb.recipes import Recipe, recipe_of
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
@@ -83,7 +83,7 @@ class Protection:
         self.on_mismatch: OnMismatch = on_mismatch
         self._finished = FinishedShards(dest, self._expected, on_mismatch)
         self.clean, self.dest, self.runtime, self.reuse = clean, dest, runtime, reuse
-        self.recipe: Recipe = recipe_of(config)
+        self.recipe: Recipe = config.recipe
         searches = self.recipe.needs_protector and reuse is None
         self.fits = searches and self.recipe.needs_surrogate and config.strategy == "rounds"
         self.sorts = searches and not self.recipe.needs_surrogate and config.strategy == "rounds"
@@ -295,10 +295,10 @@ def _check_places(
     check_apart(clean.uri, dest.uri)
     if protector is not None and config.strategy != "replay":
         raise ConfigError(f"a protector goes with strategy `replay`, got `{config.strategy}`: it is not written over")
-    needs = recipe_of(config).needs_protector
+    needs = config.recipe.needs_protector
     if config.strategy == "replay" and needs and protector is None and reuse is None:
         raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")
-    shared = {"universal": "one pattern", "codebook": "one codebook"}.get(recipe_of(config).noise)
+    shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
     if config.strategy == "independent" and shared is not None:
         raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
     if reuse is not None and config.method not in ("noise-only", "trigger-only"):

@@ -19,7 +19,6 @@ from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.perturb.objective import Anchors
-from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.rounds import Surrogate
 from mem_core.perturb.topics import Topics
 from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
@@ -55,7 +54,7 @@ class Protector(Frozen):
 
     @model_validator(mode="after")
     def _holds_what_its_method_needs(self) -> "Protector":
-        recipe = recipe_of(self.config)
+        recipe = self.config.recipe
         names = {surrogate_name(number) for number in range(len(self.losses))}
         if recipe.needs_surrogate and (not names or set(self.surrogates) != names):
             raise ValueError(f"expected a surrogate for each of {len(self.losses)} rounds, got {len(self.surrogates)}")

@@ -27,7 +27,6 @@ from mem_core.data.table import SampleRow, write_table
 from mem_core.models import Tokenizer
 from mem_core.perturb.gratings import grating
 from mem_core.perturb.projection import project
-from mem_core.perturb.recipes import recipe_of
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
 from mem_core.placement import placed
@@ -88,7 +87,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         code_version=__version__,
         method=job.config.method,
         epsilon_levels=levels(job.config.noise.epsilon),
-        trigger_length=state.trigger_ids.shape[1] if recipe_of(job.config).publishes_trigger else 0,
+        trigger_length=state.trigger_ids.shape[1] if job.config.recipe.publishes_trigger else 0,
         vocabulary=job.config.trigger.vocabulary,
         placement=job.config.trigger.placement,
         metadata=job.config.metadata,
@@ -152,7 +151,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     difference = audit_image(clean, image, shown.levels)
     ratio = shown.psnr if math.isfinite(shown.psnr) else None
     backed_off = shown.levels if shown.levels < epsilon else 0
-    ids = state.trigger_ids[i].tolist() if recipe_of(job.config).publishes_trigger else []
+    ids = state.trigger_ids[i].tolist() if job.config.recipe.publishes_trigger else []
     trigger = job.tokenizer.decode(ids) if ids else ""
     words = trigger.split(" ") if trigger else []
     captions = tuple(placed(words, caption, job.config.trigger.placement) for caption in sample.captions)
@@ -195,7 +194,7 @@ def _ids_beside_text(trigger: str, ids: list[int], config: ProtectConfig) -> dic
 
 def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:
     """int8 [3, H, W]: what the method adds to this image, uint8 of the same size."""
-    recipe, config = recipe_of(job.config), job.config.noise
+    recipe, config = job.config.recipe, job.config.noise
     if (recipe.noise == "universal" and job.pattern is None) or (recipe.noise == "codebook" and not state.topics):
         raise MismatchError(f"expected a protector that holds the noise of {job.config.method}, but it holds none")
     if recipe.noise == "universal" and job.pattern is not None:

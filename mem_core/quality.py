@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from mem_core.config import Frozen
-from mem_core.policies import QualityConfig
+from mem_core.config.protect import QualityConfig
 
 Pixels = NDArray[np.uint8]
 

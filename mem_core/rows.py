@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from mem_core.config import Method, ProtectConfig, RowConfig, RunConfig
-from mem_core.perturb.recipes import recipe_of
+from mem_core.config import Method, ProtectConfig
+from mem_core.experiments.config import RowConfig, RunConfig
 
 METHODS: tuple[Method, ...] = ("mem", "em", "uap", "codebook")  # the others are controls
 _TAKERS: tuple[Method, ...] = ("noise-only", "trigger-only")
@@ -32,7 +32,7 @@ def time_left(rows: Sequence[RowConfig], done: int, seconds: float, base: Protec
 
 
 def _fits(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> bool:
-    return giver_of(row, table, base) is None and recipe_of(row.protect_config(base)).needs_surrogate
+    return giver_of(row, table, base) is None and row.protect_config(base).recipe.needs_surrogate
 
 
 def _gives(other: RowConfig, row: RowConfig) -> bool:

@@ -12,7 +12,8 @@ from mem_core.common.errors import DestinationError, MemshieldError
 from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder, LocalFolder, check_apart
-from mem_core.config import ProtectConfig, RowConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config.base import Frozen
 from mem_core.data.candidates import Candidate
 from mem_core.data.manifest import sound_manifest
 from mem_core.data.readers import folder_of, open_source
@@ -22,9 +23,10 @@ from mem_core.estimate.costs import Costs
 from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
 from mem_core.estimate.history import Kept, PastErrors, Took, add_run, identity_of, keep_estimate, past_errors
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
+from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.finished import PROTECTOR
-from mem_core.frozen import Frozen
 from mem_core.rows import giver_of
+from mem_core.victim.config import VictimConfig
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.protecting import ProtectSummary

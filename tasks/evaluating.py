@@ -4,9 +4,10 @@ from pydantic import ValidationError
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, fingerprint, first_mistake
+from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.evaluation import Evaluation, query_model
-from mem_core.victim import load_victim, read_victim
+from mem_core.victim.config import EvaluateConfig
+from mem_core.victim.record import load_victim, read_victim
 from tasks.artifacts import show_retrieval
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step

@@ -7,8 +7,9 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
+from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.manifest import MANIFEST_NAME
+from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.progress import say
 from tasks.storage import address_below
 

@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field, ValidationError
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.config import Frozen, RunConfig, first_mistake
+from mem_core.config import Frozen, first_mistake
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import read_receipt, receipt_name
+from mem_core.experiments.config import RunConfig
 from mem_core.rows import clean_folder
 from tasks.failures import read_failures
 from tasks.storage import address_below, open_folder

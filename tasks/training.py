@@ -1,9 +1,11 @@
 """The victim: trained on a corpus as an unauthorised trainer would."""
 
 from mem_core.common.formatting import counted
-from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
+from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.manifest import list_shards
-from mem_core.victim import VictimRecord, read_victim, train_victim
+from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.record import VictimRecord, read_victim
+from mem_core.victim.training import train_victim
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched

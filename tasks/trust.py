@@ -12,11 +12,11 @@ from mem_core.certificate.page import DATA, PAGE, headline, write_certificate
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.config import RuntimeConfig
-from mem_core.frozen import Frozen
+from mem_core.config.base import Frozen
 from mem_core.models import OpenClipEncoder, start_model
 from mem_core.ownership import Ownership, detect_shortcut
 from mem_core.preview import Preview, write_preview
-from mem_core.victim import load_victim
+from mem_core.victim.record import load_victim
 from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched

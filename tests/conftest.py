@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 os.environ |= {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
-from mem_core.config import RunConfig
+from mem_core.experiments.config import RunConfig
 
 # Time is measured in benchmarks/, never in a test: a busy machine must not fail a law.
 settings.register_profile("laws", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mem_core.frozen import Frozen
+from mem_core.config.base import Frozen
 
 
 class IdentitiesConfig(Frozen):

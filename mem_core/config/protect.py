@@ -1,25 +1,14 @@
 """How a corpus is protected: noise, trigger, surrogate, and the paper's profile of all three."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from mem_core.config.parsing import merge
-from mem_core.config.values import (
-    PLACES_WORDS,
-    PRETRAINED,
-    WORDS_TO_CHOOSE,
-    Method,
-    PixelLevels,
-    Placement,
-    Scale,
-    Strategy,
-    Views,
-    Word,
-)
-from mem_core.frozen import Frozen
-from mem_core.policies import MetadataConfig, QualityConfig
+from mem_core.config.base import Frozen, merge
+from mem_core.config.methods import PLACES_WORDS, RECIPES, WORDS_TO_CHOOSE, Method, Recipe
+from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, Views, Word
 
 
 class NoiseConfig(Frozen):
@@ -109,6 +98,26 @@ class SurrogateConfig(Frozen):
     pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
 
 
+class MetadataConfig(Frozen):
+    """What is published beside the pixels. Files never carry more than the colour profile; sidecars are filtered."""
+
+    location: Literal["strip", "keep"] = Field("strip", description="sidecar entries that tell where a photo was taken")
+    camera: Literal["strip", "keep"] = Field("strip", description="sidecar entries on the device, `exif` among them")
+    rights: Literal["sidecar", "drop"] = Field(
+        "sidecar", description="author, licence and opt-out found inside an image file: into its sidecar, or dropped"
+    )
+    note: Literal["sidecar", "file", "off"] = Field(
+        "sidecar", description="says that a sample is protected: in key.json; in the image file too; nowhere"
+    )
+
+
+class QualityConfig(Frozen):
+    """How visible noise may be. An image below a floor has its noise scaled back; one that stays below has failed."""
+
+    min_psnr: float | None = Field(None, gt=0, le=100, description="floor in dB (8/255 random noise: about 35)")
+    min_ssim: float | None = Field(None, ge=-1, le=1, description="floor, 1 for images that cannot be told apart")
+
+
 class ProtectConfig(Frozen):
     """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
 
@@ -131,6 +140,12 @@ class ProtectConfig(Frozen):
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
     metadata: MetadataConfig = MetadataConfig()
     quality: QualityConfig = QualityConfig()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The method's recipe, with the words that the config asks for in place of its own."""
+        recipe, kind = RECIPES[self.method], self.trigger.kind
+        return recipe if kind == "method" else replace(recipe, trigger=kind)
 
     @model_validator(mode="before")
     @classmethod

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mem_core.config.base import Frozen
 from mem_core.config.values import Device
-from mem_core.frozen import Frozen
 
 
 class RuntimeConfig(Frozen):

@@ -5,21 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-Method = Literal[
-    "clean",
-    "mem",
-    "em",
-    "uap",
-    "codebook",
-    "random-noise",
-    "random-trigger",
-    "constant-trigger",
-    "noise-only",
-    "trigger-only",
-]
 PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
-WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em", "codebook")  # methods that take other words than their own
-PLACES_WORDS: tuple[Method, ...] = ("codebook", "random-trigger", "constant-trigger")  # that no surrogate has read
 Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
 Placement = Literal["front", "replace"]

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from mem_core.frozen import Frozen
+from mem_core.config.base import Frozen
 
 Pixels = npt.NDArray[np.uint8]
 Captions = tuple[str, ...]

@@ -9,7 +9,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes, sha256_of
 from mem_core.config import Frozen, Placement
-from mem_core.policies import MetadataConfig, QualityConfig
+from mem_core.config.protect import MetadataConfig, QualityConfig
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]

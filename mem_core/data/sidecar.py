@@ -8,9 +8,9 @@ import json
 import re
 from typing import Any
 
+from mem_core.config.protect import MetadataConfig
 from mem_core.data.embedded import embedded_rights
 from mem_core.data.shard import Sample
-from mem_core.policies import MetadataConfig
 
 RIGHTS = "embedded_rights"
 """The sidecar's entry for what stood inside the image file."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import EvaluateConfig, ProtectConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.candidates import Candidate
 from mem_core.data.loaded import load_shard
 from mem_core.data.manifest import list_shards
@@ -20,6 +20,8 @@ from mem_core.estimate.costs import Costs, SourceCost, VictimCost
 from mem_core.estimate.counted import CountedFolder, calls_of
 from mem_core.estimate.protecting import Clock, calibrate_protection, samples_of
 from mem_core.evaluation import query_model
+from mem_core.experiments.config import RunConfig
+from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.training import Training
 
 _MOST = 512

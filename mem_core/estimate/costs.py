@@ -2,8 +2,8 @@
 
 from pydantic import Field
 
+from mem_core.config.base import Frozen
 from mem_core.estimate.counted import Calls
-from mem_core.frozen import Frozen
 
 
 class SourceCost(Frozen):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
 from mem_core.common.storage.folder import Folder
-from mem_core.frozen import Frozen
+from mem_core.config.base import Frozen
 
 _PART = 8 * 2**20  # from here on boto3 uploads in parts of this size
 _PAGE = 1000  # names that one listing request gives

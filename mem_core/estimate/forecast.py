@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from mem_core.common.formatting import counted
-from mem_core.config import ProtectConfig, RowConfig, RunConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config.base import Frozen
 from mem_core.estimate.costs import Costs, FitCost
 from mem_core.estimate.counted import Requests, puts
 from mem_core.estimate.protecting import even_batch
 from mem_core.estimate.survey import Survey
-from mem_core.frozen import Frozen
-from mem_core.perturb.recipes import recipe_of
+from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.rows import giver_of
+from mem_core.victim.config import VictimConfig
 
 # Seconds that Prefect takes for a task run: 0.08 of processor time (python -m benchmarks.orchestration), and its
 # database waits.
@@ -109,7 +110,7 @@ def _fit_stage(
     samples: int, shards: int, fit: FitCost, config: ProtectConfig, load: float, hands: int, held: bool
 ) -> Stage:
     rounds, surrogate = config.rounds, config.surrogate
-    searching = min(rounds, config.trigger.rounds) if recipe_of(config).trigger == "optimised" else 0
+    searching = min(rounds, config.trigger.rounds) if config.recipe.trigger == "optimised" else 0
     pool = min(samples, surrogate.pool_shards * samples / shards)
     seen = surrogate.steps_per_round * even_batch(pool, surrogate.batch_size)  # pairs a round, by the surrogate
     loaded = samples if held else rounds * (seen + samples)

@@ -13,7 +13,7 @@ from mem_core import __version__
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import fingerprint, first_mistake
-from mem_core.frozen import Frozen
+from mem_core.config.base import Frozen
 
 _MOST = 100  # runs kept of one estimate
 _NEAR = 0.1  # how much the numbers of samples may differ

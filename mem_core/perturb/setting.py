@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 import torch
 
 from mem_core.config import ProtectConfig
+from mem_core.config.methods import Recipe
 from mem_core.models import Tokenizer
 from mem_core.perturb.fluent import FluentWords
-from mem_core.perturb.recipes import Recipe, recipe_of
 from mem_core.perturb.vocabulary import Vocabulary
 from mem_core.portions import Portions
 
@@ -27,4 +27,4 @@ class Setting:
 
     @property
     def recipe(self) -> Recipe:
-        return recipe_of(self.config)
+        return self.config.recipe

@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.rng import generator
+from mem_core.config.base import Frozen
 from mem_core.device import cpu_threads
-from mem_core.frozen import Frozen
 from mem_core.models import Tokenizer
 from mem_core.placement import content_words
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mem_core.config import Frozen, VictimConfig, merge
+from mem_core.config import Frozen, merge
 from mem_core.countermeasures import (
     AnyCountermeasure,
     Autoencoder,
@@ -28,6 +28,7 @@ from mem_core.countermeasures import (
     StripFirst,
     WebP,
 )
+from mem_core.victim.config import VictimConfig
 
 Suite = Literal["default", "full"]
 AS_PUBLISHED = "as-published"

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from mem_core.config import EvaluateConfig, Frozen, RuntimeConfig, VictimConfig
+from mem_core.config import Frozen, RuntimeConfig
 from mem_core.device import resolve_device, resolve_precision
 from mem_core.models import build_model, tokenizer_for
 from mem_core.stress.cells import Cell
 from mem_core.training import make_optimizer, training_step
+from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 _STEPS = 3
 _QUERY = 1.0  # what it takes to query with a test image and its captions, in pairs trained on

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mem_core.config import Method, ProtectConfig, RowConfig, merge
+from mem_core.config import Method, ProtectConfig, merge
+from mem_core.experiments.config import RowConfig
 
 _LENGTH_3, _LENGTH_5 = {"trigger": {"length": 3}}, {"trigger": {"length": 5}}
 

@@ -8,18 +8,10 @@ from pydantic import Field
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.paths import whole_path
-from mem_core.config import (
-    CorpusConfig,
-    EvaluateConfig,
-    Frozen,
-    ProtectConfig,
-    RuntimeConfig,
-    VictimConfig,
-    merge,
-    parse_config,
-)
-from mem_core.config.settings_file import parse_yaml, settings_text
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, merge, parse_config
+from mem_core.config.base import parse_yaml, settings_text
 from mem_core.language import LanguageModelConfig
+from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 OWN, PORTRAITS, PEOPLE = "own", "portraits", "pubfig"
 _SHIPPED = files("mem_core.study") / "scales"

@@ -18,7 +18,7 @@ from mem_core import __version__
 from mem_core.common.errors import ConfigError, SourceError, StopRun
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
-from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RowConfig, RuntimeConfig, VictimConfig, fingerprint
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
 from mem_core.data.sharder import shard_source
@@ -26,6 +26,7 @@ from mem_core.data.taken import copy_shards
 from mem_core.data.verify import verify_corpus
 from mem_core.device import resolve_device
 from mem_core.evaluation import query_model
+from mem_core.experiments.config import RowConfig
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR
 from mem_core.models import Tokenizer
 from mem_core.protect_all import protect_all
@@ -36,7 +37,9 @@ from mem_core.study.datasets import dataset_of, draw_dataset, draw_people_datase
 from mem_core.study.rows import study_rows
 from mem_core.study.scale import PEOPLE, Scale
 from mem_core.study.starts import Starts
-from mem_core.victim import load_victim, train_victim
+from mem_core.victim.config import VictimConfig
+from mem_core.victim.record import load_victim
+from mem_core.victim.training import train_victim
 
 _VERIFIED = "verified.txt"
 _CONTEXT = 77

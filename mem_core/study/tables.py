@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from mem_core.config import RowConfig
+from mem_core.experiments.config import RowConfig
 from mem_core.ranks import RetrievalResult, Spread
 from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, find, gap
 from mem_core.report.inputs import EpochPoint, ReportInputs, ReportRow

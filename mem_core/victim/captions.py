@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 
-from mem_core.config import VictimConfig
 from mem_core.data.loaded import CaptionTokens, LoadedShard
 from mem_core.models import Tokenizer
 from mem_core.perturb.prompts import with_trigger
+from mem_core.victim.config import VictimConfig
 
 
 def caption_rows(pool: Sequence[LoadedShard], config: VictimConfig, tokenizer: Tokenizer) -> CaptionTokens:

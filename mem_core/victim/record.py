@@ -5,8 +5,9 @@ from pydantic import ValidationError
 from mem_core import __version__
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, VictimConfig, first_mistake
+from mem_core.config import Frozen, first_mistake
 from mem_core.models import OpenClipEncoder, load_model, save_model
+from mem_core.victim.config import VictimConfig
 
 _WEIGHTS, _RECORD = "victim.safetensors", "victim.json"
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from mem_core.common.storage.folder import LocalFolder, write_bytes
-from mem_core.config import RunConfig
+from mem_core.experiments.config import RunConfig
 from tasks.events import Measure
 from tasks.status import read_status
 from tasks.storage import open_folder

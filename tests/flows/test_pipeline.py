@@ -8,7 +8,8 @@ from prefect import get_client
 
 from flows.pipeline import pipeline
 from flows.printing import print_status
-from mem_core.config import RunConfig, merge
+from mem_core.config import merge
+from mem_core.experiments.config import RunConfig
 from tasks.reporting import ReportPlace
 from tasks.status import read_status
 

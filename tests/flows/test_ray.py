@@ -15,8 +15,9 @@ from flows.nightly import nightly
 from flows.protect import protect
 from mem_core.common.errors import ConfigError, StopRun
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import RunConfig, RuntimeConfig
+from mem_core.config import RuntimeConfig
 from mem_core.data.receipt import receipt_name
+from mem_core.experiments.config import RunConfig
 from tests.support.command_line import Command
 
 Tree = Callable[[Path], dict[str, bytes]]

@@ -10,8 +10,9 @@ from flows.stress import stress
 from flows.trust import certify
 from mem_core.common.errors import ConfigError, DestinationError, SourceError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import ProtectConfig, RunConfig, merge
+from mem_core.config import ProtectConfig, merge
 from mem_core.detectability.probe import detect
+from mem_core.experiments.config import RunConfig
 from mem_core.protection import Protection
 from mem_core.stress import attacks
 from mem_core.stress.attacks import Attack, suite

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from mem_core.config import EvaluateConfig, RunConfig
+from mem_core.experiments.config import RunConfig
+from mem_core.victim.config import EvaluateConfig
 from tasks.events import PROTECTED, TRAINED, Measure
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from mem_core.common.errors import ConfigError
-from mem_core.config import RowConfig, RunConfig, parse_config
+from mem_core.config import parse_config
+from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.rows import clean_folder, giver_of, in_order, time_left
 
 

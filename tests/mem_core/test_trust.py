@@ -16,7 +16,7 @@ from mem_core.certificate.evidence import certify, read_cells, read_made, trials
 from mem_core.certificate.page import headline, render, write_certificate
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.config import VictimConfig, fingerprint
+from mem_core.config import fingerprint
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.evaluation import Evaluation
@@ -27,6 +27,7 @@ from mem_core.protection import Protection
 from mem_core.ranks import DirectionResult, RetrievalResult
 from mem_core.stress.attacks import Attack
 from mem_core.stress.cells import Cell, CellResult
+from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import VictimRecord
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 

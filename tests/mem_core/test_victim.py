@@ -8,12 +8,13 @@ from safetensors.torch import load
 
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.config import EvaluateConfig, VictimConfig
 from mem_core.data.loaded import load_shard
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.models import Tokenizer
-from mem_core.victim import VictimRecord, caption_rows, load_victim, read_victim, train_victim
-from mem_core.victim.training import Training
+from mem_core.victim.captions import caption_rows
+from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.record import VictimRecord, load_victim, read_victim
+from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=3, batch_size=4, warmup_steps=2)

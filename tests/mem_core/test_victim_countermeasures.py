@@ -8,7 +8,7 @@ import torch
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.config import FinetuneConfig, VictimConfig, parse_config
+from mem_core.config import parse_config
 from mem_core.countermeasures import (
     AnyCountermeasure,
     BitDepth,
@@ -24,9 +24,9 @@ from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
 from mem_core.detectability.purifier import Purifier, save_purifier
 from mem_core.models import Tokenizer
-from mem_core.victim import train_victim
+from mem_core.victim.config import FinetuneConfig, VictimConfig
 from mem_core.victim.finetune import drop_tokens, second_views
-from mem_core.victim.training import Training
+from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=1, batch_size=4, warmup_steps=2)

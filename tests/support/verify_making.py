@@ -14,13 +14,13 @@ from PIL import Image
 
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
+from mem_core.config.methods import RECIPES
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.manifest import build_manifest, write_manifest
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus
-from mem_core.perturb.recipes import RECIPES
 from tests.support.data_strategies import photo
 
 EPSILON = 8

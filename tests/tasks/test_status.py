@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mem_core.common.errors import SourceError
-from mem_core.config import RunConfig
+from mem_core.experiments.config import RunConfig
 from tasks.status import read_status
 
 

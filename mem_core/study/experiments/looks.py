@@ -13,7 +13,7 @@ from mem_core.report.figures import png
 from mem_core.report.neighbours import Plane, draw_planes
 from mem_core.study.experiment import Experiment, Picture, Section, Shown
 from mem_core.study.pairs import Pair, features_of, pairs_of, seen_by
-from mem_core.victim import load_victim
+from mem_core.victim.record import load_victim
 
 _LOOKED_AT = 2  # pairs of the test corpus, and as many of the training corpora
 _ON_PLANE = 200

@@ -12,6 +12,7 @@ from PIL import Image, TiffImagePlugin
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
+from mem_core.config.protect import MetadataConfig
 from mem_core.data.embedded import NOTE, carried, embedded_rights
 from mem_core.data.images import Picture, decode_image, encode_image
 from mem_core.data.loaded import load_shard
@@ -20,7 +21,6 @@ from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.policies import MetadataConfig
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, encoded, photo, protect, small
 from tests.support.data_strategies import metadata as any_metadata

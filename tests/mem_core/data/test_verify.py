@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
+from mem_core.config.methods import RECIPES
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.shard import read_shard, shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus, verify_shard
-from mem_core.perturb.recipes import RECIPES
 from tests.support.data_strategies import photo, tar_of
 from tests.support.verify_making import SHARDS, Corpus, Shard, make_shard, noisy_photo, tokenize, told
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
-from mem_core.config import CorpusConfig, RunConfig, fingerprint
+from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.sharder import shard_source
 from mem_core.data.verify import verify_corpus
@@ -23,6 +23,7 @@ from mem_core.estimate.counted import Call, Calls, CountedFolder, Requests, puts
 from mem_core.estimate.forecast import Forecast, Stage, pipeline_stages, protect_stages, shard_stage
 from mem_core.estimate.history import Kept, Took, add_run, identity_of, keep_estimate, past_errors
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
+from mem_core.experiments.config import RunConfig
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
 

@@ -10,7 +10,6 @@ from PIL import Image
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import VictimConfig
 from mem_core.report.attention import overlaid
 from mem_core.study import Section, Shown, Study, StudyPlan, load_scale, run_study, write_study
 from mem_core.study.experiment import Experiment
@@ -19,7 +18,8 @@ from mem_core.study.experiments.table3 import TABLE3
 from mem_core.study.experiments.table4 import TABLE4
 from mem_core.study.pairs import pairs_of
 from mem_core.study.starts import Starts
-from mem_core.victim import load_victim
+from mem_core.victim.config import VictimConfig
+from mem_core.victim.record import load_victim
 
 FLUENT = replace(TABLE3, rows=("clean", "mem-3", "mem-3-fluent"))
 FACES = replace(TABLE4, rows=("untrained", "faces-mem-3"))

@@ -1,11 +1,22 @@
 """Every method and control as the ingredients it is made of."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from mem_core.config import Method, ProtectConfig
-
-Ingredient = Literal["none", "optimised", "random"]
+Method = Literal[
+    "clean",
+    "mem",
+    "em",
+    "uap",
+    "codebook",
+    "random-noise",
+    "random-trigger",
+    "constant-trigger",
+    "noise-only",
+    "trigger-only",
+]
+WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em", "codebook")  # methods that take other words than their own
+PLACES_WORDS: tuple[Method, ...] = ("codebook", "random-trigger", "constant-trigger")  # that no surrogate has read
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,3 @@ RECIPES: dict[Method, Recipe] = {
     "noise-only": Recipe("MEM with its trigger left out", "optimised", "optimised", True, publishes_trigger=False),
     "trigger-only": Recipe("MEM with its noise left out", "optimised", "optimised", True, publishes_noise=False),
 }
-
-
-def recipe_of(config: ProtectConfig) -> Recipe:
-    """The method's recipe, with the words that the config asks for in place of its own."""
-    recipe, kind = RECIPES[config.method], config.trigger.kind
-    return recipe if kind == "method" else replace(recipe, trigger=kind)

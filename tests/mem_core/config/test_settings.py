@@ -9,18 +9,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mem_core.common.errors import ConfigError
-from mem_core.config import (
-    EvaluateConfig,
-    NoiseConfig,
-    ProtectConfig,
-    RunConfig,
-    RuntimeConfig,
-    VictimConfig,
-    fingerprint,
-    levels,
-    merge,
-    parse_config,
-)
+from mem_core.config import NoiseConfig, ProtectConfig, RuntimeConfig, fingerprint, levels, merge, parse_config
+from mem_core.experiments.config import RunConfig
+from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 
 @given(st.integers(1, 64))

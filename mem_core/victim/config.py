@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from mem_core.config.base import Frozen
 from mem_core.config.values import PRETRAINED, Scale, Views, Word
 from mem_core.countermeasures import AnyCountermeasure
-from mem_core.frozen import Frozen
 
 
 class FinetuneConfig(Frozen):

@@ -2,9 +2,9 @@
 
 from typing import get_args
 
-from mem_core.config import WORDS_TO_CHOOSE, Method, ProtectConfig
+from mem_core.config import Method, ProtectConfig
+from mem_core.config.methods import RECIPES, WORDS_TO_CHOOSE
 from mem_core.data.verify_sample import NO_NOISE, NO_TRIGGER
-from mem_core.perturb.recipes import RECIPES, recipe_of
 
 
 def test_every_method_has_a_recipe() -> None:
@@ -34,7 +34,7 @@ def test_controls_of_mem_are_made_as_mem() -> None:
 
 def test_the_config_may_ask_for_other_words_than_the_methods() -> None:
     def trigger_of(method: str, kind: str) -> str:
-        return recipe_of(ProtectConfig.model_validate({"method": method, "trigger": {"kind": kind}})).trigger
+        return ProtectConfig.model_validate({"method": method, "trigger": {"kind": kind}}).recipe.trigger
 
     assert [trigger_of("em", kind) for kind in ("method", "none", "random")] == ["none", "none", "random"]
     assert [trigger_of("mem", kind) for kind in ("method", "none", "random")] == ["optimised", "none", "random"]

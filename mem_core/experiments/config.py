@@ -5,13 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from mem_core.common.errors import ConfigError
+from mem_core.config.base import Frozen, merge, parse_config
 from mem_core.config.corpus import CorpusConfig
-from mem_core.config.parsing import merge, parse_config
+from mem_core.config.methods import PLACES_WORDS, WORDS_TO_CHOOSE, Method
 from mem_core.config.protect import ProtectConfig
 from mem_core.config.runtime import RuntimeConfig
-from mem_core.config.values import PLACES_WORDS, WORDS_TO_CHOOSE, Method
-from mem_core.config.victim import EvaluateConfig, VictimConfig
-from mem_core.frozen import Frozen
+from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 
 class RowConfig(Frozen):
