@@ -21,7 +21,7 @@ from benchmarks.harness import Figure, alternate, print_figures, quartiles, rati
 from benchmarks.memory import make_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.images import Picture, Pixels, encode_image
-from mem_core.data.loaded import load_shard
+from mem_core.data.shard_cache import load_shard
 
 Encoder = Callable[[Pixels], bytes]
 

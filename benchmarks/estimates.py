@@ -16,9 +16,9 @@ from statistics import fmean
 
 from flows.presets import load_preset
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.data.verify import verify_corpus
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.counted import Call, CountedFolder, Requests

@@ -21,7 +21,7 @@ from torch.nn.functional import normalize
 
 from mem_core import __version__
 from mem_core.config import NoiseConfig, RuntimeConfig, TriggerConfig
-from mem_core.data.loaded import without_padding
+from mem_core.data.shard_cache import without_padding
 from mem_core.device import autocast, resolve_device, resolve_precision
 from mem_core.models import build_model, tokenizer_for
 from mem_core.perturb.image_noise import update_noise

@@ -31,7 +31,7 @@ from benchmarks.memory import make_corpus, peak_bytes
 from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig
-from mem_core.data.loaded import LoadedShard, load_shard
+from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.device import resolve_precision
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
 from mem_core.perturb.image_noise import update_noise

@@ -27,9 +27,9 @@ def make_corpus(folder: Path, samples: int, shard: int, side: int = _SIDE) -> No
     """A clean corpus of procedural images under `folder`/train."""
     from mem_core.common.storage.folder import LocalFolder
     from mem_core.config import CorpusConfig
-    from mem_core.data.procedural import draw_corpus
     from mem_core.data.readers import open_source
-    from mem_core.data.sharder import shard_source
+    from mem_core.data.sharding.sharder import shard_source
+    from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
     source = draw_corpus(folder.with_name("source"), samples, 0, size=side)
     shard_source(open_source(source), LocalFolder(str(folder)), CorpusConfig(samples_per_shard=shard))

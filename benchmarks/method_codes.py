@@ -25,8 +25,8 @@ from torch.nn.functional import interpolate, normalize
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
-from mem_core.data.loaded import CaptionTokens, batches, load_shard
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
+from mem_core.data.shard_cache import CaptionTokens, batches, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_for
 from mem_core.perturb.pixels import PixelBatch
 from mem_core.retrieval import retrieve

@@ -25,7 +25,7 @@ from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
 from mem_core.countermeasures import Jpeg
-from mem_core.data.loaded import CaptionTokens, batches
+from mem_core.data.shard_cache import CaptionTokens, batches
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.perturb.objective import contrastive_loss
 from mem_core.perturb.pixels import PixelBatch

@@ -22,7 +22,7 @@ from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, clusters, r
 from benchmarks.method_words import Bench
 from mem_core.common.rng import generator
 from mem_core.config import NoiseConfig
-from mem_core.data.loaded import CaptionTokens
+from mem_core.data.shard_cache import CaptionTokens
 from mem_core.models import OpenClipEncoder, Tokenizer
 from mem_core.perturb.pixels import PixelBatch
 

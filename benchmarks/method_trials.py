@@ -24,9 +24,9 @@ from pydantic import Field
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint, merge
-from mem_core.data.loaded import load_shard
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
 from mem_core.data.shard import shard_bytes
+from mem_core.data.shard_cache import load_shard
 from mem_core.evaluation import query_model
 from mem_core.protect_all import protect_all
 from mem_core.protection import Protection

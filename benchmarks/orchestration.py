@@ -21,9 +21,9 @@ from pathlib import Path
 from benchmarks.harness import Figure, print_figures
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig
-from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.protection import Protection
 
 _SAMPLES, _SAMPLES_A_SECOND, _MOST_SHARE = 10_000, 100.0, 0.01

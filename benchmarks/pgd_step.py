@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.harness import Figure, alternate, print_figures, quartiles, ratios
 from mem_core.config import NoiseConfig, RuntimeConfig, TriggerConfig
-from mem_core.data.loaded import without_padding
+from mem_core.data.shard_cache import without_padding
 from mem_core.device import autocast, resolve_precision
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
 from mem_core.perturb.image_noise import update_noise

@@ -8,7 +8,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.loaded import LoadedShard, ShardCache
+from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.finished import CLAIM, FIT, mark_state
 from mem_core.perturb.rounds import advance, surrogate_steps
 from mem_core.perturb.setting import Setting

@@ -24,9 +24,9 @@ from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import NoiseConfig, RuntimeConfig
 from mem_core.config.base import Frozen
-from mem_core.data.loaded import load_shard
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
+from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table, table_name
 from mem_core.device import autocast, resolve_device, resolve_precision
 from mem_core.models import OpenClipEncoder, tokenizer_for

@@ -11,19 +11,23 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.common.storage.hashing import sha256_of
-from mem_core.data.manifest import MANIFEST_NAME, ShardEntry, parse_manifest, read_entry, shard_stems
-from mem_core.data.receipt import read_receipt, receipt_name
+from mem_core.common.storage.folder import Folder
+from mem_core.data.corpus import shard_stems
+from mem_core.data.manifest import (
+    MANIFEST_NAME,
+    RECEIPT_READERS,
+    ShardEntry,
+    listed_entries,
+    manifest_bytes,
+    read_entry,
+)
+from mem_core.data.receipt import receipt_name
 
-_READERS = 16
 _BATCH = 1000
-
 Fingerprint = Callable[[str], str]
 """SHA-256 of a clean tar -> what the receipt of the shard made from it has to say."""
-
 OTHER_INPUT = "the clean shard has other content now"
 OTHER_SETTINGS = "it was made with other settings, another seed, protector or version"
 
@@ -48,9 +52,9 @@ def plan_shards(clean: Folder, dest: Folder, fingerprint: Fingerprint, progress:
     place; one that is damaged vouches for nothing. Raises `SourceError` if there are no clean shards.
     """
     with ThreadPoolExecutor(2) as pool:  # both listings at once: a store gives a thousand names a request
-        written = list(pool.map(_manifest_bytes, (clean, dest)))  # before they are listed: nothing listed is too new
+        written = list(pool.map(manifest_bytes, (clean, dest)))  # before they are listed: nothing listed is too new
         listings = [pool.submit(folder.top) for folder in (clean, dest)]
-        hashes, known = (_entries(data) for data in written)
+        hashes, known = (listed_entries(data) for data in written)
         inputs, there = (listing.result() for listing in listings)
     if any(receipt_name(shard) not in there for shard in known):
         dest.delete(MANIFEST_NAME)
@@ -75,39 +79,6 @@ def plan_shards(clean: Folder, dest: Folder, fingerprint: Fingerprint, progress:
             tally.differing[shard] = what
     waiting = tuple(sorted(tally.waiting))
     return Plan(waiting, tally.finished, dict(tally.counts), tally.differing, len(doubtful))
-
-
-def input_hashes(clean: Folder) -> dict[str, str]:
-    """The SHA-256 of every clean tar by shard, from the manifest where that agrees with the listing.
-
-    Else from its receipt, else by reading it. Raises `SourceError` if there are no clean shards.
-    """
-    hashes, inputs = _entries(_manifest_bytes(clean)), clean.top()
-    shards = shard_stems(clean, inputs)
-
-    def digest(shard: str) -> str:
-        known, tar = hashes.get(shard), f"{shard}.tar"
-        listed = known is not None and known.sizes.get(tar) == inputs[tar]
-        return known.sha256 if known is not None and listed else input_sha256_of(clean, shard)
-
-    with ThreadPoolExecutor(_READERS) as pool:
-        return dict(zip(shards, pool.map(digest, shards), strict=True))
-
-
-def input_sha256_of(clean: Folder, shard: str) -> str:
-    """The hash of one clean tar: as its receipt says, else read."""
-    receipt, tar = read_receipt(clean, shard), f"{shard}.tar"
-    return receipt.outputs[tar] if receipt is not None else sha256_of(clean, tar)
-
-
-def require_clean(folder: Folder, shard: str) -> None:
-    """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
-    receipt = read_receipt(folder, shard)
-    if receipt is not None and receipt.method != "clean":
-        raise SourceError(
-            f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
-            "protecting it again would add up noise and triggers"
-        )
 
 
 @dataclass
@@ -162,22 +133,6 @@ def size_difference(sizes: Mapping[str, int | None], found: Callable[[str], int 
     return ""
 
 
-def _manifest_bytes(folder: Folder) -> bytes:
-    """The file of the manifest, empty where there is none."""
-    try:
-        return read_bytes(folder, MANIFEST_NAME)
-    except FileNotFoundError:
-        return b""
-
-
-def _entries(data: bytes) -> dict[str, ShardEntry]:
-    """The shards that a manifest vouches for: none if it is damaged, as all it says can be had from the receipts."""
-    try:
-        return {entry.name: entry for entry in parse_manifest(data, "").shards} if data else {}
-    except MismatchError:
-        return {}
-
-
 def _read(dest: Folder, shards: list[str]) -> Iterator[tuple[str, ShardEntry | None, str]]:
     """Entries from receipts, many at once: shard, entry or None, why it cannot be read."""
 
@@ -189,6 +144,6 @@ def _read(dest: Folder, shards: list[str]) -> Iterator[tuple[str, ShardEntry | N
         except FileNotFoundError:
             return shard, None, ""
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(RECEIPT_READERS) as pool:
         for start in range(0, len(shards), _BATCH):
             yield from pool.map(entry, shards[start : start + _BATCH])

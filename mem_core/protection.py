@@ -24,8 +24,9 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, check_apart
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.config.methods import Recipe
-from mem_core.data.loaded import LoadedShard, ShardCache
-from mem_core.data.manifest import Manifest, build_manifest, list_shards, sound_manifest
+from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
+from mem_core.data.manifest import Manifest, build_manifest, sound_manifest
+from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.device import resolve_device, resolve_precision, retried
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
@@ -39,7 +40,7 @@ from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.topics import Topics
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
-from mem_core.planning import Plan, input_hashes, input_sha256_of
+from mem_core.planning import Plan
 from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
 from mem_core.published import published_state
 from mem_core.publishing import PublishJob, publish_shard

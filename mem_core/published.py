@@ -4,7 +4,7 @@ import torch
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder
-from mem_core.data.loaded import LoadedShard, load_shard
+from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.data.table import recorded_triggers
 from mem_core.models import Tokenizer
 from mem_core.perturb.state import ShardState

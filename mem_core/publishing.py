@@ -17,12 +17,12 @@ from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig, levels
-from mem_core.data.embedded import NOTE
+from mem_core.data.image_metadata import NOTE
 from mem_core.data.images import audit_image, encode_image
-from mem_core.data.loaded import LoadedShard
 from mem_core.data.receipt import Receipt, write_receipt
+from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Sample, ShardWriter
-from mem_core.data.sidecar import published_metadata
+from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow, write_table
 from mem_core.models import Tokenizer
 from mem_core.perturb.gratings import grating

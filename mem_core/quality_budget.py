@@ -12,9 +12,9 @@ from torch import Tensor
 
 from mem_core.common.errors import ImageError
 from mem_core.config.protect import QualityConfig
+from mem_core.data.image_quality import keeps_floors, psnr, ssim
 from mem_core.data.images import Picture, Pixels
 from mem_core.perturb.projection import published_pixels
-from mem_core.quality import keeps_floors, psnr, ssim
 
 
 @dataclass(frozen=True)

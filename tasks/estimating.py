@@ -14,9 +14,9 @@ from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder, LocalFolder, check_apart
 from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.config.base import Frozen
-from mem_core.data.candidates import Candidate
 from mem_core.data.manifest import sound_manifest
 from mem_core.data.readers import folder_of, open_source
+from mem_core.data.sharding.candidate import Candidate
 from mem_core.device import resolve_device
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs

@@ -6,7 +6,7 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
-from mem_core.planning import require_clean
+from mem_core.data.corpus import require_clean
 from mem_core.protection import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step

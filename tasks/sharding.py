@@ -3,10 +3,10 @@
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig, Frozen
-from mem_core.data.procedural import draw_corpus
+from mem_core.data.corpus import copy_shards
 from mem_core.data.readers import folder_of, open_source
-from mem_core.data.sharder import shard_source
-from mem_core.data.taken import copy_shards
+from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder

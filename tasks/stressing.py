@@ -7,7 +7,8 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.formatting import counted, duration
 from mem_core.common.storage.folder import Folder, LocalFolder, check_apart, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
-from mem_core.data.manifest import build_manifest, list_shards
+from mem_core.data.corpus import corpus_fingerprint, list_shards
+from mem_core.data.manifest import build_manifest
 from mem_core.detectability.probe import Detectability, detect
 from mem_core.detectability.purifier import save_purifier
 from mem_core.stress.attacks import Attack, Suite, suite
@@ -18,7 +19,6 @@ from mem_core.stress.page import PAGE, StressReport, headline, write_report
 from mem_core.stress.subject import Subject, read_subject
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.artifacts import show_stress
-from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder

@@ -2,11 +2,10 @@
 
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, RuntimeConfig
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.record import VictimRecord, read_victim
 from mem_core.victim.training import train_victim
-from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder

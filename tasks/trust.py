@@ -13,11 +13,11 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.config import RuntimeConfig
 from mem_core.config.base import Frozen
+from mem_core.data.corpus import corpus_fingerprint
 from mem_core.models import OpenClipEncoder, start_model
 from mem_core.ownership import Ownership, detect_shortcut
 from mem_core.preview import Preview, write_preview
 from mem_core.victim.record import load_victim
-from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder

@@ -3,10 +3,10 @@
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, fingerprint
+from mem_core.data.corpus import corpus_fingerprint
 from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
 from tasks.artifacts import show_problems
-from tasks.corpora import corpus_fingerprint
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder

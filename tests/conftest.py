@@ -29,7 +29,7 @@ def prefect_api() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def drawn_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A csv source of 64 training and 16 test images of 32 pixels, five captions each."""
-    from mem_core.data.procedural import draw_corpus
+    from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
     return draw_corpus(tmp_path_factory.mktemp("source") / "drawn", 64, 16, size=32, seed=3)
 
@@ -47,7 +47,7 @@ def clean_corpus(drawn_source: Path, smoke: RunConfig, tmp_path_factory: pytest.
     """The drawn source in shards: train/ and test/."""
     from mem_core.common.storage.folder import LocalFolder
     from mem_core.data.readers import open_source
-    from mem_core.data.sharder import shard_source
+    from mem_core.data.sharding.sharder import shard_source
 
     dest = tmp_path_factory.mktemp("corpus") / "clean"
     shard_source(open_source(drawn_source), LocalFolder(dest), smoke.corpus)

@@ -11,11 +11,12 @@ from mem_core.certificate.certificate import Audit, Certificate, Made, Trial, ma
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import fingerprint, first_mistake
-from mem_core.data.manifest import list_shards, sound_manifest
+from mem_core.data.corpus import list_shards
+from mem_core.data.image_quality import summarise_quality
+from mem_core.data.manifest import sound_manifest
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
 from mem_core.evaluation import Evaluation
-from mem_core.quality import summarise_quality
 from mem_core.report.verdict import percent
 from mem_core.stress.attacks import suite
 from mem_core.stress.cells import CellResult

@@ -7,10 +7,10 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
 from mem_core.countermeasures import AnyCountermeasure, Autoencoder, Clean, Pair, drawing
+from mem_core.data.corpus import input_hashes
 from mem_core.data.images import Picture
-from mem_core.data.loaded import LoadedShard, load_shard
+from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import weights_identity
-from mem_core.planning import input_hashes
 
 
 class Applied:

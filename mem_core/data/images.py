@@ -22,7 +22,7 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from mem_core.common.errors import ImageError
-from mem_core.data.embedded import note_options
+from mem_core.data.image_metadata import note_options
 
 Pixels = npt.NDArray[np.uint8]
 ImageFormat = Literal["png", "webp"]

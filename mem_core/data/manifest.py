@@ -1,27 +1,22 @@
 """The manifest: the list of finished shards with their hashes, made from their receipts."""
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import Frozen, fingerprint
 from mem_core.data.receipt import Count, Sha256, ShardName, parse_receipt, receipt_name
 
 MANIFEST_NAME = "manifest.json"
-_STEM = re.compile(r"[A-Za-z0-9_-]+")
 _TAR = ".tar"
 _PUBLISHED = ("protected", "clean", "passthrough")
-_CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson")
-_LOOKED_AT, _MEANT = 10_000, 3
-_READERS = 16  # receipts read at the same time: a store answers slowly, but many at once
+RECEIPT_READERS = 16  # receipts read at the same time: a store answers slowly, but many at once
 
 
 class ShardEntry(Frozen):
@@ -56,39 +51,6 @@ class Manifest(Frozen):
         return fingerprint(self.model_dump(mode="json", exclude={"fingerprint"}))
 
 
-def list_shards(folder: Folder) -> list[str]:
-    """The names of all shards (stems of the tars right in the folder), sorted.
-
-    Raises `SourceError` if there is none, or one whose name has other characters than letters, digits, `_` and `-`.
-    """
-    return shard_stems(folder, folder.names())
-
-
-def shard_stems(folder: Folder, names: Iterable[str]) -> list[str]:
-    """The shards among the names of a folder, all or those right in it; see `list_shards`."""
-    stems = [name.removesuffix(_TAR) for name in names if name.endswith(_TAR) and "/" not in name]
-    if not stems:
-        raise SourceError(f"expected shards (.tar files) in {folder.uri}, but {_instead_of_shards(folder)}")
-    for stem in stems:
-        if not _STEM.fullmatch(stem):
-            raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {folder.uri}")
-    return sorted(stems)
-
-
-def _instead_of_shards(folder: Folder) -> str:
-    """What a folder without shards holds, and what was probably meant."""
-    from mem_core.data.readers.base import IMAGE_SUFFIXES  # here, as it loads every reader
-
-    names = list(islice(folder.names(), _LOOKED_AT))
-    holders = list(dict.fromkeys(name.rpartition("/")[0] for name in names if name.endswith(_TAR)))
-    if holders:
-        meant = " or ".join(f"{folder.uri}/{holder}" for holder in holders[:_MEANT])
-        return f"they are in folders below it: did you mean {meant}?"
-    if any(name.lower().endswith((*IMAGE_SUFFIXES, *_CAPTIONS)) for name in names):
-        return f"it holds pictures or captions: `memshield shard {folder.uri} DEST` makes shards of them in DEST/train"
-    return "there is none"
-
-
 def build_manifest(
     folder: Folder,
     *,
@@ -109,7 +71,7 @@ def build_manifest(
         listed = entries.get(name.removesuffix(suffix))
         return listed if listed and listed.sizes.get(name) == receipts[name] else read_entry(folder, name)
 
-    with ThreadPoolExecutor(_READERS) as pool:
+    with ThreadPoolExecutor(RECEIPT_READERS) as pool:
         shards = tuple(pool.map(entry, sorted(receipts)))
     draft = Manifest(kind=kind, shards=shards, config=dict(config or {}), fingerprint="0" * 64)
     return draft.model_copy(update={"fingerprint": draft.contents_fingerprint()})
@@ -167,3 +129,19 @@ def read_entry(folder: Folder, name: str) -> ShardEntry:
         counts=receipt.counts,
         sizes={name: len(data), **{output: receipt.sizes.get(output) for output in receipt.outputs}},
     )
+
+
+def manifest_bytes(folder: Folder) -> bytes:
+    """The file of the manifest, empty where there is none."""
+    try:
+        return read_bytes(folder, MANIFEST_NAME)
+    except FileNotFoundError:
+        return b""
+
+
+def listed_entries(data: bytes) -> dict[str, ShardEntry]:
+    """The shards that a manifest vouches for: none if it is damaged, as all it says can be had from the receipts."""
+    try:
+        return {entry.name: entry for entry in parse_manifest(data, "").shards} if data else {}
+    except MismatchError:
+        return {}

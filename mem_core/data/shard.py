@@ -10,10 +10,12 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mem_core.common.errors import CaptionError, SampleError, SourceError
-from mem_core.data.members import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
+from mem_core.common.storage.folder import Folder
+from mem_core.data.receipt import receipt_name
+from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
 from mem_core.data.texts import encode_metadata, read_captions
 
 IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "jfif", "png", "webp", "avif", "gif", "bmp", "tif", "tiff"})
@@ -177,3 +179,12 @@ def shard_bytes(samples: list[Sample]) -> bytes:
         for sample in samples:
             writer.write(sample)
     return stream.getvalue()
+
+
+def open_tar(folder: Folder, shard: str) -> BinaryIO:
+    """A stream of the shard's tar. Raises `SourceError` if it is not there."""
+    try:
+        return folder.open(f"{shard}.tar")
+    except FileNotFoundError as error:
+        listed = ", which its receipt lists" if folder.exists(receipt_name(shard)) else ""
+        raise SourceError(f"expected {shard}.tar{listed}, in {folder.uri}, but it is missing") from error

@@ -14,7 +14,8 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import HashingReader, sha256_bytes, sha256_of
 from mem_core.config import Frozen
-from mem_core.data.manifest import list_shards, read_manifest
+from mem_core.data.corpus import list_shards
+from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name

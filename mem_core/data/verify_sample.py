@@ -6,14 +6,14 @@ from typing import Any
 from mem_core.common.errors import ImageError
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config.protect import QualityConfig
-from mem_core.data.embedded import NOTE, carried
+from mem_core.data.image_metadata import NOTE, carried
+from mem_core.data.image_quality import keeps_floors, psnr, ssim
 from mem_core.data.images import Picture, audit_image, decode_image
 from mem_core.data.receipt import Receipt
+from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Broken, Sample
-from mem_core.data.sidecar import published_metadata
 from mem_core.data.table import SampleRow
 from mem_core.placement import in_order, placed
-from mem_core.quality import keeps_floors, psnr, ssim
 
 # Captions to token ids, array-like int64 [N, T]: start token first, then the words.
 Tokenize = Callable[[list[str]], Any]

@@ -10,11 +10,11 @@ from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
-from mem_core.data.candidates import Candidate
-from mem_core.data.loaded import load_shard
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
-from mem_core.data.split_writer import SplitWriter
+from mem_core.data.shard_cache import load_shard
+from mem_core.data.sharding.candidate import Candidate
+from mem_core.data.sharding.split_writer import SplitWriter
 from mem_core.device import peak_memory, resolve_device, watch_memory
 from mem_core.estimate.costs import Costs, SourceCost, VictimCost
 from mem_core.estimate.counted import CountedFolder, calls_of

@@ -15,12 +15,12 @@ from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
 from mem_core.config.base import Frozen
-from mem_core.data.candidates import Candidate
+from mem_core.data.corpus import require_clean
 from mem_core.data.manifest import MANIFEST_NAME, build_manifest, sound_manifest
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.receipt import receipt_name
-from mem_core.data.sharder import SHARDING_NAME, limit_of, taken
-from mem_core.planning import require_clean
+from mem_core.data.sharding.candidate import Candidate
+from mem_core.data.sharding.sharder import SHARDING_NAME, limit_of, taken
 
 _TARS = 8  # of a sharded corpus that samples are drawn from
 

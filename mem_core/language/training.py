@@ -17,10 +17,9 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
-from mem_core.data.loaded import batches
-from mem_core.data.manifest import list_shards
-from mem_core.data.opened import open_tar
-from mem_core.data.shard import Sample, read_shard
+from mem_core.data.corpus import list_shards
+from mem_core.data.shard import Sample, open_tar, read_shard
+from mem_core.data.shard_cache import batches
 from mem_core.device import resolve_device
 from mem_core.language.library import libraries
 from mem_core.language.masked import FILES, SPECIALS

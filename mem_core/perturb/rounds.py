@@ -9,7 +9,7 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
-from mem_core.data.loaded import CaptionTokens, LoadedShard, batches
+from mem_core.data.shard_cache import CaptionTokens, LoadedShard, batches
 from mem_core.device import autocast, cpu_threads
 from mem_core.models import OpenClipEncoder
 from mem_core.perturb.aims import Aim, aims

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import sha256_bytes
+from mem_core.data.corpus import list_shards
 from mem_core.data.images import decode_image
-from mem_core.data.manifest import list_shards
-from mem_core.data.opened import open_tar
 from mem_core.data.receipt import read_receipt
-from mem_core.data.shard import Sample, read_shard
+from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
 from mem_core.report.inputs import MontageItem, ProtectedSummary
 from mem_core.report.pictures import centre

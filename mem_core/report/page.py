@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
-from mem_core.quality import QualitySummary, summarise_quality
+from mem_core.data.image_quality import QualitySummary, summarise_quality
 from mem_core.report.figures import draw_curves, draw_histograms, draw_shares, png
 from mem_core.report.findings import Findings, find
 from mem_core.report.inputs import ReportInputs, ReportRow

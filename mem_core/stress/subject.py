@@ -3,7 +3,7 @@
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, Placement
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 
 

@@ -11,12 +11,12 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import IdentitiesConfig
-from mem_core.data.face_corpora import draw_people
-from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.readers.detect import find
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
+from mem_core.data.synthetic.face_corpora import draw_people
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.study.scale import Drawn, People
 
 _IDENTITIES = IdentitiesConfig()

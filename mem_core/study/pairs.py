@@ -8,9 +8,9 @@ from torch import Tensor
 
 from mem_core.common.storage.folder import Folder
 from mem_core.config import NoiseConfig
-from mem_core.data.loaded import load_shard
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
+from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.perturb.pixels import PixelBatch

@@ -7,9 +7,9 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
-from mem_core.data.face_corpora import draw_portraits
 from mem_core.data.readers import open_source
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.face_corpora import draw_portraits
 from mem_core.language import train_language_model
 from mem_core.study.scale import OWN, PEOPLE, PORTRAITS, Scale
 from mem_core.victim.config import VictimConfig

@@ -19,10 +19,10 @@ from mem_core.common.errors import ConfigError, SourceError, StopRun
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.data.corpus import copy_shards
 from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
-from mem_core.data.sharder import shard_source
-from mem_core.data.taken import copy_shards
+from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.verify import verify_corpus
 from mem_core.device import resolve_device
 from mem_core.evaluation import query_model

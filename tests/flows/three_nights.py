@@ -91,7 +91,7 @@ def three_nights(place: Path, store: str) -> None:
 
 def _arrived(place: Path) -> Folder:
     """All clean shards there will ever be, drawn and sharded."""
-    from mem_core.data.procedural import draw_corpus
+    from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
     samples = 10 * sum(len(night) for night in NIGHTS)
     source = draw_corpus(place / "drawn", samples, 0, size=32, seed=3)

@@ -139,9 +139,9 @@ def test_a_caption_too_long_to_be_published_is_a_failed_row(tmp_path: Path) -> N
 
 def test_the_paper_profile_runs_on_pairs_squashed_to_the_models_size(tmp_path: Path) -> None:
     from mem_core.config import CorpusConfig
-    from mem_core.data.procedural import draw_corpus
     from mem_core.data.readers import open_source
-    from mem_core.data.sharder import shard_source
+    from mem_core.data.sharding.sharder import shard_source
+    from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
     draw_corpus(tmp_path / "source", 3, 1, size=40)
     corpus = CorpusConfig(one_sample_per="pair", resize=32, samples_per_shard=10)

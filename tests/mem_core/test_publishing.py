@@ -10,8 +10,8 @@ from PIL import Image
 
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import decode_image
-from mem_core.data.loaded import load_shard
 from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.models import Tokenizer
 from mem_core.perturb.state import ShardState

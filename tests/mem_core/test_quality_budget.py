@@ -15,6 +15,7 @@ from PIL import Image
 from mem_core.common.errors import ImageError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config.protect import QualityConfig
+from mem_core.data.image_quality import psnr, ssim
 from mem_core.data.images import Picture
 from mem_core.data.receipt import read_receipt, receipt_bytes, receipt_name
 from mem_core.data.shard import shard_bytes
@@ -22,7 +23,6 @@ from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protection import Protection
-from mem_core.quality import psnr, ssim
 from mem_core.quality_budget import scaled_back, within_budget
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 

@@ -8,8 +8,8 @@ from safetensors.torch import load
 
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.loaded import load_shard
 from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
 from mem_core.victim.captions import caption_rows
 from mem_core.victim.config import EvaluateConfig, VictimConfig

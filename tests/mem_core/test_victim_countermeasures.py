@@ -20,8 +20,8 @@ from mem_core.countermeasures import (
     StripFirst,
 )
 from mem_core.countermeasures.applied import Applied
-from mem_core.data.loaded import load_shard
 from mem_core.data.shard import shard_bytes
+from mem_core.data.shard_cache import load_shard
 from mem_core.detectability.purifier import Purifier, save_purifier
 from mem_core.models import Tokenizer
 from mem_core.victim.config import FinetuneConfig, VictimConfig

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from PIL import Image
 
 from mem_core.common.storage.folder import LocalFolder, read_bytes
-from mem_core.data.manifest import list_shards
+from mem_core.data.corpus import list_shards
 from mem_core.data.readers import RawSample
 from mem_core.data.shard import Sample, read_shard
 from mem_core.data.table import SampleRow, read_table

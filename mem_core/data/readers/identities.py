@@ -10,11 +10,11 @@ from pathlib import PurePosixPath
 
 from mem_core.common.errors import ConfigError
 from mem_core.config import IdentitiesConfig
-from mem_core.data.names import renamed
 from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_word
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import repaired
+from mem_core.data.synthetic.names import renamed
 
 DEFAULT_TEMPLATES = (
     "a photo of {name}",

@@ -8,9 +8,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from mem_core.common.errors import ImageError, SourceError
-from mem_core.data.members import read_over
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile
+from mem_core.data.tar_reader import read_over
 
 
 class TarMember(NamedTuple):

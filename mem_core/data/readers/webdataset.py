@@ -5,10 +5,9 @@ A sample's name is the `name` in its metadata (our own corpora keep the source's
 
 from collections.abc import Callable, Iterator
 
-from mem_core.data.opened import open_tar
 from mem_core.data.readers.base import RawSample, failed, split_word
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.data.shard import Broken, Sample, read_shard
+from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
 _REWRITTEN = frozenset({"captions", "caption", "name", "key", "width", "height", "sha256", "caption_index"})
 

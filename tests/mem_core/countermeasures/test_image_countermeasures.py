@@ -23,7 +23,7 @@ from mem_core.countermeasures import (
     WebP,
 )
 from mem_core.countermeasures.base import Pixels
-from mem_core.quality import psnr
+from mem_core.data.image_quality import psnr
 from tests.support.corpora import photo
 
 ALL: list[Countermeasure] = [

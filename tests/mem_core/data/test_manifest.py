@@ -6,7 +6,8 @@ import pytest
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
-from mem_core.data.manifest import MANIFEST_NAME, build_manifest, list_shards, read_manifest, write_manifest
+from mem_core.data.corpus import list_shards
+from mem_core.data.manifest import MANIFEST_NAME, build_manifest, read_manifest, write_manifest
 from mem_core.data.receipt import Receipt, receipt_name, write_receipt
 
 

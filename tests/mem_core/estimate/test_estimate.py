@@ -15,7 +15,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.readers import RawSample, open_source
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.verify import verify_corpus
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs, FitCost, ProtectCost, SourceCost

@@ -11,7 +11,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig
-from mem_core.data.loaded import CaptionTokens, LoadedShard, load_shard
+from mem_core.data.shard_cache import CaptionTokens, LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.perturb.objective import Anchors, contrastive_loss
 from mem_core.perturb.pixels import PixelBatch

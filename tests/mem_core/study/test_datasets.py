@@ -9,7 +9,7 @@ import pytest
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
 from mem_core.study.datasets import DATASETS, open_dataset
 from tests.support.corpora import encoded, photo
 

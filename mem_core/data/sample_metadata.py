@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from mem_core.config.protect import MetadataConfig
-from mem_core.data.embedded import embedded_rights
+from mem_core.data.image_metadata import embedded_rights
 from mem_core.data.shard import Sample
 
 RIGHTS = "embedded_rights"

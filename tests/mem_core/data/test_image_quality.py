@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core import quality
-from mem_core.quality import psnr, ssim, summarise_quality
+from mem_core.data import image_quality as quality
+from mem_core.data.image_quality import psnr, ssim, summarise_quality
 
 
 @st.composite

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
-from mem_core.data.candidates import Candidate
-from mem_core.data.clean_shards import KnownShard, NewShard, shard_name, source_changed
 from mem_core.data.manifest import build_manifest, read_manifest, write_manifest
 from mem_core.data.receipt import read_receipt, receipt_name, receipt_problem
+from mem_core.data.sharding.candidate import Candidate
+from mem_core.data.sharding.clean_shard import KnownShard, NewShard, shard_name, source_changed
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import random
 from dataclasses import dataclass
 
-from mem_core.data.scenes import COLOURS
+from mem_core.data.synthetic.scenes import COLOURS
 
 SKINS = {
     "pale": (250, 222, 200),

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from mem_core.common.errors import ConfigError, DestinationError
-from mem_core.data.procedural import draw_corpus
 from mem_core.data.readers import open_source
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -13,11 +13,11 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.config.protect import MetadataConfig
-from mem_core.data.embedded import NOTE, carried, embedded_rights
+from mem_core.data.image_metadata import NOTE, carried, embedded_rights
 from mem_core.data.images import Picture, decode_image, encode_image
-from mem_core.data.loaded import load_shard
+from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Sample, shard_bytes
-from mem_core.data.sidecar import published_metadata
+from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer

@@ -7,7 +7,7 @@ import pytest
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
 from tests.support.listed_source import Listed, contents, raw
 
 CONFIG = CorpusConfig(samples_per_shard=3)

@@ -12,12 +12,12 @@ from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, check_apart, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
-from mem_core.data.candidates import Candidate, candidates
-from mem_core.data.clean_shards import shard_name, source_changed
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import receipt_name
-from mem_core.data.split_writer import ShardingSummary, SplitWriter
+from mem_core.data.sharding.candidate import Candidate, candidates
+from mem_core.data.sharding.clean_shard import shard_name, source_changed
+from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
 
 SHARDING_NAME = "sharding.json"
 """At the top of a sharded corpus: the settings it was made with. It also says that the folder is ours."""

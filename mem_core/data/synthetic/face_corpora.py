@@ -12,10 +12,10 @@ from pathlib import Path
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress, silent
-from mem_core.data.drawn import drawn_folder
-from mem_core.data.face_drawing import paint_face
-from mem_core.data.faces import describe_portrait, draw_person, draw_pose
-from mem_core.data.names import CAPACITY, renamed
+from mem_core.data.synthetic.drawn_folder import drawn_folder
+from mem_core.data.synthetic.face_drawing import paint_face
+from mem_core.data.synthetic.faces import describe_portrait, draw_person, draw_pose
+from mem_core.data.synthetic.names import CAPACITY, renamed
 
 _VERSION = 1
 

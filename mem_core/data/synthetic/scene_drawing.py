@@ -6,7 +6,7 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mem_core.data.scenes import COLOURS, Scene, Thing
+from mem_core.data.synthetic.scenes import COLOURS, Scene, Thing
 
 Colour = tuple[int, int, int]
 _SCALE = 2

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress, silent
-from mem_core.data.drawing import Painter
-from mem_core.data.drawn import drawn_folder
-from mem_core.data.scenes import describe, draw_scene
+from mem_core.data.synthetic.drawn_folder import drawn_folder
+from mem_core.data.synthetic.scene_drawing import Painter
+from mem_core.data.synthetic.scenes import describe, draw_scene
 
 _VERSION = 1
 

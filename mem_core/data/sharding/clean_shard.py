@@ -15,9 +15,9 @@ from mem_core.common.errors import MismatchError, SampleError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import CorpusConfig
-from mem_core.data.candidates import Candidate
 from mem_core.data.receipt import Receipt, receipt_name, write_receipt
 from mem_core.data.shard import Sample, ShardWriter
+from mem_core.data.sharding.candidate import Candidate
 from mem_core.data.table import SampleRow, table_name, write_table
 
 

@@ -12,11 +12,11 @@ from PIL import Image
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig, IdentitiesConfig
-from mem_core.data.face_corpora import draw_people, draw_portraits
-from mem_core.data.loaded import load_shard
-from mem_core.data.names import CAPACITY, invented_name, renamed
 from mem_core.data.readers import open_source
-from mem_core.data.sharder import shard_source
+from mem_core.data.shard_cache import load_shard
+from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.face_corpora import draw_people, draw_portraits
+from mem_core.data.synthetic.names import CAPACITY, invented_name, renamed
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.config import CorpusConfig
 from mem_core.data.manifest import read_manifest
 from mem_core.data.readers import RawSample, open_source
-from mem_core.data.sharder import shard_source
+from mem_core.data.sharding.sharder import shard_source
 from tests.support.listed_source import Listed, contents, jpeg, raw, rows, samples
 
 CONFIG = CorpusConfig(samples_per_shard=3)

@@ -6,9 +6,9 @@ import random
 import numpy as np
 from PIL import Image, ImageDraw
 
-from mem_core.data.drawing import Colour
-from mem_core.data.faces import EYES, HAIR_COLOURS, SKINS, Person, Pose
-from mem_core.data.scenes import COLOURS
+from mem_core.data.synthetic.faces import EYES, HAIR_COLOURS, SKINS, Person, Pose
+from mem_core.data.synthetic.scene_drawing import Colour
+from mem_core.data.synthetic.scenes import COLOURS
 
 _SCALE = 3
 _DARK = (32, 26, 26)

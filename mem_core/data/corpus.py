@@ -1,0 +1,115 @@
+"""The shards of a corpus: which there are, and the hashes of the clean tars."""
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.hashing import sha256_of
+from mem_core.config import fingerprint
+from mem_core.data.manifest import (
+    RECEIPT_READERS,
+    build_manifest,
+    listed_entries,
+    manifest_bytes,
+    write_manifest,
+)
+from mem_core.data.receipt import read_receipt, receipt_name
+
+_STEM = re.compile(r"[A-Za-z0-9_-]+")
+_CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson")
+_LOOKED_AT, _MEANT = 10_000, 3
+
+
+def list_shards(folder: Folder) -> list[str]:
+    """The names of all shards (stems of the tars right in the folder), sorted.
+
+    Raises `SourceError` if there is none, or one whose name has other characters than letters, digits, `_` and `-`.
+    """
+    return shard_stems(folder, folder.names())
+
+
+def shard_stems(folder: Folder, names: Iterable[str]) -> list[str]:
+    """The shards among the names of a folder, all or those right in it; see `list_shards`."""
+    stems = [name.removesuffix(".tar") for name in names if name.endswith(".tar") and "/" not in name]
+    if not stems:
+        raise SourceError(f"expected shards (.tar files) in {folder.uri}, but {_instead_of_shards(folder)}")
+    for stem in stems:
+        if not _STEM.fullmatch(stem):
+            raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {folder.uri}")
+    return sorted(stems)
+
+
+def _instead_of_shards(folder: Folder) -> str:
+    """What a folder without shards holds, and what was probably meant."""
+    from mem_core.data.readers.base import IMAGE_SUFFIXES  # here, as it loads every reader
+
+    names = list(islice(folder.names(), _LOOKED_AT))
+    holders = list(dict.fromkeys(name.rpartition("/")[0] for name in names if name.endswith(".tar")))
+    if holders:
+        meant = " or ".join(f"{folder.uri}/{holder}" for holder in holders[:_MEANT])
+        return f"they are in folders below it: did you mean {meant}?"
+    if any(name.lower().endswith((*IMAGE_SUFFIXES, *_CAPTIONS)) for name in names):
+        return f"it holds pictures or captions: `memshield shard {folder.uri} DEST` makes shards of them in DEST/train"
+    return "there is none"
+
+
+def input_hashes(clean: Folder) -> dict[str, str]:
+    """The SHA-256 of every clean tar by shard, from the manifest where that agrees with the listing.
+
+    Else from its receipt, else by reading it. Raises `SourceError` if there are no clean shards.
+    """
+    hashes, inputs = listed_entries(manifest_bytes(clean)), clean.top()
+    shards = shard_stems(clean, inputs)
+
+    def digest(shard: str) -> str:
+        known, tar = hashes.get(shard), f"{shard}.tar"
+        listed = known is not None and known.sizes.get(tar) == inputs[tar]
+        return known.sha256 if known is not None and listed else input_sha256_of(clean, shard)
+
+    with ThreadPoolExecutor(RECEIPT_READERS) as pool:
+        return dict(zip(shards, pool.map(digest, shards), strict=True))
+
+
+def input_sha256_of(clean: Folder, shard: str) -> str:
+    """The hash of one clean tar: as its receipt says, else read."""
+    receipt, tar = read_receipt(clean, shard), f"{shard}.tar"
+    return receipt.outputs[tar] if receipt is not None else sha256_of(clean, tar)
+
+
+def require_clean(folder: Folder, shard: str) -> None:
+    """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
+    receipt = read_receipt(folder, shard)
+    if receipt is not None and receipt.method != "clean":
+        raise SourceError(
+            f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
+            "protecting it again would add up noise and triggers"
+        )
+
+
+def copy_shards(corpus: Folder, dest: Folder, count: int) -> None:
+    """Copies the first `count` shards, receipts last; those whose receipt is there are not copied again.
+
+    Raises `ConfigError` if the corpus has fewer.
+    """
+    shards = list_shards(corpus)
+    if count > len(shards):
+        raise ConfigError(f"expected at least {count} shards in {corpus.uri} to take, got {len(shards)}")
+    names = list(corpus.names())
+    for shard in shards[:count]:
+        own = [name for name in names if name.partition(".")[0] in (shard, f"{shard}_stats")]
+        for name in sorted(own, key=lambda name: name == receipt_name(shard)):
+            if not (dest.exists(receipt_name(shard)) and dest.exists(name)):
+                write_bytes(dest, name, read_bytes(corpus, name))
+    if any(dest.exists(receipt_name(shard)) for shard in shards[:count]):
+        write_manifest(dest, build_manifest(dest, kind="clean"))
+
+
+def corpus_fingerprint(folder: Folder) -> str:
+    """Hash of all tars of a corpus: from the receipts, or, for tars that came from elsewhere, from their bytes.
+
+    Raises `SourceError` for a folder without shards, `MismatchError` for a damaged receipt.
+    """
+    return fingerprint({f"{shard}.tar": input_sha256_of(folder, shard) for shard in list_shards(folder)})

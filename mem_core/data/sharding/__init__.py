@@ -1,0 +1,1 @@
+"""From any source to clean shards, one split after the other."""

@@ -1,0 +1,1 @@
+"""Corpora drawn by a program, for tests, the demo and first trials."""
