@@ -32,17 +32,17 @@ from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard_cache import LoadedShard, load_shard
-from mem_core.device import resolve_precision
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
+from mem_core.models.device import resolve_precision
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.token_rows import with_trigger
+from mem_core.models.training import make_optimizer, training_step
 from mem_core.perturb.image_noise import update_noise
-from mem_core.perturb.objective import Anchors, contrastive_loss
-from mem_core.perturb.pixels import PixelBatch
-from mem_core.perturb.prompts import with_trigger
 from mem_core.perturb.rounds import Surrogate, advance
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import build_vocabulary
-from mem_core.training import make_optimizer, training_step
 
 _CPU = torch.device("cpu")
 _EPSILON, _STEP, _STEPS, _CANDIDATES = 8 / 255, 1 / 255, 8, 16

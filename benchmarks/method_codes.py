@@ -26,11 +26,12 @@ from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
 from mem_core.data.corpus import list_shards
-from mem_core.data.shard_cache import CaptionTokens, batches, load_shard
+from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_for
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.token_rows import CaptionTokens, batches
+from mem_core.models.training import make_optimizer, set_rate, training_step
 from mem_core.retrieval import retrieve
-from mem_core.training import make_optimizer, set_rate, training_step
 
 MODEL = "docs/results/method/photographs-model.json"
 CPU = torch.device("cpu")

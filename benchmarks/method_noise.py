@@ -25,11 +25,12 @@ from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
 from mem_core.countermeasures import Jpeg
-from mem_core.data.shard_cache import CaptionTokens, batches
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.perturb.objective import contrastive_loss
-from mem_core.perturb.pixels import PixelBatch
-from mem_core.training import make_optimizer, training_step
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import contrastive_loss
+from mem_core.models.token_rows import CaptionTokens, batches
+from mem_core.models.training import make_optimizer, training_step
+from mem_core.perturb.image_noise import descend
 
 VIT = "tiny-vit-32"
 _ROUNDS, _STEPS, _RATE, _BATCH = 4, 94, 2e-3, 128
@@ -137,7 +138,7 @@ def _stepped(
             contrastive_loss(m.encode_image(seen), text, m.logit_scale) for m, text in zip(models, texts, strict=True)
         ]
         gradient = torch.autograd.grad(torch.stack(losses).sum(), seen)[0]
-        batch.descend(views, held(gradient, trial.shape), _NOISE)
+        descend(batch, views, held(gradient, trial.shape), _NOISE)
         noise = torch.stack(batch.noise())
     return noise
 

@@ -22,9 +22,10 @@ from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, clusters, r
 from benchmarks.method_words import Bench
 from mem_core.common.rng import generator
 from mem_core.config import NoiseConfig
-from mem_core.data.shard_cache import CaptionTokens
 from mem_core.models import OpenClipEncoder, Tokenizer
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.token_rows import CaptionTokens
+from mem_core.perturb.image_noise import descend
 
 _NOISE, _STEPS, _BATCH = NoiseConfig(), 24, 128
 
@@ -77,7 +78,7 @@ def poisoned(models: Sequence[OpenClipEncoder], aims: Sequence[Tensor], pixels: 
                 (normalize(model.encode_image(seen), dim=1) * aim[places]).sum()
                 for model, aim in zip(models, aims, strict=True)
             ]
-            batch.descend(views, torch.autograd.grad(-torch.stack(moved).sum(), seen)[0], _NOISE)
+            descend(batch, views, torch.autograd.grad(-torch.stack(moved).sum(), seen)[0], _NOISE)
         published.append((pixels[places].to(torch.int16) + torch.stack(batch.noise())).to(torch.uint8))
     return torch.cat(published)
 

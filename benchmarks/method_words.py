@@ -39,8 +39,8 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig, TriggerConfig
 from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
 from mem_core.countermeasures.words import frequent_words
-from mem_core.data.shard_cache import CaptionTokens
 from mem_core.models import build_model, tokenizer_for
+from mem_core.models.token_rows import CaptionTokens
 from mem_core.perturb.topics import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
 

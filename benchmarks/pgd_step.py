@@ -17,11 +17,11 @@ from torch.nn.functional import normalize
 
 from benchmarks.harness import Figure, alternate, print_figures, quartiles, ratios
 from mem_core.config import NoiseConfig, RuntimeConfig, TriggerConfig
-from mem_core.data.shard_cache import without_padding
-from mem_core.device import autocast, resolve_precision
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
+from mem_core.models.device import autocast, resolve_precision
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.token_rows import without_padding
 from mem_core.perturb.image_noise import update_noise
-from mem_core.perturb.pixels import PixelBatch
 from mem_core.perturb.text_trigger import update_triggers
 from mem_core.perturb.vocabulary import build_vocabulary
 

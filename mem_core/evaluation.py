@@ -10,10 +10,11 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, NoiseConfig, RuntimeConfig
 from mem_core.data.corpus import list_shards
-from mem_core.data.shard_cache import load_shard, without_padding
-from mem_core.device import autocast, resolve_device, resolve_precision
+from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.device import autocast, resolve_device, resolve_precision
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.token_rows import without_padding
 from mem_core.retrieval import RetrievalResult, chance, retrieve
 from mem_core.victim.config import EvaluateConfig
 

@@ -10,6 +10,7 @@ from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.finished import CLAIM, FIT, mark_state
+from mem_core.models.training import require_finite
 from mem_core.perturb.rounds import advance, surrogate_steps
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
@@ -27,7 +28,6 @@ from mem_core.protector import (
     surrogate_hashes,
     write_protector,
 )
-from mem_core.training import require_finite
 
 
 class RoundSummary(Frozen):

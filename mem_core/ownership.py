@@ -28,9 +28,9 @@ from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table, table_name
-from mem_core.device import autocast, resolve_device, resolve_precision
 from mem_core.models import OpenClipEncoder, tokenizer_for
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.device import autocast, resolve_device, resolve_precision
+from mem_core.models.image_batch import PixelBatch
 
 _CENTRE = NoiseConfig(views="centre")
 _AT_ONCE = 128

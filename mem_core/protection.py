@@ -27,13 +27,13 @@ from mem_core.config.methods import Recipe
 from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
 from mem_core.data.manifest import Manifest, build_manifest, sound_manifest
 from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.device import resolve_device, resolve_precision, retried
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
 from mem_core.independent import fit_alone, forget_alone
 from mem_core.language import load_language_model, open_language_model
 from mem_core.language.masked import copy_language_model
 from mem_core.models import Tokenizer, build_model, tokenizer_for
+from mem_core.models.device import resolve_device, resolve_precision, retried
 from mem_core.perturb.fluent import FluentWords
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.setting import Setting

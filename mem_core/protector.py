@@ -18,10 +18,10 @@ from mem_core.common.errors import ConfigError, MadeOtherwise, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
-from mem_core.perturb.objective import Anchors
+from mem_core.models.loss import Anchors
+from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
 from mem_core.perturb.rounds import Surrogate
 from mem_core.perturb.topics import Topics
-from mem_core.training import load_checkpoint, make_optimizer, save_checkpoint
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round

@@ -17,7 +17,6 @@ from mem_core.config.base import Frozen
 from mem_core.data.manifest import sound_manifest
 from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharding.candidate import Candidate
-from mem_core.device import resolve_device
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs
 from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
@@ -25,6 +24,7 @@ from mem_core.estimate.history import Kept, PastErrors, Took, add_run, identity_
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.finished import PROTECTOR
+from mem_core.models.device import resolve_device
 from mem_core.rows import giver_of
 from mem_core.victim.config import VictimConfig
 from tasks.options import step

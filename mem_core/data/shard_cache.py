@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
 
@@ -17,7 +17,6 @@ from mem_core.data.images import Picture, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
 _CHUNK = 1 << 20
-Encode = Callable[[Sequence[str]], Tensor]
 Prepare = Callable[["LoadedShard"], "LoadedShard"]
 
 
@@ -142,35 +141,6 @@ class ShardCache:
             while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:
                 self._held.popitem(last=False)
         return shard
-
-
-class CaptionTokens:
-    """Token rows of all captions of some samples, encoded once."""
-
-    def __init__(self, captions: Sequence[Sequence[str]], encode: Encode) -> None:
-        self._rows = encode([caption for own in captions for caption in own])
-        counts = torch.tensor([len(own) for own in captions])
-        self._counts, self._first = counts, counts.cumsum(0) - counts
-
-    def draw(self, samples: Tensor, draw: torch.Generator, room: int = 0) -> Tensor:
-        """int64 [B] sample places -> one caption of each, drawn evenly, as token rows [B, T].
-
-        The padding that all of them end with is left out, but for `room` tokens: encoding it costs as much as words.
-        """
-        picked = (torch.rand(len(samples), generator=draw) * self._counts[samples]).long()
-        return without_padding(self._rows[self._first[samples] + picked], room)
-
-
-def without_padding(rows: Tensor, room: int = 0) -> Tensor:
-    """Token rows [B, T] without the last columns, as far as they are zero in every row, but for `room` of them."""
-    used = rows.ne(0).any(dim=0).nonzero()
-    return rows[:, : int(used[-1]) + 1 + room if len(used) else room]
-
-
-def batches(count: int, size: int, draw: torch.Generator) -> Iterator[Tensor]:
-    """A random order of 0..count-1 in even pieces of at most `size`: no piece is a small rest."""
-    if count:
-        yield from torch.randperm(count, generator=draw).tensor_split(-(-count // size))
 
 
 class Pictures(Sequence[Picture]):

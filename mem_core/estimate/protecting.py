@@ -10,11 +10,11 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.receipt import read_receipt
 from mem_core.data.verify import verify_corpus
-from mem_core.device import peak_memory, resolve_device, watch_memory
 from mem_core.estimate.costs import FitCost, ProtectCost
 from mem_core.estimate.counted import Call, CountedFolder, calls_of
 from mem_core.finished import STATE
 from mem_core.models import Tokenizer
+from mem_core.models.device import peak_memory, resolve_device, watch_memory
 from mem_core.protection import Protection
 from mem_core.protector import surrogate_name
 

@@ -20,7 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.models.checkpoint import file_sha256, fill, read_weights
+from mem_core.models.weights import file_sha256, fill, read_weights
 
 _OURS = Path(str(files("mem_core.models") / "architectures"))
 _MAX_LOGIT_SCALE = 100.0  # CLIP's own clamp (Radford et al. 2021, section 2.4)

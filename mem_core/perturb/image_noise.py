@@ -6,12 +6,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mem_core.config import NoiseConfig
-from mem_core.device import autocast
+from mem_core.config import NoiseConfig, levels
 from mem_core.models import DualEncoder
-from mem_core.perturb.objective import Anchors, contrastive_loss
-from mem_core.perturb.pixels import PixelBatch
-from mem_core.portions import Portions
+from mem_core.models.device import autocast
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.microbatch import Portions
+from mem_core.models.views import View
+from mem_core.perturb.projection import project
 
 
 def update_noise(
@@ -44,5 +46,18 @@ def update_noise(
         views = batch.draw_views(config, encoder.image_size, draw)
         aim = partial(contrastive_loss, texts=texts[step % len(texts)], scale=encoder.logit_scale, anchors=anchors)
         loss, gradient = portions.descent(encode, batch.look(views), aim)
-        batch.descend(views, gradient, config)
+        descend(batch, views, gradient, config)
     return loss
+
+
+def descend(batch: PixelBatch, views: Sequence[View], gradient: Tensor, config: NoiseConfig) -> None:
+    """One signed step against the gradient on the views [B, 3, S, S], then the projection, in whole levels."""
+    step, bound = levels(config.step_size), levels(config.epsilon)
+    for group, view in zip(batch.groups, views, strict=True):
+        updated = torch.empty_like(group.clean, dtype=torch.int8)
+        for piece in group.pieces():
+            slope = view.part(piece).pull_back(gradient[group.places[piece]])
+            noise = group.noise[piece] if bound + step <= 127 else group.noise[piece].to(torch.int16)
+            stepped = noise.sub(slope.sign().to(torch.int8), alpha=step)
+            updated[piece] = project(stepped, group.clean[piece], bound)
+        group.noise = updated

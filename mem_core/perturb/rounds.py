@@ -9,19 +9,19 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
-from mem_core.data.shard_cache import CaptionTokens, LoadedShard, batches
-from mem_core.device import autocast, cpu_threads
+from mem_core.data.shard_cache import LoadedShard
 from mem_core.models import OpenClipEncoder
+from mem_core.models.device import autocast, cpu_threads
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import Anchors
+from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
+from mem_core.models.training import training_step
 from mem_core.perturb.aims import Aim, aims
 from mem_core.perturb.image_noise import update_noise
-from mem_core.perturb.objective import Anchors
-from mem_core.perturb.pixels import PixelBatch
-from mem_core.perturb.prompts import with_trigger
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.text_trigger import update_triggers
 from mem_core.perturb.universal import raise_loss
-from mem_core.training import training_step
 
 Held = Callable[[str], tuple[LoadedShard, ShardState]]
 

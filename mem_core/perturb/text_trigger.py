@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from mem_core.config import TriggerConfig
-from mem_core.device import autocast
 from mem_core.models import DualEncoder
-from mem_core.perturb.objective import Anchors, contrastive_loss
-from mem_core.perturb.prompts import with_trigger
-from mem_core.portions import Portions
+from mem_core.models.device import autocast
+from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.microbatch import Portions
+from mem_core.models.token_rows import with_trigger
 
 Propose = Callable[[Tensor, int], Tensor]
 """Triggers int64 [B, W, L] and a position -> the ids to choose from there, int64 [B, W, P]."""

@@ -12,8 +12,8 @@ from torch.nn.functional import normalize
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.rng import generator
 from mem_core.config.base import Frozen
-from mem_core.device import cpu_threads
 from mem_core.models import Tokenizer
+from mem_core.models.device import cpu_threads
 from mem_core.placement import content_words
 
 SAMPLES = 10_000  # that topics are learned from at most: bounds memory, and more would not change them much

@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mem_core.config import NoiseConfig, levels
-from mem_core.device import autocast
 from mem_core.models import DualEncoder
-from mem_core.perturb.objective import contrastive_loss
+from mem_core.models.device import autocast
+from mem_core.models.loss import contrastive_loss
 from mem_core.perturb.projection import project
 
 

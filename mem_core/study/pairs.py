@@ -13,7 +13,7 @@ from mem_core.data.receipt import read_receipt
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
 from mem_core.models import OpenClipEncoder, tokenizer_for
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.image_batch import PixelBatch
 
 _CENTRE = NoiseConfig(views="centre")
 _MAX_PIXELS = 2**40

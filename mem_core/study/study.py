@@ -24,11 +24,11 @@ from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.verify import verify_corpus
-from mem_core.device import resolve_device
 from mem_core.evaluation import query_model
 from mem_core.experiments.config import RowConfig
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR
 from mem_core.models import Tokenizer
+from mem_core.models.device import resolve_device
 from mem_core.protect_all import protect_all
 from mem_core.protection import Protection
 from mem_core.rows import giver_of

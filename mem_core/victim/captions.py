@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import torch
 
-from mem_core.data.shard_cache import CaptionTokens, LoadedShard
+from mem_core.data.shard_cache import LoadedShard
 from mem_core.models import Tokenizer
-from mem_core.perturb.prompts import with_trigger
+from mem_core.models.token_rows import CaptionTokens, with_trigger
 from mem_core.victim.config import VictimConfig
 
 

@@ -9,10 +9,10 @@ paper: its AutoAugment and EDA are replaced by these two.
 import torch
 from torch import Tensor
 
-from mem_core.device import autocast
 from mem_core.models import OpenClipEncoder
-from mem_core.perturb.objective import contrastive_loss
-from mem_core.perturb.views import boxes, view_of
+from mem_core.models.device import autocast
+from mem_core.models.loss import contrastive_loss
+from mem_core.models.views import boxes, view_of
 
 _CROP = (0.4, 1.0)
 _DROPPED = 0.2

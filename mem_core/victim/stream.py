@@ -13,9 +13,10 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import NoiseConfig, RuntimeConfig
 from mem_core.countermeasures.applied import Applied
 from mem_core.data.corpus import list_shards
-from mem_core.data.shard_cache import LoadedShard, ShardCache, batches
+from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.models import OpenClipEncoder, tokenizer_for
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.token_rows import batches
 from mem_core.victim.captions import caption_rows
 from mem_core.victim.config import VictimConfig
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.data.shard_cache import CaptionTokens, LoadedShard, ShardCache, batches, load_shard, without_padding
+from mem_core.data.shard_cache import LoadedShard, ShardCache, load_shard
+from mem_core.models.token_rows import CaptionTokens, batches, without_padding
 from tests.support.corpora import sample, tiny_corpus
 
 

@@ -11,16 +11,16 @@ from mem_core.common.errors import SourceError
 from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig
-from mem_core.data.shard_cache import CaptionTokens, LoadedShard, load_shard
+from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.perturb.objective import Anchors, contrastive_loss
-from mem_core.perturb.pixels import PixelBatch
-from mem_core.perturb.prompts import with_trigger
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.token_rows import CaptionTokens, with_trigger
+from mem_core.models.training import make_optimizer
 from mem_core.perturb.rounds import Surrogate, advance, surrogate_steps
 from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.protection import Protection
-from mem_core.training import make_optimizer
 from tests.support.corpora import RUNTIME, small, tiny_corpus
 
 LENGTH = 2

@@ -8,8 +8,8 @@ from torch.nn.functional import normalize
 
 from mem_core.config import TriggerConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
-from mem_core.perturb.objective import Anchors, contrastive_loss
-from mem_core.perturb.prompts import with_trigger
+from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.token_rows import with_trigger
 from mem_core.perturb.text_trigger import replacement_losses, update_triggers
 
 CAPTIONS = ["a red square", "two dogs run", "the old man by the sea", "blue stripes", "a child smiles"]

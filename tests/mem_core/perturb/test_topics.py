@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mem_core.common.errors import SourceError
-from mem_core.device import cpu_threads
 from mem_core.models import Tokenizer
+from mem_core.models.device import cpu_threads
 from mem_core.perturb.topics import Topics, caption_words, learn_topics
 
 TOKENIZER = Tokenizer(77)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mem_core.config import NoiseConfig, levels
 from mem_core.models import OpenClipEncoder, Tokenizer
-from mem_core.perturb.objective import contrastive_loss
+from mem_core.models.loss import contrastive_loss
 from mem_core.perturb.universal import pattern_noise, raise_loss
 
 

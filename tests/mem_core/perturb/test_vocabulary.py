@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mem_core.common.errors import ConfigError
 from mem_core.config import TriggerConfig
 from mem_core.models import Tokenizer
-from mem_core.perturb.prompts import with_trigger
+from mem_core.models.token_rows import with_trigger
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary, word_id
 
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.device import autocast
 from mem_core.models import OpenClipEncoder
-from mem_core.perturb.objective import contrastive_loss
+from mem_core.models.device import autocast
+from mem_core.models.loss import contrastive_loss
 
 _BETAS, _EPS = (0.9, 0.98), 1e-6  # open_clip's and the paper's AdamW
 

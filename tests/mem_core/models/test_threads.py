@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.device import cpu_threads
+from mem_core.models.device import cpu_threads
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 

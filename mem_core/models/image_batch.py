@@ -7,17 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mem_core.config import NoiseConfig, levels
-from mem_core.device import moved
-from mem_core.perturb.projection import project
-from mem_core.perturb.views import View, boxes, view_of
+from mem_core.config import NoiseConfig
+from mem_core.models.device import moved
+from mem_core.models.views import View, boxes, view_of
 
 _MAX_GROUP_VALUES = 64_000_000  # float32 copies of a group stay below 256 MB, but for a single image that is larger
 _CACHE_VALUES = 400_000  # on a CPU a step goes piece by piece, so that float copies stay in the cache (1.6 MB)
 
 
 @dataclass
-class _Group:
+class SizeGroup:
     """Images of one size: their places in the batch [n], clean uint8 and noise int8 [n, 3, H, W]."""
 
     places: Tensor
@@ -41,18 +40,18 @@ class PixelBatch:
 
     def __init__(self, clean: Sequence[Tensor], noise: Sequence[Tensor] | None, device: torch.device) -> None:
         self._device = device
-        self._groups = []
+        self.groups = []
         for places in _places_by_size(clean):
             own = moved(torch.stack([clean[i] for i in places]), device)
             none = torch.zeros(1, dtype=torch.int8, device=device)
             added = none.expand(own.shape) if noise is None else moved(torch.stack([noise[i] for i in places]), device)
-            self._groups.append(_Group(moved(torch.tensor(places), device), own, added))
+            self.groups.append(SizeGroup(moved(torch.tensor(places), device), own, added))
         self._count = len(clean)
 
     def draw_views(self, config: NoiseConfig, side: int, draw: torch.Generator) -> list[View]:
         """One view for every image, as `config.views` says."""
         drawn = []
-        for group in self._groups:
+        for group in self.groups:
             count, _, height, width = group.clean.shape
             box = boxes(config.views, height, width, count, config.crop_scale, draw)
             drawn.append(view_of(box, height, width, side, self._device))
@@ -62,37 +61,20 @@ class PixelBatch:
         """The noised images as the model sees them, float32 [B, 3, S, S] in about 0..1."""
         side = views[0].side
         seen = torch.empty(self._count, 3, side, side, device=self._device)
-        for group, view in zip(self._groups, views, strict=True):
+        for group, view in zip(self.groups, views, strict=True):
             for piece in group.pieces():
                 # Projected noise keeps the sum within 8 bits; a sum of two types would take thirty times as long.
                 pixels = (group.clean[piece] + group.noise[piece].view(torch.uint8)).float()
                 seen.index_copy_(0, group.places[piece], view.part(piece).look(pixels))
         return seen.div_(255)
 
-    def descend(self, views: Sequence[View], gradient: Tensor, config: NoiseConfig) -> None:
-        """One signed step against the gradient on the views [B, 3, S, S], then the projection, in whole levels."""
-        step, bound = levels(config.step_size), levels(config.epsilon)
-        for group, view in zip(self._groups, views, strict=True):
-            updated = torch.empty_like(group.clean, dtype=torch.int8)
-            for piece in group.pieces():
-                slope = view.part(piece).pull_back(gradient[group.places[piece]])
-                noise = group.noise[piece] if bound + step <= 127 else group.noise[piece].to(torch.int16)
-                stepped = noise.sub(_sign(slope), alpha=step)
-                updated[piece] = project(stepped, group.clean[piece], bound)
-            group.noise = updated
-
     def noise(self) -> list[Tensor]:
         """The noise of every image, int8 [3, H, W] on the CPU, in the order of the batch."""
         found: list[Tensor] = [torch.empty(0)] * self._count
-        for group in self._groups:
+        for group in self.groups:
             for place, noise in zip(group.places.tolist(), group.noise.cpu(), strict=True):
                 found[place] = noise
         return found
-
-
-def _sign(values: Tensor) -> Tensor:
-    """-1, 0 or 1, as int8."""
-    return values.sign().to(torch.int8)
 
 
 def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:

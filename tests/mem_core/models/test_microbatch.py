@@ -8,12 +8,12 @@ from torch import Tensor
 
 from mem_core.common.errors import RetryShard
 from mem_core.config import NoiseConfig
-from mem_core.device import retried
 from mem_core.models import OpenClipEncoder, build_model
+from mem_core.models.device import retried
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import contrastive_loss
+from mem_core.models.microbatch import Portions
 from mem_core.perturb.image_noise import update_noise
-from mem_core.perturb.objective import contrastive_loss
-from mem_core.perturb.pixels import PixelBatch
-from mem_core.portions import Portions
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from mem_core.config import Scale, Views
-from mem_core.device import moved
+from mem_core.models.device import moved
 
 _ASPECTS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop, which open_clip uses
 _TRIES = 10

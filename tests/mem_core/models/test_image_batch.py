@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mem_core.config import NoiseConfig, levels
-from mem_core.perturb.pixels import PixelBatch
+from mem_core.models.image_batch import PixelBatch
+from mem_core.perturb.image_noise import descend
 from mem_core.perturb.projection import project
 
 CPU = torch.device("cpu")
@@ -35,7 +36,7 @@ def test_steps_of_any_size_stay_in_the_ball_on_images_of_any_size(
         seen = batch.look(drawn)
         assert seen.shape == (len(sizes), 3, 16, 16)
         assert bool(seen.isfinite().all())
-        batch.descend(drawn, torch.randn(seen.shape, generator=draw), config)
+        descend(batch, drawn, torch.randn(seen.shape, generator=draw), config)
     for image, noise in zip(clean, batch.noise(), strict=True):
         total = image.to(torch.int16) + noise
         assert noise.dtype == torch.int8
@@ -77,5 +78,5 @@ def test_a_step_goes_against_the_gradient_in_whole_levels(sign: float) -> None:
     clean = [torch.full((3, 16, 16), 128, dtype=torch.uint8)]
     batch = PixelBatch(clean, [torch.zeros(3, 16, 16, dtype=torch.int8)], CPU)
     views = batch.draw_views(NoiseConfig(views="centre"), 16, torch.Generator())
-    batch.descend(views, torch.full((1, 3, 16, 16), sign), NoiseConfig(step_size=2 / 255))
+    descend(batch, views, torch.full((1, 3, 16, 16), sign), NoiseConfig(step_size=2 / 255))
     assert torch.equal(batch.noise()[0], torch.full((3, 16, 16), -2 * int(sign), dtype=torch.int8))

@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import normalize
 
-from mem_core.perturb.objective import Anchors, contrastive_loss, pair_losses
+from mem_core.models.loss import Anchors, contrastive_loss, pair_losses
 
 
 def features(count: int, seed: int) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mem_core.perturb.views import Resize, boxes, view_of
+from mem_core.models.views import Resize, boxes, view_of
 
 CPU = torch.device("cpu")
 SIZES = [(128, 64), (32, 32), (160, 64), (64, 96), (100, 64), (256, 64), (500, 64), (33, 17), (3, 70)]

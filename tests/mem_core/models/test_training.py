@@ -8,7 +8,7 @@ import torch
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.models import build_model, tokenizer_for
-from mem_core.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, training_step
+from mem_core.models.training import load_checkpoint, make_optimizer, require_finite, save_checkpoint, training_step
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from torchvision.transforms import RandomResizedCrop
 
-from mem_core.perturb.views import boxes, view_of
+from mem_core.models.views import boxes, view_of
 
 CPU = torch.device("cpu")
 sides = st.integers(1, 70)

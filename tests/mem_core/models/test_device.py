@@ -5,7 +5,7 @@ import torch
 
 from mem_core.common.errors import ConfigError
 from mem_core.config import RuntimeConfig, parse_config
-from mem_core.device import autocast, cpu_threads, resolve_device, resolve_precision
+from mem_core.models.device import autocast, cpu_threads, resolve_device, resolve_precision
 
 CPU = torch.device("cpu")
 
