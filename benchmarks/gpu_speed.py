@@ -25,8 +25,8 @@ from mem_core.models import build_model, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import without_padding
-from mem_core.perturb.image_noise import update_noise
-from mem_core.perturb.text_trigger import update_triggers
+from mem_core.perturb.hotflip import update_triggers
+from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.vocabulary import build_vocabulary
 
 _PAPER_STEPS = 160  # 20 rounds of 8

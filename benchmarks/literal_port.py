@@ -38,9 +38,9 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import with_trigger
 from mem_core.models.training import make_optimizer, training_step
-from mem_core.perturb.image_noise import update_noise
+from mem_core.perturb.context import Setting
+from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.rounds import Surrogate, advance
-from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import build_vocabulary
 

@@ -25,7 +25,7 @@ from mem_core.config import NoiseConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import CaptionTokens
-from mem_core.perturb.image_noise import descend
+from mem_core.perturb.pgd import descend
 
 _NOISE, _STEPS, _BATCH = NoiseConfig(), 24, 128
 

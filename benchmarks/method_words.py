@@ -41,7 +41,7 @@ from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
 from mem_core.countermeasures.words import frequent_words
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.token_rows import CaptionTokens
-from mem_core.perturb.topics import learn_topics
+from mem_core.perturb.codebook import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
 
 RED, YELLOW = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0)  # cyan against red, yellow against blue

@@ -34,7 +34,7 @@ def train_lm(
     with running(no_server):
         from flows.train_lm import train_lm
         from mem_core.config import parse_config
-        from mem_core.language import LanguageModelConfig
+        from mem_core.perturb.language import LanguageModelConfig
 
         wanted = {
             "epochs": epochs,

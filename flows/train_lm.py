@@ -3,7 +3,7 @@
 from prefect import flow
 
 from mem_core.config import RuntimeConfig
-from mem_core.language import LanguageModelConfig, LanguageModelRecord
+from mem_core.perturb.language import LanguageModelConfig, LanguageModelRecord
 from tasks.language import LanguageJob, train_language
 
 _CONFIG = LanguageModelConfig()

@@ -11,8 +11,8 @@ from mem_core.config import Frozen
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.finished import CLAIM, FIT, mark_state
 from mem_core.models.training import require_finite
+from mem_core.perturb.context import Setting
 from mem_core.perturb.rounds import advance, surrogate_steps
-from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.protector import (
     Protector,

@@ -6,7 +6,7 @@ from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.fitting import Fit
-from mem_core.perturb.setting import Setting
+from mem_core.perturb.context import Setting
 from mem_core.perturb.state import ShardState
 
 

@@ -30,15 +30,15 @@ from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR, STATE, FinishedShards, OnMismatch
 from mem_core.fitting import Fit, RoundSummary
 from mem_core.independent import fit_alone, forget_alone
-from mem_core.language import load_language_model, open_language_model
-from mem_core.language.masked import copy_language_model
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision, retried
-from mem_core.perturb.fluent import FluentWords
+from mem_core.perturb.codebook import Topics
+from mem_core.perturb.context import Setting
+from mem_core.perturb.fluent_words import FluentWords
+from mem_core.perturb.language import load_language_model, open_language_model
+from mem_core.perturb.language.masked import copy_language_model
 from mem_core.perturb.rounds import advance
-from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
-from mem_core.perturb.topics import Topics
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.planning import Plan
 from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector

@@ -20,8 +20,8 @@ from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
 from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
 from mem_core.models.loss import Anchors
 from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
+from mem_core.perturb.codebook import Topics
 from mem_core.perturb.rounds import Surrogate
-from mem_core.perturb.topics import Topics
 
 _FILE = "protector.json"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round

@@ -25,11 +25,11 @@ from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow, write_table
 from mem_core.models import Tokenizer
-from mem_core.perturb.gratings import grating
+from mem_core.perturb.codebook import grating
+from mem_core.perturb.placement import placed
 from mem_core.perturb.projection import project
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
-from mem_core.placement import placed
 from mem_core.quality_budget import within_budget
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses

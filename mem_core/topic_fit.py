@@ -9,8 +9,8 @@ from mem_core.common.errors import SourceError
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.data.shard import Sample, open_tar, read_shard
-from mem_core.perturb.setting import Setting
-from mem_core.perturb.topics import SAMPLES, learn_topics
+from mem_core.perturb.codebook import SAMPLES, learn_topics
+from mem_core.perturb.context import Setting
 from mem_core.protector import (
     Protector,
     discard_protector,

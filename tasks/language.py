@@ -2,8 +2,8 @@
 
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, RuntimeConfig
-from mem_core.language import ENOUGH_CAPTIONS, LanguageModelConfig, LanguageModelRecord, train_language_model
-from mem_core.language.training import read_language_model_record
+from mem_core.perturb.language import ENOUGH_CAPTIONS, LanguageModelConfig, LanguageModelRecord, train_language_model
+from mem_core.perturb.language.training import read_language_model_record
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder

@@ -13,7 +13,7 @@ from mem_core.data.receipt import Receipt
 from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Broken, Sample
 from mem_core.data.table import SampleRow
-from mem_core.placement import in_order, placed
+from mem_core.perturb.placement import in_order, placed
 
 # Captions to token ids, array-like int64 [N, T]: start token first, then the words.
 Tokenize = Callable[[list[str]], Any]

@@ -16,11 +16,11 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors
 from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
 from mem_core.models.training import training_step
-from mem_core.perturb.aims import Aim, aims
-from mem_core.perturb.image_noise import update_noise
-from mem_core.perturb.setting import Setting
+from mem_core.perturb.caption_pairing import Aim, aims
+from mem_core.perturb.context import Setting
+from mem_core.perturb.hotflip import update_triggers
+from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.state import ShardState
-from mem_core.perturb.text_trigger import update_triggers
 from mem_core.perturb.universal import raise_loss
 
 Held = Callable[[str], tuple[LoadedShard, ShardState]]

@@ -14,8 +14,8 @@ from torch import Tensor
 from mem_core.common.errors import MismatchError
 from mem_core.common.rng import generator
 from mem_core.data.shard_cache import LoadedShard
-from mem_core.perturb.setting import Setting
-from mem_core.perturb.topics import Topics, caption_words, topic_words
+from mem_core.perturb.codebook import Topics, caption_words, topic_words
+from mem_core.perturb.context import Setting
 from mem_core.perturb.vocabulary import word_id
 
 

@@ -10,7 +10,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.paths import whole_path
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, merge, parse_config
 from mem_core.config.base import parse_yaml, settings_text
-from mem_core.language import LanguageModelConfig
+from mem_core.perturb.language import LanguageModelConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 OWN, PORTRAITS, PEOPLE = "own", "portraits", "pubfig"

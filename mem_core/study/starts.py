@@ -10,7 +10,7 @@ from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, 
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.face_corpora import draw_portraits
-from mem_core.language import train_language_model
+from mem_core.perturb.language import train_language_model
 from mem_core.study.scale import OWN, PEOPLE, PORTRAITS, Scale
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.training import train_victim

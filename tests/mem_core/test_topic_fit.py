@@ -18,7 +18,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.perturb.topics import topic_words
+from mem_core.perturb.codebook import topic_words
 from mem_core.protection import Protection
 from mem_core.protector import read_protector
 from tests.support.corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus

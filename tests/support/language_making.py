@@ -4,7 +4,7 @@ import random
 
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.language import LanguageModelConfig
+from mem_core.perturb.language import LanguageModelConfig
 from tests.support.corpora import sample
 
 CONFIG = LanguageModelConfig(

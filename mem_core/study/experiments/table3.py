@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from mem_core.language import MaskedLanguageModel, load_language_model
-from mem_core.language.fluency import pseudo_perplexity
+from mem_core.perturb.language import MaskedLanguageModel, load_language_model
+from mem_core.perturb.language.fluency import pseudo_perplexity
 from mem_core.report.tables import NOTHING
 from mem_core.study.experiment import Experiment, Section, Shown, Table
 from mem_core.study.experiments.table1 import show_rows

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.placement import placed
+from mem_core.perturb.placement import placed
 from tests.support.data_strategies import photo
 from tests.support.verify_making import EPSILON, Corpus, Shard, noisy_photo, told
 

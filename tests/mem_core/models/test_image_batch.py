@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mem_core.config import NoiseConfig, levels
 from mem_core.models.image_batch import PixelBatch
-from mem_core.perturb.image_noise import descend
+from mem_core.perturb.pgd import descend
 from mem_core.perturb.projection import project
 
 CPU = torch.device("cpu")

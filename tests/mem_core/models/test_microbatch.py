@@ -13,7 +13,7 @@ from mem_core.models.device import retried
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import contrastive_loss
 from mem_core.models.microbatch import Portions
-from mem_core.perturb.image_noise import update_noise
+from mem_core.perturb.pgd import update_noise
 
 CPU = torch.device("cpu")
 

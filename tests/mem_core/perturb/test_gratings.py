@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mem_core.config import NoiseConfig, levels
-from mem_core.perturb import gratings
-from mem_core.perturb.gratings import MOST_TOPICS, grating
+from mem_core.perturb import codebook as gratings
+from mem_core.perturb.codebook import MOST_TOPICS, grating
 
 CONFIG = NoiseConfig()
 GREY = torch.full((3, 64, 64), 128, dtype=torch.uint8)

@@ -17,8 +17,8 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import CaptionTokens, with_trigger
 from mem_core.models.training import make_optimizer
+from mem_core.perturb.context import Setting
 from mem_core.perturb.rounds import Surrogate, advance, surrogate_steps
-from mem_core.perturb.setting import Setting
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, small, tiny_corpus

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.shard_cache import LoadedShard
-from mem_core.perturb.setting import Setting
+from mem_core.perturb.context import Setting
 from mem_core.perturb.state import ShardState, first_state, random_triggers
 from mem_core.protection import Protection
 from tests.support.corpora import RUNTIME, small

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from mem_core.common.errors import SourceError
 from mem_core.models import Tokenizer
 from mem_core.models.device import cpu_threads
-from mem_core.perturb.topics import Topics, caption_words, learn_topics
+from mem_core.perturb.codebook import Topics, caption_words, learn_topics
 
 TOKENIZER = Tokenizer(77)
 SUBJECTS = (("dog", "grass", "ball"), ("snow", "mountain", "ski"), ("guitar", "stage", "crowd"))

@@ -13,7 +13,7 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_of
-from mem_core.language.library import download, libraries
+from mem_core.perturb.language.library import download, libraries
 
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

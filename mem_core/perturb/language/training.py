@@ -19,11 +19,11 @@ from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard import Sample, open_tar, read_shard
-from mem_core.language.library import libraries
-from mem_core.language.masked import FILES, SPECIALS
 from mem_core.models.device import resolve_device
 from mem_core.models.token_rows import batches
 from mem_core.models.training import load_checkpoint, require_finite, save_checkpoint
+from mem_core.perturb.language.library import libraries
+from mem_core.perturb.language.masked import FILES, SPECIALS
 
 # Median pseudo-perplexity of 100 held-out captions of Flickr8k, and of the same with their words shuffled: learned from
 # 100 captions 292 and 308, from 300 453 and 519, from 1,000 357 and 641, from 2,000 119 and 671, from 3,000 47 and 883.

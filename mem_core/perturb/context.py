@@ -8,7 +8,7 @@ from mem_core.config import ProtectConfig
 from mem_core.config.methods import Recipe
 from mem_core.models import Tokenizer
 from mem_core.models.microbatch import Portions
-from mem_core.perturb.fluent import FluentWords
+from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.vocabulary import Vocabulary
 
 

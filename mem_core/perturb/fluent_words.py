@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from mem_core.common.errors import ConfigError
-from mem_core.language.masked import MaskedLanguageModel
 from mem_core.models import Tokenizer
+from mem_core.perturb.language.masked import MaskedLanguageModel
 from mem_core.perturb.vocabulary import Vocabulary
 
 

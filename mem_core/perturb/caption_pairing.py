@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mem_core.perturb.setting import Setting
+from mem_core.perturb.context import Setting
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ from safetensors.torch import load, save
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.language import (
+from mem_core.perturb.language import (
     MaskedLanguageModel,
     load_language_model,
     open_language_model,
     train_language_model,
 )
-from mem_core.language.fluency import pseudo_perplexity
-from mem_core.language.masked import FILES
+from mem_core.perturb.language.fluency import pseudo_perplexity
+from mem_core.perturb.language.masked import FILES
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 from tests.support.language_making import CONFIG, caption_corpus
 

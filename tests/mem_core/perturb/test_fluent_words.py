@@ -13,10 +13,10 @@ from mem_core.config import ProtectConfig, TriggerConfig
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
 from mem_core.data.verify import verify_corpus
-from mem_core.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
-from mem_core.language.fluency import pseudo_perplexity
 from mem_core.models import Tokenizer
-from mem_core.perturb.fluent import FluentWords
+from mem_core.perturb.fluent_words import FluentWords
+from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
+from mem_core.perturb.language.fluency import pseudo_perplexity
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.protection import Protection
 from mem_core.protector import require_protector

@@ -10,7 +10,7 @@ from mem_core.config import TriggerConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import with_trigger
-from mem_core.perturb.text_trigger import replacement_losses, update_triggers
+from mem_core.perturb.hotflip import replacement_losses, update_triggers
 
 CAPTIONS = ["a red square", "two dogs run", "the old man by the sea", "blue stripes", "a child smiles"]
 WORDS = torch.tensor([320, 518, 539, 593, 652, 736, 794, 1125, 1237, 1929])

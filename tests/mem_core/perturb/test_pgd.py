@@ -7,7 +7,7 @@ from mem_core.config import NoiseConfig
 from mem_core.models import OpenClipEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import contrastive_loss
-from mem_core.perturb.image_noise import update_noise
+from mem_core.perturb.pgd import update_noise
 
 CPU = torch.device("cpu")
 SIZES = [(32, 32), (40, 32), (32, 32), (17, 55)]

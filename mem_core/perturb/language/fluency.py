@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mem_core.language.masked import MaskedLanguageModel
+from mem_core.perturb.language.masked import MaskedLanguageModel
 
 
 def pseudo_perplexity(model: MaskedLanguageModel, texts: Sequence[str]) -> list[float]:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.perturb.aims import aims
+from mem_core.perturb.caption_pairing import aims
 from tests.mem_core.perturb.test_rounds import setting_of
 from tests.support.corpora import small
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mem_core.models import Tokenizer
-from mem_core.placement import content_words, placed
+from mem_core.perturb.placement import content_words, placed
 
 WORDS = ["lantern", "uphill", "tops"]
 TOKENIZER = Tokenizer(77)

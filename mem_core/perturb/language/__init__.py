@@ -1,7 +1,7 @@
 """Masked language models: which words read well in a gap, and how well a text reads."""
 
-from mem_core.language.masked import MaskedLanguageModel, load_language_model, open_language_model
-from mem_core.language.training import (
+from mem_core.perturb.language.masked import MaskedLanguageModel, load_language_model, open_language_model
+from mem_core.perturb.language.training import (
     ENOUGH_CAPTIONS,
     LanguageModelConfig,
     LanguageModelRecord,
