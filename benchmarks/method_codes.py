@@ -31,7 +31,7 @@ from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_f
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import CaptionTokens, batches
 from mem_core.models.training import make_optimizer, set_rate, training_step
-from mem_core.retrieval import retrieve
+from mem_core.victim.retrieval import retrieve
 
 MODEL = "docs/results/method/photographs-model.json"
 CPU = torch.device("cpu")

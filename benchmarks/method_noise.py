@@ -24,13 +24,13 @@ from benchmarks.method_words import ATTACKS, FIRST, Bench, treated
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
-from mem_core.countermeasures import Jpeg
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import contrastive_loss
 from mem_core.models.token_rows import CaptionTokens, batches
 from mem_core.models.training import make_optimizer, training_step
 from mem_core.perturb.pgd import descend
+from mem_core.victim.countermeasures import Jpeg
 
 VIT = "tiny-vit-32"
 _ROUNDS, _STEPS, _RATE, _BATCH = 4, 94, 2e-3, 128

@@ -37,12 +37,12 @@ from benchmarks.method_codes import waves as square_waves
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig, TriggerConfig
-from mem_core.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
-from mem_core.countermeasures.words import frequent_words
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.token_rows import CaptionTokens
 from mem_core.perturb.codebook import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
+from mem_core.victim.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
+from mem_core.victim.countermeasures.words import frequent_words
 
 RED, YELLOW = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0)  # cyan against red, yellow against blue
 THREE_COLOURS = (RED, YELLOW, MAGENTA)

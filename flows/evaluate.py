@@ -3,8 +3,8 @@
 from prefect import flow
 
 from mem_core.config import RuntimeConfig
-from mem_core.evaluation import Evaluation
 from mem_core.victim.config import EvaluateConfig
+from mem_core.victim.evaluation import Evaluation
 from tasks.evaluating import EvaluateJob, evaluate_model
 
 _EVALUATE = EvaluateConfig()

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.data.verify import VerifyReport
-from mem_core.evaluation import Evaluation
 from mem_core.report import ReportSummary
 from mem_core.stress.page import HEADS, StressReport, cells, detected, headline
+from mem_core.victim.evaluation import Evaluation
 from tasks.artifacts import table_cells
 from tasks.estimating import RunEstimate
 from tasks.status import CorpusStatus, DestinationStatus, scaled_back

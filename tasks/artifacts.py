@@ -19,12 +19,12 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.data.verify import VerifyReport
-from mem_core.evaluation import Evaluation
 from mem_core.protection import ShardSummary
-from mem_core.ranks import DirectionResult
 from mem_core.report.findings import Cell, Findings, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.stress.page import StressReport, headline, markdown
+from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.metrics import DirectionResult
 
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow

@@ -6,8 +6,8 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.corpus import corpus_fingerprint
-from mem_core.evaluation import Evaluation, query_model
 from mem_core.victim.config import EvaluateConfig
+from mem_core.victim.evaluation import Evaluation, query_model
 from mem_core.victim.record import load_victim, read_victim
 from tasks.artifacts import show_retrieval
 from tasks.options import step

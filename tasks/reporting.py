@@ -10,7 +10,6 @@ from typing import get_args
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, Method
-from mem_core.evaluation import Evaluation
 from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.report import (
     EpochPoint,
@@ -23,6 +22,7 @@ from mem_core.report import (
 )
 from mem_core.report.inputs import MontageItem
 from mem_core.rows import clean_folder
+from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord, read_victim
 from tasks.artifacts import show_report
 from tasks.evaluating import EVALUATION_NAME, read_evaluation

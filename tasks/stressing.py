@@ -10,7 +10,6 @@ from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.manifest import build_manifest
 from mem_core.detectability.probe import Detectability, detect
-from mem_core.detectability.purifier import save_purifier
 from mem_core.stress.attacks import Attack, Suite, suite
 from mem_core.stress.cells import Arena, Cell, CellResult, cells_of, read_cell
 from mem_core.stress.estimate import Estimate, estimate
@@ -18,6 +17,7 @@ from mem_core.stress.findings import find
 from mem_core.stress.page import PAGE, StressReport, headline, write_report
 from mem_core.stress.subject import Subject, read_subject
 from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.countermeasures.purifier import save_purifier
 from tasks.artifacts import show_stress
 from tasks.options import step
 from tasks.progress import say, watched

@@ -16,11 +16,11 @@ from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import sound_manifest
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
-from mem_core.evaluation import Evaluation
 from mem_core.report.verdict import percent
 from mem_core.stress.attacks import suite
 from mem_core.stress.cells import CellResult
 from mem_core.stress.findings import share_of_chance
+from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord
 
 ALWAYS_OPEN = (

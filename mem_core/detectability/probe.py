@@ -12,12 +12,12 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
-from mem_core.countermeasures.applied import pairs_of
-from mem_core.countermeasures.base import Pair, Pixels
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import load_shard
-from mem_core.detectability.purifier import Purifier, fit_purifier
 from mem_core.detectability.statistics import Numbers, image_statistics, text_statistics
+from mem_core.victim.countermeasures.applied import pairs_of
+from mem_core.victim.countermeasures.base import Pair, Pixels
+from mem_core.victim.countermeasures.purifier import Purifier, fit_purifier
 
 Both = tuple[Pair, Pair]
 """One sample, protected and clean."""

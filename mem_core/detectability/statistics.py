@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from mem_core.countermeasures.base import Pixels
-from mem_core.countermeasures.words import frequent_words, is_common
+from mem_core.victim.countermeasures.base import Pixels
+from mem_core.victim.countermeasures.words import frequent_words, is_common
 
 Numbers = NDArray[np.float64]
 _FREQUENCIES = (1000, 10_000)

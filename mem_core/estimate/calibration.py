@@ -18,10 +18,10 @@ from mem_core.data.sharding.split_writer import SplitWriter
 from mem_core.estimate.costs import Costs, SourceCost, VictimCost
 from mem_core.estimate.counted import CountedFolder, calls_of
 from mem_core.estimate.protecting import Clock, calibrate_protection, samples_of
-from mem_core.evaluation import query_model
 from mem_core.experiments.config import RunConfig
 from mem_core.models.device import peak_memory, resolve_device, watch_memory
 from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.evaluation import query_model
 from mem_core.victim.training import Training
 
 _MOST = 512

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mem_core.config import Frozen, Method
-from mem_core.ranks import DirectionResult, RetrievalResult, Spread, summarise_directions
 from mem_core.report.inputs import Kind, ReportInputs, ReportRow
+from mem_core.victim.metrics import DirectionResult, RetrievalResult, Spread, summarise_directions
 
 Direction = Literal["image_to_text", "text_to_image"]
 Query = Literal["bare", "prefixed"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, model_validator
 
 from mem_core.config import Frozen, Method
-from mem_core.ranks import RetrievalResult
+from mem_core.victim.metrics import RetrievalResult
 
 Kind = Literal["clean", "control", "method"]
 

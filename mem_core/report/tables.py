@@ -1,10 +1,10 @@
 """Findings as rows of text for the page's tables (and for whoever prints them elsewhere)."""
 
 from mem_core.config import Frozen
-from mem_core.ranks import METRICS, RetrievalResult, Spread
 from mem_core.report.findings import DIRECTIONS, QUERIES, Cell, Findings, RowFinding, result_of
 from mem_core.report.inputs import Kind
 from mem_core.report.verdict import percent, rank
+from mem_core.victim.metrics import METRICS, RetrievalResult, Spread
 
 
 class Figure(Frozen):

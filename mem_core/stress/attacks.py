@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mem_core.config import Frozen, merge
-from mem_core.countermeasures import (
+from mem_core.victim.config import VictimConfig
+from mem_core.victim.countermeasures import (
     AnyCountermeasure,
     Autoencoder,
     Bilateral,
@@ -28,7 +29,6 @@ from mem_core.countermeasures import (
     StripFirst,
     WebP,
 )
-from mem_core.victim.config import VictimConfig
 
 Suite = Literal["default", "full"]
 AS_PUBLISHED = "as-published"

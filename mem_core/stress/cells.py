@@ -14,10 +14,10 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
-from mem_core.countermeasures.applied import taken_from
-from mem_core.evaluation import Evaluation, query_model
 from mem_core.stress.attacks import Attack
 from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.countermeasures.applied import taken_from
+from mem_core.victim.evaluation import Evaluation, query_model
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim
 

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, first_mistake
-from mem_core.evaluation import Evaluation
+from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import Epoch
 
 

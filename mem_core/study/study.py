@@ -24,7 +24,6 @@ from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.verify import verify_corpus
-from mem_core.evaluation import query_model
 from mem_core.experiments.config import RowConfig
 from mem_core.finished import LANGUAGE_MODEL, PROTECTOR
 from mem_core.models import Tokenizer
@@ -38,6 +37,7 @@ from mem_core.study.rows import study_rows
 from mem_core.study.scale import PEOPLE, Scale
 from mem_core.study.starts import Starts
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim
 

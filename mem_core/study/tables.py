@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from mem_core.experiments.config import RowConfig
-from mem_core.ranks import RetrievalResult, Spread
 from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, find, gap
 from mem_core.report.inputs import EpochPoint, ReportInputs, ReportRow
 from mem_core.report.tables import NOTHING, signed
@@ -11,6 +10,7 @@ from mem_core.report.verdict import percent, rank
 from mem_core.study.cells import CellResult
 from mem_core.study.experiment import Experiment, Shown, Table
 from mem_core.study.paper import paper_value
+from mem_core.victim.metrics import RetrievalResult, Spread
 
 HEADER = (
     "training set",

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from mem_core.config.base import Frozen
 from mem_core.config.values import PRETRAINED, Scale, Views, Word
-from mem_core.countermeasures import AnyCountermeasure
+from mem_core.victim.countermeasures import AnyCountermeasure
 
 
 class FinetuneConfig(Frozen):

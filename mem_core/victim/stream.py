@@ -11,14 +11,13 @@ from mem_core.common.errors import SourceError
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import NoiseConfig, RuntimeConfig
-from mem_core.countermeasures.applied import Applied
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.models import OpenClipEncoder, tokenizer_for
+from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
 from mem_core.models.image_batch import PixelBatch
-from mem_core.models.token_rows import batches
-from mem_core.victim.captions import caption_rows
+from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.countermeasures.applied import Applied
 
 _POOL_SHARDS = 8  # shards that batches are mixed from; bounds memory, and part of what makes equal bytes
 
@@ -125,3 +124,30 @@ def _steps(samples: int, batch_size: int) -> int:
     """How many of the even pieces that `batches` cuts so many samples into hold more than one."""
     pieces = math.ceil(samples / batch_size)
     return pieces if samples >= 2 * pieces else samples - pieces
+
+
+def caption_rows(pool: Sequence[LoadedShard], config: VictimConfig, tokenizer: Tokenizer) -> CaptionTokens:
+    """The captions as published, or (`trigger-ids`, the paper) the recorded ids put before the clean text.
+
+    The latter is what the paper's victim sees even where the ids do not survive as text. Samples without recorded ids
+    (`vocabulary: words`, or never protected) are read as text: words that survive have the same ids either way.
+    """
+    samples = [sample for shard in pool for sample in shard.samples]
+    if config.captions == "text":
+        return CaptionTokens([sample.captions for sample in samples], tokenizer.encode)
+    triggers = [sample.metadata.get("memshield", {}) for sample in samples]
+    bare = [
+        tuple(
+            caption.removeprefix(made.get("trigger", "") + " ") if made.get("trigger") else caption
+            for caption in s.captions
+        )
+        for s, made in zip(samples, triggers, strict=True)
+    ]
+    rows = [
+        with_trigger(
+            tokenizer.encode(own), torch.tensor([made.get("trigger_ids", [])] * len(own)).long(), tokenizer.end_id
+        )
+        for own, made in zip(bare, triggers, strict=True)
+    ]
+    joined = torch.cat(rows) if rows else tokenizer.encode([])
+    return CaptionTokens(bare, lambda _: joined)

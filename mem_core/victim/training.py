@@ -14,8 +14,6 @@ from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import RuntimeConfig, fingerprint
-from mem_core.countermeasures.applied import taken_from
-from mem_core.evaluation import query_model
 from mem_core.models import start_model, weights_identity
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.training import (
@@ -27,6 +25,8 @@ from mem_core.models.training import (
     training_step,
 )
 from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
+from mem_core.victim.countermeasures.applied import taken_from
+from mem_core.victim.evaluation import query_model
 from mem_core.victim.finetune import cleaning_step
 from mem_core.victim.record import Epoch, VictimRecord, delete_record, read_victim, write_victim
 from mem_core.victim.stream import PairStream

@@ -12,7 +12,6 @@ from mem_core import topic_fit
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
-from mem_core.countermeasures import StripFirst
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
@@ -21,6 +20,7 @@ from mem_core.models import Tokenizer
 from mem_core.perturb.codebook import topic_words
 from mem_core.protection import Protection
 from mem_core.protector import read_protector
+from mem_core.victim.countermeasures import StripFirst
 from tests.support.corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
 
 CODEBOOK = small(method="codebook", noise={"topics": 4})

@@ -19,15 +19,15 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import fingerprint
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
-from mem_core.evaluation import Evaluation
 from mem_core.models import build_model
 from mem_core.ownership import detect_shortcut, permutation_test
 from mem_core.preview import write_preview
 from mem_core.protection import Protection
-from mem_core.ranks import DirectionResult, RetrievalResult
 from mem_core.stress.attacks import Attack
 from mem_core.stress.cells import Cell, CellResult
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.metrics import DirectionResult, RetrievalResult
 from mem_core.victim.record import VictimRecord
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 

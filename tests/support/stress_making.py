@@ -1,10 +1,10 @@
 """Results of a stress test out of plain numbers."""
 
-from mem_core.evaluation import Evaluation
-from mem_core.ranks import DirectionResult, RetrievalResult, chance
 from mem_core.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.stress.cells import Cell, CellResult, TrainedOn
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.metrics import DirectionResult, RetrievalResult, chance
 
 CHANCE = chance(100, [5] * 100)
 PUBLISHED = Attack(name=AS_PUBLISHED, label="as published")

@@ -1,11 +1,11 @@
 """Table 2: noise made with one architecture, victims of others."""
 
-from mem_core.ranks import Spread, summarise
 from mem_core.report.tables import NOTHING
 from mem_core.study.cells import CellResult
 from mem_core.study.experiment import Experiment, Section, Shown, Table
 from mem_core.study.paper import paper_value
 from mem_core.study.tables import ranked
+from mem_core.victim.metrics import Spread, summarise
 
 _ROWS = ("clean", "mem-3", "mem-5")
 _VICTIMS = ("rn50", "rn101", "vit-b-32", "siglip")

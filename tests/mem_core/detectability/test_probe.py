@@ -10,9 +10,9 @@ from sklearn.metrics import roc_auc_score
 
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.countermeasures.base import Pair
 from mem_core.detectability.probe import Both, area_under_curve, detect, linear_auc, pairs_in_common
 from mem_core.detectability.statistics import image_statistics, text_statistics
+from mem_core.victim.countermeasures.base import Pair
 from tests.support.corpora import photo, tiny_corpus
 
 scores = st.lists(st.integers(0, 5).map(float), min_size=1, max_size=20)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mem_core.countermeasures import CleanPart, MixClean, StripFirst
 from mem_core.stress.attacks import AS_PUBLISHED, Suite, suite
 from mem_core.stress.cells import cells_of
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.countermeasures import CleanPart, MixClean, StripFirst
 
 BASE = VictimConfig(epochs=7, batch_size=20, learning_rate=0.9)
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mem_core.common.errors import SourceError, StopRun
-from mem_core.ranks import (
+from mem_core.victim.metrics import (
     METRICS,
     DirectionResult,
     RetrievalResult,

@@ -11,9 +11,9 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
-from mem_core.victim.captions import caption_rows
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.record import VictimRecord, load_victim, read_victim
+from mem_core.victim.stream import caption_rows
 from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.countermeasures import (
+from mem_core.victim.countermeasures import (
     Clean,
     CleanPart,
     Countermeasure,

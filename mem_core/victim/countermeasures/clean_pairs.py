@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.countermeasures.base import Clean, Countermeasure, Draw, Pair
+from mem_core.victim.countermeasures.base import Clean, Countermeasure, Draw, Pair
 
 
 class MixClean(Countermeasure):

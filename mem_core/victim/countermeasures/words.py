@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from mem_core.countermeasures.base import Captions, Countermeasure
+from mem_core.victim.countermeasures.base import Captions, Countermeasure
 
 _EDGES = ".,;:!?\"'()[]{}-"
 

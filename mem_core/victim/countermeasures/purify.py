@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError
-from mem_core.countermeasures.base import Countermeasure, Pixels
+from mem_core.victim.countermeasures.base import Countermeasure, Pixels
 
 if TYPE_CHECKING:
-    from mem_core.detectability.purifier import Purifier
+    from mem_core.victim.countermeasures.purifier import Purifier
 
 
 class Autoencoder(Countermeasure):
@@ -33,6 +33,6 @@ class Autoencoder(Countermeasure):
 
 @lru_cache(maxsize=2)
 def _loaded(path: Path, changed: int) -> "Purifier":
-    from mem_core.detectability.purifier import load_purifier  # here, as it loads torch
+    from mem_core.victim.countermeasures.purifier import load_purifier
 
     return load_purifier(path.read_bytes(), str(path))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.countermeasures.base import Pixels
-from mem_core.detectability.purifier import Purifier, fit_purifier, load_purifier, save_purifier
+from mem_core.victim.countermeasures.base import Pixels
+from mem_core.victim.countermeasures.purifier import Purifier, fit_purifier, load_purifier, save_purifier
 from tests.support.corpora import photo
 
 BOARD = (8 * (2 * (np.indices((49, 51)).sum(axis=0) % 2) - 1))[:, :, None]

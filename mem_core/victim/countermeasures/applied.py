@@ -6,11 +6,11 @@ from dataclasses import replace
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
-from mem_core.countermeasures import AnyCountermeasure, Autoencoder, Clean, Pair, drawing
 from mem_core.data.corpus import input_hashes
 from mem_core.data.images import Picture
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import weights_identity
+from mem_core.victim.countermeasures import AnyCountermeasure, Autoencoder, Clean, Pair, drawing
 
 
 class Applied:

@@ -9,7 +9,11 @@ import torch
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import parse_config
-from mem_core.countermeasures import (
+from mem_core.data.shard import shard_bytes
+from mem_core.data.shard_cache import load_shard
+from mem_core.models import Tokenizer
+from mem_core.victim.config import FinetuneConfig, VictimConfig
+from mem_core.victim.countermeasures import (
     AnyCountermeasure,
     BitDepth,
     CleanPart,
@@ -19,12 +23,8 @@ from mem_core.countermeasures import (
     Recaption,
     StripFirst,
 )
-from mem_core.countermeasures.applied import Applied
-from mem_core.data.shard import shard_bytes
-from mem_core.data.shard_cache import load_shard
-from mem_core.detectability.purifier import Purifier, save_purifier
-from mem_core.models import Tokenizer
-from mem_core.victim.config import FinetuneConfig, VictimConfig
+from mem_core.victim.countermeasures.applied import Applied
+from mem_core.victim.countermeasures.purifier import Purifier, save_purifier
 from mem_core.victim.finetune import drop_tokens, second_views
 from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus

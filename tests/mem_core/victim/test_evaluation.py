@@ -10,10 +10,10 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
-from mem_core.evaluation import query_model
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.retrieval import chance
 from mem_core.victim.config import EvaluateConfig
+from mem_core.victim.evaluation import query_model
+from mem_core.victim.retrieval import chance
 from tests.support.corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 
 

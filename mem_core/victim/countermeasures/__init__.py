@@ -4,16 +4,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mem_core.countermeasures.base import Clean, Countermeasure, Draw, Pair, drawing
-from mem_core.countermeasures.blur import Bilateral, GaussianBlur, MedianBlur
-from mem_core.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
-from mem_core.countermeasures.colour import BitDepth, Grey
-from mem_core.countermeasures.flip import Flip
-from mem_core.countermeasures.img2dataset import Img2dataset
-from mem_core.countermeasures.purify import Autoencoder
-from mem_core.countermeasures.recompress import Jpeg, WebP
-from mem_core.countermeasures.resize import DownUp
-from mem_core.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
+from mem_core.victim.countermeasures.base import Clean, Countermeasure, Draw, Pair, drawing
+from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
+from mem_core.victim.countermeasures.images import (
+    Bilateral,
+    BitDepth,
+    DownUp,
+    Flip,
+    GaussianBlur,
+    Grey,
+    Img2dataset,
+    Jpeg,
+    MedianBlur,
+    WebP,
+)
+from mem_core.victim.countermeasures.purify import Autoencoder
+from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
 
 AnyCountermeasure = Annotated[
     Img2dataset

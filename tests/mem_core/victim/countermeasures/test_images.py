@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from mem_core.countermeasures import (
+from mem_core.data.image_quality import psnr
+from mem_core.victim.countermeasures import (
     Bilateral,
     BitDepth,
     Countermeasure,
@@ -22,8 +23,7 @@ from mem_core.countermeasures import (
     MedianBlur,
     WebP,
 )
-from mem_core.countermeasures.base import Pixels
-from mem_core.data.image_quality import psnr
+from mem_core.victim.countermeasures.base import Pixels
 from tests.support.corpora import photo
 
 ALL: list[Countermeasure] = [
