@@ -26,7 +26,7 @@ from mem_core.estimate.forecast import Stage, protect_stages, shard_stage, victi
 from mem_core.estimate.survey import survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim

@@ -2,7 +2,7 @@
 
     python -m benchmarks.memory [--samples 1000 2000 4000 8000] [--shard 500]
 
-Each size runs in a process of its own through `mem_core.protection.Protection`: one round (a surrogate that sees the
+Each size runs in a process of its own through `Protection`: one round (a surrogate that sees the
 whole corpus once, HotFlip, one PGD step), then publishing; the figure is its largest resident set.
 Procedural images of 32 px, tiny-resnet-32, pools of two shards, a cache of 4 MB (about one shard).
 """
@@ -49,7 +49,7 @@ def protect(clean: Path, dest: Path, samples: int) -> int:
 
     from mem_core.common.storage.folder import LocalFolder
     from mem_core.config import NoiseConfig, ProtectConfig, RuntimeConfig, SurrogateConfig
-    from mem_core.protection import Protection
+    from mem_core.protect.protection import Protection
 
     torch.set_num_threads(1)
     surrogate = SurrogateConfig(

@@ -24,7 +24,7 @@ from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 
 _SAMPLES, _SAMPLES_A_SECOND, _MOST_SHARE = 10_000, 100.0, 0.01
 _TICKS = os.sysconf("SC_CLK_TCK")

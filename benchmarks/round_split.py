@@ -19,7 +19,7 @@ from benchmarks.memory import make_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig, SurrogateConfig
 from mem_core.perturb import rounds
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 
 _SIDE, _BATCH = 128, 128
 _STEPS_A_BATCH = 2

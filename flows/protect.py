@@ -11,7 +11,7 @@ from flows.mapping import map_shards
 from flows.server import estimates
 from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RuntimeConfig
-from mem_core.finished import OnMismatch
+from mem_core.protect.finished import OnMismatch
 from tasks.estimating import note_protection
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say

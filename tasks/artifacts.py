@@ -19,7 +19,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.data.verify import VerifyReport
-from mem_core.protection import ShardSummary
+from mem_core.protect.protection import ShardSummary
 from mem_core.report.findings import Cell, Findings, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.stress.page import StressReport, headline, markdown

@@ -23,8 +23,8 @@ from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages
 from mem_core.estimate.history import Kept, PastErrors, Took, add_run, identity_of, keep_estimate, past_errors
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.finished import PROTECTOR
 from mem_core.models.device import resolve_device
+from mem_core.protect.destination import PROTECTOR
 from mem_core.rows import giver_of
 from mem_core.victim.config import VictimConfig
 from tasks.options import step

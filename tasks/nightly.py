@@ -9,7 +9,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from mem_core.claim import claim
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_of
@@ -17,10 +16,11 @@ from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.corpus import require_clean
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, build_manifest, read_manifest, sound_manifest
 from mem_core.data.receipt import read_receipt
-from mem_core.finished import withdraw
-from mem_core.planning import plan_shards
-from mem_core.protection import ShardSummary
-from mem_core.protector import publishing_fingerprint, require_protector
+from mem_core.protect.destination import claim
+from mem_core.protect.finished import withdraw
+from mem_core.protect.planning import plan_shards
+from mem_core.protect.protection import ShardSummary
+from mem_core.protect.protector import publishing_fingerprint, require_protector
 from tasks.artifacts import show_night
 from tasks.failures import Failures, read_failures, write_failures
 from tasks.options import step

@@ -1,4 +1,4 @@
-"""The steps of protecting a corpus; their order is in `mem_core.protection`. Rounds count from 1 here."""
+"""The steps of protecting a corpus; their order is in `mem_core.protect.protection`. Rounds count from 1 here."""
 
 from statistics import fmean
 
@@ -7,7 +7,7 @@ from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
 from mem_core.data.corpus import require_clean
-from mem_core.protection import ShardSummary
+from mem_core.protect.protection import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
-from mem_core.finished import OnMismatch
 from mem_core.models.device import resolve_device
-from mem_core.protection import Protection
+from mem_core.protect.finished import OnMismatch
+from mem_core.protect.protection import Protection
 from tasks.storage import open_folder
 
 

@@ -18,7 +18,7 @@ from mem_core.config.base import Frozen
 from mem_core.data.image_quality import QualitySummary
 from mem_core.data.manifest import build_manifest, sound_manifest
 from mem_core.data.receipt import read_receipt, receipt_problem
-from mem_core.planning import size_difference
+from mem_core.protect.planning import size_difference
 from mem_core.report.verdict import too_weak
 
 

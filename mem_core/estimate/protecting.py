@@ -12,11 +12,11 @@ from mem_core.data.receipt import read_receipt
 from mem_core.data.verify import verify_corpus
 from mem_core.estimate.costs import FitCost, ProtectCost
 from mem_core.estimate.counted import Call, CountedFolder, calls_of
-from mem_core.finished import STATE
 from mem_core.models import Tokenizer
 from mem_core.models.device import peak_memory, resolve_device, watch_memory
-from mem_core.protection import Protection
-from mem_core.protector import surrogate_name
+from mem_core.protect.destination import STATE
+from mem_core.protect.protection import Protection
+from mem_core.protect.surrogates import surrogate_name
 
 Clock = Callable[[], float]
 

@@ -25,11 +25,11 @@ from mem_core.data.readers import SourceReader
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.verify import verify_corpus
 from mem_core.experiments.config import RowConfig
-from mem_core.finished import LANGUAGE_MODEL, PROTECTOR
 from mem_core.models import Tokenizer
 from mem_core.models.device import resolve_device
-from mem_core.protect_all import protect_all
-from mem_core.protection import Protection
+from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR
+from mem_core.protect.protect_all import protect_all
+from mem_core.protect.protection import Protection
 from mem_core.rows import giver_of
 from mem_core.study.cells import Cell, CellResult, read_result, write_result
 from mem_core.study.datasets import dataset_of, draw_dataset, draw_people_dataset, open_dataset

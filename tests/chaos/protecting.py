@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.storage.folder import Folder
-from mem_core.protection import Protection, ShardSummary
+from mem_core.protect.protection import Protection, ShardSummary
 from tasks import storage
 from tests.support.corpora import RUNTIME, small
 

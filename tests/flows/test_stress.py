@@ -13,7 +13,7 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
 from mem_core.detectability.probe import detect
 from mem_core.experiments.config import RunConfig
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from mem_core.stress import attacks
 from mem_core.stress.attacks import Attack, suite
 from tasks.stressing import StressJob, StressPlace, plan_stress

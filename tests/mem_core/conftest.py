@@ -3,7 +3,7 @@ import torch
 
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.perturb.language import MaskedLanguageModel, load_language_model, train_language_model
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, SEED, odd_shard, plain_shard, protect, small
 from tests.support.language_making import CONFIG, caption_corpus
 

@@ -16,7 +16,7 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import read_shard, shard_bytes
 from mem_core.data.table import read_table
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, encoded, photo, plain_shard, protect, sample, small
 
 NOISE = small(method="random-noise")

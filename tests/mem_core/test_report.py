@@ -25,7 +25,7 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from mem_core.report import (
     EpochPoint,
     MontageItem,
@@ -42,7 +42,7 @@ from mem_core.report.styles import Styles
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 
-GOLDEN = Path(__file__).with_name("golden")
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def stripped(page: str) -> str:

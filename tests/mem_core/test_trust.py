@@ -22,7 +22,7 @@ from mem_core.data.table import read_table
 from mem_core.models import build_model
 from mem_core.ownership import detect_shortcut, permutation_test
 from mem_core.preview import write_preview
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from mem_core.stress.attacks import Attack
 from mem_core.stress.cells import Cell, CellResult
 from mem_core.victim.config import VictimConfig

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.s3.swift_venv import swift_python
 
-LAUNCHER = Path(__file__).with_name("tests.s3.swift_launcher.py")
+LAUNCHER = Path(__file__).with_name("swift_launcher.py")
 START_SECONDS = 60
 KEY, SECRET = "memshield:tester", "testing-secret"
 STRANGER, STRANGER_SECRET = "memshield:stranger", "stranger-secret"

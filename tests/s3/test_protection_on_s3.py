@@ -14,7 +14,7 @@ from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tasks.storage import open_folder
 from tests.s3.swift_server import SwiftServer
 from tests.support.corpora import RUNTIME, contents, protect, published, small

@@ -21,7 +21,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.preview import write_preview
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, small
 
 

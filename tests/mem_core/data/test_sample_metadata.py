@@ -21,7 +21,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, encoded, photo, protect, small
 from tests.support.data_strategies import metadata as any_metadata
 

@@ -25,7 +25,7 @@ from mem_core.estimate.history import Kept, Took, add_run, identity_of, keep_est
 from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 
 
 class Ticks:

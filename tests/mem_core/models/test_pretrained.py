@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.models import OpenClipEncoder, build_model, save_model, start_model
-from mem_core.protection import Protection
-from mem_core.protector import load_surrogate
+from mem_core.protect.protection import Protection
+from mem_core.protect.surrogates import load_surrogate
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim

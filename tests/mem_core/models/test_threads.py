@@ -6,7 +6,7 @@ import torch
 
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.models.device import cpu_threads
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 CONFIG = small(rounds=1, surrogate={"steps_per_round": 2})

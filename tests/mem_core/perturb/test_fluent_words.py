@@ -18,8 +18,8 @@ from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
 from mem_core.perturb.language.fluency import pseudo_perplexity
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
-from mem_core.protection import Protection
-from mem_core.protector import require_protector
+from mem_core.protect.protection import Protection
+from mem_core.protect.protector import require_protector
 from tests.support.corpora import RUNTIME, contents, fit, protect, small
 
 TOKENIZER = Tokenizer(24)

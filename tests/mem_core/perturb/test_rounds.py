@@ -20,7 +20,7 @@ from mem_core.models.training import make_optimizer
 from mem_core.perturb.context import Setting
 from mem_core.perturb.rounds import Surrogate, advance, surrogate_steps
 from mem_core.perturb.state import ShardState, first_state
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, small, tiny_corpus
 
 LENGTH = 2

@@ -10,7 +10,7 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.perturb.context import Setting
 from mem_core.perturb.state import ShardState, first_state, random_triggers
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, small
 
 SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=5)

@@ -12,9 +12,9 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.data.verify import verify_corpus
-from mem_core.finished import OnMismatch
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.finished import OnMismatch
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, fit, plain_shard, protect, published, small, tiny_corpus
 
 SEED = 3

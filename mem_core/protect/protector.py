@@ -1,30 +1,20 @@
 """Everything needed to protect more data later the same way: surrogates, vocabulary, config, fingerprint."""
 
-import hashlib
-import io
 import json
-import threading
-from collections import OrderedDict
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import torch
 from pydantic import ValidationError, model_validator
-from torch import Tensor
 
 from mem_core import __version__
 from mem_core.common.errors import ConfigError, MadeOtherwise, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
-from mem_core.models import OpenClipEncoder, load_model, save_model, start_model, weights_identity
-from mem_core.models.loss import Anchors
-from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
+from mem_core.models import weights_identity
 from mem_core.perturb.codebook import Topics
-from mem_core.perturb.rounds import Surrogate
+from mem_core.protect.surrogates import surrogate_name
 
 _FILE = "protector.json"
-_KEPT = 2  # surrogates in memory: replaying goes from round to round
 _BEFORE: dict[str, dict[str, Any]] = {"trigger": {"personal_names": "allow", "spelling": "any"}}  # 0.1.0, 0.2.0
 # settings that change neither fit nor trigger
 _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
@@ -104,100 +94,6 @@ def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> P
         )
     taken = {name: getattr(wanted, name) for name in (*_PUBLISHING, "method")}
     return protector.config.model_copy(update=taken)
-
-
-def surrogate_name(round_number: int) -> str:
-    return f"surrogate-{round_number:03d}.safetensors"
-
-
-def save_surrogate(folder: Folder, round_number: int, surrogate: Surrogate) -> None:
-    """Writes one round's surrogate, whole or not at all."""
-    beside = {"anchors.images": surrogate.anchors.images, "anchors.texts": surrogate.anchors.texts}
-    if surrogate.pattern is not None:
-        beside["pattern"] = surrogate.pattern
-    write_bytes(folder, surrogate_name(round_number), save_model(surrogate.model, **beside))
-
-
-def load_surrogate(
-    folder: Folder, round_number: int, architecture: str, device: torch.device, sha256: str | None = None
-) -> Surrogate:
-    """One round's surrogate, frozen. Raises `MismatchError` if it is damaged or not the one that was fitted."""
-    name = surrogate_name(round_number)
-    if not folder.exists(name):
-        raise MismatchError(f"expected the surrogate of round {round_number + 1} in {folder.uri}/{name}: it is gone")
-    data = read_bytes(folder, name)
-    if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
-        raise MismatchError(f"expected the surrogate with sha256 {sha256} in {folder.uri}/{name}, got other bytes")
-    model, beside = load_model(architecture, io.BytesIO(data), f"{folder.uri}/{name}")
-    missing = {"anchors.images", "anchors.texts"} - set(beside)
-    if missing:
-        raise MismatchError(f"expected {sorted(missing)} in {folder.uri}/{name}: it is no surrogate of memshield")
-    moved: dict[str, Tensor] = {key: value.to(device) for key, value in beside.items()}
-    anchors = Anchors(moved["anchors.images"], moved["anchors.texts"])
-    return Surrogate(model.to(device).freeze(), anchors, moved.get("pattern"))
-
-
-class Surrogates:
-    """The surrogates of a fit, frozen; the last ones used stay loaded, for all threads of the process."""
-
-    def __init__(
-        self, folder: Folder, architecture: str, device: torch.device, hashes: Mapping[str, str] | None = None
-    ) -> None:
-        """hashes: file name -> sha256 of a finished protector, to be checked; None while it is being fitted."""
-        self._folder, self._architecture, self._device, self._hashes = folder, architecture, device, hashes
-        self._held: OrderedDict[int, Surrogate] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def of_round(self, number: int) -> Surrogate:
-        """The surrogate of a round. Raises `MismatchError` if its file is damaged or not the one of the protector."""
-        with self._lock:
-            if number not in self._held:
-                sha256 = self._hashes[surrogate_name(number)] if self._hashes is not None else None
-                self._held[number] = load_surrogate(self._folder, number, self._architecture, self._device, sha256)
-                while len(self._held) > _KEPT:
-                    self._held.popitem(last=False)
-            return self._held[number]
-
-
-def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Optimizer) -> None:
-    """The optimiser's state after a round, so that the next round goes on from it in any process."""
-    save_checkpoint(folder, f"optimizer-{round_number:03d}.pt", optimizer.state_dict())
-
-
-def resume_training(
-    protector: Folder, work: Folder, round_number: int, config: ProtectConfig, seed: int, device: torch.device
-) -> tuple[OpenClipEncoder, torch.optim.Optimizer, Tensor | None]:
-    """Model, optimiser and UAP pattern as they were after the round before; new ones for the first round."""
-    settings = config.surrogate
-    if round_number == 0:
-        model = start_model(settings.architecture, seed, settings.pretrained).to(device)
-        optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-        side = model.image_size
-        pattern = torch.zeros(3, side, side, device=device) if config.method == "uap" else None
-        return model, optimizer, pattern
-    before = load_surrogate(protector, round_number - 1, settings.architecture, device)
-    model = before.model.requires_grad_(True)
-    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-    name = f"optimizer-{round_number - 1:03d}.pt"
-    try:
-        optimizer.load_state_dict(load_checkpoint(work, name, device))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise MismatchError(f"expected the optimizer of {settings.architecture} in {work.uri}/{name}") from error
-    return model, optimizer, before.pattern
-
-
-def fitted_rounds(folder: Folder, most: int) -> int:
-    """How many rounds have left their surrogate."""
-    done = 0
-    while done < most and folder.exists(surrogate_name(done)):
-        done += 1
-    return done
-
-
-def surrogate_hashes(folder: Folder, rounds: int) -> dict[str, str]:
-    """The sha256 of each round's surrogate file, by name."""
-    names = [surrogate_name(number) for number in range(rounds)]
-    return {name: hashlib.sha256(read_bytes(folder, name)).hexdigest() for name in names}
 
 
 def write_protector(folder: Folder, protector: Protector) -> None:

@@ -8,15 +8,15 @@ import torch
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.protection import Protection
-from mem_core.protector import (
-    Surrogates,
+from mem_core.protect.protection import Protection
+from mem_core.protect.protector import (
     effective_config,
     fit_fingerprint,
     publishing_fingerprint,
     read_protector,
     require_protector,
 )
+from mem_core.protect.surrogates import Surrogates
 from tests.support.corpora import RUNTIME, contents, small
 
 REPLAY = small(strategy="replay")

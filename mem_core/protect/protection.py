@@ -18,7 +18,6 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from mem_core.claim import claim
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, check_apart
@@ -27,9 +26,6 @@ from mem_core.config.methods import Recipe
 from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
 from mem_core.data.manifest import Manifest, build_manifest, sound_manifest
 from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.finished import LANGUAGE_MODEL, PROTECTOR, STATE, FinishedShards, OnMismatch
-from mem_core.fitting import Fit, RoundSummary
-from mem_core.independent import fit_alone, forget_alone
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision, retried
 from mem_core.perturb.codebook import Topics
@@ -40,11 +36,16 @@ from mem_core.perturb.language.masked import copy_language_model
 from mem_core.perturb.rounds import advance
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
-from mem_core.planning import Plan
-from mem_core.protector import Protector, Surrogates, effective_config, publishing_fingerprint, require_protector
-from mem_core.published import published_state
-from mem_core.publishing import PublishJob, publish_shard
-from mem_core.topic_fit import fit_topics
+from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR, STATE, claim
+from mem_core.protect.finished import FinishedShards, OnMismatch
+from mem_core.protect.fit import Fit, RoundSummary
+from mem_core.protect.fit_codebook import fit_topics
+from mem_core.protect.independent import fit_alone, forget_alone
+from mem_core.protect.planning import Plan
+from mem_core.protect.protector import Protector, effective_config, publishing_fingerprint, require_protector
+from mem_core.protect.publish import PublishJob, publish_shard
+from mem_core.protect.reuse import published_state
+from mem_core.protect.surrogates import Surrogates
 
 _TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not the context
 

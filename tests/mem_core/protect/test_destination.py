@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.claim import claim
 from mem_core.common.errors import DestinationError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CorpusConfig
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.finished import OnMismatch, withdraw
-from mem_core.protection import Protection
+from mem_core.protect.destination import claim
+from mem_core.protect.finished import OnMismatch, withdraw
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 NOISE = small(method="random-noise")

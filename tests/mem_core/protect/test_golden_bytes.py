@@ -1,7 +1,7 @@
 """Bytes that memshield 0.3.0 wrote: read, verified, replayed and made again to the last bit.
 
 golden/0.3.0 holds a clean corpus, the same protected by MEM (one round) and by a codebook, and the state of a shard as
-it lies between two rounds. `python -m tests.mem_core.test_golden_bytes` writes it anew, after a wanted change of bytes.
+it lies between two rounds. `python -m tests.mem_core.protect.test_golden_bytes` writes it anew, after a wanted change of bytes.
 
 A gradient's last digits depend on the processor, so MEM's pixels are held to the bit where the arithmetic is the one
 that the files were made with (`arithmetic`, a hash of some of torch's own results), and to a few pixels elsewhere.
@@ -26,10 +26,10 @@ from mem_core.data.images import decode_image
 from mem_core.data.shard import shard_bytes
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, encoded, fit, photo, protect, sample, samples_of, small
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 MADE = GOLDEN / "0.3.0"
 SEED = 11
 SHARD = "00000"

@@ -9,7 +9,7 @@ from mem_core.common.errors import ConfigError, DestinationError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import Method
 from mem_core.data.receipt import read_receipt
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, SEED, contents, open_again, plain_shard, protect, small
 
 

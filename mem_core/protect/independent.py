@@ -5,9 +5,9 @@ from dataclasses import replace
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
 from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.fitting import Fit
 from mem_core.perturb.context import Setting
 from mem_core.perturb.state import ShardState
+from mem_core.protect.fit import Fit
 
 
 def steps_for_each(steps_per_round: int, shards: int) -> int:

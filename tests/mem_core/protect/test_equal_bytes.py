@@ -9,7 +9,7 @@ import pytest
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import Method, ProtectConfig
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import (
     RUNTIME,
     SEED,

@@ -15,8 +15,8 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.models import Tokenizer
 from mem_core.perturb.state import ShardState
-from mem_core.protection import Protection
-from mem_core.publishing import PublishJob, publish_shard
+from mem_core.protect.protection import Protection
+from mem_core.protect.publish import PublishJob, publish_shard
 from tests.support.corpora import RUNTIME, encoded, odd_images, protect, sample, small, tiny_corpus
 
 

@@ -22,8 +22,8 @@ from mem_core.data.shard import shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
-from mem_core.quality_budget import scaled_back, within_budget
+from mem_core.protect.protection import Protection
+from mem_core.protect.quality_floor import scaled_back, within_budget
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
 noises = arrays(np.int8, (3, 9, 11), elements=st.integers(-8, 8))

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import Method, ProtectConfig
 from mem_core.data.shard import Sample, shard_bytes
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim

@@ -9,7 +9,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.models import OpenClipEncoder
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, small, tiny_corpus
 
 CONFIG = small(surrogate={"steps_per_round": 2}, noise={"num_steps": 1})

@@ -8,7 +8,6 @@ from typing import Literal
 import pytest
 import torch
 
-from mem_core import topic_fit
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
@@ -18,8 +17,9 @@ from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.perturb.codebook import topic_words
-from mem_core.protection import Protection
-from mem_core.protector import read_protector
+from mem_core.protect import fit_codebook as topic_fit
+from mem_core.protect.protection import Protection
+from mem_core.protect.protector import read_protector
 from mem_core.victim.countermeasures import StripFirst
 from tests.support.corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
 

@@ -9,7 +9,7 @@ import torch
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
 HEIGHT, WIDTH = 64, 1280

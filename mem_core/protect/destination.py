@@ -1,10 +1,25 @@
-"""A destination is ours before anything is written into it, so that nobody else's files are ever written over."""
+"""A destination is marked as ours before anything is written into it, so that nobody else's files are written over."""
 
 from mem_core.common.errors import DestinationError, MismatchError
-from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.data.manifest import MANIFEST_NAME, sound_manifest
 from mem_core.data.receipt import read_receipt, receipt_name
-from mem_core.finished import CLAIM, FIT, PROTECTOR, STATE, mark
+
+STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
+"""Folders below the destination: what only a run needs, and what the rounds leave behind. The last is inside the
+protector's: who proposed the words of its triggers, where that was a language model."""
+CLAIM, FIT = "claim.txt", "fit.txt"  # in the state folder: it is ours; whose states lie there
+
+
+def mark(dest: Folder) -> None:
+    """Says that the destination is ours, while nothing else may tell so; see `mem_core.protect.destination`."""
+    mark_state(dest.below(STATE))
+
+
+def mark_state(work: Folder) -> None:
+    """The same, by the state folder of the destination."""
+    write_bytes(work, CLAIM, b"memshield writes here\n")
+
 
 _RECEIPT = receipt_name("")
 _MARKS = (f"{STATE}/{CLAIM}", f"{STATE}/{FIT}", f"{PROTECTOR}/protector.json")

@@ -13,7 +13,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import read_table, recorded_triggers
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import (
     RUNTIME,
     SEED,

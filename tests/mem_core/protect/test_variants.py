@@ -12,7 +12,7 @@ from mem_core.config import ProtectConfig, parse_config
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, protect, published, small, tiny_corpus
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -1,9 +1,9 @@
-"""A whole corpus protected in one call, with the steps of `mem_core.protection`: for a machine without a scheduler."""
+"""A whole corpus protected in one call: for a machine without a scheduler."""
 
 from statistics import fmean
 
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
-from mem_core.protection import Protection, ShardSummary
+from mem_core.protect.protection import Protection, ShardSummary
 
 
 def protect_all(

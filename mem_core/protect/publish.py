@@ -30,7 +30,7 @@ from mem_core.perturb.placement import placed
 from mem_core.perturb.projection import project
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.universal import pattern_noise
-from mem_core.quality_budget import within_budget
+from mem_core.protect.quality_floor import within_budget
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
 _AHEAD = 32  # samples encoded or in work before their turn, as long as their pixels together take no more than

@@ -10,26 +10,13 @@ from typing import Any, Literal
 
 from mem_core.common.errors import MadeOtherwise, MismatchError
 from mem_core.common.progress import Progress
-from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.storage.folder import Folder
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, sound_manifest, write_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
-from mem_core.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, plan_shards, size_difference
+from mem_core.protect.destination import CLAIM, PROTECTOR, STATE, mark
+from mem_core.protect.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, plan_shards, size_difference
 
 OnMismatch = Literal["fail", "redo"]
-STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
-"""Folders below the destination: what only a run needs, and what the rounds leave behind. The last is inside the
-protector's: who proposed the words of its triggers, where that was a language model."""
-CLAIM, FIT = "claim.txt", "fit.txt"  # in the state folder: it is ours; whose states lie there
-
-
-def mark(dest: Folder) -> None:
-    """Says that the destination is ours, while nothing else may tell so; see `mem_core.claim`."""
-    mark_state(dest.below(STATE))
-
-
-def mark_state(work: Folder) -> None:
-    """The same, by the state folder of the destination."""
-    write_bytes(work, CLAIM, b"memshield writes here\n")
 
 
 def withdraw(dest: Folder, shards: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.perturb.codebook import SAMPLES, learn_topics
 from mem_core.perturb.context import Setting
-from mem_core.protector import (
+from mem_core.protect.protector import (
     Protector,
     discard_protector,
     fit_fingerprint,

@@ -9,24 +9,26 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.finished import CLAIM, FIT, mark_state
 from mem_core.models.training import require_finite
 from mem_core.perturb.context import Setting
 from mem_core.perturb.rounds import advance, surrogate_steps
 from mem_core.perturb.state import ShardState, first_state
-from mem_core.protector import (
+from mem_core.protect.destination import CLAIM, FIT, mark_state
+from mem_core.protect.protector import (
     Protector,
-    Surrogates,
     discard_protector,
     fit_fingerprint,
-    fitted_rounds,
     holds_another_fit,
     read_protector,
+    write_protector,
+)
+from mem_core.protect.surrogates import (
+    Surrogates,
+    fitted_rounds,
     resume_training,
     save_surrogate,
     save_training,
     surrogate_hashes,
-    write_protector,
 )
 
 

@@ -16,7 +16,7 @@ from mem_core.data.table import read_table
 from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.preview import write_preview
-from mem_core.protection import Protection
+from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.large_pictures import corpus_of
 
@@ -62,7 +62,7 @@ def check_memory(width: int, height: int, count: int, place: Path) -> None:
         text=True,
         check=False,
         env={**os.environ, "MALLOC_ARENA_MAX": "1"},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
