@@ -15,11 +15,11 @@ from pathlib import Path
 from statistics import fmean
 
 from flows.presets import load_preset
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.data.verify import verify_corpus
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.counted import Call, CountedFolder, Requests
 from mem_core.estimate.forecast import Stage, protect_stages, shard_stage, victim_stage

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from mem_core.audit.ownership import pair_features, permutation_test
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import RuntimeConfig
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.ownership import pair_features, permutation_test
 from mem_core.victim.record import load_victim
 
 _LEVEL = 0.05

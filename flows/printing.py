@@ -6,10 +6,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mem_core.audit.stress.page import HEADS, StressReport, cells, detected, headline
+from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
-from mem_core.data.verify import VerifyReport
 from mem_core.report import ReportSummary
-from mem_core.stress.page import HEADS, StressReport, cells, detected, headline
 from mem_core.victim.evaluation import Evaluation
 from tasks.artifacts import table_cells
 from tasks.estimating import RunEstimate

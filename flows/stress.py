@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from mem_core.audit.stress.attacks import Suite
 from mem_core.config import RuntimeConfig
-from mem_core.stress.attacks import Suite
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.stressing import (
     StressJob,

@@ -2,9 +2,9 @@
 
 from prefect import flow
 
+from mem_core.audit.ownership import Ownership
+from mem_core.audit.preview import Preview
 from mem_core.config import RuntimeConfig
-from mem_core.ownership import Ownership
-from mem_core.preview import Preview
 from tasks.trust import CertificatePlace, certify_corpus, detect_in_model, preview_corpus
 
 _RUNTIME = RuntimeConfig()

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from mem_core.data.verify import VerifyReport
+from mem_core.audit.verify.corpus import VerifyReport
 from tasks.verifying import verify_protected
 
 

@@ -17,12 +17,12 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext, TaskRunContext
 
+from mem_core.audit.stress.page import StressReport, headline, markdown
+from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
-from mem_core.data.verify import VerifyReport
 from mem_core.protect.protection import ShardSummary
 from mem_core.report.findings import Cell, Findings, RowFinding
 from mem_core.report.verdict import Verdict
-from mem_core.stress.page import StressReport, headline, markdown
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult
 

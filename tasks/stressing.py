@@ -3,19 +3,18 @@
 from pydantic import Field, ValidationError
 
 from mem_core import __version__
+from mem_core.audit.detectability import Detectability, detect
+from mem_core.audit.stress.attacks import Attack, Suite, suite
+from mem_core.audit.stress.cells import Arena, Cell, CellResult, Subject, cells_of, read_cell, read_subject
+from mem_core.audit.stress.estimate import Estimate, estimate
+from mem_core.audit.stress.findings import find
+from mem_core.audit.stress.page import PAGE, StressReport, headline, write_report
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.formatting import counted, duration
 from mem_core.common.storage.folder import Folder, LocalFolder, check_apart, read_bytes, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.manifest import build_manifest
-from mem_core.detectability.probe import Detectability, detect
-from mem_core.stress.attacks import Attack, Suite, suite
-from mem_core.stress.cells import Arena, Cell, CellResult, cells_of, read_cell
-from mem_core.stress.estimate import Estimate, estimate
-from mem_core.stress.findings import find
-from mem_core.stress.page import PAGE, StressReport, headline, write_report
-from mem_core.stress.subject import Subject, read_subject
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures.purifier import save_purifier
 from tasks.artifacts import show_stress

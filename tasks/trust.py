@@ -1,22 +1,22 @@
 """Certificates, previews and ownership evidence: open the folders, call mem_core, write what it returns."""
 
-from mem_core.certificate.certificate import (
+from mem_core.audit.certificate.certificate import (
     Audit,
     Certificate,
     parse_certificate,
     require_all_files,
     require_same_corpus,
 )
-from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
-from mem_core.certificate.page import DATA, PAGE, headline, write_certificate
+from mem_core.audit.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
+from mem_core.audit.certificate.page import DATA, PAGE, headline, write_certificate
+from mem_core.audit.ownership import Ownership, detect_shortcut
+from mem_core.audit.preview import Preview, write_preview
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.config import RuntimeConfig
 from mem_core.config.base import Frozen
 from mem_core.data.corpus import corpus_fingerprint
 from mem_core.models import OpenClipEncoder, start_model
-from mem_core.ownership import Ownership, detect_shortcut
-from mem_core.preview import Preview, write_preview
 from mem_core.victim.record import load_victim
 from tasks.options import step
 from tasks.progress import say, watched

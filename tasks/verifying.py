@@ -1,10 +1,10 @@
 """Proof that a protected corpus is what it claims to be."""
 
+from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, fingerprint
 from mem_core.data.corpus import corpus_fingerprint
-from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
 from tasks.artifacts import show_problems
 from tasks.options import step

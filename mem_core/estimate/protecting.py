@@ -6,10 +6,10 @@ The first shard warms everything up; the second is measured. Both are as large a
 import math
 from collections.abc import Callable
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.receipt import read_receipt
-from mem_core.data.verify import verify_corpus
 from mem_core.estimate.costs import FitCost, ProtectCost
 from mem_core.estimate.counted import Call, CountedFolder, calls_of
 from mem_core.models import Tokenizer

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mem_core import __version__
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError, SourceError, StopRun
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
@@ -23,7 +24,6 @@ from mem_core.data.corpus import copy_shards
 from mem_core.data.manifest import build_manifest
 from mem_core.data.readers import SourceReader
 from mem_core.data.sharding.sharder import shard_source
-from mem_core.data.verify import verify_corpus
 from mem_core.experiments.config import RowConfig
 from mem_core.models import Tokenizer
 from mem_core.models.device import resolve_device

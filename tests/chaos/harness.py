@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.data.receipt import receipt_name
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from tasks.storage import open_folder
 from tests.chaos.protecting import work

@@ -8,14 +8,14 @@ import pytest
 
 from flows.stress import stress
 from flows.trust import certify
+from mem_core.audit.detectability import detect
+from mem_core.audit.stress import attacks
+from mem_core.audit.stress.attacks import Attack, suite
 from mem_core.common.errors import ConfigError, DestinationError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
-from mem_core.detectability.probe import detect
 from mem_core.experiments.config import RunConfig
 from mem_core.protect.protection import Protection
-from mem_core.stress import attacks
-from mem_core.stress.attacks import Attack, suite
 from tasks.stressing import StressJob, StressPlace, plan_stress
 
 SHORT = ("as-published", "autoencoder", "mix-50")

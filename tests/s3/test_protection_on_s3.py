@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from tasks.storage import open_folder

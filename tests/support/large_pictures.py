@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from mem_core.certificate.certificate import Audit
-from mem_core.certificate.evidence import certify, read_made
-from mem_core.certificate.page import write_certificate
+from mem_core.audit.certificate.certificate import Audit
+from mem_core.audit.certificate.evidence import certify, read_made
+from mem_core.audit.certificate.page import write_certificate
+from mem_core.audit.preview import write_preview
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.preview import write_preview
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, small
 

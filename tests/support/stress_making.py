@@ -1,7 +1,7 @@
 """Results of a stress test out of plain numbers."""
 
-from mem_core.stress.attacks import AS_PUBLISHED, Attack
-from mem_core.stress.cells import Cell, CellResult, TrainedOn
+from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.audit.stress.cells import Cell, CellResult, TrainedOn
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult, chance

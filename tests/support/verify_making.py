@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config.methods import RECIPES
@@ -20,7 +21,6 @@ from mem_core.data.manifest import build_manifest, write_manifest
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
-from mem_core.data.verify import VerifyReport, verify_corpus
 from tests.support.data_strategies import photo
 
 EPSILON = 8

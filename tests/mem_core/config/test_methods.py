@@ -2,9 +2,9 @@
 
 from typing import get_args
 
+from mem_core.audit.verify.sample import NO_NOISE, NO_TRIGGER
 from mem_core.config import Method, ProtectConfig
 from mem_core.config.methods import RECIPES, WORDS_TO_CHOOSE
-from mem_core.data.verify_sample import NO_NOISE, NO_TRIGGER
 
 
 def test_every_method_has_a_recipe() -> None:

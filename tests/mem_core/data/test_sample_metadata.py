@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from PIL import Image, TiffImagePlugin
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
@@ -19,7 +20,6 @@ from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, encoded, photo, protect, small

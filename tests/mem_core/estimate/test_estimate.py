@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.sharding.sharder import shard_source
-from mem_core.data.verify import verify_corpus
 from mem_core.estimate.calibration import calibrate, samples_wanted
 from mem_core.estimate.costs import Costs, FitCost, ProtectCost, SourceCost
 from mem_core.estimate.counted import Call, Calls, CountedFolder, Requests, puts

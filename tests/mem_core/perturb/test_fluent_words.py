@@ -7,12 +7,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, TriggerConfig
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model

@@ -8,13 +8,13 @@ from typing import Literal
 import pytest
 import torch
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.perturb.codebook import topic_words
 from mem_core.protect import fit_codebook as topic_fit

@@ -1,7 +1,8 @@
 """Bytes that memshield 0.3.0 wrote: read, verified, replayed and made again to the last bit.
 
 golden/0.3.0 holds a clean corpus, the same protected by MEM (one round) and by a codebook, and the state of a shard as
-it lies between two rounds. `python -m tests.mem_core.protect.test_golden_bytes` writes it anew, after a wanted change of bytes.
+it lies between two rounds. After a wanted change of bytes `python -m tests.mem_core.protect.test_golden_bytes` writes
+it anew.
 
 A gradient's last digits depend on the processor, so MEM's pixels are held to the bit where the arithmetic is the one
 that the files were made with (`arithmetic`, a hash of some of torch's own results), and to a few pixels elsewhere.
@@ -20,11 +21,11 @@ import numpy as np
 import pytest
 import torch
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.images import decode_image
 from mem_core.data.shard import shard_bytes
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, contents, encoded, fit, photo, protect, sample, samples_of, small

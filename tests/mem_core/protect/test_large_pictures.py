@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.certificate.certificate import Audit
-from mem_core.certificate.evidence import certify, read_made
-from mem_core.certificate.page import headline
+from mem_core.audit.certificate.certificate import Audit
+from mem_core.audit.certificate.evidence import certify, read_made
+from mem_core.audit.certificate.page import headline
+from mem_core.audit.preview import write_preview
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.data.table import read_table
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
-from mem_core.preview import write_preview
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.large_pictures import corpus_of

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.receipt import read_receipt, receipt_name
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.finished import OnMismatch
 from mem_core.protect.protection import Protection

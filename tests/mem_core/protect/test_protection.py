@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import Method, ProtectConfig
 from mem_core.config.methods import RECIPES
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import read_table, recorded_triggers
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from tests.support.corpora import (

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
 from mem_core.common.errors import ImageError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config.protect import QualityConfig
@@ -20,7 +21,6 @@ from mem_core.data.images import Picture
 from mem_core.data.receipt import read_receipt, receipt_bytes, receipt_name
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
-from mem_core.data.verify import VerifyReport, verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from mem_core.protect.quality_floor import scaled_back, within_budget

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, parse_config
 from mem_core.data.shard_cache import load_shard
-from mem_core.data.verify import verify_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, protect, published, small, tiny_corpus

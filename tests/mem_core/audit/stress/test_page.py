@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from mem_core.audit.detectability import Detectability
+from mem_core.audit.stress.findings import find
+from mem_core.audit.stress.page import StressReport, cells, headline, markdown, write_report
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.detectability.probe import Detectability
-from mem_core.stress.findings import find
-from mem_core.stress.page import StressReport, cells, headline, markdown, write_report
 from tests.support.corpora import contents
 from tests.support.stress_making import PUBLISHED, RECAPTION, STRIP, result
 

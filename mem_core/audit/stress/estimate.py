@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 import torch
 
+from mem_core.audit.stress.cells import Cell
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.training import make_optimizer, training_step
-from mem_core.stress.cells import Cell
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 _STEPS = 3

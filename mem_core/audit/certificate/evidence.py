@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from mem_core.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
+from mem_core.audit.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
+from mem_core.audit.stress.attacks import suite
+from mem_core.audit.stress.cells import CellResult
+from mem_core.audit.stress.findings import share_of_chance
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import fingerprint, first_mistake
@@ -17,9 +20,6 @@ from mem_core.data.manifest import sound_manifest
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
 from mem_core.report.verdict import percent
-from mem_core.stress.attacks import suite
-from mem_core.stress.cells import CellResult
-from mem_core.stress.findings import share_of_chance
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from mem_core.audit.verify.order import PUBLISHED, TableOrder, TarOrder
+from mem_core.audit.verify.sample import SampleCheck, Tokenize
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.progress import Progress, silent
@@ -19,8 +21,6 @@ from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
-from mem_core.data.verify_order import PUBLISHED, TableOrder, TarOrder
-from mem_core.data.verify_sample import SampleCheck, Tokenize
 
 _NAMED = 100  # problems named a shard; the rest is counted, so that a wrong corpus cannot fill the memory
 

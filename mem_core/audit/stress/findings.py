@@ -13,11 +13,11 @@ means that the protected pairs did no harm beside them.
 
 from collections.abc import Sequence
 
+from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.audit.stress.cells import CellResult
 from mem_core.config import Frozen
 from mem_core.report.findings import DIRECTIONS, Query, result_of
 from mem_core.report.verdict import too_weak
-from mem_core.stress.attacks import AS_PUBLISHED, Attack
-from mem_core.stress.cells import CellResult
 from mem_core.victim.metrics import RetrievalResult, Spread, summarise
 
 

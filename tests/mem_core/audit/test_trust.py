@@ -11,20 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mem_core.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
-from mem_core.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
-from mem_core.certificate.page import headline, render, write_certificate
+from mem_core.audit.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
+from mem_core.audit.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
+from mem_core.audit.certificate.page import headline, render, write_certificate
+from mem_core.audit.ownership import detect_shortcut, permutation_test
+from mem_core.audit.preview import write_preview
+from mem_core.audit.stress.attacks import Attack
+from mem_core.audit.stress.cells import Cell, CellResult
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import fingerprint
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.models import build_model
-from mem_core.ownership import detect_shortcut, permutation_test
-from mem_core.preview import write_preview
 from mem_core.protect.protection import Protection
-from mem_core.stress.attacks import Attack
-from mem_core.stress.cells import Cell, CellResult
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult

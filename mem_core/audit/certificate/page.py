@@ -2,7 +2,7 @@
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mem_core.certificate.certificate import Certificate, Trial, certificate_bytes
+from mem_core.audit.certificate.certificate import Certificate, Trial, certificate_bytes
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.report.verdict import no_verdict
@@ -19,7 +19,10 @@ def write_certificate(folder: Folder, certificate: Certificate) -> None:
 def render(certificate: Certificate) -> str:
     """The HTML of the page."""
     environment = Environment(
-        loader=PackageLoader("mem_core.certificate", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("mem_core.audit.certificate", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     environment.filters["counted"] = counted
     return environment.get_template("certificate.html.j2").render(c=certificate, headline=headline(certificate))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.stress.findings import find, share_of_chance, what_is_left
+from mem_core.audit.stress.findings import find, share_of_chance, what_is_left
 from tests.support.stress_making import CHANCE, PUBLISHED, RECAPTION, STRIP, at, result
 
 shares = st.floats(0.1, 1.0)

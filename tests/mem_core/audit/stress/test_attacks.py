@@ -2,8 +2,8 @@
 
 import pytest
 
-from mem_core.stress.attacks import AS_PUBLISHED, Suite, suite
-from mem_core.stress.cells import cells_of
+from mem_core.audit.stress.attacks import AS_PUBLISHED, Suite, suite
+from mem_core.audit.stress.cells import cells_of
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures import CleanPart, MixClean, StripFirst
 

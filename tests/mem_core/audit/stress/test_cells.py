@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.audit.stress.cells import Arena, Cell, cells_of, read_cell, read_subject
+from mem_core.audit.stress.estimate import estimate
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, LocalFolder, write_bytes
-from mem_core.stress.attacks import AS_PUBLISHED, Attack
-from mem_core.stress.cells import Arena, Cell, cells_of, read_cell
-from mem_core.stress.estimate import estimate
-from mem_core.stress.subject import read_subject
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures import MixClean, Recaption
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus

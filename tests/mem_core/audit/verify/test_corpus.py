@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mem_core.audit.verify.corpus import VerifyReport, verify_corpus, verify_shard
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
@@ -18,7 +19,6 @@ from mem_core.data.images import Picture, encode_image
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.shard import read_shard, shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
-from mem_core.data.verify import VerifyReport, verify_corpus, verify_shard
 from tests.support.data_strategies import photo, tar_of
 from tests.support.verify_making import SHARDS, Corpus, Shard, make_shard, noisy_photo, tokenize, told
 

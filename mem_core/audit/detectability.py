@@ -1,12 +1,14 @@
 """How easily a simple classifier tells protected samples from clean ones, and what a small network can take out.
 
-Classifier and network learn from one half of the pairs and are judged on the other. AUC 0.5 is guessing, 1.0 is never
+Classifier and network learn from one half of the pairs and are judged on the other. An AUC of 0.5 is chance, of 1.0 never
 wrong. What can be found can be left out of a training set or cleaned: a low AUC is part of protection.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
@@ -14,13 +16,17 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import load_shard
-from mem_core.detectability.statistics import Numbers, image_statistics, text_statistics
 from mem_core.victim.countermeasures.applied import pairs_of
 from mem_core.victim.countermeasures.base import Pair, Pixels
 from mem_core.victim.countermeasures.purifier import Purifier, fit_purifier
+from mem_core.victim.countermeasures.words import frequent_words, is_common
 
 Both = tuple[Pair, Pair]
 """One sample, protected and clean."""
+Numbers = NDArray[np.float64]
+_FREQUENCIES = (1000, 10_000)
+_FIRST_WORDS = 3
+_LARGE = 4  # levels of 1/255
 
 
 class Detectability(Frozen):
@@ -97,9 +103,48 @@ def linear_auc(known: Sequence[Both], unseen: Sequence[Both], statistics: Callab
 
 def area_under_curve(protected: Sequence[float], clean: Sequence[float]) -> float:
     """The chance that a protected sample has the higher score than a clean one, ties counting half."""
-    ones, others = np.asarray(protected)[:, None], np.asarray(clean)[None, :]
-    return float((ones > others).mean() + (ones == others).mean() / 2)
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score([1] * len(protected) + [0] * len(clean), [*protected, *clean]))
 
 
 def _size(one: Pixels, other: Pixels) -> float:
     return float(np.abs(one.astype(np.int16) - other).mean())
+
+
+def image_statistics(pixels: Pixels) -> Numbers:
+    """uint8 [H, W, 3] -> float64 [21] of the noise residual, which is the picture less its 3 x 3 median.
+
+    For each channel: spread, mean size, tails (kurtosis), share of large values; how it goes with its neighbour to the
+    right, below and across, and the channels with each other.
+    """
+    smooth = np.asarray(Image.fromarray(pixels).filter(ImageFilter.MedianFilter(3)))
+    residual = pixels.astype(np.float64) - smooth
+    found: list[float] = []
+    for channel in np.moveaxis(residual, 2, 0):
+        spread = float(channel.std())
+        tails = float((channel**4).mean() / max(spread**4, 1e-9))
+        found += [spread, float(np.abs(channel).mean()), np.log1p(tails), float((np.abs(channel) > _LARGE).mean())]
+        found += [_together(channel[:, 1:], channel[:, :-1]), _together(channel[1:], channel[:-1])]
+    pairs = ((0, 1), (0, 2), (1, 2))
+    found += [_together(residual[..., one], residual[..., other]) for one, other in pairs]
+    return np.array(found)
+
+
+def text_statistics(captions: Sequence[str]) -> Numbers:
+    """The captions of an image -> float64 [5]: shares of rare words, among all and among the first ones, and length."""
+    words = [caption.split() for caption in captions]
+    every, first = [w for own in words for w in own], [w for own in words for w in own[:_FIRST_WORDS]]
+    rare = [_rare(some, count) for count in _FREQUENCIES for some in (every, first)]
+    return np.array([*rare, float(np.mean([len(own) for own in words]))])
+
+
+def _together(one: Numbers, other: Numbers) -> float:
+    """The correlation of two arrays of one shape, 0 where one of them is flat."""
+    spread = float(one.std() * other.std()) if one.size else 0.0
+    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread > 1e-9 else 0.0
+
+
+def _rare(words: Sequence[str], count: int) -> float:
+    known = frequent_words(count)
+    return float(np.mean([not is_common(word, known) for word in words])) if words else 0.0

@@ -8,10 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from mem_core.audit.detectability import (
+    Both,
+    area_under_curve,
+    detect,
+    image_statistics,
+    linear_auc,
+    pairs_in_common,
+    text_statistics,
+)
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.detectability.probe import Both, area_under_curve, detect, linear_auc, pairs_in_common
-from mem_core.detectability.statistics import image_statistics, text_statistics
 from mem_core.victim.countermeasures.base import Pair
 from tests.support.corpora import photo, tiny_corpus
 

@@ -1,0 +1,1 @@
+"""Is a protected corpus right, and what is it worth: checks, attacks, evidence."""

@@ -1,1 +1,0 @@
-"""How easily protected samples are told from clean ones, and how much of their noise can be taken out."""
