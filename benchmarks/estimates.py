@@ -20,11 +20,11 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.estimate.calibration import calibrate, samples_wanted
-from mem_core.estimate.counted import Call, CountedFolder, Requests
-from mem_core.estimate.forecast import Stage, protect_stages, shard_stage, victim_stage
-from mem_core.estimate.survey import survey_source
 from mem_core.experiments.config import RunConfig
+from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
+from mem_core.experiments.estimate.forecast import Stage, protect_stages, shard_stage, victim_stage
+from mem_core.experiments.estimate.request_counter import Call, CountedFolder, Requests
+from mem_core.experiments.estimate.survey import survey_source
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from mem_core.victim.evaluation import query_model

@@ -320,7 +320,7 @@ def _remedies() -> Iterator[None]:
 def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
     from flows.pipeline import pipeline
     from flows.printing import print_report
-    from mem_core.rows import METHODS
+    from mem_core.experiments.rows import METHODS
 
     place = pipeline(source, dest, config, format)
     print_report(place.summary)

@@ -20,7 +20,7 @@ def reproduce(
     no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
 ) -> None:
     """Measures the paper's tables and figures with their controls, rows first, seeds after, and writes DEST/report."""
-    from mem_core.study import load_scale
+    from mem_core.experiments.reproduce import load_scale
 
     chosen = load_scale(scale, {"runtime": {"device": device}} if device else {})
     names = tuple(name.strip() for some in only or () for name in some.split(",") if name.strip())

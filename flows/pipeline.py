@@ -21,8 +21,8 @@ from flows.verify import verify
 from mem_core.common.errors import SourceError, StopRun
 from mem_core.common.formatting import duration
 from mem_core.experiments.config import RowConfig, RunConfig
+from mem_core.experiments.rows import clean_folder, giver_of, in_order, time_left
 from mem_core.protect.destination import PROTECTOR
-from mem_core.rows import clean_folder, giver_of, in_order, time_left
 from tasks.estimating import note_pipeline
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run

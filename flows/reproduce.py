@@ -4,7 +4,7 @@ import time
 
 from prefect import flow
 
-from mem_core.study import Scale, StudyReport
+from mem_core.experiments.reproduce import Scale, StudyReport
 from tasks.progress import say
 from tasks.storage import address_below
 from tasks.studying import StudyJob, measure_cell, prepare_study, write_study_report

@@ -17,15 +17,23 @@ from mem_core.config.base import Frozen
 from mem_core.data.manifest import sound_manifest
 from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharding.candidate import Candidate
-from mem_core.estimate.calibration import calibrate, samples_wanted
-from mem_core.estimate.costs import Costs
-from mem_core.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
-from mem_core.estimate.history import Kept, PastErrors, Took, add_run, identity_of, keep_estimate, past_errors
-from mem_core.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RowConfig, RunConfig
+from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
+from mem_core.experiments.estimate.costs import Costs
+from mem_core.experiments.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
+from mem_core.experiments.estimate.history import (
+    Kept,
+    PastErrors,
+    Took,
+    add_run,
+    identity_of,
+    keep_estimate,
+    past_errors,
+)
+from mem_core.experiments.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
+from mem_core.experiments.rows import giver_of
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import PROTECTOR
-from mem_core.rows import giver_of
 from mem_core.victim.config import VictimConfig
 from tasks.options import step
 from tasks.progress import say, watched

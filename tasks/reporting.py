@@ -11,6 +11,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, Method
 from mem_core.experiments.config import RowConfig, RunConfig
+from mem_core.experiments.rows import clean_folder
 from mem_core.report import (
     EpochPoint,
     ReportInputs,
@@ -21,7 +22,6 @@ from mem_core.report import (
     summarise_protection,
 )
 from mem_core.report.inputs import MontageItem
-from mem_core.rows import clean_folder
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord, read_victim
 from tasks.artifacts import show_report

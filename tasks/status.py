@@ -13,7 +13,7 @@ from mem_core.config import Frozen, first_mistake
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.experiments.config import RunConfig
-from mem_core.rows import clean_folder
+from mem_core.experiments.rows import clean_folder
 from tasks.failures import read_failures
 from tasks.storage import address_below, open_folder
 

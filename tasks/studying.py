@@ -1,11 +1,11 @@
-"""The steps of a study as tasks: corpora, cells, page. What they do is in `mem_core.study`."""
+"""The steps of a study as tasks: corpora, cells, page. What they do is in `mem_core.experiments.reproduce`."""
 
 from mem_core.common.progress import Paused
 from mem_core.config import Frozen
-from mem_core.study import Scale, Study, StudyReport, make_plan, write_study
-from mem_core.study.cells import Cell
-from mem_core.study.record import require_own
-from mem_core.study.run import prepare_all, run_cell, time_limit
+from mem_core.experiments.reproduce import Scale, Study, StudyReport, make_plan, write_study
+from mem_core.experiments.reproduce.cells import Cell
+from mem_core.experiments.reproduce.run import prepare_all, run_cell, time_limit
+from mem_core.experiments.reproduce.scale import require_own
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder

@@ -17,7 +17,7 @@ import torch
 
 from mem_core.common.errors import MemshieldError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.study import Study, StudyPlan, load_scale, make_plan, run_study, write_study
+from mem_core.experiments.reproduce import Study, StudyPlan, load_scale, make_plan, run_study, write_study
 
 _PRESETS = {"gpu": Path(__file__).with_name("gpu.yaml"), "cpu": Path("cpu"), "smoke": Path("smoke")}
 

@@ -1,7 +1,7 @@
 """How easily a simple classifier tells protected samples from clean ones, and what a small network can take out.
 
-Classifier and network learn from one half of the pairs and are judged on the other. An AUC of 0.5 is chance, of 1.0 never
-wrong. What can be found can be left out of a training set or cleaned: a low AUC is part of protection.
+Classifier and network learn from one half of the pairs and are judged on the other. An AUC of 0.5 is chance,
+1.0 is never wrong. What can be found can be left out of a training set or cleaned: a low AUC is part of protection.
 """
 
 from collections.abc import Callable, Sequence

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import __main__ as script
-from mem_core.study import load_scale
+from mem_core.experiments.reproduce import load_scale
 
 _ALONE = """
 import sys

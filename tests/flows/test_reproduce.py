@@ -9,7 +9,7 @@ import yaml
 from flows.reproduce import reproduce
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.study import Study, load_scale, make_plan
+from mem_core.experiments.reproduce import Study, load_scale, make_plan
 from tests.support.command_line import Command
 
 

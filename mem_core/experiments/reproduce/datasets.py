@@ -1,0 +1,156 @@
+"""The paper's datasets as their makers give them out: which files are expected, and where to get them.
+
+None of them is part of memshield. `--data DIR` holds one folder a dataset (DIR/flickr8k, DIR/coco, ...); a folder with
+the name of a dataset is taken for it as well.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import LocalFolder
+from mem_core.config import IdentitiesConfig
+from mem_core.data.readers import SourceReader, open_source
+from mem_core.data.readers.detect import find
+from mem_core.data.readers.source import SourceTree
+from mem_core.data.readers.split_lists import SplitLists, find_split_lists
+from mem_core.data.synthetic.face_corpora import draw_people
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
+from mem_core.experiments.reproduce.scale import Drawn, People
+
+_IDENTITIES = IdentitiesConfig()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset. formats: as the readers name them, in the order of preference. test: the split to query victims on.
+
+    hold_out: one photograph of each identity is the test.
+    """
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    expects: str
+    where: str
+    test: str = "test"
+    hold_out: bool = False
+
+
+DATASETS = {
+    dataset.name: dataset
+    for dataset in (
+        Dataset(
+            "flickr8k",
+            "Flickr8k",
+            ("flickr-token", "karpathy", "csv"),
+            "Flickr8k.token.txt with Flickr_8k.trainImages.txt, devImages.txt and testImages.txt, or Karpathy's "
+            "dataset_flickr8k.json, or a captions.csv with a column `split`, and the photographs",
+            "the University of Illinois gives the photographs out on request (hockenmaier.cs.illinois.edu); Karpathy's "
+            "splits are in caption_datasets.zip at cs.stanford.edu/people/karpathy/deepimagesent",
+        ),
+        Dataset(
+            "flickr30k",
+            "Flickr30k",
+            ("karpathy", "flickr-token", "csv"),
+            "Karpathy's dataset_flickr30k.json, or results_20130124.token or results.csv with train.txt, val.txt and "
+            "test.txt, and the folder flickr30k-images",
+            "the University of Illinois gives the photographs out (shannon.cs.illinois.edu/DenotationGraph), "
+            "Karpathy's splits are in caption_datasets.zip at cs.stanford.edu/people/karpathy/deepimagesent",
+        ),
+        Dataset(
+            "coco",
+            "MS-COCO 2017",
+            ("coco",),
+            "annotations/captions_train2017.json and captions_val2017.json, and the folders train2017 and val2017",
+            "train2017.zip, val2017.zip and annotations_trainval2017.zip are at cocodataset.org",
+            test="val",
+        ),
+        Dataset(
+            "coco-karpathy",
+            "MS-COCO, Karpathy's split",
+            ("karpathy",),
+            "Karpathy's dataset_coco.json, and the folders train2014 and val2014",
+            "train2014.zip and val2014.zip are at cocodataset.org; Karpathy's splits are in caption_datasets.zip at "
+            "cs.stanford.edu/people/karpathy/deepimagesent",
+        ),
+        Dataset(
+            "pubfig",
+            "PubFig",
+            ("identities",),
+            "one folder of photographs a person, with train.txt and test.txt naming photographs, or without lists",
+            "Columbia University gives out the lists of addresses (cs.columbia.edu/CAVE/databases/pubfig); any folder "
+            "of folders by name will do",
+            hold_out=True,
+        ),
+    )
+}
+
+
+def dataset_of(name: str) -> Dataset:
+    """The dataset of a name. Raises `ConfigError` for an unknown one."""
+    if name not in DATASETS:
+        raise ConfigError(f"expected a dataset out of {', '.join(DATASETS)}, got {name!r}")
+    return DATASETS[name]
+
+
+def open_dataset(
+    name: str, data: str | Path | None, identities: IdentitiesConfig = _IDENTITIES, seed: int = 0
+) -> SourceReader:
+    """The reader of a dataset below `data`; `identities` and `seed` are for folders of people.
+
+    Raises `SourceError` with where to get it if it is not there.
+    """
+    dataset = dataset_of(name)
+    if data is None:
+        raise SourceError(
+            f"expected a folder with {dataset.title} (--data): {dataset.expects}. Where to get it: {dataset.where}"
+        )
+    folder = _folder(Path(data).expanduser().absolute(), dataset)
+    tree = SourceTree(LocalFolder(folder))
+    for kind in dataset.formats:
+        if find(tree, kind):
+            return _reader(tree, kind, dataset, identities, seed)
+    raise SourceError(
+        f"expected {dataset.title} in {folder} ({dataset.expects}), but it is not there. Where to get it: "
+        f"{dataset.where}"
+    )
+
+
+def _folder(data: Path, dataset: Dataset) -> Path:
+    """DIR/NAME, or DIR itself where that is its name: any other folder of pictures is not the dataset.
+
+    Raises `SourceError` with the layout if there is neither.
+    """
+    if (data / dataset.name).is_dir():
+        return data / dataset.name
+    if data.name == dataset.name and data.is_dir():
+        return data
+    raise SourceError(
+        f"expected {dataset.title} in {data / dataset.name}, but there is no {dataset.name}/ in {data}: --data names a "
+        f"folder that holds one folder a dataset ({', '.join(f'{name}/' for name in DATASETS)}). {dataset.name}/ holds "
+        f"{dataset.expects}. Where to get it: {dataset.where}"
+    )
+
+
+def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:
+    lists = find_split_lists(tree, "")
+    own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
+    reader = open_source(tree.folder, format=kind, identities=own, seed=seed)
+    # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
+    return SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
+
+
+def draw_people_dataset(
+    place: Path, people: People, identities: IdentitiesConfig, seed: int, progress: Progress = silent
+) -> SourceReader:
+    """Folders of invented people, one photo of each held out for the test."""
+    folder = draw_people(place, people.people, people.photos, people.size, seed, progress)
+    own = identities.model_copy(update={"hold_out": True})
+    return open_source(folder, format="identities", identities=own, seed=seed)
+
+
+def draw_dataset(place: Path, drawn: Drawn, seed: int, progress: Progress = silent) -> SourceReader:
+    """A drawn corpus in place of a dataset."""
+    return open_source(draw_corpus(place, drawn.train, drawn.test, drawn.size, seed, progress), format="csv")

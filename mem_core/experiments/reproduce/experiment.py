@@ -1,0 +1,230 @@
+"""What an experiment is: which cells it needs, and how it shows them. A table or figure of the paper is one of these.
+
+To add one: a file in `mem_core/study/experiments/` with an `Experiment`, and its name in `EXPERIMENTS` there. What it
+needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from mem_core.config import Frozen
+from mem_core.experiments.config import RowConfig
+from mem_core.experiments.reproduce.cells import Cell, CellResult
+from mem_core.experiments.reproduce.paper_values import paper_value
+from mem_core.experiments.reproduce.study import Study
+from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, find, gap
+from mem_core.report.inputs import EpochPoint, ReportInputs, ReportRow
+from mem_core.report.tables import NOTHING, signed
+from mem_core.report.verdict import percent, rank
+from mem_core.victim.metrics import RetrievalResult, Spread
+
+
+class Table(Frozen):
+    """A table of plain text: `rows` are as long as `header`. bold: rows, and marked: columns, that are set apart.
+
+    words: the columns of text, aligned as such; the first one always is.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    bold: tuple[int, ...] = ()
+    marked: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with the name it is kept under (`table1-flickr8k-curves`), and a sentence on what it shows."""
+
+    name: str
+    png: bytes
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What an experiment has to show so far."""
+
+    name: str
+    title: str
+    about: str
+    tables: tuple[Table, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """`cells`: what is measured, the most telling first. `show`: the section, from whatever is there; None if nothing.
+
+    datasets and victims: those that the scale does not have are left out.
+    """
+
+    name: str
+    title: str
+    about: str
+    rows: tuple[str, ...]
+    show: Callable[["Experiment", "Shown"], Section | None]
+    datasets: tuple[str, ...] = ("flickr8k",)
+    victims: tuple[str, ...] = ("main",)
+
+    def cells(self, study: Study, seed: int) -> list[Cell]:
+        """The cells of one seed at the study's scale; what resolves to the same settings is there once."""
+        scale = study.scale
+        found = [
+            Cell(dataset=dataset, row=study.same_as(row), victim=study.same_victim(victim), seed=seed)
+            for dataset in self.datasets
+            if dataset in scale.datasets
+            for victim in self.victims
+            if victim in scale.victims
+            for row in self.rows
+            if row not in scale.leave_out
+        ]
+        return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What `show` may use: the study with its folders, and the results that are there."""
+
+    study: Study
+    results: Sequence[CellResult] = field(default_factory=tuple)
+
+    def of(self, dataset: str, row: str, victim: str = "main") -> list[CellResult]:
+        """The results of a row over its seeds; none for a victim that the scale does not have."""
+        if victim not in self.study.scale.victims:
+            return []
+        wanted = (dataset, self.study.same_as(row), self.study.same_victim(victim))
+        found = [r for r in self.results if (r.cell.dataset, r.cell.row, r.cell.victim) == wanted]
+        return sorted(found, key=lambda result: result.cell.seed)
+
+
+HEADER = (
+    "training set",
+    "seeds",
+    "Hit@10 bare",
+    "Medr bare",
+    "Hit@10 prefixed",
+    "Medr prefixed",
+    "of guessing",
+    "the noise adds to Medr",
+    "paper: Hit@10, Medr",
+)
+NOTES = (
+    "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
+    "corpora, noise and triggers come from one seed.",
+    "Of guessing: median rank over that of guessing, at the query and in the direction that is worst for protection.",
+    "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean.",
+)
+_RELATED = {
+    "mem": "trigger-only",
+    "em": "clean",
+    "uap": "clean",
+    "codebook": "clean",
+    "random-noise": "clean",
+    "noise-only": "clean",
+}
+
+
+def report_row(row: RowConfig, results: Sequence[CellResult]) -> ReportRow:
+    """The results of a row over its seeds, as the report takes them."""
+    return ReportRow(
+        name=row.name,
+        method=row.method,
+        label=row.label,
+        seeds=tuple(result.cell.seed for result in results),
+        bare=tuple(result.evaluation.bare for result in results),
+        prefixed=tuple(result.evaluation.prefixed for result in results),
+        history=tuple(
+            tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in result.history) for result in results
+        ),
+    )
+
+
+def report_inputs(shown: Shown, rows: Sequence[str], dataset: str, victim: str = "main") -> ReportInputs | None:
+    """What the report's figures are drawn from; None if nothing was measured."""
+    found = {name: shown.of(dataset, name, victim) for name in dict.fromkeys(rows)}
+    measured = {name: results for name, results in found.items() if results}
+    if not measured:
+        return None
+    return ReportInputs(
+        rows=tuple(report_row(shown.study.row(name), results) for name, results in measured.items()),
+        chance=next(iter(measured.values()))[0].evaluation.chance,
+    )
+
+
+def retrieval_table(experiment: Experiment, shown: Shown, dataset: str, victim: str = "main") -> Table | None:
+    """One line a row, analytic chance first; None if nothing was measured."""
+    inputs = report_inputs(shown, experiment.rows, dataset, victim)
+    if inputs is None:
+        return None
+    findings = find(inputs)
+    lines = [_chance_line(inputs.chance)]
+    names = [row.name for row in inputs.rows]
+    lines += [
+        _line(row, _related(row, findings), paper_value(experiment.name, dataset, victim, row.name))
+        for row in sorted(findings.rows, key=lambda row: names.index(row.name))
+    ]
+    return Table(
+        caption=f"{dataset}, victim {victim}",
+        header=HEADER,
+        rows=tuple(lines),
+        bold=tuple(i for i, name in enumerate(names, start=1) if name == "mem-3"),
+        notes=NOTES,
+    )
+
+
+def _chance_line(chance: RetrievalResult) -> tuple[str, ...]:
+    both = (chance.image_to_text, chance.text_to_image)
+    hits = " / ".join(f"{100 * one.hit_at_10:.1f}" for one in both)
+    ranks = " / ".join(rank(one.median_rank) for one in both)
+    return ("By chance (analytic)", NOTHING.mean, hits, ranks, hits, ranks, percent(1.0), NOTHING.mean, NOTHING.mean)
+
+
+def _line(row: RowFinding, below: RowFinding | None, paper: str) -> tuple[str, ...]:
+    cells = [f(row, query) for query in QUERIES for f in (_hits, _ranks)]
+    share = NOTHING.mean if row.share_of_chance is None else percent(row.share_of_chance)
+    adds = NOTHING.mean if below is None else "; ".join(_added(row, below, query) for query in QUERIES)
+    return (row.label, str(row.seeds), *cells, share, adds, paper)
+
+
+def _hits(row: RowFinding, query: Query) -> str:
+    cells = [row.direction(direction).cell(query) for direction in DIRECTIONS]
+    return " / ".join(_spread(cell.hit_at_10, 100, ".1f") if cell else NOTHING.mean for cell in cells)
+
+
+def _ranks(row: RowFinding, query: Query) -> str:
+    cells = [row.direction(direction).cell(query) for direction in DIRECTIONS]
+    return " / ".join(ranked(cell.median_rank) if cell else NOTHING.mean for cell in cells)
+
+
+def _spread(spread: Spread, factor: float, form: str) -> str:
+    deviation = "" if spread.deviation is None else f" \N{PLUS-MINUS SIGN} {factor * spread.deviation:{form}}"
+    return f"{factor * spread.mean:{form}}{deviation}"
+
+
+def ranked(spread: Spread) -> str:
+    """A median rank with its spread over seeds."""
+    deviation = "" if spread.deviation is None else f" \N{PLUS-MINUS SIGN} {spread.deviation:,.0f}"
+    return f"{rank(spread.mean)}{deviation}"
+
+
+def _related(row: RowFinding, findings: Findings) -> RowFinding | None:
+    """What a row is compared with to see what its noise adds; the words alone are those of MEM-3."""
+    other = _RELATED.get(row.method)
+    if other is None or (row.method == "mem" and row.name != "mem-3"):
+        return None
+    return findings.row(other)
+
+
+def _added(row: RowFinding, below: RowFinding, query: Query) -> str:
+    parts = []
+    for direction in DIRECTIONS:
+        ours, theirs = (one.direction(direction).cell(query) for one in (row, below))
+        if ours and theirs:
+            found = gap(direction, query, ours.median_rank, theirs.median_rank)
+            error = "" if found.standard_error is None else f" \N{PLUS-MINUS SIGN} {found.standard_error:,.0f}"
+            parts.append(f"{signed(found.difference)}{error}")
+    return " / ".join(parts) or NOTHING.mean

@@ -1,0 +1,66 @@
+"""Table 2: noise made with one architecture, victims of others."""
+
+from mem_core.experiments.reproduce.cells import CellResult
+from mem_core.experiments.reproduce.experiment import Experiment, Section, Shown, Table, ranked
+from mem_core.experiments.reproduce.paper_values import paper_value
+from mem_core.report.tables import NOTHING
+from mem_core.victim.metrics import Spread, summarise
+
+_ROWS = ("clean", "mem-3", "mem-5")
+_VICTIMS = ("rn50", "rn101", "vit-b-32", "siglip")
+
+
+def show_victims(experiment: Experiment, shown: Shown) -> Section | None:
+    """A line for each victim and row: Medr, bare and prefixed."""
+    tables = []
+    for dataset in experiment.datasets:
+        lines = [
+            line
+            for victim in experiment.victims
+            for row in experiment.rows
+            if (line := _line(experiment, shown, dataset, victim, row))
+        ]
+        if lines:
+            header = ("victim", "architecture", "training set", "seeds", "Medr bare", "Medr prefixed", "paper: Medr")
+            tables.append(Table(caption=dataset, header=header, rows=tuple(lines), words=(1, 2)))
+    if not tables:
+        return None
+    return Section(experiment.name, experiment.title, experiment.about, tuple(tables))
+
+
+def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: str) -> tuple[str, ...] | None:
+    found = shown.of(dataset, row, victim)
+    if not found:
+        return None
+    architecture = shown.study.victim_config(found[0].cell).architecture
+    label = shown.study.row(row).label
+    bare, prefixed = (_ranks(found, query) for query in ("bare", "prefixed"))
+    return (
+        victim,
+        architecture,
+        label,
+        str(len(found)),
+        bare,
+        prefixed,
+        paper_value(experiment.name, dataset, victim, row),
+    )
+
+
+def _ranks(found: list[CellResult], query: str) -> str:
+    results = [getattr(result.evaluation, query) for result in found]
+    spreads: list[Spread] = [
+        summarise([getattr(result, direction).median_rank for result in results])
+        for direction in ("image_to_text", "text_to_image")
+    ]
+    return " / ".join(ranked(spread) for spread in spreads) if spreads else NOTHING.mean
+
+
+TABLE2 = Experiment(
+    name="table2",
+    title="Table 2: victims of other architectures",
+    about="The surrogate is the scale's (the paper's: RN50); the victims are not. The last victim has a modern design "
+    "(SigLIP's towers: no class token, attention pooling) with CLIP's tokens and loss.",
+    rows=_ROWS,
+    show=show_victims,
+    victims=_VICTIMS,
+)
