@@ -38,7 +38,7 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import with_trigger
 from mem_core.models.training import make_optimizer, training_step
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.rounds import Surrogate, advance
 from mem_core.perturb.state import ShardState, first_state
@@ -148,33 +148,33 @@ class Bench:
     def images(self) -> Tensor:
         return torch.stack([self.shard.pixels(i) for i in range(len(self.shard.samples))]).float() / 255
 
-    def setting(self, **values: Any) -> Setting:
+    def context(self, **values: Any) -> FitContext:
         named = {"architecture": self.model.architecture}
         config = ProtectConfig.model_validate({"batch_size": self.batch, "surrogate": named, **values})
         tokenizer = tokenizer_for(self.model)
         words = build_vocabulary(tokenizer, config.trigger)
-        return Setting(config, tokenizer, words, 0, _CPU, resolve_precision(RuntimeConfig(), _CPU))
+        return FitContext(config, tokenizer, words, 0, _CPU, resolve_precision(RuntimeConfig(), _CPU))
 
     def port(self, model: OpenClipEncoder) -> LiteralPort:
-        setting = self.setting(profile="paper")
-        rows = setting.tokenizer.encode([sample.captions[0] for sample in self.shard.samples])
-        triggers = first_state(self.shard, setting).trigger_ids
-        return LiteralPort(model, self.images, rows, triggers, setting.tokenizer.end_id)
+        context = self.context(profile="paper")
+        rows = context.tokenizer.encode([sample.captions[0] for sample in self.shard.samples])
+        triggers = first_state(self.shard, context).trigger_ids
+        return LiteralPort(model, self.images, rows, triggers, context.tokenizer.end_id)
 
     def original(self) -> LiteralPort:
         """HotFlip, then PGD, over all batches."""
         port, draw = self.port(literal_model(self.model)), torch.Generator().manual_seed(1)
-        vocabulary = self.setting(profile="paper").vocabulary.ids
+        vocabulary = self.context(profile="paper").vocabulary.ids
         for places in torch.arange(len(self.shard.samples)).split(self.batch):
             port.hotflip(places, draw, vocabulary)
             port.pgd(places, draw)
         return port
 
-    def ours(self, setting: Setting) -> ShardState:
+    def ours(self, context: FitContext) -> ShardState:
         """The same through the code that protects corpora."""
         none = torch.zeros(0, 1)
         surrogate = Surrogate(self.model, Anchors(none, none))
-        return advance(self.shard, first_state(self.shard, setting), surrogate, setting, 0, silent)
+        return advance(self.shard, first_state(self.shard, context), surrogate, context, 0, silent)
 
     def held_loss(self, noise: Sequence[Tensor] | Tensor, triggers: Tensor) -> float:
         """The mean noise loss on shuffles that neither side has seen. noise: [N, 3, S, S] in pixel units."""
@@ -190,13 +190,13 @@ class Bench:
 
     def sign_agreement(self) -> float:
         """Share of equal values after one step from no noise, on the same captions, both in float32."""
-        port, setting = self.port(literal_model(self.model)), self.setting(profile="paper")
+        port, context = self.port(literal_model(self.model)), self.context(profile="paper")
         places = torch.arange(self.batch)
         tokens = with_trigger(port.rows[places.flip(0)], port.triggers[places], port.end_id)
         port.pgd_step(places, tokens)
         clean = [self.shard.pixels(i) for i in places.tolist()]
         batch = PixelBatch(clean, None, _CPU)
-        config = setting.config.noise.model_copy(update={"num_steps": 1})
+        config = context.config.noise.model_copy(update={"num_steps": 1})
         texts = [self.model.encode_text(tokens)]
         draw = torch.Generator()
         update_noise(batch, texts, self.model, config, anchors=None, precision=torch.float32, draw=draw)
@@ -213,7 +213,7 @@ def run(*, architecture: str = "tiny-resnet", samples: int = 128, batch: int = 6
 
 
 def _speed(bench: Bench, repeats: int) -> list[Figure]:
-    kinds = {"the paper's settings": bench.setting(profile="paper"), "default settings": bench.setting()}
+    kinds = {"the paper's settings": bench.context(profile="paper"), "default settings": bench.context()}
     found: dict[str, Any] = {}
     steps = max(1, round(_SURROGATE_STEPS_A_BATCH * len(bench.shard.samples) / bench.batch))
     draw = torch.Generator().manual_seed(2)
@@ -229,7 +229,7 @@ def _speed(bench: Bench, repeats: int) -> list[Figure]:
         "port": keeping("port", bench.original),
         "port surrogate": lambda: trained["port"].train(steps, bench.batch, draw),
         "surrogate": lambda: trained["ours"].train(steps, bench.batch, draw),
-        **{name: keeping(name, lambda setting=setting: bench.ours(setting)) for name, setting in kinds.items()},  # type: ignore[misc]
+        **{name: keeping(name, lambda context=context: bench.ours(context)) for name, context in kinds.items()},  # type: ignore[misc]
     }
     times = alternate(works, repeats, warm_up=0)
     whole = [sum(pair) for pair in zip(times["port"], times["port surrogate"], strict=True)]

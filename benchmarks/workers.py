@@ -51,8 +51,8 @@ def _prepare(samples: int) -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench.make(Path(folder), "tiny-resnet", samples, samples)
-    setting = bench.setting()
-    _work = lambda: bench.ours(setting)  # noqa: E731
+    context = bench.context()
+    _work = lambda: bench.ours(context)  # noqa: E731
 
 
 def _once(_: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from prefect import Task
 from prefect.futures import PrefectFuture
 
-from flows.crew import Crew
+from flows.shard_runner import ShardRunner
 from mem_core.common.errors import RetryShard, StopRun
 
 R = TypeVar("R")
@@ -28,11 +28,11 @@ def map_shards(
     task: Task[..., R],
     shards: Iterable[str],
     *,
-    crew: Crew,
+    runner: ShardRunner,
     set_aside: tuple[type[Exception], ...] = (RetryShard,),
     **shared: Any,
 ) -> dict[str, R]:
-    """The task's result for each shard, as many of them at work at the same time as the crew has room for.
+    """The task's result for each shard, as many of them at work at the same time as the runner has room for.
 
     No more runs than that are ever submitted ahead, so a hundred thousand shards take no more memory than ten. A
     shard that failed after all its tries with an error out of `set_aside` is named at the end, when the others are
@@ -44,14 +44,14 @@ def map_shards(
     results: dict[str, R] = {}
     failures: dict[str, str] = {}
     while True:
-        for shard in islice(left, max(0, crew.room() - len(at_work))):
-            at_work[shard] = crew.submit(task, shard=shard, **shared)
+        for shard in islice(left, max(0, runner.room() - len(at_work))):
+            at_work[shard] = runner.submit(task, shard=shard, **shared)
             at_work[shard].add_done_callback(_putting(shard, ended))
         if not at_work:
             break
         shard = ended.get()
         try:
-            results[shard] = crew.result(at_work.pop(shard))
+            results[shard] = runner.result(at_work.pop(shard))
         except set_aside as error:
             failures[shard] = str(error)
     if failures:

@@ -3,8 +3,8 @@
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.crew import crew_of
 from flows.mapping import ShardsFailed, map_shards
+from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import RetryShard, SourceError
 from mem_core.config import RuntimeConfig
 from tasks.events import Measure, announce_corpus
@@ -42,8 +42,8 @@ def nightly(
 def protect_waiting(job: ProtectJob, plan: NightPlan) -> NightSummary:
     """Publishes the shards of a plan. What can be done is done, listed and kept before a failure is raised."""
     try:
-        with crew_of(job.runtime) as crew:
-            done = map_shards(publish_shard, plan.waiting, crew=crew, set_aside=_SET_ASIDE, job=job)
+        with shard_runner_of(job.runtime) as runner:
+            done = map_shards(publish_shard, plan.waiting, runner=runner, set_aside=_SET_ASIDE, job=job)
     except ShardsFailed as failure:
         finish_night(job, list(failure.results.values()), failure.failures, plan)
         raise

@@ -21,7 +21,7 @@ from flows.verify import verify
 from mem_core.common.errors import SourceError, StopRun
 from mem_core.common.formatting import duration
 from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, giver_of, in_order, time_left
+from mem_core.experiments.rows import clean_folder, in_order, source_row, time_left
 from mem_core.protect.destination import PROTECTOR
 from tasks.estimating import note_pipeline
 from tasks.progress import say
@@ -74,7 +74,7 @@ def _protected(row: RowConfig, clean: str, dest: str, config: RunConfig) -> str:
     """A protected corpus, proven to be what it claims."""
     place = row_address(dest, row.name)
     settings = row.protect_config(config.protect)
-    giver = giver_of(row, config.table, config.protect)
+    giver = source_row(row, config.table, config.protect)
     protector = None
     if row.fit_shards is not None:
         part = take_shards(clean, address_below(place, "part"), row.fit_shards)

@@ -6,9 +6,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.crew import Crew, crew_of
 from flows.mapping import map_shards
 from flows.server import estimates
+from flows.shard_runner import ShardRunner, shard_runner_of
 from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.protect.finished import OnMismatch
@@ -70,11 +70,11 @@ def protect(
     )
     started = time.monotonic()
     plan = begin_protection(job)
-    with crew_of(runtime) as crew:
+    with shard_runner_of(runtime) as runner:
         if plan.rounds:
-            fit(job, plan, crew)
+            fit(job, plan, runner)
         todo = plan_publishing(job)
-        published = map_shards(publish_shard, todo.waiting, crew=crew, job=job)
+        published = map_shards(publish_shard, todo.waiting, runner=runner, job=job)
     summary = finish_protection(job, todo, list(published.values()))
     if plan.fresh:
         note_protection(estimates(), job, time.monotonic() - started, summary)
@@ -83,12 +83,12 @@ def protect(
     return summary
 
 
-def fit(job: ProtectJob, plan: ProtectPlan, crew: Crew) -> None:
+def fit(job: ProtectJob, plan: ProtectPlan, runner: ShardRunner) -> None:
     """Rounds of: the surrogate over the whole corpus, then triggers and noise shard by shard with it frozen."""
     losses: list[float] = []
     for number in range(1, plan.rounds + 1):
-        crew.alone(train_surrogate, job=job, number=number)
-        by_shard = map_shards(advance_shard, plan.shards, crew=crew, job=job, number=number)
+        runner.alone(train_surrogate, job=job, number=number)
+        by_shard = map_shards(advance_shard, plan.shards, runner=runner, job=job, number=number)
         losses.append(mean_loss(by_shard))
         say(f"{job.method} round {number} of {plan.rounds}: mean noise loss {losses[-1]:.3f}")
         if is_last_round(job, losses):

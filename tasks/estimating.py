@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from mem_core.common.errors import DestinationError, MemshieldError
 from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
-from mem_core.common.storage.folder import Folder, LocalFolder, check_apart
+from mem_core.common.storage.folder import Folder, LocalFolder, require_disjoint
 from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.config.base import Frozen
-from mem_core.data.manifest import sound_manifest
+from mem_core.data.manifest import manifest_or_none
 from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharding.candidate import Candidate
 from mem_core.experiments.config import RowConfig, RunConfig
@@ -22,16 +22,16 @@ from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
 from mem_core.experiments.estimate.costs import Costs
 from mem_core.experiments.estimate.forecast import Forecast, pipeline_stages, protect_stages, shard_stage
 from mem_core.experiments.estimate.history import (
-    Kept,
+    EstimateRecord,
     PastErrors,
-    Took,
+    RunCost,
     add_run,
     identity_of,
     keep_estimate,
     past_errors,
 )
 from mem_core.experiments.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
-from mem_core.experiments.rows import giver_of
+from mem_core.experiments.rows import source_row
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import PROTECTOR
 from mem_core.victim.config import VictimConfig
@@ -95,19 +95,19 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
 def note_protection(history: str, job: ProtectJob, seconds: float, summary: ProtectSummary) -> None:
     """Keeps what a whole run of `protect` took beside its estimate, if there is one."""
     with _only_warning(history):
-        manifest = sound_manifest(open_folder(job.dest))
+        manifest = manifest_or_none(open_folder(job.dest))
         left = sum(size or 0 for entry in manifest.shards for size in entry.sizes.values()) if manifest else None
         if left is not None and job.protector is None:  # a fit is estimated with what it leaves
             fitted = open_folder(job.dest).below(PROTECTOR)
             left += sum(fitted.size(name) for name in fitted.names())
         samples = sum(summary.counts.values())
-        _note(history, "protect", job.config, job.runtime, samples, Took(seconds=seconds, kept=left))
+        _note(history, "protect", job.config, job.runtime, samples, RunCost(seconds=seconds, kept=left))
 
 
 def note_pipeline(history: str, config: RunConfig, samples: int, seconds: float) -> None:
     """The same for a whole pipeline with so many training samples."""
     with _only_warning(history):
-        _note(history, "pipeline", _settings(config), config.runtime, samples, Took(seconds=seconds))
+        _note(history, "pipeline", _settings(config), config.runtime, samples, RunCost(seconds=seconds))
 
 
 @contextmanager
@@ -123,7 +123,7 @@ def _warn(message: str) -> None:
     say(f"warning: {message}")
 
 
-def _note(history: str, kind: str, settings: BaseModel, runtime: RuntimeConfig, samples: int, took: Took) -> None:
+def _note(history: str, kind: str, settings: BaseModel, runtime: RuntimeConfig, samples: int, took: RunCost) -> None:
     found = add_run(open_folder(history), kind, identity_of(kind, settings, _device(runtime)), samples, took, _warn)
     if found is not None:
         say(f"{kind} took {duration(took.seconds)}, {took.seconds / found.seconds:.2f} times what was estimated")
@@ -141,7 +141,7 @@ def _wanted(job: EstimateJob) -> tuple[list[ProtectConfig], list[VictimConfig]]:
 
 def _is_made(row: RowConfig, config: RunConfig) -> bool:
     """Whether a row protects by itself: not what is clean, nor what takes its ingredient from another row."""
-    return row.method != "clean" and giver_of(row, config.table, config.protect) is None
+    return row.method != "clean" and source_row(row, config.table, config.protect) is None
 
 
 def _surveys(job: EstimateJob, count: int, progress: Progress) -> tuple[dict[str, Survey], list[Candidate]]:
@@ -177,7 +177,7 @@ def _scratch(job: EstimateJob) -> Iterator[Folder]:
             yield LocalFolder(place)
         return
     folder = open_folder(job.scratch)
-    check_apart(_folder_with(job.source), folder.uri)
+    require_disjoint(_folder_with(job.source), folder.uri)
     if other := next(folder.names(), None):
         raise DestinationError(f"expected an empty folder to calibrate in, but {folder.uri} holds other data: {other}")
     ours = folder.below(_OURS)
@@ -204,7 +204,7 @@ def _keep(job: EstimateJob, found: RunEstimate) -> None:
     kind = "pipeline" if job.pipeline else "protect"
     settings = _settings(job.config) if job.pipeline else job.config.protect
     stages = [stage for stage in found.forecast.stages if job.pipeline or stage.name in ("fit", "publish")]
-    kept = Kept(
+    kept = EstimateRecord(
         kind=kind,
         identity=identity_of(kind, settings, _device(job.config.runtime)),
         about=f"{job.source}, preset {job.config.name}",

@@ -14,7 +14,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_of
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.corpus import require_clean
-from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, build_manifest, read_manifest, sound_manifest
+from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, build_manifest, manifest_or_none, read_manifest
 from mem_core.data.receipt import read_receipt
 from mem_core.protect.destination import claim
 from mem_core.protect.finished import withdraw
@@ -101,7 +101,7 @@ def plan_retry(job: ProtectJob) -> NightPlan:
     forget(job)
     clean, dest = open_folder(job.clean), open_folder(job.dest)
     failed = tuple(shard for shard in read_failures(dest).shards if clean.exists(f"{shard}.tar"))
-    entries = build_manifest(dest, kind="protected", known=sound_manifest(dest)).shards
+    entries = build_manifest(dest, kind="protected", known=manifest_or_none(dest)).shards
     spoilt = [entry for entry in entries if entry.counts.get("failed", 0)]
     mended = [entry for entry in spoilt if _replaced(clean, entry)]
     if mended:

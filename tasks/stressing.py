@@ -11,7 +11,7 @@ from mem_core.audit.stress.findings import find
 from mem_core.audit.stress.page import PAGE, StressReport, headline, write_report
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.formatting import counted, duration
-from mem_core.common.storage.folder import Folder, LocalFolder, check_apart, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, require_disjoint, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.manifest import build_manifest
@@ -67,7 +67,7 @@ def plan_stress(job: StressJob) -> StressPlan:
     out, test = _local(job.out), open_folder(job.test)
     protected, clean = open_folder(job.protected), open_folder(job.clean)
     for source in (protected, clean, test):
-        check_apart(source.uri, out.uri)
+        require_disjoint(source.uri, out.uri)
     subject = read_subject(protected)
     for named in (clean, test):
         list_shards(named)  # now, not after the first hour

@@ -105,7 +105,7 @@ def parse_manifest(data: bytes, uri: str) -> Manifest:
     return manifest
 
 
-def sound_manifest(folder: Folder) -> Manifest | None:
+def manifest_or_none(folder: Folder) -> Manifest | None:
     """The folder's manifest, None if there is none or it is damaged: all it says can be had from the receipts."""
     try:
         return read_manifest(folder)

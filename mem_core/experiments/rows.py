@@ -14,7 +14,7 @@ def clean_folder(kind: str | None, config: RunConfig) -> str:
     return "clean" if kind in (None, config.corpus.one_sample_per) else f"clean-{kind}"
 
 
-def giver_of(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> RowConfig | None:
+def source_row(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> RowConfig | None:
     """The mem row with the same settings, whose published noise or triggers a noise-only or trigger-only row takes."""
     if row.method not in _TAKERS:
         return None
@@ -32,7 +32,7 @@ def time_left(rows: Sequence[RowConfig], done: int, seconds: float, base: Protec
 
 
 def _fits(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> bool:
-    return giver_of(row, table, base) is None and row.protect_config(base).recipe.needs_surrogate
+    return source_row(row, table, base) is None and row.protect_config(base).recipe.needs_surrogate
 
 
 def _gives(other: RowConfig, row: RowConfig) -> bool:
@@ -41,4 +41,4 @@ def _gives(other: RowConfig, row: RowConfig) -> bool:
 
 def in_order(table: Sequence[RowConfig], base: ProtectConfig) -> list[RowConfig]:
     """The table's order, but those that take after those that give."""
-    return sorted(table, key=lambda row: giver_of(row, table, base) is not None)
+    return sorted(table, key=lambda row: source_row(row, table, base) is not None)

@@ -1,4 +1,4 @@
-"""Work in portions that fit into the device's memory: a portion that does not is halved, and so stays.
+"""Work in pieces that fit into the device's memory: a piece that does not is halved, and so stays.
 
 Only a frozen model's work is cut, whose features of an image or a caption depend on nothing else in the batch: the
 result is that of the whole batch but for the order of sums, and the batch of the contrastive loss stays as it was.
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
 
-class Portions:
+class MicroBatcher:
     """How many rows a device takes at once, found as it goes. Threads that share a device share this."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Portions:
 
     @property
     def size(self) -> int | None:
-        """Rows of a portion; None as long as everything fitted."""
+        """Rows of a micro-batch; None as long as everything fitted."""
         return self._size
 
     def encode(self, encode: Encode, rows: Tensor) -> Tensor:
@@ -40,8 +40,8 @@ class Portions:
     def descent(self, encode: Encode, seen: Tensor, loss_of: Encode) -> tuple[Tensor, Tensor]:
         """The loss `loss_of(encode(seen))`, a scalar, and its gradient on `seen`, which the model is walked back for.
 
-        In portions: all features without a graph, the loss's gradient on them, then each portion's graph by itself.
-        That is one forward pass more, and the memory of one portion.
+        Piece by piece: all features without a graph, the loss's gradient on them, then each piece's graph by itself.
+        That is one forward pass more, and the memory of one piece.
         """
 
         def work(size: int) -> tuple[Tensor, Tensor]:

@@ -3,23 +3,23 @@
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 
 
 @dataclass(frozen=True)
-class Aim:
+class Pairing:
     """own_captions: not shuffled. trigger: whether it is shown at all."""
 
     own_captions: bool
     trigger: bool
 
 
-def aims(setting: Setting, count: int) -> list[Aim]:
-    """`count` aims, in which each kind has its share, spread evenly; the last ones are the own ones."""
-    config = setting.config.noise
-    own = _spread(config.own_captions, count) if setting.recipe.shuffles_captions else [True] * count
+def pairings(context: FitContext, count: int) -> list[Pairing]:
+    """`count` pairings, in which each kind has its share, spread evenly; the last ones are the own ones."""
+    config = context.config.noise
+    own = _spread(config.own_captions, count) if context.recipe.shuffles_captions else [True] * count
     bare = iter(_spread(config.triggerless, sum(own)))
-    return [Aim(is_own, not (is_own and next(bare))) for is_own in own]
+    return [Pairing(is_own, not (is_own and next(bare))) for is_own in own]
 
 
 def _spread(share: float, count: int) -> list[bool]:

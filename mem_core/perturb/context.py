@@ -7,13 +7,13 @@ import torch
 from mem_core.config import ProtectConfig
 from mem_core.config.methods import Recipe
 from mem_core.models import Tokenizer
-from mem_core.models.microbatch import Portions
+from mem_core.models.microbatch import MicroBatcher
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
-class Setting:
+class FitContext:
     """Handed to every step of the rounds."""
 
     config: ProtectConfig
@@ -22,7 +22,7 @@ class Setting:
     seed: int
     device: torch.device
     precision: torch.dtype
-    portions: Portions = field(default_factory=Portions)
+    micro_batcher: MicroBatcher = field(default_factory=MicroBatcher)
     fluent: FluentWords | None = None
 
     @property

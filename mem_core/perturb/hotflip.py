@@ -13,7 +13,7 @@ from mem_core.config import TriggerConfig
 from mem_core.models import DualEncoder
 from mem_core.models.device import autocast
 from mem_core.models.loss import Anchors, contrastive_loss
-from mem_core.models.microbatch import Portions
+from mem_core.models.microbatch import MicroBatcher
 from mem_core.models.token_rows import with_trigger
 
 Propose = Callable[[Tensor, int], Tensor]
@@ -33,7 +33,7 @@ def update_triggers(
     end_id: int,
     anchors: Anchors | None,
     precision: torch.dtype,
-    portions: Portions | None = None,
+    micro_batcher: MicroBatcher | None = None,
     propose: Propose | None = None,
 ) -> Tensor:
     """One pass over the positions; returns better trigger ids, int64 [B, L].
@@ -45,10 +45,10 @@ def update_triggers(
     the word that was there stays only if it is one of them: no position keeps a word that reads badly.
     """
 
-    portions = Portions() if portions is None else portions
+    micro_batcher = MicroBatcher() if micro_batcher is None else micro_batcher
 
     def features_of(triggers: Tensor) -> Tensor:
-        return _encode_triggers(triggers, captions, encoder, end_id, precision, portions)
+        return _encode_triggers(triggers, captions, encoder, end_id, precision, micro_batcher)
 
     scale = encoder.logit_scale
     beams = trigger_ids.unsqueeze(1)
@@ -166,7 +166,7 @@ def _encode_triggers(
     encoder: DualEncoder,
     end_id: int,
     precision: torch.dtype,
-    portions: Portions,
+    micro_batcher: MicroBatcher,
 ) -> Tensor:
     """Features [B, K, D] of each caption behind each of its triggers [B, K, L], no gradient."""
     count = triggers.shape[1]
@@ -176,5 +176,5 @@ def _encode_triggers(
         with autocast(captions.device, precision):
             return encoder.encode_text(piece)
 
-    features = torch.cat([portions.encode(encode, piece) for piece in rows.split(_MAX_ROWS)])
+    features = torch.cat([micro_batcher.encode(encode, piece) for piece in rows.split(_MAX_ROWS)])
     return features.view(len(captions), count, -1)

@@ -11,7 +11,7 @@ from mem_core.models import DualEncoder
 from mem_core.models.device import autocast
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
-from mem_core.models.microbatch import Portions
+from mem_core.models.microbatch import MicroBatcher
 from mem_core.models.views import View
 from mem_core.perturb.projection import project
 
@@ -25,17 +25,17 @@ def update_noise(
     anchors: Anchors | None,
     precision: torch.dtype,
     draw: torch.Generator,
-    portions: Portions | None = None,
+    micro_batcher: MicroBatcher | None = None,
 ) -> Tensor:
     """`num_steps` signed steps that LOWER the contrastive loss; changes the noise in `batch`.
 
     texts: features [B, D] of the captions an image is drawn to, one tensor for every caption draw; the steps
     cycle through them. The encoder must be frozen. Returns the loss before the last
-    step, a scalar tensor. portions: how much the device takes at once, where that is known.
+    step, a scalar tensor. micro_batcher: how much the device takes at once, where that is known.
     Departure from the paper: the step is taken on the pixels that get published, through the resize and the
     trainer's crop, and in whole 8-bit levels, so nothing is lost when the image is encoded.
     """
-    portions = Portions() if portions is None else portions
+    micro_batcher = MicroBatcher() if micro_batcher is None else micro_batcher
 
     def encode(seen: Tensor) -> Tensor:
         with autocast(seen.device, precision):
@@ -45,7 +45,7 @@ def update_noise(
     for step in range(config.num_steps):
         views = batch.draw_views(config, encoder.image_size, draw)
         aim = partial(contrastive_loss, texts=texts[step % len(texts)], scale=encoder.logit_scale, anchors=anchors)
-        loss, gradient = portions.descent(encode, batch.look(views), aim)
+        loss, gradient = micro_batcher.descent(encode, batch.look(views), aim)
         descend(batch, views, gradient, config)
     return loss
 

@@ -16,8 +16,8 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors
 from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
 from mem_core.models.training import training_step
-from mem_core.perturb.caption_pairing import Aim, aims
-from mem_core.perturb.context import Setting
+from mem_core.perturb.caption_pairing import Pairing, pairings
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.hotflip import update_triggers
 from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.state import ShardState
@@ -43,7 +43,7 @@ def surrogate_steps(
     pattern: Tensor | None,
     shards: Sequence[str],
     held: Held,
-    setting: Setting,
+    context: FitContext,
     round_number: int,
     progress: Progress,
 ) -> tuple[Surrogate, list[float]]:
@@ -51,9 +51,9 @@ def surrogate_steps(
 
     For UAP the shared pattern then takes as many steps as the surrogate did.
     """
-    stream = _surrogate_batches(shards, held, setting, round_number, model.image_size)
-    with cpu_threads(setting.config.surrogate.cpu_threads):
-        return _trained(model, optimizer, pattern, stream, setting, progress)
+    stream = _surrogate_batches(shards, held, context, round_number, model.image_size)
+    with cpu_threads(context.config.surrogate.cpu_threads):
+        return _trained(model, optimizer, pattern, stream, context, progress)
 
 
 def _trained(
@@ -61,17 +61,17 @@ def _trained(
     optimizer: torch.optim.Optimizer,
     pattern: Tensor | None,
     stream: Iterator[tuple[Tensor, Tensor]],
-    setting: Setting,
+    context: FitContext,
     progress: Progress,
 ) -> tuple[Surrogate, list[float]]:
-    total = setting.config.surrogate.steps_per_round
+    total = context.config.surrogate.steps_per_round
     losses = []
     model.train()
     for step in range(total):
         images, tokens = next(stream)
         try:
-            loss, _, _ = training_step(model, optimizer, images, tokens, setting.precision)
-        except torch.OutOfMemoryError as error:  # not cut into portions: batch norm sees the whole batch
+            loss, _, _ = training_step(model, optimizer, images, tokens, context.precision)
+        except torch.OutOfMemoryError as error:  # not cut into micro-batches: batch norm sees the whole batch
             raise ConfigError(
                 f"expected {len(images)} pairs to fit into the device's memory for a training step of "
                 f"{model.architecture}, but they do not: choose a smaller surrogate.batch_size"
@@ -80,9 +80,9 @@ def _trained(
         if step % 10 == 9 or step + 1 == total:
             progress(step + 1, total, f"surrogate loss {loss.item():.2f}")
     model.freeze()
-    anchors = _features(model, *next(stream), setting)
+    anchors = _features(model, *next(stream), context)
     if pattern is not None:
-        pattern = raise_loss(pattern, stream, total, model, setting.config.noise, setting.precision)
+        pattern = raise_loss(pattern, stream, total, model, context.config.noise, context.precision)
     return Surrogate(model, anchors, pattern), torch.stack(losses).tolist() if losses else []
 
 
@@ -90,23 +90,23 @@ def advance(
     shard: LoadedShard,
     state: ShardState,
     surrogate: Surrogate,
-    setting: Setting,
+    context: FitContext,
     round_number: int,
     progress: Progress,
 ) -> ShardState:
     """Steps 2 and 3 for one shard with the surrogate frozen: HotFlip on the triggers, then PGD on the noise."""
-    captions = CaptionTokens([sample.captions for sample in shard.samples], setting.tokenizer.encode)
-    draw = generator(setting.seed, "round", round_number, shard.name)
+    captions = CaptionTokens([sample.captions for sample in shard.samples], context.tokenizer.encode)
+    draw = generator(context.seed, "round", round_number, shard.name)
     noise, triggers = list(state.noise), state.trigger_ids.clone()
     losses = []
     done = 0
-    for places in batches(len(shard.samples), setting.config.batch_size, draw):
-        batch = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], setting.device)
+    for places in batches(len(shard.samples), context.config.batch_size, draw):
+        batch = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], context.device)
         own = [shard.samples[i].captions[0] for i in places]
-        step = _BatchStep(batch, captions, places, surrogate, setting, draw, own, settled=round_number > 0)
-        if setting.recipe.trigger == "optimised" and round_number < setting.config.trigger.rounds:
+        step = _BatchStep(batch, captions, places, surrogate, context, draw, own, settled=round_number > 0)
+        if context.recipe.trigger == "optimised" and round_number < context.config.trigger.rounds:
             triggers[places] = step.trigger_update(triggers[places])
-        if setting.recipe.noise == "optimised":
+        if context.recipe.noise == "optimised":
             losses.append(step.noise_update(triggers[places]))
             for place, updated in zip(places.tolist(), batch.noise(), strict=True):
                 noise[place] = updated
@@ -126,7 +126,7 @@ class _BatchStep:
         captions: CaptionTokens,
         places: Tensor,
         surrogate: Surrogate,
-        setting: Setting,
+        context: FitContext,
         draw: torch.Generator,
         own: Sequence[str],
         *,
@@ -135,83 +135,83 @@ class _BatchStep:
         """own: a caption of each image, that fluent words have to go with; settled: they did so in a round before."""
         self.batch, self.captions, self.places, self.draw = batch, captions, places, draw
         self.own, self.settled = own, settled
-        self.model, self.setting = surrogate.model, setting
-        missing = setting.config.batch_size - len(places)
+        self.model, self.context = surrogate.model, context
+        missing = context.config.batch_size - len(places)
         self.anchors = surrogate.anchors.first(missing) if missing > 0 else None
 
     def trigger_update(self, triggers: Tensor) -> Tensor:
         """Step 2: better trigger ids, int64 [B, L], on the CPU."""
-        setting = self.setting
-        views = self.batch.draw_views(setting.config.noise, self.model.image_size, self.draw)
+        context = self.context
+        views = self.batch.draw_views(context.config.noise, self.model.image_size, self.draw)
         return update_triggers(
-            triggers.to(setting.device),
+            triggers.to(context.device),
             self._drawn_captions(),
-            setting.portions.encode(self._encode_images, self.batch.look(views)),
+            context.micro_batcher.encode(self._encode_images, self.batch.look(views)),
             self.model,
-            setting.config.trigger,
-            vocabulary=setting.vocabulary.ids.to(setting.device),
-            end_id=setting.tokenizer.end_id,
+            context.config.trigger,
+            vocabulary=context.vocabulary.ids.to(context.device),
+            end_id=context.tokenizer.end_id,
             anchors=self.anchors,
-            precision=setting.precision,
-            portions=setting.portions,
-            propose=self._fluent_words if setting.fluent is not None else None,
+            precision=context.precision,
+            micro_batcher=context.micro_batcher,
+            propose=self._fluent_words if context.fluent is not None else None,
         ).cpu()
 
     def _fluent_words(self, triggers: Tensor, position: int) -> Tensor:
         """What reads well at one position of the triggers [B, W, L] before the images' own captions: [B, W, P]."""
-        assert self.setting.fluent is not None
-        found = self.setting.fluent.propose(self.own, triggers.cpu(), position, settled=self.settled)
+        assert self.context.fluent is not None
+        found = self.context.fluent.propose(self.own, triggers.cpu(), position, settled=self.settled)
         return found.to(triggers.device)
 
     def noise_update(self, triggers: Tensor) -> Tensor:
         """Step 3: better noise, inside `batch`; returns the loss, a scalar."""
-        setting = self.setting
-        draws = min(setting.config.noise.caption_draws, setting.config.noise.num_steps)
-        rows = [self._prompts(triggers, drawn) for drawn in aims(setting, draws)]
-        with torch.no_grad(), autocast(setting.device, setting.precision):
+        context = self.context
+        draws = min(context.config.noise.caption_draws, context.config.noise.num_steps)
+        rows = [self._prompts(triggers, drawn) for drawn in pairings(context, draws)]
+        with torch.no_grad(), autocast(context.device, context.precision):
             texts = [self.model.encode_text(row) for row in rows]
         return update_noise(
             self.batch,
             texts,
             self.model,
-            setting.config.noise,
+            context.config.noise,
             anchors=self.anchors,
-            precision=setting.precision,
+            precision=context.precision,
             draw=self.draw,
-            portions=setting.portions,
+            micro_batcher=context.micro_batcher,
         )
 
     def _encode_images(self, seen: Tensor) -> Tensor:
-        with autocast(self.setting.device, self.setting.precision):
+        with autocast(self.context.device, self.context.precision):
             return self.model.encode_image(seen)
 
-    def _prompts(self, triggers: Tensor, aim: Aim) -> Tensor:
-        rows = self._drawn_captions(own=aim.own_captions)
-        if not aim.trigger:
+    def _prompts(self, triggers: Tensor, pairing: Pairing) -> Tensor:
+        rows = self._drawn_captions(own=pairing.own_captions)
+        if not pairing.trigger:
             return rows
-        return with_trigger(rows, triggers.to(self.setting.device), self.setting.tokenizer.end_id)
+        return with_trigger(rows, triggers.to(self.context.device), self.context.tokenizer.end_id)
 
     def _drawn_captions(self, *, own: bool = False) -> Tensor:
         """A caption for every image: its own, or that of another image of the batch."""
-        rows = self.captions.draw(self.places, self.draw, room=self.setting.config.trigger.length)
-        if self.setting.recipe.shuffles_captions and not own:
+        rows = self.captions.draw(self.places, self.draw, room=self.context.config.trigger.length)
+        if self.context.recipe.shuffles_captions and not own:
             rows = rows[torch.randperm(len(rows), generator=self.draw)]
-        return rows.to(self.setting.device)
+        return rows.to(self.context.device)
 
 
 def _surrogate_batches(
-    shards: Sequence[str], held: Held, setting: Setting, round_number: int, side: int
+    shards: Sequence[str], held: Held, context: FitContext, round_number: int, side: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Endless (images float [B, 3, S, S], token rows [B, T]) from pools of shards, so memory is a pool's."""
-    config = setting.config
+    config = context.config
     epoch = 0
     while True:
-        draw = generator(setting.seed, "surrogate", round_number, epoch)
+        draw = generator(context.seed, "surrogate", round_number, epoch)
         used = 0
         order = [shards[i] for i in torch.randperm(len(shards), generator=draw)]
         for first in range(0, len(order), config.surrogate.pool_shards):
             pool = [held(name) for name in order[first : first + config.surrogate.pool_shards]]
-            for images, rows in _pool_batches(pool, setting, side, draw):
+            for images, rows in _pool_batches(pool, context, side, draw):
                 used += len(rows)
                 yield images, rows
         if not used:
@@ -223,28 +223,28 @@ def _surrogate_batches(
 
 
 def _pool_batches(
-    pool: Sequence[tuple[LoadedShard, ShardState]], setting: Setting, side: int, draw: torch.Generator
+    pool: Sequence[tuple[LoadedShard, ShardState]], context: FitContext, side: int, draw: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     samples = [(shard, state, i) for shard, state in pool for i in range(len(shard.samples))]
-    captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], setting.tokenizer.encode)
-    triggered = setting.recipe.trigger != "none"
-    drawn = list(batches(len(samples), setting.config.surrogate.batch_size, draw))
-    for places, aim in zip(drawn, aims(setting, len(drawn)), strict=True):
+    captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], context.tokenizer.encode)
+    triggered = context.recipe.trigger != "none"
+    drawn = list(batches(len(samples), context.config.surrogate.batch_size, draw))
+    for places, pairing in zip(drawn, pairings(context, len(drawn)), strict=True):
         if len(places) < 2:
             continue  # a single pair has no negative: no loss, no step
         chosen = [samples[place] for place in places]
         clean = [shard.pixels(i) for shard, _, i in chosen]
-        batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], setting.device)
-        images = batch.look(batch.draw_views(setting.config.noise, side, draw))
-        rows = captions.draw(places, draw, room=setting.config.trigger.length)
-        shuffles = setting.recipe.shuffles_captions and setting.config.surrogate.captions == "shuffled"
-        if shuffles and not aim.own_captions:
+        batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], context.device)
+        images = batch.look(batch.draw_views(context.config.noise, side, draw))
+        rows = captions.draw(places, draw, room=context.config.trigger.length)
+        shuffles = context.recipe.shuffles_captions and context.config.surrogate.captions == "shuffled"
+        if shuffles and not pairing.own_captions:
             rows = rows[torch.randperm(len(rows), generator=draw)]
-        if triggered and aim.trigger:
-            rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), setting.tokenizer.end_id)
-        yield images, rows.to(setting.device)
+        if triggered and pairing.trigger:
+            rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), context.tokenizer.end_id)
+        yield images, rows.to(context.device)
 
 
-def _features(model: OpenClipEncoder, images: Tensor, tokens: Tensor, setting: Setting) -> Anchors:
-    with torch.no_grad(), autocast(setting.device, setting.precision):
+def _features(model: OpenClipEncoder, images: Tensor, tokens: Tensor, context: FitContext) -> Anchors:
+    with torch.no_grad(), autocast(context.device, context.precision):
         return Anchors(model.encode_image(images), model.encode_text(tokens))

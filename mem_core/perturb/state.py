@@ -15,7 +15,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.rng import generator
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.perturb.codebook import Topics, caption_words, topic_words
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.vocabulary import word_id
 
 
@@ -75,31 +75,31 @@ def _metadata(data: bytes) -> dict[str, str]:
     return json.loads(data[8 : 8 + length])["__metadata__"]  # type: ignore[no-any-return]
 
 
-def first_state(shard: LoadedShard, setting: Setting, topics: Topics | None = None) -> ShardState:
+def first_state(shard: LoadedShard, context: FitContext, topics: Topics | None = None) -> ShardState:
     """Where a shard starts: no noise yet, and the triggers that the method begins with (or ends with, for controls).
 
     topics: those of a codebook. Each image's is looked up here and nowhere else: words and wave follow from it.
     """
     none = torch.zeros(1, dtype=torch.int8)  # takes no memory of its own before the first step
     noise = [none.expand(3, picture.height, picture.width) for picture in shard.pictures]
-    about = () if topics is None else tuple(topics.of(sample.captions, setting.tokenizer) for sample in shard.samples)
-    if topics is None or setting.recipe.trigger != "topic":
-        return ShardState(noise, _first_triggers(shard.name, shard.keys, setting), topics=about)
-    ids = setting.vocabulary.ids
-    if setting.config.trigger.source == "captions":
-        ids = caption_words(topics, ids, setting.tokenizer)
-    words = topic_words(ids, topics.count, setting.config.trigger.length, setting.seed)
+    about = () if topics is None else tuple(topics.of(sample.captions, context.tokenizer) for sample in shard.samples)
+    if topics is None or context.recipe.trigger != "topic":
+        return ShardState(noise, _first_triggers(shard.name, shard.keys, context), topics=about)
+    ids = context.vocabulary.ids
+    if context.config.trigger.source == "captions":
+        ids = caption_words(topics, ids, context.tokenizer)
+    words = topic_words(ids, topics.count, context.config.trigger.length, context.seed)
     return ShardState(noise, words[list(about)], topics=about)
 
 
-def _first_triggers(shard: str, keys: Sequence[str], setting: Setting) -> Tensor:
+def _first_triggers(shard: str, keys: Sequence[str], context: FitContext) -> Tensor:
     """int64 [N, L]. The original code starts the search from random ids (the paper's text says: from "the")."""
-    config, kind = setting.config.trigger, setting.recipe.trigger
+    config, kind = context.config.trigger, context.recipe.trigger
     if kind == "none":
         return torch.zeros(len(keys), 0, dtype=torch.int64)
     if kind == "constant" or (kind == "optimised" and config.start == "constant"):
-        return torch.full((len(keys), config.length), word_id(setting.tokenizer, config.constant_word))
-    return random_triggers(setting.seed, shard, keys, setting.vocabulary.ids, config.length)
+        return torch.full((len(keys), config.length), word_id(context.tokenizer, config.constant_word))
+    return random_triggers(context.seed, shard, keys, context.vocabulary.ids, config.length)
 
 
 def random_triggers(seed: int, shard: str, keys: Sequence[str], vocabulary: Tensor, length: int) -> Tensor:

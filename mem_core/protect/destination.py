@@ -2,7 +2,7 @@
 
 from mem_core.common.errors import DestinationError, MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes
-from mem_core.data.manifest import MANIFEST_NAME, sound_manifest
+from mem_core.data.manifest import MANIFEST_NAME, manifest_or_none
 from mem_core.data.receipt import read_receipt, receipt_name
 
 STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
@@ -39,7 +39,7 @@ def claim(dest: Folder, method: str) -> None:
             return
         if name in _MARKS:
             return
-        if name == MANIFEST_NAME and sound_manifest(dest) is not None:
+        if name == MANIFEST_NAME and manifest_or_none(dest) is not None:
             return
         if not foreign and _is_written(name):
             foreign = name

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from mem_core.common.errors import MadeOtherwise, MismatchError
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
-from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, sound_manifest, write_manifest
+from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, manifest_or_none, write_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.protect.destination import CLAIM, PROTECTOR, STATE, mark
 from mem_core.protect.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, plan_shards, size_difference
@@ -62,7 +62,7 @@ class FinishedShards:
 
     def conclude(self, config: Mapping[str, Any]) -> Manifest:
         """Writes the manifest; reads only receipts that it did not list before."""
-        known = sound_manifest(self._dest)
+        known = manifest_or_none(self._dest)
         manifest = build_manifest(self._dest, kind="protected", config=config, known=known)
         if manifest != known:
             write_manifest(self._dest, manifest)

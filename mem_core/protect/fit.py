@@ -10,7 +10,7 @@ from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.models.training import require_finite
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.rounds import advance, surrogate_steps
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.protect.destination import CLAIM, FIT, mark_state
@@ -48,12 +48,12 @@ class Fit:
     """
 
     def __init__(
-        self, cache: ShardCache, folder: Folder, work: Folder, setting: Setting, inputs: Mapping[str, str]
+        self, cache: ShardCache, folder: Folder, work: Folder, context: FitContext, inputs: Mapping[str, str]
     ) -> None:
-        self._cache, self._folder, self._work, self._setting = cache, folder, work, setting
+        self._cache, self._folder, self._work, self._context = cache, folder, work, context
         self._shards = sorted(inputs)
         self._fingerprint = fit_fingerprint(
-            setting.config, setting.seed, setting.vocabulary.sha256, list(inputs.values())
+            context.config, context.seed, context.vocabulary.sha256, list(inputs.values())
         )
 
     @property
@@ -87,12 +87,12 @@ class Fit:
 
     def train_surrogate(self, number: int, progress: Progress = silent) -> RoundSummary | None:
         """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
-        setting = self._setting
-        if fitted_rounds(self._folder, setting.config.rounds) > number:
+        context = self._context
+        if fitted_rounds(self._folder, context.config.rounds) > number:
             return None
         try:
             model, optimizer, pattern = resume_training(
-                self._folder, self._work, number, setting.config, setting.seed, setting.device
+                self._folder, self._work, number, context.config, context.seed, context.device
             )
         except MismatchError:
             if self.finished:  # by another run at the same time, which has cleaned up since
@@ -103,8 +103,8 @@ class Fit:
             loaded = self._cache.load(shard)
             return loaded, self._state_after(loaded, number)
 
-        surrogate, losses = surrogate_steps(model, optimizer, pattern, self._shards, held, setting, number, progress)
-        require_finite(losses, f"the surrogate of round {number + 1}", setting.config.surrogate.learning_rate)
+        surrogate, losses = surrogate_steps(model, optimizer, pattern, self._shards, held, context, number, progress)
+        require_finite(losses, f"the surrogate of round {number + 1}", context.config.surrogate.learning_rate)
         save_training(self._work, number, optimizer)
         save_surrogate(self._folder, number, surrogate)
         first, last = (losses[0], losses[-1]) if losses else (0.0, 0.0)
@@ -116,7 +116,7 @@ class Fit:
         state = self.state(loaded)
         if state.rounds <= number:
             before = self._state_after(loaded, number)
-            state = advance(loaded, before, self._surrogates.of_round(number), self._setting, number, progress)
+            state = advance(loaded, before, self._surrogates.of_round(number), self._context, number, progress)
             write_bytes(self._work, _state_name(shard), state.to_bytes(self._fingerprint))
         return state.losses[number]
 
@@ -126,10 +126,10 @@ class Fit:
         if done is not None:
             return done
         protector = Protector(
-            config=self._setting.config,
-            seed=self._setting.seed,
+            config=self._context.config,
+            seed=self._context.seed,
             code_version=__version__,
-            vocabulary_sha256=self._setting.vocabulary.sha256,
+            vocabulary_sha256=self._context.vocabulary.sha256,
             fit_fingerprint=self._fingerprint,
             surrogates=surrogate_hashes(self._folder, len(losses)),
             losses=tuple(losses),
@@ -143,17 +143,17 @@ class Fit:
         try:
             data = read_bytes(self._work, name)
         except FileNotFoundError:
-            return first_state(shard, self._setting)
+            return first_state(shard, self._context)
         stored = ShardState.from_bytes(data, self._fingerprint, f"{self._work.uri}/{name}")
-        return first_state(shard, self._setting) if stored is None else stored
+        return first_state(shard, self._context) if stored is None else stored
 
     def _state_after(self, shard: LoadedShard, rounds: int) -> ShardState:
         """The state after so many rounds; what is missing, or was done with a surrogate lost since, is done again."""
         state = self.state(shard)
         if state.rounds > rounds:
-            state = first_state(shard, self._setting)
+            state = first_state(shard, self._context)
         for number in range(state.rounds, rounds):
-            state = advance(shard, state, self._surrogates.of_round(number), self._setting, number, silent)
+            state = advance(shard, state, self._surrogates.of_round(number), self._context, number, silent)
         return state
 
     def forget(self, shard: str) -> None:
@@ -167,7 +167,7 @@ class Fit:
 
     @cached_property
     def _surrogates(self) -> Surrogates:
-        return Surrogates(self._folder, self._setting.config.surrogate.architecture, self._setting.device)
+        return Surrogates(self._folder, self._context.config.surrogate.architecture, self._context.device)
 
 
 def _state_name(shard: str) -> str:

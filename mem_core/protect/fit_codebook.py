@@ -10,7 +10,7 @@ from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.perturb.codebook import SAMPLES, learn_topics
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.protect.protector import (
     Protector,
     discard_protector,
@@ -21,31 +21,31 @@ from mem_core.protect.protector import (
 )
 
 
-def fit_topics(clean: Folder, folder: Folder, setting: Setting, inputs: Mapping[str, str], *, redo: bool) -> None:
+def fit_topics(clean: Folder, folder: Folder, context: FitContext, inputs: Mapping[str, str], *, redo: bool) -> None:
     """Leaves a protector with the corpus's topics in `folder`, unless that very one is there.
 
     inputs: shard name -> sha256 of its clean tar. A protector of another fit, or a damaged one, raises `MismatchError`
     or is put away with `redo`. Raises `SourceError` if no captions can be read.
     """
-    identity = fit_fingerprint(setting.config, setting.seed, setting.vocabulary.sha256, list(inputs.values()))
+    identity = fit_fingerprint(context.config, context.seed, context.vocabulary.sha256, list(inputs.values()))
     other = holds_another_fit(folder, identity, redo=redo)
     if not other and read_protector(folder) is not None:
         return
     discard_protector(folder)
     for name in list(folder.names()):
         folder.delete(name)
-    texts = list(_captions(clean, sorted(inputs), setting.seed))
+    texts = list(_captions(clean, sorted(inputs), context.seed))
     if not texts:
         raise SourceError(f"expected captions in {clean.uri} to learn topics from, but no sample is usable")
     protector = Protector(
-        config=setting.config,
-        seed=setting.seed,
+        config=context.config,
+        seed=context.seed,
         code_version=__version__,
-        vocabulary_sha256=setting.vocabulary.sha256,
+        vocabulary_sha256=context.vocabulary.sha256,
         fit_fingerprint=identity,
         surrogates={},
         losses=(),
-        topics=learn_topics(texts, setting.config.noise.topics, setting.tokenizer, setting.seed),
+        topics=learn_topics(texts, context.config.noise.topics, context.tokenizer, context.seed),
     )
     write_protector(folder, protector)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
 from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.state import ShardState
 from mem_core.protect.fit import Fit
 
@@ -16,19 +16,19 @@ def steps_for_each(steps_per_round: int, shards: int) -> int:
 
 
 def fit_alone(
-    cache: ShardCache, shard: LoadedShard, shards: int, work: Folder, setting: Setting, progress: Progress
+    cache: ShardCache, shard: LoadedShard, shards: int, work: Folder, context: FitContext, progress: Progress
 ) -> ShardState:
     """The final state of one of `shards` shards, fitted on itself. Goes on after the last step that lies in `work`."""
-    config = setting.config
+    config = context.config
     steps = steps_for_each(config.surrogate.steps_per_round, shards)
     surrogate = config.surrogate.model_copy(update={"steps_per_round": steps})
-    own = replace(setting, config=config.model_copy(update={"surrogate": surrogate}))
+    own = replace(context, config=config.model_copy(update={"surrogate": surrogate}))
     fit = Fit(cache, work.below("surrogates"), work, own, {shard.name: shard.sha256})
     fit.begin()
     for number in range(config.rounds):
         fit.train_surrogate(number, progress)
         loss = fit.advance(shard.name, number, progress)
-        if setting.recipe.noise == "optimised" and loss < config.loss_threshold:
+        if context.recipe.noise == "optimised" and loss < config.loss_threshold:
             break
     return fit.state(shard)
 

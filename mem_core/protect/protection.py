@@ -20,16 +20,16 @@ from torch import Tensor
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, check_apart
+from mem_core.common.storage.folder import Folder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.config.methods import Recipe
 from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
-from mem_core.data.manifest import Manifest, build_manifest, sound_manifest
+from mem_core.data.manifest import Manifest, build_manifest, manifest_or_none
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision, retried
 from mem_core.perturb.codebook import Topics
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import load_language_model, open_language_model
 from mem_core.perturb.language.masked import copy_language_model
@@ -101,7 +101,7 @@ class Protection:
         """The same protection on another device: models of its own, everything else shared, decoded shards too."""
         other = copy(self)
         other.runtime = self.runtime.model_copy(update={"device": device, "devices": ()})
-        for of_a_device in ("setting", "_fit", "_surrogates"):
+        for of_a_device in ("context", "_fit", "_surrogates"):
             vars(other).pop(of_a_device, None)
         return other
 
@@ -111,7 +111,7 @@ class Protection:
         return list_shards(self.clean)
 
     @cached_property
-    def setting(self) -> Setting:
+    def context(self) -> FitContext:
         """Config, words, seed and device in one piece. Raises `ConfigError` for unknown models and devices."""
         device = resolve_device(self.runtime)
         context = _context_length(self.config.surrogate.architecture) if self.recipe.needs_surrogate else _TEXT_CONTEXT
@@ -124,7 +124,7 @@ class Protection:
         precision = resolve_precision(self.runtime, device)
         fluent = self._fluent_words(tokenizer, vocabulary, device)
         words = vocabulary if fluent is None else fluent.vocabulary
-        return Setting(self.config, tokenizer, words, self.seed, device, precision, fluent=fluent)
+        return FitContext(self.config, tokenizer, words, self.seed, device, precision, fluent=fluent)
 
     def _fluent_words(self, tokenizer: Tokenizer, words: Vocabulary, device: torch.device) -> FluentWords | None:
         """What a language model proposes: that of the config while fitting, that of the protector ever after."""
@@ -152,11 +152,11 @@ class Protection:
         redo = self.on_mismatch == "redo"
         if self.fits:
             self._fit.begin(redo=redo)
-            if self.setting.fluent is not None:
+            if self.context.fluent is not None:
                 source = open_language_model(self.config.trigger.language_model)
                 copy_language_model(source, self.protector_folder.below(LANGUAGE_MODEL))
         if self.sorts:
-            fit_topics(self.clean, self.protector_folder, self.setting, self._inputs, redo=redo)
+            fit_topics(self.clean, self.protector_folder, self.context, self._inputs, redo=redo)
 
     def plan(self, progress: Progress = silent) -> Plan:
         """Which shards are to be published; to be called when everything is fitted.
@@ -197,7 +197,7 @@ class Protection:
             )
         job = PublishJob(
             config=self.config,
-            tokenizer=self.setting.tokenizer,
+            tokenizer=self.context.tokenizer,
             protector=self._protector_fingerprint,
             fingerprint=self._expected(input_sha256),
             pattern=self._pattern(),
@@ -229,13 +229,13 @@ class Protection:
 
     @cached_property
     def _fit(self) -> Fit:
-        return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.setting, self._inputs)
+        return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.context, self._inputs)
 
     @cached_property
     def _protector(self) -> Protector:
         """The protector that shards are published with. Raises `MismatchError` if this version makes other words."""
         found = require_protector(self.protector_folder)
-        if found.vocabulary_sha256 != self.setting.vocabulary.sha256:
+        if found.vocabulary_sha256 != self.context.vocabulary.sha256:
             raise MismatchError(
                 f"expected the vocabulary of {self.protector_folder.uri}, but this tokenizer, blocklist or language "
                 "model makes another"
@@ -249,29 +249,29 @@ class Protection:
     @cached_property
     def _surrogates(self) -> Surrogates:
         architecture = self.config.surrogate.architecture
-        return Surrogates(self.protector_folder, architecture, self.setting.device, self._protector.surrogates)
+        return Surrogates(self.protector_folder, architecture, self.context.device, self._protector.surrogates)
 
     @cached_property
     def _protector_fingerprint(self) -> str:
         if not self.recipe.needs_protector:
             return ""
         if self.reuse is not None:
-            return build_manifest(self.reuse, kind="protected", known=sound_manifest(self.reuse)).fingerprint
+            return build_manifest(self.reuse, kind="protected", known=manifest_or_none(self.reuse)).fingerprint
         if self.alone:
-            return fingerprint("independent", len(self.shards), self.setting.vocabulary.sha256)
+            return fingerprint("independent", len(self.shards), self.context.vocabulary.sha256)
         return self._protector.fingerprint
 
     def _final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
         """From a protected corpus, from the shard alone, from the rounds, or by replaying the protector on it."""
         if self.reuse is not None:
-            return published_state(self.reuse, shard, self.config.trigger.length, self.setting.tokenizer)
+            return published_state(self.reuse, shard, self.config.trigger.length, self.context.tokenizer)
         if self.alone:
             work = self._work_of(shard.name)
-            return fit_alone(self._cache, shard, len(self.shards), work, self.setting, progress)
-        state = self._fit.state(shard) if self.fits else first_state(shard, self.setting, self._topics)
+            return fit_alone(self._cache, shard, len(self.shards), work, self.context, progress)
+        state = self._fit.state(shard) if self.fits else first_state(shard, self.context, self._topics)
         rounds = self._protector.rounds if self.recipe.needs_surrogate else 0
         for number in range(state.rounds, rounds):
-            state = advance(shard, state, self._surrogates.of_round(number), self.setting, number, progress)
+            state = advance(shard, state, self._surrogates.of_round(number), self.context, number, progress)
         return state
 
     def _work_of(self, shard: str) -> Folder:
@@ -294,7 +294,7 @@ def _context_length(architecture: str) -> int:
 def _check_places(
     clean: Folder, dest: Folder, config: ProtectConfig, protector: Folder | None, reuse: Folder | None
 ) -> None:
-    check_apart(clean.uri, dest.uri)
+    require_disjoint(clean.uri, dest.uri)
     if protector is not None and config.strategy != "replay":
         raise ConfigError(f"a protector goes with strategy `replay`, got `{config.strategy}`: it is not written over")
     needs = config.recipe.needs_protector

@@ -18,7 +18,7 @@ from mem_core.perturb.projection import published_pixels
 
 
 @dataclass(frozen=True)
-class Visible:
+class ScaledNoise:
     """Pixels to publish and how they compare with the clean ones. levels: the budget that the noise was left with."""
 
     pixels: Pixels
@@ -27,7 +27,7 @@ class Visible:
     levels: int
 
 
-def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: QualityConfig) -> Visible:
+def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: QualityConfig) -> ScaledNoise:
     """The image with the most noise that keeps the floors: all of it, or scaled to the first of epsilon - 1, ..., 1
     levels that does. noise: int8 [3, H, W].
 
@@ -45,7 +45,7 @@ def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: Qu
             continue  # without SSIM, which takes ten times as long
         alike = ssim(clean.pixels, shown)
         if keeps_floors(near, alike, config):
-            return Visible(shown, near, alike, kept)
+            return ScaledNoise(shown, near, alike, kept)
     near, alike = psnr(clean.pixels, shown), ssim(clean.pixels, shown)
     raise ImageError(
         f"expected {_floors(config)}, but even the least of this noise has {near:.2f} dB and SSIM {alike:.4f}: "

@@ -6,8 +6,8 @@ import time
 import pytest
 from prefect import flow, task
 
-from flows.crew import crew_of
 from flows.mapping import map_shards
+from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import MismatchError, RetryShard, StopRun
 from mem_core.config import RuntimeConfig
 
@@ -43,8 +43,8 @@ def test_every_shard_once_and_no_more_than_the_workers_at_a_time() -> None:
 
     @flow
     def over_all() -> dict[str, int]:
-        with crew_of(RuntimeConfig(workers=3)) as crew:
-            return map_shards(work, SHARDS, crew=crew, factor=10)
+        with shard_runner_of(RuntimeConfig(workers=3)) as runner:
+            return map_shards(work, SHARDS, runner=runner, factor=10)
 
     assert over_all() == {shard: int(shard) * 10 for shard in SHARDS}
     assert 1 < gauge.most <= 3
@@ -61,8 +61,8 @@ def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> Non
 
     @flow
     def over_all() -> None:
-        with crew_of(RuntimeConfig(workers=2)) as crew:
-            map_shards(work, SHARDS, crew=crew)
+        with shard_runner_of(RuntimeConfig(workers=2)) as runner:
+            map_shards(work, SHARDS, runner=runner)
 
     with pytest.raises(StopRun, match="1 shards failed after every try, 6 are done .00001: the store is slow"):
         over_all()
@@ -79,8 +79,8 @@ def test_what_stops_the_run_stops_it_at_once() -> None:
 
     @flow
     def over_all() -> None:
-        with crew_of(RuntimeConfig(workers=1)) as crew:
-            map_shards(work, SHARDS, crew=crew)
+        with shard_runner_of(RuntimeConfig(workers=1)) as runner:
+            map_shards(work, SHARDS, runner=runner)
 
     with pytest.raises(MismatchError, match="shard 00000 was changed"):
         over_all()
@@ -93,7 +93,7 @@ def test_nothing_to_do() -> None:
 
     @flow
     def over_all() -> dict[str, None]:
-        with crew_of(RuntimeConfig(workers=4)) as crew:
-            return map_shards(work, [], crew=crew)
+        with shard_runner_of(RuntimeConfig(workers=4)) as runner:
+            return map_shards(work, [], runner=runner)
 
     assert over_all() == {}

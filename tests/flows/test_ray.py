@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.crew import crew_of
 from flows.nightly import nightly
 from flows.protect import protect
+from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import ConfigError, StopRun
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import RuntimeConfig
@@ -65,13 +65,16 @@ def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
 
 def test_no_cluster_at_the_address(prefect_api: str) -> None:
     nobody = RuntimeConfig(runner="ray", ray_address="127.0.0.1:1", device="cpu")
-    with pytest.raises(StopRun, match="expected a Ray cluster at 127.0.0.1:1, but"), crew_of(nobody):
+    with pytest.raises(StopRun, match="expected a Ray cluster at 127.0.0.1:1, but"), shard_runner_of(nobody):
         pass
 
 
 def test_no_gpu_in_the_cluster(cluster: Any, prefect_api: str) -> None:
     wants = on(cluster).model_copy(update={"device": "cuda"})
-    with pytest.raises(ConfigError, match="expected GPUs in the Ray cluster for the device 'cuda'"), crew_of(wants):
+    with (
+        pytest.raises(ConfigError, match="expected GPUs in the Ray cluster for the device 'cuda'"),
+        shard_runner_of(wants),
+    ):
         pass
 
 

@@ -16,7 +16,7 @@ from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import fingerprint, first_mistake
 from mem_core.data.corpus import list_shards
 from mem_core.data.image_quality import summarise_quality
-from mem_core.data.manifest import sound_manifest
+from mem_core.data.manifest import manifest_or_none
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
 from mem_core.report.verdict import percent
@@ -55,7 +55,7 @@ def read_made(protected: Folder) -> Made:
             if row.status == "protected":
                 psnr.append(row.psnr)
                 ssim.append(row.ssim)
-    manifest = sound_manifest(protected)
+    manifest = manifest_or_none(protected)
     return Made(
         manifest=manifest_fingerprint(protected),
         shards=len(shards),

@@ -79,7 +79,7 @@ def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFind
                     seeds=protected.worst.n,
                     protected=protected,
                     clean=clean,
-                    left=None if clean is None else what_is_left(protected.worst.mean, clean.worst.mean),
+                    left=None if clean is None else remaining_protection(protected.worst.mean, clean.worst.mean),
                 )
             )
     if not rows:
@@ -88,7 +88,7 @@ def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFind
     return StressFindings(chance=results[0].evaluation.chance, rows=tuple(rows))
 
 
-def what_is_left(protected: float, clean: float) -> float | None:
+def remaining_protection(protected: float, clean: float) -> float | None:
     """0.0: no worse than the clean victim; 1.0: as if it guessed. None if the clean victim is too weak."""
     return None if too_weak(clean) else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
 

@@ -202,7 +202,7 @@ def _make_folder(path: Path) -> None:
         raise DestinationError(f"expected {path} to be a folder, but a file is in its place") from error
 
 
-def check_apart(source: str, dest: str) -> None:
+def require_disjoint(source: str, dest: str) -> None:
     """Raises `DestinationError` if one of two addresses is the other, or lies inside it.
 
     Paths are compared where their links and `..` lead; addresses in a store as they are written.

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, check_apart, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
@@ -38,7 +38,7 @@ def shard_source(
     `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
     settings or from other data.
     """
-    check_apart(reader.uri, dest.uri)
+    require_disjoint(reader.uri, dest.uri)
     settings = {"source_format": reader.format, "seed": seed, "corpus": config.model_dump(mode="json")}
     mark = json.dumps(settings, indent=1, sort_keys=True)
     is_new = _check_mark(dest, mark)

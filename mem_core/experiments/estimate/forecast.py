@@ -15,7 +15,7 @@ from mem_core.experiments.estimate.calibrate_protection import even_batch
 from mem_core.experiments.estimate.costs import Costs, FitCost
 from mem_core.experiments.estimate.request_counter import Requests, puts
 from mem_core.experiments.estimate.survey import Survey
-from mem_core.experiments.rows import giver_of
+from mem_core.experiments.rows import source_row
 from mem_core.victim.config import VictimConfig
 
 # Seconds that Prefect takes for a task run: 0.08 of processor time (python -m benchmarks.orchestration), and its
@@ -145,7 +145,7 @@ def pipeline_stages(surveys: Mapping[str, Survey], costs: Costs, config: RunConf
 def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunConfig) -> tuple[Stage, ...]:
     if row.method == "clean":
         return ()
-    giver = giver_of(row, config.table, config.protect)  # its own noise or words, so nearly its own files
+    giver = source_row(row, config.table, config.protect)  # its own noise or words, so nearly its own files
     settings = (giver or row).protect_config(config.protect)
     stages = protect_stages(survey, costs, settings, config.runtime, reuses=giver is not None)
     if row.fit_shards is None or stages[0].name != "fit":

@@ -19,7 +19,7 @@ _MOST = 100  # runs kept of one estimate
 _NEAR = 0.1  # how much the numbers of samples may differ
 
 
-class Took(Frozen):
+class RunCost(Frozen):
     """What a run took. kept: bytes that it left, None where nobody counted them."""
 
     seconds: float
@@ -27,7 +27,7 @@ class Took(Frozen):
     version: str = __version__
 
 
-class Kept(Frozen):
+class EstimateRecord(Frozen):
     """An estimate, and the runs that it was about. about: for people."""
 
     kind: str
@@ -36,7 +36,7 @@ class Kept(Frozen):
     samples: int
     seconds: float
     kept: float
-    took: tuple[Took, ...] = ()
+    took: tuple[RunCost, ...] = ()
 
 
 class PastErrors(Frozen):
@@ -55,7 +55,7 @@ def identity_of(kind: str, settings: BaseModel, device: str) -> str:
     return fingerprint(kind, settings, device)
 
 
-def keep_estimate(folder: Folder, kept: Kept) -> None:
+def keep_estimate(folder: Folder, kept: EstimateRecord) -> None:
     """Writes or renews an estimate; runs that it was compared with before are dropped with the old one."""
     name = f"{_start(kept.kind, kept.identity)}{kept.samples}.json"
     write_bytes(folder, name, (kept.model_dump_json(indent=2) + "\n").encode())
@@ -65,7 +65,7 @@ Warn = Callable[[str], None]
 """Told of a file that is no estimate: it is left out, for no result may be lost over a note of an older one."""
 
 
-def add_run(folder: Folder, kind: str, identity: str, samples: int, took: Took, warn: Warn) -> Kept | None:
+def add_run(folder: Folder, kind: str, identity: str, samples: int, took: RunCost, warn: Warn) -> EstimateRecord | None:
     """Notes what a run of so many samples took beside its estimate; None if there was none."""
     names = [name for name in folder.names() if name.startswith(_start(kind, identity))]
     near = [kept for kept in _readable(folder, names, warn) if abs(kept.samples - samples) <= _NEAR * samples]
@@ -103,7 +103,7 @@ def _start(kind: str, identity: str) -> str:
     return f"{kind}-{identity[:16]}-"
 
 
-def _readable(folder: Folder, names: Iterable[str], warn: Warn) -> Iterator[Kept]:
+def _readable(folder: Folder, names: Iterable[str], warn: Warn) -> Iterator[EstimateRecord]:
     for name in names:
         try:
             yield _read(folder, name)
@@ -111,8 +111,8 @@ def _readable(folder: Folder, names: Iterable[str], warn: Warn) -> Iterator[Kept
             warn(str(error))
 
 
-def _read(folder: Folder, name: str) -> Kept:
+def _read(folder: Folder, name: str) -> EstimateRecord:
     try:
-        return Kept.model_validate_json(read_bytes(folder, name))
+        return EstimateRecord.model_validate_json(read_bytes(folder, name))
     except ValidationError as error:
         raise MismatchError(f"expected an estimate in {folder.uri}/{name}, got: {first_mistake(error)}") from error

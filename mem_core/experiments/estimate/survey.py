@@ -16,7 +16,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
 from mem_core.config.base import Frozen
 from mem_core.data.corpus import require_clean
-from mem_core.data.manifest import MANIFEST_NAME, build_manifest, sound_manifest
+from mem_core.data.manifest import MANIFEST_NAME, build_manifest, manifest_or_none
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.receipt import receipt_name
 from mem_core.data.sharding.candidate import Candidate
@@ -95,7 +95,7 @@ def survey_shards(splits: Mapping[str, Folder], seed: int, count: int) -> tuple[
         raise _no_train(next(iter(splits.values())).uri.rpartition("/")[0])
     folder = splits["train"]
     entries = {
-        split: build_manifest(place, kind="clean", known=sound_manifest(place)).shards
+        split: build_manifest(place, kind="clean", known=manifest_or_none(place)).shards
         for split, place in splits.items()
     }
     if not entries["train"]:

@@ -37,7 +37,7 @@ def grad_cam(model: OpenClipEncoder, images: Tensor, captions: Sequence[str]) ->
     with torch.no_grad():
         texts = model.encode_text(tokens)
     seen = images.detach().clone().requires_grad_()  # frozen weights ask for no gradient: something has to
-    with _Kept(_last_spatial(model)) as kept:
+    with _HeldOutput(_last_spatial(model)) as kept:
         cosines = (model.encode_image(seen) * texts).sum(1)
         (gradient,) = torch.autograd.grad(cosines.sum(), kept.output)
     features, gradient = (_as_maps(value) for value in (kept.output.detach(), gradient))
@@ -72,14 +72,14 @@ def integrated_gradients(model: OpenClipEncoder, image: Tensor, caption: str) ->
     return [(tokenizer.decode([token]), part) for token, part in zip(tokens[is_word].tolist(), each, strict=True)]
 
 
-class _Kept:
+class _HeldOutput:
     """While it is open, holds the last output of a layer."""
 
     def __init__(self, layer: nn.Module) -> None:
         self._layer = layer
         self.output: Tensor
 
-    def __enter__(self) -> "_Kept":
+    def __enter__(self) -> "_HeldOutput":
         self._hook = self._layer.register_forward_hook(self._keep)
         return self
 

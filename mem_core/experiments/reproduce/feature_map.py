@@ -15,7 +15,7 @@ from mem_core.report.figures import INK
 _LEAST = 8  # samples: fewer have no neighbourhoods to speak of
 
 
-def neighbour_map(features: Tensor, seed: int) -> NDArray[np.float64]:
+def tsne_map(features: Tensor, seed: int) -> NDArray[np.float64]:
     """float [N, D] unit rows -> float64 [N, 2]: t-SNE (van der Maaten and Hinton 2008), started from the two main axes.
 
     Equal features and seed give equal places. Raises `ConfigError` for too few samples or where scikit-learn is

@@ -16,7 +16,7 @@ from mem_core.victim.config import VictimConfig
 from mem_core.victim.training import train_victim
 
 
-class Starts:
+class PretrainedModels:
     """Below FOLDER/starts: portraits and a model of each architecture trained on them, a language model a dataset."""
 
     def __init__(self, folder: Folder, scale: Scale, runtime: RuntimeConfig) -> None:

@@ -27,10 +27,10 @@ from mem_core.data.sharding.sharder import shard_source
 from mem_core.experiments.config import RowConfig
 from mem_core.experiments.reproduce.cells import Cell, CellResult, read_result, write_result
 from mem_core.experiments.reproduce.datasets import dataset_of, draw_dataset, draw_people_dataset, open_dataset
-from mem_core.experiments.reproduce.pretraining import Starts
+from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.rows import study_rows
 from mem_core.experiments.reproduce.scale import PEOPLE, Scale
-from mem_core.experiments.rows import giver_of
+from mem_core.experiments.rows import source_row
 from mem_core.models import Tokenizer
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR
@@ -51,7 +51,7 @@ class Study:
     def __init__(self, folder: Folder, scale: Scale, data: str | Path | None = None) -> None:
         self.folder, self.scale, self.data = folder, scale, data
         self.rows = study_rows(scale.protect, scale.fluent, scale.faces)
-        self._starts = Starts(folder, scale, scale.runtime)
+        self._starts = PretrainedModels(folder, scale, scale.runtime)
 
     @property
     def runtime(self) -> RuntimeConfig:
@@ -171,7 +171,7 @@ class Study:
             self._protect(place.below("part"), place.below("fitted"), config, progress, checkpoint)
             protector = place.below("fitted").below(PROTECTOR)
             config = config.model_copy(update={"strategy": "replay"})
-        giver = giver_of(row, list(self.rows.values()), self.scale.protect)
+        giver = source_row(row, list(self.rows.values()), self.scale.protect)
         reuse = self.place(dataset, giver.name).below("protected") if giver else None
         if giver:
             self.protect(dataset, giver.name, progress, checkpoint)

@@ -7,7 +7,7 @@ import pytest
 from mem_core.common.errors import ConfigError
 from mem_core.config import parse_config
 from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, giver_of, in_order, time_left
+from mem_core.experiments.rows import clean_folder, in_order, source_row, time_left
 
 
 def run(*rows: Any) -> RunConfig:
@@ -63,7 +63,7 @@ def test_ingredients_come_from_the_mem_row_with_the_same_settings() -> None:
         {"name": "mem-5", "method": "mem"} | five,
     )
     table = config.table
-    givers = {row.name: giver_of(row, table, config.protect) for row in table}
+    givers = {row.name: source_row(row, table, config.protect) for row in table}
     assert {name: giver and giver.name for name, giver in givers.items()} == {
         "noise-only": "mem",
         "words-5": "mem-5",
@@ -75,7 +75,7 @@ def test_ingredients_come_from_the_mem_row_with_the_same_settings() -> None:
 
 def test_a_row_on_another_corpus_takes_from_nobody_on_this_one() -> None:
     config = run("mem", {"name": "pair", "method": "noise-only", "corpus": "pair"})
-    assert giver_of(config.table[1], config.table, config.protect) is None
+    assert source_row(config.table[1], config.table, config.protect) is None
 
 
 def test_a_corpus_of_another_kind_has_a_folder_of_its_own() -> None:

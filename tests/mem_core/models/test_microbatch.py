@@ -1,4 +1,4 @@
-"""A device that holds fewer rows than the batch: the same results from portions, one warning, and an end at one row."""
+"""A device that holds fewer rows than the batch: the same results in micro-batches, one warning, an end at one row."""
 
 import logging
 
@@ -12,7 +12,7 @@ from mem_core.models import OpenClipEncoder, build_model
 from mem_core.models.device import retried
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import contrastive_loss
-from mem_core.models.microbatch import Portions
+from mem_core.models.microbatch import MicroBatcher
 from mem_core.perturb.pgd import update_noise
 
 CPU = torch.device("cpu")
@@ -34,14 +34,14 @@ def encoder() -> SmallDevice:
     return SmallDevice(build_model("tiny-resnet-32", seed=0).clip, "tiny-resnet-32").freeze()  # type: ignore[return-value]
 
 
-def noise_of(encoder: SmallDevice, portions: Portions) -> tuple[Tensor, float]:
+def noise_of(encoder: SmallDevice, micro_batcher: MicroBatcher) -> tuple[Tensor, float]:
     draw = torch.Generator().manual_seed(0)
     clean = torch.randint(0, 256, (11, 3, 40, 40), generator=draw, dtype=torch.uint8)
     texts = torch.nn.functional.normalize(torch.randn(11, 128, generator=draw), dim=-1)
     batch = PixelBatch(list(clean), None, CPU)
     config = NoiseConfig(num_steps=1)
     loss = update_noise(
-        batch, [texts], encoder, config, anchors=None, precision=torch.float32, draw=draw, portions=portions
+        batch, [texts], encoder, config, anchors=None, precision=torch.float32, draw=draw, micro_batcher=micro_batcher
     )
     return torch.stack(batch.noise()), float(loss)
 
@@ -50,19 +50,19 @@ def noise_of(encoder: SmallDevice, portions: Portions) -> tuple[Tensor, float]:
 def test_noise_is_that_of_the_whole_batch(
     encoder: SmallDevice, limits: tuple[int, int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole, loss = noise_of(encoder, Portions())
+    whole, loss = noise_of(encoder, MicroBatcher())
     encoder.holds, encoder.with_graph = limits
-    portions = Portions()
+    micro_batcher = MicroBatcher()
     with caplog.at_level(logging.WARNING):
-        found, again = noise_of(encoder, portions)
+        found, again = noise_of(encoder, micro_batcher)
     assert again == pytest.approx(loss, abs=1e-6)
     assert float((found == whole).float().mean()) > 0.999  # the sign of a gradient of almost nothing may turn
-    assert portions.size is not None
-    assert portions.size <= min(limits)
+    assert micro_batcher.size is not None
+    assert micro_batcher.size <= min(limits)
     assert [record.getMessage() for record in caplog.records] == [
         "the device's memory holds less than 11 rows at once: going on with half as many, to the same results"
     ]
-    noise_of(encoder, portions)
+    noise_of(encoder, micro_batcher)
     assert len(caplog.records) == 1
 
 
@@ -74,14 +74,14 @@ def test_the_gradient_is_that_of_the_whole_batch(encoder: SmallDevice) -> None:
     def loss_of(features: Tensor) -> Tensor:
         return contrastive_loss(features, texts, encoder.logit_scale)
 
-    loss, gradient = Portions().descent(encoder.encode_image, seen, loss_of)
+    loss, gradient = MicroBatcher().descent(encoder.encode_image, seen, loss_of)
     encoder.with_graph = 2
-    portions = Portions()
-    in_portions = portions.descent(encoder.encode_image, seen, loss_of)
-    assert portions.size == 1
+    micro_batcher = MicroBatcher()
+    in_portions = micro_batcher.descent(encoder.encode_image, seen, loss_of)
+    assert micro_batcher.size == 1
     torch.testing.assert_close(in_portions, (loss, gradient), rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(
-        portions.encode(encoder.encode_image, seen),
+        micro_batcher.encode(encoder.encode_image, seen),
         encoder.encode_image(seen[:1]).new_tensor(
             torch.cat([encoder.encode_image(image) for image in seen.split(1)]).tolist()
         ),
@@ -91,7 +91,7 @@ def test_the_gradient_is_that_of_the_whole_batch(encoder: SmallDevice) -> None:
 def test_a_device_too_small_for_one_image_is_said(encoder: SmallDevice) -> None:
     encoder.holds = 0
     with pytest.raises(RetryShard, match="a single image to fit into the device's memory"):
-        Portions().encode(encoder.encode_image, torch.rand(4, 3, 32, 32))
+        MicroBatcher().encode(encoder.encode_image, torch.rand(4, 3, 32, 32))
 
 
 @pytest.mark.parametrize(

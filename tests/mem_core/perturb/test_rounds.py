@@ -17,7 +17,7 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import CaptionTokens, with_trigger
 from mem_core.models.training import make_optimizer
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.rounds import Surrogate, advance, surrogate_steps
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.protect.protection import Protection
@@ -52,9 +52,9 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> LoadedShard:
     return load_shard(tiny_corpus(tmp_path_factory.mktemp("corpus"), 10), "00000", 2**20)
 
 
-def setting_of(config: ProtectConfig) -> Setting:
+def context_of(config: ProtectConfig) -> FitContext:
     nowhere = LocalFolder("/nonexistent/clean")
-    return Protection(nowhere, LocalFolder("/nonexistent/dest"), config, RUNTIME, seed=5).setting
+    return Protection(nowhere, LocalFolder("/nonexistent/dest"), config, RUNTIME, seed=5).context
 
 
 def anchors_of(model: OpenClipEncoder, count: int = 8) -> Anchors:
@@ -62,25 +62,25 @@ def anchors_of(model: OpenClipEncoder, count: int = 8) -> Anchors:
     return Anchors(*torch.nn.functional.normalize(drawn, dim=-1))
 
 
-def owners(shard: LoadedShard, images: Tensor, setting: Setting) -> list[int]:
+def owners(shard: LoadedShard, images: Tensor, context: FitContext) -> list[int]:
     """Which image of the shard each view shows (noise changes it by at most the budget)."""
     batch = PixelBatch([shard.pixels(i) for i in range(len(shard.samples))], None, torch.device("cpu"))
-    views = batch.look(batch.draw_views(setting.config.noise, 32, torch.Generator()))
+    views = batch.look(batch.draw_views(context.config.noise, 32, torch.Generator()))
     distance = (images[:, None] - views[None]).abs().mean(dim=(2, 3, 4))
     return [int(i) for i in distance.argmin(1)]
 
 
-def caption_owners(shard: LoadedShard, setting: Setting) -> dict[tuple[int, ...], set[int]]:
+def caption_owners(shard: LoadedShard, context: FitContext) -> dict[tuple[int, ...], set[int]]:
     found: dict[tuple[int, ...], set[int]] = {}
     for i, sample in enumerate(shard.samples):
         for caption in sample.captions:
-            found.setdefault(tuple(setting.tokenizer.ids(caption)), set()).add(i)
+            found.setdefault(tuple(context.tokenizer.ids(caption)), set()).add(i)
     return found
 
 
-def trigger_and_words(row: Tensor, setting: Setting, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def trigger_and_words(row: Tensor, context: FitContext, length: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     ids = row.tolist()
-    end = ids.index(setting.tokenizer.end_id)
+    end = ids.index(context.tokenizer.end_id)
     return tuple(ids[1 : 1 + length]), tuple(ids[1 + length : end])
 
 
@@ -97,17 +97,17 @@ def test_the_surrogate_sees_own_triggers_and_captions_as_configured(
     spy: Spy, shard: LoadedShard, captions: str, method: str
 ) -> None:
     config = small(method=method, noise={"views": "centre"}, surrogate={"captions": captions, "steps_per_round": 6})
-    setting = setting_of(config)
-    state = first_state(shard, setting)
+    context = context_of(config)
+    state = first_state(shard, context)
     spy.train()
     optimizer = make_optimizer(spy, 1e-3, 0.2)
     pattern = None
-    surrogate_steps(spy, optimizer, pattern, ["00000"], lambda _: (shard, state), setting, 0, silent)
+    surrogate_steps(spy, optimizer, pattern, ["00000"], lambda _: (shard, state), context, 0, silent)
     length = LENGTH if method == "mem" else 0
-    known, own, total = caption_owners(shard, setting), 0, 0
+    known, own, total = caption_owners(shard, context), 0, 0
     for images, tokens in trained_pairs(spy):
-        for owner, row in zip(owners(shard, images, setting), tokens, strict=True):
-            trigger, words = trigger_and_words(row, setting, length)
+        for owner, row in zip(owners(shard, images, context), tokens, strict=True):
+            trigger, words = trigger_and_words(row, context, length)
             assert trigger == tuple(state.trigger_ids[owner].tolist())
             assert words in known
             own += owner in known[words]
@@ -124,10 +124,10 @@ def test_in_the_noise_steps_every_row_carries_the_trigger_of_its_image(
     spy: Spy, shard: LoadedShard, method: str
 ) -> None:
     config = small(method=method, noise={"views": "centre", "num_steps": 3, "caption_draws": 3}, trigger={"rounds": 0})
-    setting = setting_of(config)
-    state = first_state(shard, setting)
-    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), setting, 0, silent)
-    known, length = caption_owners(shard, setting), LENGTH if method == "mem" else 0
+    context = context_of(config)
+    state = first_state(shard, context)
+    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
+    known, length = caption_owners(shard, context), LENGTH if method == "mem" else 0
     texts: list[Tensor] = []
     own = total = 0
     for kind, shown in spy.seen:
@@ -135,8 +135,8 @@ def test_in_the_noise_steps_every_row_carries_the_trigger_of_its_image(
             texts.append(shown)
             continue
         for rows in texts:
-            for owner, row in zip(owners(shard, shown, setting), rows, strict=True):
-                trigger, words = trigger_and_words(row, setting, length)
+            for owner, row in zip(owners(shard, shown, context), rows, strict=True):
+                trigger, words = trigger_and_words(row, context, length)
                 assert trigger == tuple(state.trigger_ids[owner].tolist())
                 own += owner in known[words]
                 total += 1
@@ -149,11 +149,11 @@ def test_in_the_noise_steps_every_row_carries_the_trigger_of_its_image(
 def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, shard: LoadedShard) -> None:
     """In every row at most one position differs from the trigger that the image had or was given by then."""
     config = small(noise={"views": "centre", "num_steps": 1}, batch_size=10)
-    setting = setting_of(config)
-    state = first_state(shard, setting)
-    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), setting, 0, silent)
-    (order,) = [owners(shard, shown, setting) for kind, shown in spy.seen if kind == "images"][:1]
-    allowed = set(setting.vocabulary.ids.tolist())
+    context = context_of(config)
+    state = first_state(shard, context)
+    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
+    (order,) = [owners(shard, shown, context) for kind, shown in spy.seen if kind == "images"][:1]
+    allowed = set(context.vocabulary.ids.tolist())
     candidates = config.trigger.candidates
     for kind, shown in spy.seen[1:-1]:
         if kind != "tokens":
@@ -163,7 +163,7 @@ def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, 
         for owner, tried in zip(order, rows, strict=True):
             before, done = state.trigger_ids[owner].tolist(), after.trigger_ids[owner].tolist()
             for row in tried:
-                trigger = list(trigger_and_words(row, setting, LENGTH)[0])
+                trigger = list(trigger_and_words(row, context, LENGTH)[0])
                 strange = [n for n in range(LENGTH) if trigger[n] not in (before[n], done[n])]
                 assert len(strange) <= 1
                 assert set(trigger) <= allowed
@@ -171,23 +171,23 @@ def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, 
 
 
 def test_triggers_are_left_alone_after_their_rounds(spy: Spy, shard: LoadedShard) -> None:
-    setting = setting_of(small(trigger={"rounds": 1}))
-    state = first_state(shard, setting)
+    context = context_of(small(trigger={"rounds": 1}))
+    state = first_state(shard, context)
     surrogate = Surrogate(spy.freeze(), anchors_of(spy))
-    after = advance(shard, state, surrogate, setting, 1, silent)
+    after = advance(shard, state, surrogate, context, 1, silent)
     assert torch.equal(after.trigger_ids, state.trigger_ids)
     assert after.rounds == 2
 
 
-def held_loss(shard: LoadedShard, state: ShardState, model: OpenClipEncoder, setting: Setting) -> float:
+def held_loss(shard: LoadedShard, state: ShardState, model: OpenClipEncoder, context: FitContext) -> float:
     """The loss on a view and captions that the noise was not made with."""
     places = torch.arange(len(shard.samples))
     batch = PixelBatch([shard.pixels(i) for i in places], state.noise, torch.device("cpu"))
     draw = torch.Generator().manual_seed(777)
-    seen = batch.look(batch.draw_views(setting.config.noise, 32, draw))
-    captions = CaptionTokens([sample.captions for sample in shard.samples], setting.tokenizer.encode)
+    seen = batch.look(batch.draw_views(context.config.noise, 32, draw))
+    captions = CaptionTokens([sample.captions for sample in shard.samples], context.tokenizer.encode)
     rows = captions.draw(places, draw, LENGTH)[torch.randperm(len(places), generator=draw)]
-    rows = with_trigger(rows, state.trigger_ids, setting.tokenizer.end_id)
+    rows = with_trigger(rows, state.trigger_ids, context.tokenizer.end_id)
     with torch.no_grad():
         return float(contrastive_loss(model.encode_image(seen), model.encode_text(rows), model.logit_scale))
 
@@ -195,40 +195,40 @@ def held_loss(shard: LoadedShard, state: ShardState, model: OpenClipEncoder, set
 def test_noise_lowers_the_loss_on_held_views_and_captions(shard: LoadedShard) -> None:
     trained = {"steps_per_round": 30, "batch_size": 10}
     noise = {"num_steps": 12, "caption_draws": 6}
-    setting = setting_of(small(batch_size=10, noise=noise, trigger={"rounds": 0}, surrogate=trained))
-    state = first_state(shard, setting)
+    context = context_of(small(batch_size=10, noise=noise, trigger={"rounds": 0}, surrogate=trained))
+    state = first_state(shard, context)
     model = build_model("tiny-resnet-32", seed=0)
     optimizer = make_optimizer(model, 1e-3, 0.2)
-    surrogate, _ = surrogate_steps(model, optimizer, None, ["00000"], lambda _: (shard, state), setting, 0, silent)
-    after = advance(shard, state, surrogate, setting, 0, silent)
-    assert held_loss(shard, after, model, setting) < held_loss(shard, state, model, setting) - 0.02
+    surrogate, _ = surrogate_steps(model, optimizer, None, ["00000"], lambda _: (shard, state), context, 0, silent)
+    after = advance(shard, state, surrogate, context, 0, silent)
+    assert held_loss(shard, after, model, context) < held_loss(shard, state, model, context) - 0.02
 
 
 def test_one_sample_alone_is_pushed_against_the_anchors(tmp_path: Path) -> None:
     shard = load_shard(tiny_corpus(tmp_path, 1), "00000", 2**20)
-    setting = setting_of(small())
+    context = context_of(small())
     model = build_model("tiny-resnet-32", seed=0).freeze()
-    after = advance(shard, first_state(shard, setting), Surrogate(model, anchors_of(model)), setting, 0, silent)
+    after = advance(shard, first_state(shard, context), Surrogate(model, anchors_of(model)), context, 0, silent)
     assert int(after.noise[0].abs().max()) > 0
     assert after.losses[0] > 0
 
 
 def test_an_empty_shard_advances_to_nothing(tmp_path: Path) -> None:
     shard = LoadedShard("00000", "0" * 64, [], [], [], {})
-    setting = setting_of(small())
+    context = context_of(small())
     model = build_model("tiny-resnet-32", seed=0).freeze()
-    after = advance(shard, first_state(shard, setting), Surrogate(model, anchors_of(model)), setting, 0, silent)
+    after = advance(shard, first_state(shard, context), Surrogate(model, anchors_of(model)), context, 0, silent)
     assert (after.noise, after.rounds, after.losses) == ([], 1, (0.0,))
 
 
 def test_shards_of_one_sample_that_never_meet_cannot_be_fitted(tmp_path: Path) -> None:
     folder = tiny_corpus(tmp_path, 1, 1)
-    setting = setting_of(small(surrogate={"pool_shards": 1}))
+    context = context_of(small(surrogate={"pool_shards": 1}))
     model = build_model("tiny-resnet-32", seed=0)
 
     def held(name: str) -> tuple[LoadedShard, ShardState]:
         shard = load_shard(folder, name, 2**20)
-        return shard, first_state(shard, setting)
+        return shard, first_state(shard, context)
 
     with pytest.raises(SourceError, match="at least 2 usable samples"):
-        surrogate_steps(model, make_optimizer(model, 1e-3, 0.2), None, ["00000", "00001"], held, setting, 0, silent)
+        surrogate_steps(model, make_optimizer(model, 1e-3, 0.2), None, ["00000", "00001"], held, context, 0, silent)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.shard_cache import LoadedShard
-from mem_core.perturb.context import Setting
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.state import ShardState, first_state, random_triggers
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, small
@@ -57,9 +57,9 @@ def test_damage_is_never_read_as_a_state(data: st.DataObject) -> None:
         assert torch.equal(found.trigger_ids, state_of([(4, 5), (1, 1)], 3).trigger_ids)
 
 
-def setting_of(**changes: object) -> Setting:
+def context_of(**changes: object) -> FitContext:
     nowhere = LocalFolder("/nonexistent/clean")
-    return Protection(nowhere, LocalFolder("/nonexistent/dest"), small(**changes), RUNTIME, seed=5).setting
+    return Protection(nowhere, LocalFolder("/nonexistent/dest"), small(**changes), RUNTIME, seed=5).context
 
 
 def test_random_triggers_depend_on_the_sample_alone() -> None:
@@ -76,6 +76,6 @@ def test_random_triggers_depend_on_the_sample_alone() -> None:
 def test_constant_triggers_are_one_word_and_an_unusable_word_is_named(method: str) -> None:
     empty = LoadedShard("00000", "0" * 64, [], [], [], {})
     start = {"start": "constant"}
-    assert first_state(empty, setting_of(method=method, trigger=start)).trigger_ids.shape == (0, 2)
+    assert first_state(empty, context_of(method=method, trigger=start)).trigger_ids.shape == (0, 2)
     with pytest.raises(ConfigError, match="one CLIP token, got 'unlearnableness'"):
-        first_state(empty, setting_of(method=method, trigger=start | {"constant_word": "unlearnableness"}))
+        first_state(empty, context_of(method=method, trigger=start | {"constant_word": "unlearnableness"}))

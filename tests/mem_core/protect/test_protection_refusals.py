@@ -75,7 +75,7 @@ def test_places_and_methods_that_do_not_go_together(clean: LocalFolder, mem: Loc
     with pytest.raises(ConfigError, match="leaves room in 16 tokens"):
         _ = open_again(
             clean, dest, small(trigger={"length": 16}, surrogate={"architecture": str(short(tmp_path))})
-        ).setting
+        ).context
 
 
 def short(folder: Path) -> Path:

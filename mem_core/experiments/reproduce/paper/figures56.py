@@ -7,7 +7,7 @@ from torch import Tensor
 from mem_core.common.storage.folder import Folder
 from mem_core.experiments.reproduce.attribution import Look, draw_looks, grad_cam, integrated_gradients
 from mem_core.experiments.reproduce.experiment import Experiment, Picture, Section, Shown
-from mem_core.experiments.reproduce.feature_map import Plane, draw_planes, neighbour_map
+from mem_core.experiments.reproduce.feature_map import Plane, draw_planes, tsne_map
 from mem_core.experiments.reproduce.sample_pairs import Pair, features_of, pairs_of, seen_by
 from mem_core.models import OpenClipEncoder
 from mem_core.report.figures import png
@@ -86,7 +86,7 @@ def _look(model: OpenClipEncoder, pair: Pair) -> Look:
 
 
 def _plane(title: str, clean: Tensor, protected: Tensor, seed: int) -> Plane:
-    places = neighbour_map(torch.cat([clean, protected]), seed)
+    places = tsne_map(torch.cat([clean, protected]), seed)
     return Plane(title, {"clean": places[: len(clean)], "protected": places[len(clean) :]})
 
 

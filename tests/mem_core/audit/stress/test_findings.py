@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.audit.stress.findings import find, share_of_chance, what_is_left
+from mem_core.audit.stress.findings import find, remaining_protection, share_of_chance
 from tests.support.stress_making import CHANCE, PUBLISHED, RECAPTION, STRIP, at, result
 
 shares = st.floats(0.1, 1.0)
@@ -25,16 +25,16 @@ def test_a_row_says_the_worst_of_both_directions_and_queries(
 
 @given(shares, st.floats(0.0, 0.69))
 def test_left_runs_from_nothing_at_the_clean_victim_to_all_at_guessing(protected: float, clean: float) -> None:
-    left = what_is_left(protected, clean)
+    left = remaining_protection(protected, clean)
     assert left is not None
     assert 0 <= left <= 1
-    assert what_is_left(1.0, clean) == 1
-    assert what_is_left(clean, clean) == 0
+    assert remaining_protection(1.0, clean) == 1
+    assert remaining_protection(clean, clean) == 0
     assert left > 0 or protected <= clean
 
 
 def test_where_clean_victims_nearly_guess_nothing_can_be_said() -> None:
-    assert what_is_left(0.99, 0.7) is None
+    assert remaining_protection(0.99, 0.7) is None
 
 
 def test_the_worst_case_comes_first_and_borrowed_controls_are_found() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from mem_core.common.errors import DestinationError
-from mem_core.common.storage.folder import check_apart
+from mem_core.common.storage.folder import require_disjoint
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_overlapping_places_are_refused(tmp_path: Path, source: str, dest: str, 
     (tmp_path / "b").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "a")
     with pytest.raises(DestinationError, match=sentence):
-        check_apart(source.replace("{tmp}", str(tmp_path)), dest.replace("{tmp}", str(tmp_path)))
+        require_disjoint(source.replace("{tmp}", str(tmp_path)), dest.replace("{tmp}", str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_overlapping_places_are_refused(tmp_path: Path, source: str, dest: str, 
     ],
 )
 def test_places_beside_each_other_are_fine(tmp_path: Path, source: str, dest: str) -> None:
-    check_apart(source.replace("{tmp}", str(tmp_path)), dest.replace("{tmp}", str(tmp_path)))
+    require_disjoint(source.replace("{tmp}", str(tmp_path)), dest.replace("{tmp}", str(tmp_path)))

@@ -21,7 +21,14 @@ from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
 from mem_core.experiments.estimate.costs import Costs, FitCost, ProtectCost, SourceCost
 from mem_core.experiments.estimate.forecast import Forecast, Stage, pipeline_stages, protect_stages, shard_stage
-from mem_core.experiments.estimate.history import Kept, Took, add_run, identity_of, keep_estimate, past_errors
+from mem_core.experiments.estimate.history import (
+    EstimateRecord,
+    RunCost,
+    add_run,
+    identity_of,
+    keep_estimate,
+    past_errors,
+)
 from mem_core.experiments.estimate.request_counter import Call, Calls, CountedFolder, Requests, puts
 from mem_core.experiments.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.models import Tokenizer
@@ -237,32 +244,34 @@ def test_a_counted_folder_is_the_folder(tmp_path: Path) -> None:
 def test_a_run_is_noted_beside_the_estimate_it_was_about(tmp_path: Path) -> None:
     folder, config = LocalFolder(tmp_path), RunConfig()
     identity = identity_of("protect", config.protect, "cpu")
-    said = Kept(kind="protect", identity=identity, about="photos", samples=1000, seconds=100, kept=2000)
+    said = EstimateRecord(kind="protect", identity=identity, about="photos", samples=1000, seconds=100, kept=2000)
     keep_estimate(folder, said)
     keep_estimate(folder, said.model_copy(update={"samples": 2000, "seconds": 200}))
     broken: list[str] = []
     assert past_errors(folder, broken.append) == ()
     for seconds in (90.0, 120.0):
-        found = add_run(folder, "protect", identity, 980, Took(seconds=seconds, kept=2100), broken.append)
+        found = add_run(folder, "protect", identity, 980, RunCost(seconds=seconds, kept=2100), broken.append)
         assert found is not None
         assert found.samples == 1000
     (past,) = past_errors(folder, broken.append)
     assert (past.runs, past.lowest, past.middle, past.highest) == (2, 0.9, 1.05, 1.2)
     assert past.storage == 1.05
-    assert add_run(folder, "protect", identity, 5000, Took(seconds=1), broken.append) is None
+    assert add_run(folder, "protect", identity, 5000, RunCost(seconds=1), broken.append) is None
     elsewhere = identity_of("protect", config.protect, "cuda")
-    assert add_run(folder, "protect", elsewhere, 1000, Took(seconds=1), broken.append) is None
+    assert add_run(folder, "protect", elsewhere, 1000, RunCost(seconds=1), broken.append) is None
     assert broken == []
 
 
 def test_a_file_that_is_no_estimate_is_told_and_left_out(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     identity = identity_of("protect", RunConfig().protect, "cpu")
-    keep_estimate(folder, Kept(kind="protect", identity=identity, about="", samples=1000, seconds=100, kept=2000))
+    keep_estimate(
+        folder, EstimateRecord(kind="protect", identity=identity, about="", samples=1000, seconds=100, kept=2000)
+    )
     for content in (b"{", b"{}", b"\xff"):
         write_bytes(folder, f"protect-{identity[:16]}-1001.json", content)
         told: list[str] = []
-        found = add_run(folder, "protect", identity, 1000, Took(seconds=100), told.append)
+        found = add_run(folder, "protect", identity, 1000, RunCost(seconds=100), told.append)
         assert found is not None
         assert len(past_errors(folder, told.append)) == 1
         assert [text.partition(", got")[0].rpartition("-")[2] for text in told] == ["1001.json"] * 2

@@ -8,7 +8,7 @@ from torch import nn
 
 from mem_core.common.errors import ConfigError
 from mem_core.experiments.reproduce.attribution import _last_spatial, grad_cam, integrated_gradients
-from mem_core.experiments.reproduce.feature_map import neighbour_map
+from mem_core.experiments.reproduce.feature_map import tsne_map
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
 
 CAPTION = "a small red dog, in the park"
@@ -100,13 +100,13 @@ def test_clusters_stay_together_and_equal_seeds_give_equal_places() -> None:
     draw = torch.Generator().manual_seed(0)
     centres = torch.eye(16)[:3].repeat_interleave(12, 0)
     features = nn.functional.normalize(centres + 0.05 * torch.randn(36, 16, generator=draw), dim=1)
-    places = neighbour_map(features, seed=1)
+    places = tsne_map(features, seed=1)
     assert places.shape == (36, 2)
-    np.testing.assert_array_equal(places, neighbour_map(features, seed=1))
+    np.testing.assert_array_equal(places, tsne_map(features, seed=1))
     groups = places.reshape(3, 12, 2)
     spread = np.linalg.norm(groups - groups.mean(1, keepdims=True), axis=2).max()
     middles = groups.mean(1)
     apart = min(np.linalg.norm(middles[a] - middles[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
     assert spread < apart
     with pytest.raises(ConfigError, match="at least 8 samples"):
-        neighbour_map(features[:7], seed=1)
+        tsne_map(features[:7], seed=1)

@@ -16,7 +16,7 @@ from mem_core.experiments.reproduce.experiment import Experiment
 from mem_core.experiments.reproduce.paper.figures56 import FIGURE5, FIGURE6
 from mem_core.experiments.reproduce.paper.table3 import TABLE3
 from mem_core.experiments.reproduce.paper.table4 import TABLE4
-from mem_core.experiments.reproduce.pretraining import Starts
+from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.sample_pairs import pairs_of
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
@@ -87,7 +87,7 @@ def test_heat_brightens_what_is_looked_at() -> None:
 
 def test_portraits_need_people_in_the_scale(tmp_path: Path) -> None:
     scale = load_scale("smoke", {"people": None})
-    starts = Starts(LocalFolder(tmp_path), scale, scale.runtime)
+    starts = PretrainedModels(LocalFolder(tmp_path), scale, scale.runtime)
     with pytest.raises(ConfigError, match="expected a local study with `people` in its scale"):
         starts.of_victim(VictimConfig(architecture="tiny-resnet-32", pretrained="portraits"))
 

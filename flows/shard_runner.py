@@ -23,7 +23,7 @@ _KNOCK_SECONDS = 10.0
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
-class Crew(Protocol):
+class ShardRunner(Protocol):
     """Runs tasks of a flow."""
 
     def room(self) -> int:
@@ -44,8 +44,8 @@ class Crew(Protocol):
 
 
 @contextmanager
-def crew_of(runtime: RuntimeConfig) -> Iterator[Crew]:
-    """The crew that a run asks for, until the block ends. Raises `ConfigError` or `StopRun` where there is no Ray."""
+def shard_runner_of(runtime: RuntimeConfig) -> Iterator[ShardRunner]:
+    """The runner that a run asks for, until the block ends. Raises `ConfigError` or `StopRun` where there is no Ray."""
     if runtime.runner == "threads":
         yield _Threads(runtime)
         return
