@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
-from flows.presets import load_preset
+from flows.cli.presets import load_preset
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers import open_source

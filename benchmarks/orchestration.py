@@ -80,8 +80,8 @@ def measure(ways: str, folder: Path, few: int, many: int) -> Costs:
     """Seconds a shard in this process."""
     if ways == "bare":
         return _costs(folder, few, many, _protect_bare, lambda: 0.0)
-    from flows import server
-    from flows.running import running
+    from flows.cli.running import running
+    from flows.local_server import server
 
     with running(no_server=ways == "no server"):
         try:

@@ -12,9 +12,9 @@ import time
 from prefect import flow
 
 from flows.evaluate import evaluate
+from flows.local_server.server import estimates
 from flows.protect import protect
 from flows.report import report
-from flows.server import estimates
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify

@@ -6,8 +6,8 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.local_server.server import estimates
 from flows.mapping import map_shards
-from flows.server import estimates
 from flows.shard_runner import ShardRunner, shard_runner_of
 from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RuntimeConfig

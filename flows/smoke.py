@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from flows.cli.presets import load_preset
 from flows.pipeline import pipeline
-from flows.presets import load_preset
 from tasks.reporting import ReportPlace
 from tasks.sharding import draw_source
 from tasks.storage import address_below

@@ -37,7 +37,7 @@ def drawn_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smoke() -> RunConfig:
     """The preset `smoke` in shards of 24, so that there are three of them."""
-    from flows.presets import load_preset
+    from flows.cli.presets import load_preset
 
     return load_preset("smoke", ["corpus.samples_per_shard=24"])
 

@@ -14,7 +14,7 @@ from tests.support.command_line import Command
 @pytest.fixture
 def command() -> Iterator[Command]:
     """Runs `memshield ARGUMENTS`; what it sets in the environment is put back."""
-    from flows.cli import app
+    from flows.cli.app import app
 
     def run(*arguments: object) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])

@@ -64,7 +64,7 @@ class TestCompose:
             assert {name.lower() for name in named} <= known
 
     def test_workers_serve_the_pools_that_deployments_use(self) -> None:
-        from flows.installation import POOLS
+        from flows.local_server.installation import POOLS
 
         pools = {service["command"][4] for name, service in SERVICES.items() if name.startswith("worker-")}
         assert pools == set(POOLS)

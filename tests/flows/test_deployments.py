@@ -33,7 +33,7 @@ def test_every_entrypoint_is_a_flow_with_a_form(deployment: dict[str, Any]) -> N
 
 def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
     environment = os.environ | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path)}
-    memshield = [sys.executable, "-m", "flows.cli"]
+    memshield = [sys.executable, "-m", "flows.cli.app"]
     for _ in range(2):  # a second time renews what is there
         done = subprocess.run(
             [*memshield, "deploy", "--device-pool", "memshield-gpu"],

@@ -20,7 +20,7 @@ Tree = Callable[[Path], dict[str, bytes]]
 @pytest.fixture(scope="module")
 def crawl(clean_corpus: Path, tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     """A crawl/ with one shard that is protected in protected/, for tests to copy."""
-    from flows.presets import load_preset
+    from flows.cli.presets import load_preset
     from flows.protect import protect
 
     place = tmp_path_factory.mktemp("nights")

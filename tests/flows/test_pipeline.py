@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from prefect import get_client
 
+from flows.cli.printing import print_status
 from flows.pipeline import pipeline
-from flows.printing import print_status
 from mem_core.config import merge
 from mem_core.experiments.config import RunConfig
 from tasks.reporting import ReportPlace

@@ -44,7 +44,7 @@ def test_a_killed_protection_goes_on_to_the_same_bytes(
 
 def _protect(api: str, clean: Path, dest: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "protect", str(clean / "train"), str(dest), *SETTINGS],
+        [sys.executable, "-m", "flows.cli.app", "protect", str(clean / "train"), str(dest), *SETTINGS],
         env=os.environ | {"PREFECT_API_URL": api},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -162,7 +162,7 @@ def _s3(place: Path) -> Iterator[str]:
 
 
 def _command(*arguments: object) -> list[str]:
-    return [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    return [sys.executable, "-m", "flows.cli.app", *map(str, arguments)]
 
 
 def _memshield(*arguments: object) -> None:

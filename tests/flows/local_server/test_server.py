@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows import server
+from flows.local_server import server
 
 
 def test_one_server_is_started_found_again_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

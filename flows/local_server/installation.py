@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from flows.processes import end, is_running
-from flows.server import home
+from flows.local_server.processes import end, is_running
+from flows.local_server.server import home
 from mem_core.common.errors import ConfigError, StopRun
 
 Tell = Callable[[str], None]

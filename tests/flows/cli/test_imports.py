@@ -12,7 +12,7 @@ _HEAVY = {
 _PRINT_IMPORTED = """
 import sys
 from typer.main import get_command
-from flows.cli import app
+from flows.cli.app import app
 
 def ask(command, words):
     for name, below in getattr(command, "commands", {}).items():

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows import cli_bench, cli_estimate, cli_language, cli_operations, cli_stress, cli_study, cli_trust
-from flows.running import absolute, config_of, running
+from flows.cli import bench, estimate, language, operations, reproduce, stress, trust
+from flows.cli.running import absolute, config_of, running
 from mem_core.common.errors import MadeOtherwise, MemshieldError
 
 if TYPE_CHECKING:
@@ -48,13 +48,8 @@ server_app = typer.Typer(no_args_is_help=True, help="The Prefect server that kee
 presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(server_app, name="server")
 app.add_typer(presets_app, name="presets")
-app.add_typer(cli_operations.app)
-app.add_typer(cli_bench.app)
-app.add_typer(cli_estimate.app)
-app.add_typer(cli_trust.app)
-app.add_typer(cli_language.app)
-app.add_typer(cli_stress.app)
-app.add_typer(cli_study.app)
+for group in (operations, bench, estimate, trust, language, stress, reproduce):
+    app.add_typer(group.app)
 
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file.")]
 Overrides = Annotated[
@@ -170,8 +165,8 @@ def evaluate(
     """Measures what a victim retrieves on clean test pairs, bare and prefixed, beside chance."""
     config = config_of(preset, set, seed)
     with running(no_server):
+        from flows.cli.printing import print_evaluation
         from flows.evaluate import evaluate
-        from flows.printing import print_evaluation
 
         found = evaluate(absolute(victim), absolute(test), config.evaluate, config.runtime, Path(victim).name)
     print_evaluation(found)
@@ -185,7 +180,7 @@ def verify(
 ) -> None:
     """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong."""
     with running(no_server):
-        from flows.printing import print_problems
+        from flows.cli.printing import print_problems
         from flows.verify import verify
 
         found = verify(absolute(clean), absolute(protected))
@@ -198,7 +193,7 @@ def verify(
 def report(dest: Annotated[str, typer.Argument(help="A pipeline's destination.")], no_server: NoServer = False) -> None:
     """Writes DEST/report from the victims that a pipeline has left in DEST/rows."""
     with running(no_server):
-        from flows.printing import print_report
+        from flows.cli.printing import print_report
         from flows.report import report
 
         place = report(absolute(dest))
@@ -212,7 +207,7 @@ def status(
     clean: Annotated[str | None, typer.Option(help="The clean corpus, to count what is still to come.")] = None,
 ) -> None:
     """Shows what is done, pending and failed, by reason, from storage alone."""
-    from flows.printing import print_status
+    from flows.cli.printing import print_status
     from tasks.status import read_status
 
     print_status(read_status(absolute(dest), absolute(clean) if clean else None))
@@ -259,7 +254,7 @@ def demo(
 @server_app.command("start")
 def server_start() -> None:
     """Starts the server on loopback, or finds it running."""
-    from flows import server
+    from flows.local_server import server
 
     typer.echo(f"Prefect UI: {server.start().ui}")
 
@@ -267,7 +262,7 @@ def server_start() -> None:
 @server_app.command("stop")
 def server_stop() -> None:
     """Stops the server that memshield started."""
-    from flows import server
+    from flows.local_server import server
 
     stopped = server.stop()
     typer.echo(f"stopped {stopped.ui}" if stopped else "no server of memshield is running")
@@ -276,7 +271,7 @@ def server_stop() -> None:
 @server_app.command("status")
 def server_status() -> None:
     """Says whether the server is running; exit code 1 if not."""
-    from flows import server
+    from flows.local_server import server
 
     found = server.running()
     typer.echo(f"running at {found.ui} (process {found.pid})" if found else "not running")
@@ -294,7 +289,7 @@ def presets(context: typer.Context) -> None:
 @presets_app.command("list")
 def presets_list() -> None:
     """Names all presets, with the first line of what they say about themselves."""
-    from flows.presets import preset_names, preset_text
+    from flows.cli.presets import preset_names, preset_text
 
     for name in preset_names():
         typer.echo(f"{name:15} {preset_text(name).splitlines()[0].removeprefix('#').strip()}")
@@ -318,8 +313,8 @@ def _remedies() -> Iterator[None]:
 
 
 def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
+    from flows.cli.printing import print_report
     from flows.pipeline import pipeline
-    from flows.printing import print_report
     from mem_core.experiments.rows import METHODS
 
     place = pipeline(source, dest, config, format)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.running import absolute, running
+from flows.cli.running import absolute, running
 
 app = typer.Typer()
 

@@ -12,7 +12,7 @@ from mem_core.common.paths import whole_path
 
 app = typer.Typer()
 
-_TREE = Path(__file__).parents[1]
+_TREE = Path(__file__).parents[2]
 
 
 @app.command()

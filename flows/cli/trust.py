@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.running import absolute, config_of, running
+from flows.cli.running import absolute, config_of, running
 
 app = typer.Typer()
 

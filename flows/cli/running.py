@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask 
 
 def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> "RunConfig":
     """A preset with what the command line lays on it."""
-    from flows.presets import load_preset
+    from flows.cli.presets import load_preset
 
     return load_preset(preset, overrides or (), seed)
 
@@ -23,7 +23,7 @@ def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> "Ru
 @contextmanager
 def running(no_server: bool) -> Iterator[str]:
     """Prefect pointed to its server, before anything imports it, and the live display; yields the UI's address."""
-    from flows import server
+    from flows.local_server import server
 
     ui = ""
     if no_server:

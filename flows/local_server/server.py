@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from flows.processes import end, is_running
+from flows.local_server.processes import end, is_running
 from mem_core.common.errors import StopRun
 from mem_core.config import Frozen
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.running import absolute, config_of, running
+from flows.cli.running import absolute, config_of, running
 
 app = typer.Typer()
 
@@ -24,9 +24,9 @@ def estimate(
     """Says what a run will take: time, GPU memory, storage, requests; and how near past estimates were."""
     config = config_of(preset, [*(set or []), *(["protect.strategy=replay"] if protector else [])], seed)
     with running(no_server):
+        from flows.cli.printing import print_estimate
         from flows.estimate import estimate
-        from flows.printing import print_estimate
-        from flows.server import estimates
+        from flows.local_server.server import estimates
         from tasks.estimating import EstimateJob
 
         job = EstimateJob(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.running import absolute, config_of, running
+from flows.cli.running import absolute, config_of, running
 
 app = typer.Typer()
 
@@ -33,7 +33,7 @@ def stress(
         raise typer.BadParameter(f"expected default or full, got {suite}", param_hint="--suite")
     config = config_of(preset, set, None)
     with running(no_server):
-        from flows.printing import print_stress
+        from flows.cli.printing import print_stress
         from flows.stress import stress
 
         place = stress(

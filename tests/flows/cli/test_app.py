@@ -99,7 +99,9 @@ def test_help_loads_nothing_heavy() -> None:
     )
     assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
     started = time.monotonic()
-    shown = subprocess.run([sys.executable, "-m", "flows.cli", "--help"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "flows.cli.app", "--help"], capture_output=True, text=True, check=True
+    )
     assert "pipeline" in shown.stdout
     assert time.monotonic() - started < 5  # under a second on an idle machine
 
@@ -169,7 +171,7 @@ def test_an_interrupted_command_says_how_to_go_on(command: Command, monkeypatch:
     def interrupt(_: str) -> str:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("flows.presets.preset_text", interrupt)
+    monkeypatch.setattr("flows.cli.presets.preset_text", interrupt)
     result = command("presets", "show", "smoke")
     assert (result.exit_code, "run the same command again" in result.stderr) == (130, True)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.presets import load_preset, preset_names, preset_text
-from flows.running import absolute
+from flows.cli.presets import load_preset, preset_names, preset_text
+from flows.cli.running import absolute
 from mem_core.common.errors import ConfigError
 from mem_core.config import levels
 

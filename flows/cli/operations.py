@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from flows.running import absolute, config_of, running, tell
+from flows.cli.running import absolute, config_of, running, tell
 
 app = typer.Typer()
 
@@ -68,7 +68,7 @@ def retry(
 @app.command()
 def up(device_pool: DevicePool = "memshield-cpu") -> None:
     """One machine, ready to work: server on loopback, work pools, deployments, triggers, automations, a worker."""
-    from flows import installation, server
+    from flows.local_server import installation, server
 
     ui = server.use_server(tell)
     installation.deploy(device_pool, tell)
@@ -79,7 +79,7 @@ def up(device_pool: DevicePool = "memshield-cpu") -> None:
 @app.command()
 def deploy(device_pool: DevicePool = "memshield-cpu") -> None:
     """Work pools, deployments, triggers and automations on the server that PREFECT_API_URL names, or on ours."""
-    from flows import installation, server
+    from flows.local_server import installation, server
 
     server.use_server(tell)
     installation.deploy(device_pool, tell)
@@ -88,7 +88,7 @@ def deploy(device_pool: DevicePool = "memshield-cpu") -> None:
 @app.command()
 def down() -> None:
     """Stops the worker and the server that `up` started; records, deployments and corpora stay."""
-    from flows import installation, server
+    from flows.local_server import installation, server
 
     for pid in installation.stop_workers():
         typer.echo(f"stopped worker {pid}")

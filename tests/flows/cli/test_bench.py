@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows import cli_bench
-from flows.cli import app
+from flows.cli import bench as cli_bench
+from flows.cli.app import app
 
 
 def test_an_unknown_benchmark_is_named_with_those_that_exist(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""The Prefect server of one machine, and what makes an installation of it: work pools, deployments, a worker."""
