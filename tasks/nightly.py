@@ -17,8 +17,7 @@ from mem_core.data.corpus import require_clean
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, build_manifest, manifest_or_none, read_manifest
 from mem_core.data.receipt import read_receipt
 from mem_core.protect.destination import claim
-from mem_core.protect.finished import withdraw
-from mem_core.protect.planning import plan_shards
+from mem_core.protect.finished import plan_shards, withdraw
 from mem_core.protect.protection import ShardSummary
 from mem_core.protect.protector import publishing_fingerprint, require_protector
 from tasks.artifacts import show_night

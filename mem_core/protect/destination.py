@@ -10,20 +10,19 @@ STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
 protector's: who proposed the words of its triggers, where that was a language model."""
 CLAIM, FIT = "claim.txt", "fit.txt"  # in the state folder: it is ours; whose states lie there
 
+_RECEIPT = receipt_name("")
+_MARKS = (f"{STATE}/{CLAIM}", f"{STATE}/{FIT}", f"{PROTECTOR}/protector.json")
+_OURS = (".tar", ".parquet", "_stats.json")  # what a shard leaves at the top of a destination
+
 
 def mark(dest: Folder) -> None:
-    """Says that the destination is ours, while nothing else may tell so; see `mem_core.protect.destination`."""
+    """Marks the destination as memshield's until a receipt exists."""
     mark_state(dest.below(STATE))
 
 
 def mark_state(work: Folder) -> None:
     """The same, by the state folder of the destination."""
     write_bytes(work, CLAIM, b"memshield writes here\n")
-
-
-_RECEIPT = receipt_name("")
-_MARKS = (f"{STATE}/{CLAIM}", f"{STATE}/{FIT}", f"{PROTECTOR}/protector.json")
-_OURS = (".tar", ".parquet", "_stats.json")  # what a shard leaves at the top of a destination
 
 
 def claim(dest: Folder, method: str) -> None:

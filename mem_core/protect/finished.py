@@ -1,22 +1,111 @@
-"""The finished shards of a destination: recognised by their receipts, listed in the manifest, or made again.
+"""The finished shards of a destination, and what is left to do.
 
-A receipt holds while it says what the run would make, and its files are there in the sizes it names. What to do with
-one that does not hold is the user's choice: stop with a sentence, or remove it so that the shard is made again.
+Decided from two listings and two manifests: no tar is opened, and of receipts only the new ones. The manifest of the
+destination is the index of its finished shards; whether an entry holds is for `data.finished_shard` to say. What to do
+with a shard that was made otherwise is the user's choice: stop with a sentence, or remove its receipt so that it is
+made again. Memory: about a kilobyte a shard.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mem_core.common.errors import MadeOtherwise, MismatchError
-from mem_core.common.progress import Progress
+from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.data.manifest import MANIFEST_NAME, Manifest, build_manifest, manifest_or_none, write_manifest
-from mem_core.data.receipt import Receipt, read_receipt, receipt_name
+from mem_core.data.corpus import shard_stems
+from mem_core.data.finished_shard import CleanTar, Fingerprint, difference, finished_manifest
+from mem_core.data.manifest import (
+    MANIFEST_NAME,
+    RECEIPT_READERS,
+    Manifest,
+    ShardEntry,
+    listed_entries,
+    manifest_bytes,
+    manifest_or_none,
+    read_entry,
+    write_manifest,
+)
+from mem_core.data.receipt import receipt_name
 from mem_core.protect.destination import CLAIM, PROTECTOR, STATE, mark
-from mem_core.protect.planning import OTHER_INPUT, OTHER_SETTINGS, Fingerprint, Plan, plan_shards, size_difference
 
 OnMismatch = Literal["fail", "redo"]
+_BATCH = 1000
+
+
+@dataclass
+class Plan:
+    """What there is to do. waiting: shards without a receipt. finished, counts: shards that need nothing, and their
+    samples by status. differing: finished shard -> what is not as it should be, as a sentence. receipts_read: how many
+    receipts it took to know."""
+
+    waiting: tuple[str, ...] = ()
+    finished: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    differing: dict[str, str] = field(default_factory=dict)
+    receipts_read: int = 0
+
+
+def plan_shards(clean: Folder, dest: Folder, expected: Fingerprint, progress: Progress = silent) -> Plan:
+    """Compares the shards of `clean` with what `dest` says is finished.
+
+    A manifest that lists shards whose receipt is gone is removed, so that it cannot vouch for what comes in their
+    place; one that is damaged vouches for nothing. Raises `SourceError` if there are no clean shards.
+    """
+    with ThreadPoolExecutor(2) as pool:  # both listings at once: a store gives a thousand names a request
+        written = list(pool.map(manifest_bytes, (clean, dest)))  # before they are listed: nothing listed is too new
+        listings = [pool.submit(folder.top) for folder in (clean, dest)]
+        hashes, known = (listed_entries(data) for data in written)
+        inputs, there = (listing.result() for listing in listings)
+    if any(receipt_name(shard) not in there for shard in known):
+        dest.delete(MANIFEST_NAME)
+
+    def problem(entry: ShardEntry) -> str:
+        return difference(entry, _clean_tar(entry.name, inputs, hashes), expected, there.get)
+
+    shards, plan = shard_stems(clean, inputs), Plan()
+    plan.waiting = tuple(shard for shard in shards if receipt_name(shard) not in there)
+    sound = [known[shard] for shard in known.keys() & set(shards) - set(plan.waiting) if not problem(known[shard])]
+    doubtful = sorted(set(shards) - set(plan.waiting) - {entry.name for entry in sound})
+    plan.receipts_read = len(doubtful)
+    for done, (shard, entry, unreadable) in enumerate(_read_entries(dest, doubtful), start=1):
+        if entry is None:
+            plan.differing[shard] = unreadable
+        elif what := problem(entry):
+            plan.differing[shard] = what
+        else:
+            sound.append(entry)
+        if done % _BATCH == 0:
+            progress(done, len(doubtful), f"shard {shard}")
+    for entry in sound:
+        plan.counts.update(entry.counts)
+    plan.finished = len(sound)
+    return plan
+
+
+def _clean_tar(shard: str, inputs: Mapping[str, int], hashes: Mapping[str, ShardEntry]) -> CleanTar:
+    """A clean tar as the listing shows it, with the hash that the manifest vouches for at this size."""
+    size, known = inputs[f"{shard}.tar"], hashes.get(shard)
+    listed = known is not None and known.sizes.get(f"{shard}.tar") == size
+    return CleanTar(size, known.sha256 if known is not None and listed else "")
+
+
+def _read_entries(dest: Folder, shards: list[str]) -> Iterator[tuple[str, ShardEntry | None, str]]:
+    """Entries from receipts, many at once: shard, entry or None, why it cannot be read."""
+
+    def entry(shard: str) -> tuple[str, ShardEntry | None, str]:
+        try:
+            return shard, read_entry(dest, receipt_name(shard)), ""
+        except MismatchError as error:
+            return shard, None, str(error)
+        except FileNotFoundError:
+            return shard, None, "its receipt is gone"
+
+    with ThreadPoolExecutor(RECEIPT_READERS) as pool:
+        for start in range(0, len(shards), _BATCH):
+            yield from pool.map(entry, shards[start : start + _BATCH])
 
 
 def withdraw(dest: Folder, shards: Iterable[str]) -> None:
@@ -41,20 +130,22 @@ class FinishedShards:
             raise self._differs(shard, what, len(plan.differing) - 1)
         return replace(plan, waiting=tuple(sorted({*plan.waiting, *plan.differing})))
 
-    def receipt(self, shard: str, input_sha256: str) -> Receipt | None:
-        """The receipt of a shard that needs nothing, None if it is to be made.
+    def entry(self, shard: str, input_sha256: str) -> ShardEntry | None:
+        """What the receipt of a shard that needs nothing says, None if the shard is to be made.
 
-        One that does not hold raises `MismatchError`, or is removed: after the manifest, which may list it.
+        A receipt that does not hold raises `MismatchError`, or is removed: after the manifest, which may list it.
         """
         try:
-            receipt = read_receipt(self._dest, shard)
-            what = "" if receipt is None else self._difference(receipt, input_sha256)
+            entry = read_entry(self._dest, receipt_name(shard))
+            what = difference(entry, CleanTar(sha256=input_sha256), self._expected, self._size)
+        except FileNotFoundError:
+            return None
         except MismatchError:
             if not self._redo:
                 raise
-            receipt, what = None, "its receipt cannot be read"
+            entry, what = None, "its receipt cannot be read"
         if not what:
-            return receipt
+            return entry
         if not self._redo:
             raise self._differs(shard, what)
         withdraw(self._dest, [shard])
@@ -62,9 +153,8 @@ class FinishedShards:
 
     def conclude(self, config: Mapping[str, Any]) -> Manifest:
         """Writes the manifest; reads only receipts that it did not list before."""
-        known = manifest_or_none(self._dest)
-        manifest = build_manifest(self._dest, kind="protected", config=config, known=known)
-        if manifest != known:
+        manifest = finished_manifest(self._dest, config=config)
+        if manifest != manifest_or_none(self._dest):
             write_manifest(self._dest, manifest)
         self._dest.below(STATE).delete(CLAIM)
         done = {entry.name for entry in manifest.shards}
@@ -83,13 +173,6 @@ class FinishedShards:
             return fitted if "/" in name else name.partition(".")[0].removesuffix("_stats") in done
 
         self._dest.sweep(ours, finished)
-
-    def _difference(self, receipt: Receipt, input_sha256: str) -> str:
-        if receipt.input_sha256 != input_sha256:
-            return OTHER_INPUT
-        if receipt.config_fingerprint != self._expected(input_sha256):
-            return OTHER_SETTINGS
-        return size_difference({name: receipt.sizes.get(name) for name in receipt.outputs}, self._size)
 
     def _size(self, name: str) -> int | None:
         try:

@@ -24,7 +24,8 @@ from mem_core.common.storage.folder import Folder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.config.methods import Recipe
 from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
-from mem_core.data.manifest import Manifest, build_manifest, manifest_or_none
+from mem_core.data.finished_shard import finished_manifest
+from mem_core.data.manifest import Manifest
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision, retried
@@ -37,11 +38,10 @@ from mem_core.perturb.rounds import advance
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR, STATE, claim
-from mem_core.protect.finished import FinishedShards, OnMismatch
+from mem_core.protect.finished import FinishedShards, OnMismatch, Plan
 from mem_core.protect.fit import Fit, RoundSummary
 from mem_core.protect.fit_codebook import fit_topics
 from mem_core.protect.independent import fit_alone, forget_alone
-from mem_core.protect.planning import Plan
 from mem_core.protect.protector import Protector, effective_config, publishing_fingerprint, require_protector
 from mem_core.protect.publish import PublishJob, publish_shard
 from mem_core.protect.reuse import published_state
@@ -186,9 +186,9 @@ class Protection:
     def publish(self, shard: str, progress: Progress = silent) -> ShardSummary:
         """Writes one protected shard with its table and, last, its receipt; or finds it finished."""
         input_sha256 = input_sha256_of(self.clean, shard)
-        receipt = self._finished.receipt(shard, input_sha256)
-        if receipt is not None:
-            return ShardSummary(shard=shard, counts=receipt.counts, max_abs_difference=0, repeated=True)
+        done = self._finished.entry(shard, input_sha256)
+        if done is not None:
+            return ShardSummary(shard=shard, counts=done.counts, max_abs_difference=0, repeated=True)
         loaded = self._cache.load(shard)
         if loaded.sha256 != input_sha256:
             raise MismatchError(
@@ -256,7 +256,7 @@ class Protection:
         if not self.recipe.needs_protector:
             return ""
         if self.reuse is not None:
-            return build_manifest(self.reuse, kind="protected", known=manifest_or_none(self.reuse)).fingerprint
+            return finished_manifest(self.reuse).fingerprint
         if self.alone:
             return fingerprint("independent", len(self.shards), self.context.vocabulary.sha256)
         return self._protector.fingerprint

@@ -15,10 +15,9 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Placement, fingerprint, first_mistake
 from mem_core.config.base import Frozen
+from mem_core.data.finished_shard import changed_output, finished_manifest, finished_receipts, size_difference
 from mem_core.data.image_quality import QualitySummary
-from mem_core.data.manifest import build_manifest, manifest_or_none
-from mem_core.data.receipt import read_receipt, receipt_problem
-from mem_core.protect.planning import size_difference
+from mem_core.data.manifest import manifest_or_none
 from mem_core.report.verdict import too_weak
 
 
@@ -122,8 +121,7 @@ def parse_certificate(data: bytes, name: str) -> Certificate:
 def manifest_fingerprint(protected: Folder) -> str:
     """By which a corpus is recognised: of its receipts as they are now, whatever its manifest says."""
     known = manifest_or_none(protected)
-    config = known.config if known is not None else {}
-    return build_manifest(protected, kind="protected", config=config).fingerprint
+    return finished_manifest(protected, config=known.config if known is not None else {}).fingerprint
 
 
 def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
@@ -137,15 +135,14 @@ def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
             f"expected a certificate of {protected.uri}, whose manifest has fingerprint {found[:12]}, but it speaks of "
             f"{certificate.made.manifest[:12]}: of another corpus, or of this one before it was changed"
         )
-    for entry in build_manifest(protected, kind="protected", known=manifest_or_none(protected)).shards:
-        receipt = read_receipt(protected, entry.name)
-        if receipt is not None and (changed := receipt_problem(protected, receipt)):
+    for receipt in finished_receipts(protected, [entry.name for entry in finished_manifest(protected).shards]):
+        if changed := changed_output(protected, receipt):
             raise MismatchError(f"{changed}: the certificate speaks of {protected.uri} before it was changed")
 
 
 def require_all_files(protected: Folder) -> None:
     """Raises `MismatchError` if a file that a receipt lists is missing or has another size, from the listing alone."""
     sizes = protected.top()
-    for entry in build_manifest(protected, kind="protected", known=manifest_or_none(protected)).shards:
+    for entry in finished_manifest(protected).shards:
         if changed := size_difference(entry.sizes, sizes.get):
             raise MismatchError(f"expected {protected.uri} as its receipts list it, but {changed}")

@@ -7,7 +7,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
 from mem_core.data.manifest import build_manifest, read_manifest, write_manifest
-from mem_core.data.receipt import read_receipt, receipt_name, receipt_problem
+from mem_core.data.receipt import changed_output, read_receipt, receipt_name
 from mem_core.data.sharding.candidate import Candidate
 from mem_core.data.sharding.clean_shard import KnownShard, NewShard, shard_name, source_changed
 
@@ -92,7 +92,7 @@ class SplitWriter:
                 f"expected clean shards of the same settings in {self.folder.uri}, but {receipt_name(name)} is of a "
                 f"{receipt.method} corpus or other settings; use another destination"
             )
-        if receipt_problem(self.folder, receipt):  # damaged: written anew, from what must be the same data
+        if changed_output(self.folder, receipt):  # damaged: written anew, from what must be the same data
             return NewShard(self.folder, name, self._config, self._fingerprint, damaged=receipt)
         self._kept += 1
         return KnownShard(self.folder, receipt, self._config)

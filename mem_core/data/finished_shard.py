@@ -1,0 +1,79 @@
+"""Is this shard finished? The one answer, for sharding, planning, publishing, status, nights, retries and certificates.
+
+A shard is finished when it has a receipt, the receipt's files are there in the sizes it names, and it was made from the
+clean tar that is there now with the settings of whoever asks. That is decided from listings and small files alone.
+Bytes that changed and kept their number show where every file is hashed (`changed_output` here, and `verify`).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from mem_core.common.storage.folder import Folder
+from mem_core.data.manifest import Manifest, ShardEntry, build_manifest, manifest_or_none
+from mem_core.data.receipt import Receipt, changed_output, read_receipt, receipt_name
+
+__all__ = ["changed_output", "difference", "finished_manifest", "finished_receipts", "has_receipt", "size_difference"]
+
+Fingerprint = Callable[[str], str]
+"""SHA-256 of a clean tar -> what the receipt of the shard made from it has to say."""
+
+OTHER_INPUT = "the clean shard has other content now"
+OTHER_SETTINGS = "it was made with other settings, another seed, protector or version"
+
+
+@dataclass(frozen=True)
+class CleanTar:
+    """A clean tar as it is now. size: bytes, None if not known; sha256: "" if it would have to be read to know it."""
+
+    size: int | None = None
+    sha256: str = ""
+
+
+def has_receipt(folder: Folder, shard: str) -> bool:
+    """Whether some run finished the shard, whatever it was made from."""
+    return folder.exists(receipt_name(shard))
+
+
+def finished_receipts(folder: Folder, shards: Iterable[str]) -> list[Receipt]:
+    """The receipts of those shards that have one. Raises `MismatchError` for a damaged receipt."""
+    return [receipt for shard in shards if (receipt := read_receipt(folder, shard)) is not None]
+
+
+def finished_manifest(folder: Folder, *, config: Mapping[str, object] | None = None) -> Manifest:
+    """The manifest of a protected corpus as its receipts are now; those that the stored one lists are not read again.
+
+    Raises `MismatchError` for a damaged receipt.
+    """
+    return build_manifest(folder, kind="protected", config=config, known=manifest_or_none(folder))
+
+
+def difference(entry: ShardEntry, clean: CleanTar, expected: Fingerprint, found: Callable[[str], int | None]) -> str:
+    """Why a shard with a receipt is not finished after all, as a sentence, or "".
+
+    entry: what its receipt says. expected: what the receipt of a shard made today would say. found: file name -> bytes,
+    None if missing.
+    """
+    return size_difference(entry.sizes, found) or _input_difference(entry, clean) or _settings(entry, expected)
+
+
+def _input_difference(entry: ShardEntry, clean: CleanTar) -> str:
+    if clean.sha256:
+        return "" if clean.sha256 == entry.input_sha256 else OTHER_INPUT
+    if clean.size is not None and entry.input_bytes not in (None, clean.size):
+        return f"the clean shard has {clean.size} bytes now, but had {entry.input_bytes}"
+    return ""
+
+
+def _settings(entry: ShardEntry, expected: Fingerprint) -> str:
+    return "" if expected(entry.input_sha256) == entry.config_fingerprint else OTHER_SETTINGS
+
+
+def size_difference(sizes: Mapping[str, int | None], found: Callable[[str], int | None]) -> str:
+    """Which file is missing or has other than its number of bytes, or "". sizes: as the receipt says, None if not."""
+    for name, size in sorted(sizes.items()):
+        actual = found(name)
+        if actual is None:
+            return f"{name} is missing"
+        if size is not None and actual != size:
+            return f"{name} has {actual} bytes instead of {size}"
+    return ""
