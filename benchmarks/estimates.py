@@ -77,10 +77,10 @@ def measured(source: str | Path, root: Path, config: RunConfig, clock: Clock) ->
         protection.begin()
         losses: list[float] = []
         while not protection.fitted and len(losses) < config.protect.rounds:
-            protection.fit_round(len(losses))
-            losses.append(fmean(protection.advance(shard, len(losses)) for shard in protection.shards))
+            protection.fit.train_surrogate(len(losses))
+            losses.append(fmean(protection.fit.update_shard(shard, len(losses)) for shard in protection.shards))
         if losses:
-            protection.finish_fit(losses)
+            protection.fit.finish(losses)
     with run.stage("publish"):
         protection.plan()
         for shard in protection.shards:

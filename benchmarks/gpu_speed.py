@@ -23,9 +23,10 @@ from mem_core import __version__
 from mem_core.config import NoiseConfig, RuntimeConfig, TriggerConfig
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import without_padding
-from mem_core.perturb.hotflip import update_triggers
+from mem_core.perturb.hotflip import WordSearch, update_triggers
 from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.vocabulary import build_vocabulary
 
@@ -60,21 +61,15 @@ class Bench:
 
     def steps(self, count: int) -> None:
         config = NoiseConfig(num_steps=count)
-        named: dict[str, Any] = {"anchors": None, "precision": self.precision, "draw": self.draw}
-        update_noise(self.pixels, [self.texts], self.encoder, config, **named)
+        update_noise(self.pixels, [self.texts], FrozenEncoder(self.encoder, self.precision), config, self.draw)
 
     def hotflip(self) -> Callable[[], object]:
         config, tokenizer = TriggerConfig(), tokenizer_for(self.encoder)
         words = build_vocabulary(tokenizer, config).ids
         rows = without_padding(tokenizer.encode([_CAPTION] * self.batch), room=config.length).to(self.device)
         start = words[torch.randint(len(words), (self.batch, config.length), generator=self.draw)].to(self.device)
-        named: dict[str, Any] = {
-            "vocabulary": words.to(self.device),
-            "end_id": tokenizer.end_id,
-            "anchors": None,
-            "precision": self.precision,
-        }
-        return lambda: update_triggers(start, rows, self.images, self.encoder, config, **named)
+        model, search = FrozenEncoder(self.encoder, self.precision), WordSearch(words.to(self.device), tokenizer.end_id)
+        return lambda: update_triggers(start, rows, self.images, model, config, search)
 
     def seconds(self, work: Callable[[], object], repeats: int) -> float:
         """Median wall clock of a call, the device's queue run empty before and after."""

@@ -7,11 +7,11 @@ for all pairs of the corpus; a PGD step runs both towers, with the text encoded 
 that nobody froze; HotFlip tries its candidates one after the other, each for the whole batch, running both towers
 again; full-length token rows, float32, default memory layout.
 
-Ours is `advance` of `mem_core/perturb/rounds.py`, twice: with the paper's settings (the same 8 steps, 16 candidates,
-batch scoring, fresh captions at every step), and with the defaults of the publishable profile. Both start from one
-surrogate that has seen the corpus. Equal are: surrogate, images, captions, first triggers, steps, budget, candidates.
-Not equal are the order of samples and the caption shuffles (other random numbers). So equal results are checked as the
-noise loss that either reaches on held shuffles, and as the values after one step from one start on the same captions.
+Ours is `update_shard` of `mem_core/perturb/rounds.py`, twice: with the paper's settings (the same 8 steps, 16
+candidates, batch scoring, fresh captions at every step), and with the defaults of the publishable profile. Both start
+from one surrogate that has seen the corpus. Equal are: surrogate, images, captions, first triggers, steps, budget,
+candidates. Not equal are the order of samples and the caption shuffles (other random numbers). So equal results are
+checked as the noise loss that either reaches on held shuffles, and as the values after one step from one start on the same captions.
 """
 
 import argparse
@@ -34,14 +34,16 @@ from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
 from mem_core.models.device import resolve_precision
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import with_trigger
 from mem_core.models.training import make_optimizer, training_step
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.pgd import update_noise
-from mem_core.perturb.rounds import Surrogate, advance
+from mem_core.perturb.rounds import update_shard
 from mem_core.perturb.state import ShardState, first_state
+from mem_core.perturb.surrogate import Surrogate
 from mem_core.perturb.vocabulary import build_vocabulary
 
 _CPU = torch.device("cpu")
@@ -174,7 +176,7 @@ class Bench:
         """The same through the code that protects corpora."""
         none = torch.zeros(0, 1)
         surrogate = Surrogate(self.model, Anchors(none, none))
-        return advance(self.shard, first_state(self.shard, context), surrogate, context, 0, silent)
+        return update_shard(self.shard, first_state(self.shard, context), surrogate, context, 0, silent)
 
     def held_loss(self, noise: Sequence[Tensor] | Tensor, triggers: Tensor) -> float:
         """The mean noise loss on shuffles that neither side has seen. noise: [N, 3, S, S] in pixel units."""
@@ -199,7 +201,7 @@ class Bench:
         config = context.config.noise.model_copy(update={"num_steps": 1})
         texts = [self.model.encode_text(tokens)]
         draw = torch.Generator()
-        update_noise(batch, texts, self.model, config, anchors=None, precision=torch.float32, draw=draw)
+        update_noise(batch, texts, FrozenEncoder(self.model), config, draw)
         return float((torch.stack(batch.noise()) == (port.noise[places] * 255).round()).float().mean())
 
 

@@ -60,9 +60,9 @@ def protect(clean: Path, dest: Path, samples: int) -> int:
         LocalFolder(str(clean)), LocalFolder(str(dest)), config, RuntimeConfig(device="cpu", cache_mb=4), seed=0
     )
     protection.begin()
-    protection.fit_round(0)
-    losses = [protection.advance(shard, 0) for shard in protection.shards]
-    protection.finish_fit([sum(losses) / len(losses)])
+    protection.fit.train_surrogate(0)
+    losses = [protection.fit.update_shard(shard, 0) for shard in protection.shards]
+    protection.fit.finish([sum(losses) / len(losses)])
     for shard in protection.shards:
         protection.publish(shard)
     protection.finish()

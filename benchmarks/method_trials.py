@@ -27,8 +27,7 @@ from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint, m
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
-from mem_core.protect.protect_all import protect_all
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Protection, protect_all
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim

@@ -19,9 +19,10 @@ from benchmarks.harness import Figure, alternate, print_figures, quartiles, rati
 from mem_core.config import NoiseConfig, RuntimeConfig, TriggerConfig
 from mem_core.models import OpenClipEncoder, build_model, tokenizer_for
 from mem_core.models.device import autocast, resolve_precision
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import without_padding
-from mem_core.perturb.hotflip import update_triggers
+from mem_core.perturb.hotflip import WordSearch, update_triggers
 from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.vocabulary import build_vocabulary
 
@@ -75,9 +76,7 @@ class Bench:
     def steps(self) -> None:
         """PGD as the rounds run it."""
         config = NoiseConfig(num_steps=_STEPS)
-        update_noise(
-            self.pixels, [self.texts], self.encoder, config, anchors=None, precision=self.precision, draw=self.draw
-        )
+        update_noise(self.pixels, [self.texts], FrozenEncoder(self.encoder, self.precision), config, self.draw)
 
     def hotflip(self) -> Callable[[], None]:
         """One pass of HotFlip with the default settings: three positions, four candidates each."""
@@ -88,17 +87,8 @@ class Bench:
         start = words[torch.randint(len(words), (self.case.batch, config.length), generator=self.draw)]
 
         def run() -> None:
-            update_triggers(
-                start,
-                captions,
-                self.images,
-                self.encoder,
-                config,
-                vocabulary=words,
-                end_id=tokenizer.end_id,
-                anchors=None,
-                precision=self.precision,
-            )
+            model, search = FrozenEncoder(self.encoder, self.precision), WordSearch(words, tokenizer.end_id)
+            update_triggers(start, captions, self.images, model, config, search)
 
         return run
 

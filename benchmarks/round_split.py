@@ -52,13 +52,13 @@ def _protect(folder: Path, samples: int) -> dict[str, float]:
     try:
         for name, work in original.items():
             setattr(rounds, name, _timed(work, name, inner))
-        fit = seconds(lambda: protection.fit_round(0))
+        fit = seconds(lambda: protection.fit.train_surrogate(0))
         losses: list[float] = []
-        advance = seconds(lambda: losses.extend(protection.advance(shard, 0) for shard in protection.shards))
+        advance = seconds(lambda: losses.extend(protection.fit.update_shard(shard, 0) for shard in protection.shards))
     finally:
         for name, work in original.items():
             setattr(rounds, name, work)
-    protection.finish_fit(losses)
+    protection.fit.finish(losses)
     publish = seconds(lambda: [protection.publish(shard) for shard in protection.shards])
     return {
         "surrogate steps": fit,

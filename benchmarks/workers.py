@@ -2,7 +2,7 @@
 
     python -m benchmarks.workers [--samples 64] [--repeats 5]
 
-Each worker does what `advance_shard` does (HotFlip, six PGD steps) with one thread of its own, as `runtime.workers: 2`
+Each worker does what `update_shard` does (HotFlip, six PGD steps) with one thread of its own, as `runtime.workers: 2`
 runs it. Beside it two processes, which share nothing but the machine: what they lose, its memory and clock take. Wall
 clock, so the machine must have two idle cores: on a busy one the figures say nothing.
 """

@@ -8,25 +8,23 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.local_server.server import estimates
 from flows.mapping import map_shards
-from flows.shard_runner import ShardRunner, shard_runner_of
+from flows.shard_runner import shard_runner_of
 from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RuntimeConfig
+from mem_core.perturb.rounds import Rounds
 from mem_core.protect.finished import OnMismatch
 from tasks.estimating import note_protection
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say
 from tasks.protecting import (
-    ProtectPlan,
     ProtectSummary,
-    advance_shard,
     begin_protection,
     finish_fit,
     finish_protection,
-    is_last_round,
-    mean_loss,
     plan_publishing,
     publish_shard,
     train_surrogate,
+    update_shard,
 )
 from tasks.workspace import ProtectJob
 
@@ -72,7 +70,12 @@ def protect(
     plan = begin_protection(job)
     with shard_runner_of(runtime) as runner:
         if plan.rounds:
-            fit(job, plan, runner)
+            rounds = Rounds(config)
+            for number in rounds:
+                runner.alone(train_surrogate, job=job, number=number + 1)
+                mean = rounds.close(map_shards(update_shard, plan.shards, runner=runner, job=job, number=number + 1))
+                say(f"{job.method} round {number + 1} of {plan.rounds}: mean noise loss {mean:.3f}")
+            finish_fit(job, rounds.losses)
         todo = plan_publishing(job)
         published = map_shards(publish_shard, todo.waiting, runner=runner, job=job)
     summary = finish_protection(job, todo, list(published.values()))
@@ -81,16 +84,3 @@ def protect(
     if then is not None and summary.repeated < summary.shards:
         announce_corpus(dest, summary.fingerprint, then)
     return summary
-
-
-def fit(job: ProtectJob, plan: ProtectPlan, runner: ShardRunner) -> None:
-    """Rounds of: the surrogate over the whole corpus, then triggers and noise shard by shard with it frozen."""
-    losses: list[float] = []
-    for number in range(1, plan.rounds + 1):
-        runner.alone(train_surrogate, job=job, number=number)
-        by_shard = map_shards(advance_shard, plan.shards, runner=runner, job=job, number=number)
-        losses.append(mean_loss(by_shard))
-        say(f"{job.method} round {number} of {plan.rounds}: mean noise loss {losses[-1]:.3f}")
-        if is_last_round(job, losses):
-            break
-    finish_fit(job, losses)

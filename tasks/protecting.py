@@ -1,7 +1,5 @@
 """The steps of protecting a corpus; their order is in `mem_core.protect.protection`. Rounds count from 1 here."""
 
-from statistics import fmean
-
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
@@ -61,29 +59,24 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
 def train_surrogate(job: ProtectJob, number: int) -> None:
     """Step 1 of a round: the surrogate, over batches from all shards."""
     with watched(f"{job.method} round {number}: surrogate") as progress, computing(job) as protection:
-        done = protection.fit_round(number - 1, progress)
+        done = protection.fit.train_surrogate(number - 1, progress)
     if done is None:
         say(f"{job.method} round {number}: the surrogate was trained before")
     else:
         say(f"{job.method} round {number}: surrogate loss {done.first_loss:.2f} -> {done.last_loss:.2f}")
 
 
-@step("advance shard", run_name="advance {shard} round {number}", tags=("memshield-device",))
-def advance_shard(job: ProtectJob, shard: str, number: int) -> float:
+@step("update shard", run_name="update {shard} round {number}", tags=("memshield-device",))
+def update_shard(job: ProtectJob, shard: str, number: int) -> float:
     """Steps 2 and 3 of a round for one shard: its triggers, then its noise. Returns its mean noise loss."""
     with watched(f"{job.method} round {number}: shard {shard}") as progress, computing(job) as protection:
-        return protection.advance(shard, number - 1, progress)
-
-
-def is_last_round(job: ProtectJob, losses: list[float]) -> bool:
-    """Whether the loss threshold is reached, so that further rounds are not needed."""
-    return protection_of(job).enough(losses)
+        return protection.fit.update_shard(shard, number - 1, progress)
 
 
 @step("finish fit", run_name="finish fit, {job.method}")
 def finish_fit(job: ProtectJob, losses: list[float]) -> None:
     """Writes the protector."""
-    protection_of(job).finish_fit(losses)
+    protection_of(job).fit.finish(losses)
 
 
 @step("plan publishing", run_name="plan publishing, {job.method}")
@@ -95,7 +88,7 @@ def plan_publishing(job: ProtectJob) -> PublishPlan:
         say(f"{job.method}: {plan.finished} of {plan.finished + len(plan.waiting)} shards were protected before")
     for shard, what in sorted(plan.differing.items()):
         say(f"{job.method}: shard {shard} is made again: {what}")
-    return PublishPlan(waiting=plan.waiting, finished=plan.finished, counts=plan.counts)
+    return PublishPlan(waiting=plan.waiting, finished=plan.finished, counts=dict(plan.counts))
 
 
 @step("publish shard", run_name="publish {shard}", tags=("memshield-device",))
@@ -127,11 +120,6 @@ def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSumm
         counts=counts,
         fingerprint=manifest.fingerprint,
     )
-
-
-def mean_loss(losses: dict[str, float]) -> float:
-    """The mean over shards, summed in the order of their names: the same number whoever finished first."""
-    return fmean(losses[shard] for shard in sorted(losses))
 
 
 def _leave_job_for_status(job: ProtectJob) -> None:

@@ -45,7 +45,7 @@ def _cpu_multiplies_bfloat16(device: torch.device) -> bool:
 
 
 @contextmanager
-def retried(shard: str) -> Iterator[None]:
+def retry_if_lost(shard: str) -> Iterator[None]:
     """Makes a device that fails under a shard a `RetryShard`: elsewhere, or later, the shard may succeed."""
     try:
         yield

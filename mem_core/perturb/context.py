@@ -1,20 +1,27 @@
-"""What stays the same through a whole protection: config, words, seed, device."""
+"""What stays the same through a whole fit: config, words, seed, device."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import torch
 
-from mem_core.config import ProtectConfig
+from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import Folder
+from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.config.methods import Recipe
-from mem_core.models import Tokenizer
+from mem_core.models import Tokenizer, build_model, tokenizer_for
+from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.microbatch import MicroBatcher
 from mem_core.perturb.fluent_words import FluentWords
-from mem_core.perturb.vocabulary import Vocabulary
+from mem_core.perturb.language import load_language_model
+from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
+
+_TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not the context
 
 
 @dataclass(frozen=True)
 class FitContext:
-    """Handed to every step of the rounds."""
+    """Handed to every step of the rounds. fluent: proposes words that read well, where a language model is asked."""
 
     config: ProtectConfig
     tokenizer: Tokenizer
@@ -28,3 +35,31 @@ class FitContext:
     @property
     def recipe(self) -> Recipe:
         return self.config.recipe
+
+
+def build_context(
+    config: ProtectConfig, seed: int, runtime: RuntimeConfig, language_model: Folder | None
+) -> FitContext:
+    """language_model: the folder of the one that proposes words, if any.
+
+    Raises `ConfigError` for unknown models and devices, and for a trigger that leaves no room for a caption.
+    """
+    device = resolve_device(runtime)
+    length = _context_length(config.surrogate.architecture) if config.recipe.needs_surrogate else _TEXT_CONTEXT
+    if config.trigger.length + 3 > length:
+        raise ConfigError(
+            f"expected a trigger that leaves room in {length} tokens, got a length of {config.trigger.length}"
+        )
+    tokenizer = Tokenizer(length)
+    words, fluent = build_vocabulary(tokenizer, config.trigger), None
+    if language_model is not None:
+        model = load_language_model(language_model, device)
+        fluent = FluentWords(model, tokenizer, words, config.trigger.fluent_words)
+        words = fluent.vocabulary
+    return FitContext(config, tokenizer, words, seed, device, resolve_precision(runtime, device), fluent=fluent)
+
+
+@lru_cache(maxsize=16)
+def _context_length(architecture: str) -> int:
+    """How many tokens the model reads. Raises `ConfigError` for unknown models and other tokens than CLIP's."""
+    return tokenizer_for(build_model(architecture, seed=0)).context_length

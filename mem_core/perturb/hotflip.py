@@ -5,15 +5,14 @@ first order, loss + g . (e' - e), with g the gradient on e. The ids with the low
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mem_core.config import TriggerConfig
-from mem_core.models import DualEncoder
-from mem_core.models.device import autocast
-from mem_core.models.loss import Anchors, contrastive_loss
-from mem_core.models.microbatch import MicroBatcher
+from mem_core.models.frozen_encoder import FrozenEncoder
+from mem_core.models.loss import Anchors
 from mem_core.models.token_rows import with_trigger
 
 Propose = Callable[[Tensor, int], Tensor]
@@ -22,51 +21,50 @@ Propose = Callable[[Tensor, int], Tensor]
 _MAX_ROWS = 4096  # token rows encoded at once
 
 
+@dataclass(frozen=True)
+class WordSearch:
+    """Where replacements come from. vocabulary: allowed ids int64 [V]; end_id: of the end token.
+
+    With `propose` the candidates are its, and the word that was there stays only if it is one of them: no position
+    keeps a word that reads badly.
+    """
+
+    vocabulary: Tensor
+    end_id: int
+    propose: Propose | None = None
+
+
 def update_triggers(
     trigger_ids: Tensor,
     captions: Tensor,
     images: Tensor,
-    encoder: DualEncoder,
+    model: FrozenEncoder,
     config: TriggerConfig,
-    *,
-    vocabulary: Tensor,
-    end_id: int,
-    anchors: Anchors | None,
-    precision: torch.dtype,
-    micro_batcher: MicroBatcher | None = None,
-    propose: Propose | None = None,
+    search: WordSearch,
 ) -> Tensor:
     """One pass over the positions; returns better trigger ids, int64 [B, L].
 
     trigger_ids: int64 [B, L]; captions: token rows int64 [B, T], row i is what trigger i is put before;
-    images: features float32 [B, D]; vocabulary: allowed ids int64 [V]. The encoder must be frozen.
+    images: features float32 [B, D].
     `scoring: sample` scores each replacement by the batch loss with that one sample changed; `batch` (paper)
-    takes candidate k of every sample at once and scores the whole batch. With `propose` the candidates are its, and
-    the word that was there stays only if it is one of them: no position keeps a word that reads badly.
+    takes candidate k of every sample at once and scores the whole batch.
     """
-
-    micro_batcher = MicroBatcher() if micro_batcher is None else micro_batcher
-
-    def features_of(triggers: Tensor) -> Tensor:
-        return _encode_triggers(triggers, captions, encoder, end_id, precision, micro_batcher)
-
-    scale = encoder.logit_scale
     beams = trigger_ids.unsqueeze(1)
     for position in range(trigger_ids.shape[1]):
-        gradient, now = _position_gradient(beams, position, captions, images, encoder, end_id, anchors, precision)
-        if propose is None:
-            allowed, current = vocabulary, beams[:, :, position]
+        gradient, now = _position_gradient(beams, position, captions, images, model, search.end_id)
+        if search.propose is None:
+            allowed, current = search.vocabulary, beams[:, :, position]
         else:
-            allowed, current = propose(beams, position), None
-        proposed = _candidates(gradient, current, encoder.token_embeddings, allowed, config.candidates)
+            allowed, current = search.propose(beams, position), None
+        proposed = _candidates(gradient, current, model.encoder.token_embeddings, allowed, config.candidates)
         tried = _replaced(beams, position, proposed)
-        features = features_of(tried)
+        features = _encode_triggers(tried, captions, model, search.end_id)
         if current is not None:
             tried, features = torch.cat([beams, tried], dim=1), torch.cat([now, features], dim=1)
         if config.scoring == "sample":
-            losses = replacement_losses(features, now[:, 0], images, scale, anchors)
+            losses = replacement_losses(features, now[:, 0], images, model.encoder.logit_scale, model.anchors)
         else:
-            losses = _batch_losses(features, images, scale, anchors)
+            losses = _batch_losses(features, images, model)
         beams = _best(tried, losses, config.beam)
     return beams[:, 0]
 
@@ -103,31 +101,21 @@ def _logsumexp_without(logits: Tensor) -> Tensor:
     return total + torch.log1p(-share)
 
 
-def _batch_losses(features: Tensor, images: Tensor, scale: Tensor, anchors: Anchors | None) -> Tensor:
+def _batch_losses(features: Tensor, images: Tensor, model: FrozenEncoder) -> Tensor:
     """The batch loss if every sample takes its k-th row, the same for all samples: [B, K]."""
-    losses = [contrastive_loss(images, features[:, k], scale, anchors) for k in range(features.shape[1])]
+    losses = [model.loss(images, features[:, k]) for k in range(features.shape[1])]
     return torch.stack(losses).expand(len(images), -1)
 
 
 def _position_gradient(
-    beams: Tensor,
-    position: int,
-    captions: Tensor,
-    images: Tensor,
-    encoder: DualEncoder,
-    end_id: int,
-    anchors: Anchors | None,
-    precision: torch.dtype,
+    beams: Tensor, position: int, captions: Tensor, images: Tensor, model: FrozenEncoder, end_id: int
 ) -> tuple[Tensor, Tensor]:
     """Gradient of the batch loss on the embedding at one position [B, W, E], and the text features [B, W, D]."""
     gradients, features = [], []
     for beam in beams.unbind(1):
-        with torch.enable_grad(), autocast(captions.device, precision):
-            texts, embeddings = encoder.encode_text_tracked(with_trigger(captions, beam, end_id))
-        loss = contrastive_loss(images, texts, encoder.logit_scale, anchors)
-        (gradient,) = torch.autograd.grad(loss, embeddings)
+        gradient, texts = model.embedding_gradient(images, with_trigger(captions, beam, end_id))
         gradients.append(gradient[:, 1 + position].float())
-        features.append(texts.detach())
+        features.append(texts)
     return torch.stack(gradients, 1), torch.stack(features, 1)
 
 
@@ -160,21 +148,9 @@ def _best(triggers: Tensor, losses: Tensor, count: int) -> Tensor:
     return triggers.gather(1, order.unsqueeze(-1).expand(-1, -1, triggers.shape[2]))
 
 
-def _encode_triggers(
-    triggers: Tensor,
-    captions: Tensor,
-    encoder: DualEncoder,
-    end_id: int,
-    precision: torch.dtype,
-    micro_batcher: MicroBatcher,
-) -> Tensor:
+def _encode_triggers(triggers: Tensor, captions: Tensor, model: FrozenEncoder, end_id: int) -> Tensor:
     """Features [B, K, D] of each caption behind each of its triggers [B, K, L], no gradient."""
     count = triggers.shape[1]
     rows = with_trigger(captions.repeat_interleave(count, 0), triggers.flatten(0, 1), end_id)
-
-    def encode(piece: Tensor) -> Tensor:
-        with autocast(captions.device, precision):
-            return encoder.encode_text(piece)
-
-    features = torch.cat([micro_batcher.encode(encode, piece) for piece in rows.split(_MAX_ROWS)])
+    features = torch.cat([model.encode_texts(piece) for piece in rows.split(_MAX_ROWS)])
     return features.view(len(captions), count, -1)

@@ -1,51 +1,31 @@
 """Error-minimizing noise: projected gradient descent on the published pixels (paper, eq. 4)."""
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from mem_core.config import NoiseConfig, levels
-from mem_core.models import DualEncoder
-from mem_core.models.device import autocast
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
-from mem_core.models.loss import Anchors, contrastive_loss
-from mem_core.models.microbatch import MicroBatcher
 from mem_core.models.views import View
 from mem_core.perturb.projection import project
 
 
 def update_noise(
-    batch: PixelBatch,
-    texts: Sequence[Tensor],
-    encoder: DualEncoder,
-    config: NoiseConfig,
-    *,
-    anchors: Anchors | None,
-    precision: torch.dtype,
-    draw: torch.Generator,
-    micro_batcher: MicroBatcher | None = None,
+    batch: PixelBatch, texts: Sequence[Tensor], model: FrozenEncoder, config: NoiseConfig, draw: torch.Generator
 ) -> Tensor:
     """`num_steps` signed steps that LOWER the contrastive loss; changes the noise in `batch`.
 
-    texts: features [B, D] of the captions an image is drawn to, one tensor for every caption draw; the steps
-    cycle through them. The encoder must be frozen. Returns the loss before the last
-    step, a scalar tensor. micro_batcher: how much the device takes at once, where that is known.
+    texts: features [B, D] of the captions an image is drawn to, one tensor for every caption draw; the steps cycle
+    through them. draw: where the views come from. Returns the loss before the last step, a scalar tensor.
     Departure from the paper: the step is taken on the pixels that get published, through the resize and the
     trainer's crop, and in whole 8-bit levels, so nothing is lost when the image is encoded.
     """
-    micro_batcher = MicroBatcher() if micro_batcher is None else micro_batcher
-
-    def encode(seen: Tensor) -> Tensor:
-        with autocast(seen.device, precision):
-            return encoder.encode_image(seen)
-
     loss = torch.zeros(())
     for step in range(config.num_steps):
-        views = batch.draw_views(config, encoder.image_size, draw)
-        aim = partial(contrastive_loss, texts=texts[step % len(texts)], scale=encoder.logit_scale, anchors=anchors)
-        loss, gradient = micro_batcher.descent(encode, batch.look(views), aim)
+        views = batch.draw_views(config, model.encoder.image_size, draw)
+        loss, gradient = model.image_gradient(batch.look(views), texts[step % len(texts)])
         descend(batch, views, gradient, config)
     return loss
 

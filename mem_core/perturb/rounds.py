@@ -1,92 +1,59 @@
-"""One round of MEM (paper, algorithm 1): train the surrogate a little; then, with it frozen, triggers, then noise."""
+"""Steps 2 and 3 of a round of MEM (paper, algorithm 1) for one shard: with the surrogate frozen, triggers, then noise.
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+Step 1 is in `surrogate.py`. Captions are shuffled in a batch while each image keeps its own trigger.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
-from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
+from mem_core.config import ProtectConfig
 from mem_core.data.shard_cache import LoadedShard
-from mem_core.models import OpenClipEncoder
-from mem_core.models.device import autocast, cpu_threads
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
-from mem_core.models.loss import Anchors
 from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
-from mem_core.models.training import training_step
 from mem_core.perturb.caption_pairing import Pairing, pairings
 from mem_core.perturb.context import FitContext
-from mem_core.perturb.hotflip import update_triggers
+from mem_core.perturb.hotflip import WordSearch, update_triggers
 from mem_core.perturb.pgd import update_noise
 from mem_core.perturb.state import ShardState
-from mem_core.perturb.universal import raise_loss
-
-Held = Callable[[str], tuple[LoadedShard, ShardState]]
+from mem_core.perturb.surrogate import Surrogate
 
 _LOSS_DECIMALS = 3
 
 
-@dataclass(frozen=True)
-class Surrogate:
-    """The model of one round, the features that fill small batches up, and UAP's pattern where it is one."""
+@dataclass
+class Rounds:
+    """The loop over rounds, whoever does their steps: this process, a flow's tasks, a test.
 
-    model: OpenClipEncoder
-    anchors: Anchors
-    pattern: Tensor | None = None
+        for number in rounds:                                       # from 0
+            train the surrogate; update every shard with it
+            rounds.close({shard: its mean noise loss})
 
-
-def surrogate_steps(
-    model: OpenClipEncoder,
-    optimizer: torch.optim.Optimizer,
-    pattern: Tensor | None,
-    shards: Sequence[str],
-    held: Held,
-    context: FitContext,
-    round_number: int,
-    progress: Progress,
-) -> tuple[Surrogate, list[float]]:
-    """Step 1: the surrogate learns the corpus as it is protected so far. Returns it frozen, and its losses.
-
-    For UAP the shared pattern then takes as many steps as the surrogate did.
+    losses: the mean noise loss of every round that was closed. It ends early where a round's is below the threshold.
     """
-    stream = _surrogate_batches(shards, held, context, round_number, model.image_size)
-    with cpu_threads(context.config.surrogate.cpu_threads):
-        return _trained(model, optimizer, pattern, stream, context, progress)
+
+    config: ProtectConfig
+    losses: list[float] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.config.rounds):
+            yield number
+            if self.config.recipe.noise == "optimised" and self.losses[-1] < self.config.loss_threshold:
+                return
+
+    def close(self, losses: Mapping[str, float]) -> float:
+        """The round's mean over shards, summed in the order of their names: the same whoever finished first."""
+        self.losses.append(fmean(losses[shard] for shard in sorted(losses)))
+        return self.losses[-1]
 
 
-def _trained(
-    model: OpenClipEncoder,
-    optimizer: torch.optim.Optimizer,
-    pattern: Tensor | None,
-    stream: Iterator[tuple[Tensor, Tensor]],
-    context: FitContext,
-    progress: Progress,
-) -> tuple[Surrogate, list[float]]:
-    total = context.config.surrogate.steps_per_round
-    losses = []
-    model.train()
-    for step in range(total):
-        images, tokens = next(stream)
-        try:
-            loss, _, _ = training_step(model, optimizer, images, tokens, context.precision)
-        except torch.OutOfMemoryError as error:  # not cut into micro-batches: batch norm sees the whole batch
-            raise ConfigError(
-                f"expected {len(images)} pairs to fit into the device's memory for a training step of "
-                f"{model.architecture}, but they do not: choose a smaller surrogate.batch_size"
-            ) from error
-        losses.append(loss)
-        if step % 10 == 9 or step + 1 == total:
-            progress(step + 1, total, f"surrogate loss {loss.item():.2f}")
-    model.freeze()
-    anchors = _features(model, *next(stream), context)
-    if pattern is not None:
-        pattern = raise_loss(pattern, stream, total, model, context.config.noise, context.precision)
-    return Surrogate(model, anchors, pattern), torch.stack(losses).tolist() if losses else []
-
-
-def advance(
+def update_shard(
     shard: LoadedShard,
     state: ShardState,
     surrogate: Surrogate,
@@ -94,21 +61,20 @@ def advance(
     round_number: int,
     progress: Progress,
 ) -> ShardState:
-    """Steps 2 and 3 for one shard with the surrogate frozen: HotFlip on the triggers, then PGD on the noise."""
+    """One more round for a shard: HotFlip on its triggers, then PGD on its noise."""
     captions = CaptionTokens([sample.captions for sample in shard.samples], context.tokenizer.encode)
     draw = generator(context.seed, "round", round_number, shard.name)
     noise, triggers = list(state.noise), state.trigger_ids.clone()
     losses = []
     done = 0
     for places in batches(len(shard.samples), context.config.batch_size, draw):
-        batch = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], context.device)
-        own = [shard.samples[i].captions[0] for i in places]
-        step = _BatchStep(batch, captions, places, surrogate, context, draw, own, settled=round_number > 0)
+        pixels = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], context.device)
+        batch = _Batch(shard, places, pixels, captions, surrogate.for_batch(len(places), context), context, draw)
         if context.recipe.trigger == "optimised" and round_number < context.config.trigger.rounds:
-            triggers[places] = step.trigger_update(triggers[places])
+            triggers[places] = batch.better_triggers(triggers[places], settled=round_number > 0)
         if context.recipe.noise == "optimised":
-            losses.append(step.noise_update(triggers[places]))
-            for place, updated in zip(places.tolist(), batch.noise(), strict=True):
+            losses.append(update_noise(pixels, batch.texts(triggers[places]), batch.model, context.config.noise, draw))
+            for place, updated in zip(places.tolist(), pixels.noise(), strict=True):
                 noise[place] = updated
         done += len(places)
         progress(done, len(shard.samples), f"round {round_number + 1}")
@@ -117,73 +83,48 @@ def advance(
     return ShardState(noise, triggers, round_number + 1, (*state.losses, mean))
 
 
-class _BatchStep:
-    """The two updates of one batch; captions are shuffled in it while each image keeps its own trigger."""
+@dataclass(frozen=True)
+class _Batch:
+    """Samples that are each other's negatives, with all that is drawn for them."""
 
-    def __init__(
-        self,
-        batch: PixelBatch,
-        captions: CaptionTokens,
-        places: Tensor,
-        surrogate: Surrogate,
-        context: FitContext,
-        draw: torch.Generator,
-        own: Sequence[str],
-        *,
-        settled: bool,
-    ) -> None:
-        """own: a caption of each image, that fluent words have to go with; settled: they did so in a round before."""
-        self.batch, self.captions, self.places, self.draw = batch, captions, places, draw
-        self.own, self.settled = own, settled
-        self.model, self.context = surrogate.model, context
-        missing = context.config.batch_size - len(places)
-        self.anchors = surrogate.anchors.first(missing) if missing > 0 else None
+    shard: LoadedShard
+    places: Tensor
+    pixels: PixelBatch
+    captions: CaptionTokens
+    model: FrozenEncoder
+    context: FitContext
+    draw: torch.Generator
 
-    def trigger_update(self, triggers: Tensor) -> Tensor:
-        """Step 2: better trigger ids, int64 [B, L], on the CPU."""
+    def better_triggers(self, triggers: Tensor, *, settled: bool) -> Tensor:
+        """Step 2: trigger ids int64 [B, L] -> better ones, on the CPU.
+
+        settled: a language model proposed the words already, in a round before.
+        """
         context = self.context
-        views = self.batch.draw_views(context.config.noise, self.model.image_size, self.draw)
+        views = self.pixels.draw_views(context.config.noise, self.model.encoder.image_size, self.draw)
+        fluent = context.fluent
+        own = [self.shard.samples[i].captions[0] for i in self.places]
+
+        def propose(beams: Tensor, position: int) -> Tensor:
+            assert fluent is not None
+            return fluent.propose(own, beams.cpu(), position, settled=settled).to(beams.device)
+
+        vocabulary, end_id = context.vocabulary.ids.to(context.device), context.tokenizer.end_id
         return update_triggers(
             triggers.to(context.device),
             self._drawn_captions(),
-            context.micro_batcher.encode(self._encode_images, self.batch.look(views)),
+            self.model.encode_images(self.pixels.look(views)),
             self.model,
             context.config.trigger,
-            vocabulary=context.vocabulary.ids.to(context.device),
-            end_id=context.tokenizer.end_id,
-            anchors=self.anchors,
-            precision=context.precision,
-            micro_batcher=context.micro_batcher,
-            propose=self._fluent_words if context.fluent is not None else None,
+            WordSearch(vocabulary, end_id, propose if fluent is not None else None),
         ).cpu()
 
-    def _fluent_words(self, triggers: Tensor, position: int) -> Tensor:
-        """What reads well at one position of the triggers [B, W, L] before the images' own captions: [B, W, P]."""
-        assert self.context.fluent is not None
-        found = self.context.fluent.propose(self.own, triggers.cpu(), position, settled=self.settled)
-        return found.to(triggers.device)
-
-    def noise_update(self, triggers: Tensor) -> Tensor:
-        """Step 3: better noise, inside `batch`; returns the loss, a scalar."""
-        context = self.context
-        draws = min(context.config.noise.caption_draws, context.config.noise.num_steps)
-        rows = [self._prompts(triggers, drawn) for drawn in pairings(context, draws)]
-        with torch.no_grad(), autocast(context.device, context.precision):
-            texts = [self.model.encode_text(row) for row in rows]
-        return update_noise(
-            self.batch,
-            texts,
-            self.model,
-            context.config.noise,
-            anchors=self.anchors,
-            precision=context.precision,
-            draw=self.draw,
-            micro_batcher=context.micro_batcher,
-        )
-
-    def _encode_images(self, seen: Tensor) -> Tensor:
-        with autocast(self.context.device, self.context.precision):
-            return self.model.encode_image(seen)
+    def texts(self, triggers: Tensor) -> list[Tensor]:
+        """For step 3: features [B, D] of what the images are drawn to, one tensor for each caption draw."""
+        noise = self.context.config.noise
+        drawn = pairings(self.context, min(noise.caption_draws, noise.num_steps))
+        rows = [self._prompts(triggers, pairing) for pairing in drawn]
+        return [self.model.encode_texts(row) for row in rows]
 
     def _prompts(self, triggers: Tensor, pairing: Pairing) -> Tensor:
         rows = self._drawn_captions(own=pairing.own_captions)
@@ -197,54 +138,3 @@ class _BatchStep:
         if self.context.recipe.shuffles_captions and not own:
             rows = rows[torch.randperm(len(rows), generator=self.draw)]
         return rows.to(self.context.device)
-
-
-def _surrogate_batches(
-    shards: Sequence[str], held: Held, context: FitContext, round_number: int, side: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Endless (images float [B, 3, S, S], token rows [B, T]) from pools of shards, so memory is a pool's."""
-    config = context.config
-    epoch = 0
-    while True:
-        draw = generator(context.seed, "surrogate", round_number, epoch)
-        used = 0
-        order = [shards[i] for i in torch.randperm(len(shards), generator=draw)]
-        for first in range(0, len(order), config.surrogate.pool_shards):
-            pool = [held(name) for name in order[first : first + config.surrogate.pool_shards]]
-            for images, rows in _pool_batches(pool, context, side, draw):
-                used += len(rows)
-                yield images, rows
-        if not used:
-            raise SourceError(
-                f"expected at least 2 usable samples to fit on, but no {config.surrogate.pool_shards} shards "
-                f"(surrogate.pool_shards) of this corpus have so many together"
-            )
-        epoch += 1
-
-
-def _pool_batches(
-    pool: Sequence[tuple[LoadedShard, ShardState]], context: FitContext, side: int, draw: torch.Generator
-) -> Iterator[tuple[Tensor, Tensor]]:
-    samples = [(shard, state, i) for shard, state in pool for i in range(len(shard.samples))]
-    captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], context.tokenizer.encode)
-    triggered = context.recipe.trigger != "none"
-    drawn = list(batches(len(samples), context.config.surrogate.batch_size, draw))
-    for places, pairing in zip(drawn, pairings(context, len(drawn)), strict=True):
-        if len(places) < 2:
-            continue  # a single pair has no negative: no loss, no step
-        chosen = [samples[place] for place in places]
-        clean = [shard.pixels(i) for shard, _, i in chosen]
-        batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], context.device)
-        images = batch.look(batch.draw_views(context.config.noise, side, draw))
-        rows = captions.draw(places, draw, room=context.config.trigger.length)
-        shuffles = context.recipe.shuffles_captions and context.config.surrogate.captions == "shuffled"
-        if shuffles and not pairing.own_captions:
-            rows = rows[torch.randperm(len(rows), generator=draw)]
-        if triggered and pairing.trigger:
-            rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), context.tokenizer.end_id)
-        yield images, rows.to(context.device)
-
-
-def _features(model: OpenClipEncoder, images: Tensor, tokens: Tensor, context: FitContext) -> Anchors:
-    with torch.no_grad(), autocast(context.device, context.precision):
-        return Anchors(model.encode_image(images), model.encode_text(tokens))

@@ -8,11 +8,14 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.shard_cache import LoadedShard, ShardCache
+from mem_core.data.clean_corpus import CleanCorpus
+from mem_core.data.shard_cache import LoadedShard
+from mem_core.models.device import retry_if_lost
 from mem_core.models.training import require_finite
 from mem_core.perturb.context import FitContext
-from mem_core.perturb.rounds import advance, surrogate_steps
+from mem_core.perturb.rounds import update_shard
 from mem_core.perturb.state import ShardState, first_state
+from mem_core.perturb.surrogate import train_surrogate
 from mem_core.protect.destination import CLAIM, FIT, mark_state
 from mem_core.protect.protector import (
     Protector,
@@ -44,13 +47,13 @@ class RoundSummary(Frozen):
 class Fit:
     """Surrogates go into `folder`, the state of each shard into `work` until the shard is published.
 
-    inputs: shard name -> sha256 of its clean tar, for all shards of the corpus.
+    inputs: shard name -> sha256 of its clean tar, for all shards that are fitted on.
     """
 
     def __init__(
-        self, cache: ShardCache, folder: Folder, work: Folder, context: FitContext, inputs: Mapping[str, str]
+        self, corpus: CleanCorpus, folder: Folder, work: Folder, context: FitContext, inputs: Mapping[str, str]
     ) -> None:
-        self._cache, self._folder, self._work, self._context = cache, folder, work, context
+        self._corpus, self._folder, self._work, self._context = corpus, folder, work, context
         self._shards = sorted(inputs)
         self._fingerprint = fit_fingerprint(
             context.config, context.seed, context.vocabulary.sha256, list(inputs.values())
@@ -62,14 +65,14 @@ class Fit:
         return read_protector(self._folder) is not None
 
     def begin(self, *, redo: bool = False) -> None:
-        """Puts away what another config or corpus left half done.
+        """Discards unfinished work of another config or corpus.
 
-        Where it was finished or is damaged, raises `MismatchError`, or with `redo` puts it away as well.
+        Where that was finished or is damaged, raises `MismatchError`, or with `redo` discards it as well.
         """
         other = holds_another_fit(self._folder, self._fingerprint, redo=redo)
         if other or (not self.finished and self._begun() != self._fingerprint):
-            mark_state(self._work)  # until all is put away, the destination shows as ours
-            discard_protector(self._folder)  # first: what is half put away belongs to nobody
+            mark_state(self._work)  # until all is discarded, the destination shows as ours
+            discard_protector(self._folder)  # first: what is half discarded belongs to nobody
             self._work.delete(FIT)
             for folder in (self._folder, self._work):
                 for name in list(folder.names()):
@@ -91,37 +94,42 @@ class Fit:
         if fitted_rounds(self._folder, context.config.rounds) > number:
             return None
         try:
-            model, optimizer, pattern = resume_training(
-                self._folder, self._work, number, context.config, context.seed, context.device
-            )
+            training = resume_training(self._folder, self._work, number, context)
         except MismatchError:
             if self.finished:  # by another run at the same time, which has cleaned up since
                 return None
             raise
 
         def held(shard: str) -> tuple[LoadedShard, ShardState]:
-            loaded = self._cache.load(shard)
+            loaded = self._corpus.load(shard)
             return loaded, self._state_after(loaded, number)
 
-        surrogate, losses = surrogate_steps(model, optimizer, pattern, self._shards, held, context, number, progress)
+        surrogate, losses = train_surrogate(training, self._shards, held, context, number, progress)
         require_finite(losses, f"the surrogate of round {number + 1}", context.config.surrogate.learning_rate)
-        save_training(self._work, number, optimizer)
+        save_training(self._work, number, training.optimizer)
         save_surrogate(self._folder, number, surrogate)
         first, last = (losses[0], losses[-1]) if losses else (0.0, 0.0)
         return RoundSummary(round=number, steps=len(losses), first_loss=first, last_loss=last)
 
-    def advance(self, shard: str, number: int, progress: Progress = silent) -> float:
-        """Steps 2 and 3 of round `number` for one shard; returns its mean noise loss."""
-        loaded = self._cache.load(shard)
+    def update_shard(self, shard: str, number: int, progress: Progress = silent) -> float:
+        """Steps 2 and 3 of round `number` for one shard; returns its mean noise loss.
+
+        Raises `RetryShard` if the device fails under it.
+        """
+        loaded = self._corpus.load(shard)
         state = self.state(loaded)
         if state.rounds <= number:
-            before = self._state_after(loaded, number)
-            state = advance(loaded, before, self._surrogates.of_round(number), self._context, number, progress)
+            with retry_if_lost(shard):
+                before, surrogate = self._state_after(loaded, number), self._surrogates.of_round(number)
+                state = update_shard(loaded, before, surrogate, self._context, number, progress)
             write_bytes(self._work, _state_name(shard), state.to_bytes(self._fingerprint))
         return state.losses[number]
 
     def finish(self, losses: Sequence[float]) -> Protector:
-        """Writes the protector: from here on any shard can be protected the same way, alone."""
+        """Writes the protector: from here on any shard can be protected the same way, alone.
+
+        losses: the mean noise loss of every round done.
+        """
         done = read_protector(self._folder)
         if done is not None:
             return done
@@ -153,7 +161,7 @@ class Fit:
         if state.rounds > rounds:
             state = first_state(shard, self._context)
         for number in range(state.rounds, rounds):
-            state = advance(shard, state, self._surrogates.of_round(number), self._context, number, silent)
+            state = update_shard(shard, state, self._surrogates.of_round(number), self._context, number, silent)
         return state
 
     def forget(self, shard: str) -> None:

@@ -1,53 +1,41 @@
-"""Protecting one corpus: the rounds over its shards, and what each shard leaves behind.
+"""Protecting one corpus: what is fitted, what is published, and what is left to do.
 
 The parts are separate calls, so that an orchestrator can map them over workers and a killed run can go on:
 
-    begin -> (fit_round -> advance every shard) x rounds -> finish_fit -> publish every shard -> finish
-    begin -> publish every shard -> finish                                  with a stored protector (replay), with
-                                                                            a surrogate for each shard (independent),
-                                                                            or with topics that begin learns (codebook)
+    begin -> for each round: fit.train_surrogate, fit.update_shard for every shard -> fit.finish
+          -> publish every shard -> finish
+
+Where nothing has to be fitted by rounds (`fitted` from the start), publishing follows `begin` at once.
 
 What a shard becomes depends only on the shard itself, the surrogates and the seed: publishing from the state
 that the rounds left and replaying the finished protector on the clean shard give the same bytes.
 """
 
-from collections.abc import Sequence
-from copy import copy
-from functools import cached_property, lru_cache
-
-import torch
-from torch import Tensor
+from functools import cached_property
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.common.progress import Progress, silent
+from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, require_disjoint
-from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
-from mem_core.config.methods import Recipe
-from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
-from mem_core.data.finished_shard import finished_manifest
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.data.clean_corpus import CleanCorpus
 from mem_core.data.manifest import Manifest
-from mem_core.data.shard_cache import LoadedShard, ShardCache
-from mem_core.models import Tokenizer, build_model, tokenizer_for
-from mem_core.models.device import resolve_device, resolve_precision, retried
-from mem_core.perturb.codebook import Topics
-from mem_core.perturb.context import FitContext
-from mem_core.perturb.fluent_words import FluentWords
-from mem_core.perturb.language import load_language_model, open_language_model
-from mem_core.perturb.language.masked import copy_language_model
-from mem_core.perturb.rounds import advance
-from mem_core.perturb.state import ShardState, first_state
-from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
+from mem_core.models.device import retry_if_lost
+from mem_core.perturb.context import FitContext, build_context
+from mem_core.perturb.language import open_language_model
+from mem_core.perturb.rounds import Rounds
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR, STATE, claim
 from mem_core.protect.finished import FinishedShards, OnMismatch, Plan
-from mem_core.protect.fit import Fit, RoundSummary
-from mem_core.protect.fit_codebook import fit_topics
-from mem_core.protect.independent import fit_alone, forget_alone
-from mem_core.protect.protector import Protector, effective_config, publishing_fingerprint, require_protector
+from mem_core.protect.fit import Fit
+from mem_core.protect.protector import effective_config, publishing_fingerprint, require_protector
 from mem_core.protect.publish import PublishJob, publish_shard
-from mem_core.protect.reuse import published_state
-from mem_core.protect.surrogates import Surrogates
-
-_TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not the context
+from mem_core.protect.sources import (
+    EachShardAlone,
+    FittedCodebook,
+    FittedRounds,
+    NothingLearned,
+    PublishedCorpus,
+    StoredProtector,
+)
 
 
 class ShardSummary(Frozen):
@@ -65,7 +53,7 @@ class Protection:
     protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: a
     corpus protected by `mem` that noise-only and trigger-only take their ingredient from. on_mismatch: what to do with
     a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
-    another size: `fail` with a sentence, or make it again.
+    another size: `fail` with a sentence, or make it again (`redo`).
     Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.
     """
 
@@ -82,81 +70,64 @@ class Protection:
         on_mismatch: OnMismatch = "fail",
     ) -> None:
         _check_places(clean, dest, config, protector, reuse)
-        self.on_mismatch: OnMismatch = on_mismatch
-        self._finished = FinishedShards(dest, self._expected, on_mismatch)
-        self.clean, self.dest, self.runtime, self.reuse = clean, dest, runtime, reuse
-        self.recipe: Recipe = config.recipe
-        searches = self.recipe.needs_protector and reuse is None
-        self.fits = searches and self.recipe.needs_surrogate and config.strategy == "rounds"
-        self.sorts = searches and not self.recipe.needs_surrogate and config.strategy == "rounds"
-        self.alone = searches and config.strategy == "independent"
-        self.config, self.seed = config, seed
+        self.clean, self.dest, self.runtime, self.reuse, self.on_mismatch = clean, dest, runtime, reuse, on_mismatch
+        self._given_protector = protector
         self.protector_folder = dest.below(PROTECTOR) if protector is None else protector
-        if searches and config.strategy == "replay":
+        self.config, self.seed = config, seed
+        if config.strategy == "replay" and config.recipe.needs_protector and reuse is None:
             stored = require_protector(self.protector_folder)
             self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
-        self._cache = ShardCache(clean, config.max_pixels, runtime.cache_mb * 2**20)
+        self._corpus = CleanCorpus(clean, config.max_pixels, runtime.cache_mb * 2**20)
+        self._finished = FinishedShards(dest, self._expected, on_mismatch)
 
     def on(self, device: str) -> "Protection":
-        """The same protection on another device: models of its own, everything else shared, decoded shards too."""
-        other = copy(self)
-        other.runtime = self.runtime.model_copy(update={"device": device, "devices": ()})
-        for of_a_device in ("context", "_fit", "_surrogates"):
-            vars(other).pop(of_a_device, None)
+        """The same protection on another device: models of its own, the clean corpus in memory shared."""
+        runtime = self.runtime.model_copy(update={"device": device, "devices": ()})
+        other = Protection(
+            self.clean,
+            self.dest,
+            self.config,
+            runtime,
+            seed=self.seed,
+            protector=self._given_protector,
+            reuse=self.reuse,
+            on_mismatch=self.on_mismatch,
+        )
+        other._corpus = self._corpus
         return other
 
-    @cached_property
+    @property
     def shards(self) -> list[str]:
         """The names of the clean shards."""
-        return list_shards(self.clean)
+        return self._corpus.shards
 
     @cached_property
     def context(self) -> FitContext:
         """Config, words, seed and device in one piece. Raises `ConfigError` for unknown models and devices."""
-        device = resolve_device(self.runtime)
-        context = _context_length(self.config.surrogate.architecture) if self.recipe.needs_surrogate else _TEXT_CONTEXT
-        if self.config.trigger.length + 3 > context:
-            raise ConfigError(
-                f"expected a trigger that leaves room in {context} tokens, got a length of {self.config.trigger.length}"
-            )
-        tokenizer = Tokenizer(context)
-        vocabulary = build_vocabulary(tokenizer, self.config.trigger)
-        precision = resolve_precision(self.runtime, device)
-        fluent = self._fluent_words(tokenizer, vocabulary, device)
-        words = vocabulary if fluent is None else fluent.vocabulary
-        return FitContext(self.config, tokenizer, words, self.seed, device, precision, fluent=fluent)
+        return build_context(self.config, self.seed, self.runtime, self._language_model())
 
-    def _fluent_words(self, tokenizer: Tokenizer, words: Vocabulary, device: torch.device) -> FluentWords | None:
-        """What a language model proposes: that of the config while fitting, that of the protector ever after."""
-        wanted = self.config.trigger
-        if self.recipe.trigger != "optimised" or wanted.proposals != "masked-lm" or self.reuse is not None:
-            return None
-        if self.config.strategy == "replay":
-            folder = self.protector_folder.below(LANGUAGE_MODEL)
-        else:
-            folder = open_language_model(wanted.language_model)
-        return FluentWords(load_language_model(folder, device), tokenizer, words, wanted.fluent_words)
+    @property
+    def fit(self) -> Fit:
+        """The rounds over this corpus. Raises `ConfigError` where none are to be fitted (`fitted` is then true)."""
+        if self.source.fit is None:
+            raise ConfigError(
+                f"strategy `{self.config.strategy}` of {self.config.method} fits no rounds on this corpus"
+            )
+        return self.source.fit
 
     @property
     def fitted(self) -> bool:
         """Whether nothing is left to fit: every shard can be published."""
-        return not self.fits or self._fit.finished
+        return self.source.fit is None or self.source.fit.finished
 
     def begin(self) -> None:
-        """Makes the destination ours and ready for the rounds (see `Fit.begin`); sweeps up after runs that were killed.
+        """Makes the destination ours and ready for the rounds; sweeps up after runs that were killed.
 
         Raises `DestinationError` if it holds somebody else's data.
         """
         claim(self.dest, self.config.method)
         self._finished.sweep()
-        redo = self.on_mismatch == "redo"
-        if self.fits:
-            self._fit.begin(redo=redo)
-            if self.context.fluent is not None:
-                source = open_language_model(self.config.trigger.language_model)
-                copy_language_model(source, self.protector_folder.below(LANGUAGE_MODEL))
-        if self.sorts:
-            fit_topics(self.clean, self.protector_folder, self.context, self._inputs, redo=redo)
+        self.source.begin(redo=self.on_mismatch == "redo")
 
     def plan(self, progress: Progress = silent) -> Plan:
         """Which shards are to be published; to be called when everything is fitted.
@@ -166,129 +137,94 @@ class Protection:
         """
         return self._finished.plan(self.clean, progress)
 
-    def fit_round(self, number: int, progress: Progress = silent) -> RoundSummary | None:
-        """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
-        return self._fit.train_surrogate(number, progress)
-
-    def advance(self, shard: str, number: int, progress: Progress = silent) -> float:
-        """Steps 2 and 3 of round `number` for one shard; returns its mean noise loss."""
-        with retried(shard):
-            return self._fit.advance(shard, number, progress)
-
-    def enough(self, losses: Sequence[float]) -> bool:
-        """Whether the rounds may stop early: the mean noise loss of the last one is below the threshold."""
-        return self.recipe.noise == "optimised" and losses[-1] < self.config.loss_threshold
-
-    def finish_fit(self, losses: Sequence[float]) -> Protector:
-        """Writes the protector; losses: the mean noise loss of every round done."""
-        return self._fit.finish(losses)
-
     def publish(self, shard: str, progress: Progress = silent) -> ShardSummary:
-        """Writes one protected shard with its table and, last, its receipt; or finds it finished."""
-        input_sha256 = input_sha256_of(self.clean, shard)
+        """Writes one protected shard with its table and, last, its receipt; or finds it finished.
+
+        Raises `RetryShard` if the device fails under it.
+        """
+        input_sha256 = self._corpus.hash_now(shard)
         done = self._finished.entry(shard, input_sha256)
         if done is not None:
             return ShardSummary(shard=shard, counts=done.counts, max_abs_difference=0, repeated=True)
-        loaded = self._cache.load(shard)
+        loaded = self._corpus.load(shard)
         if loaded.sha256 != input_sha256:
             raise MismatchError(
                 f"expected {shard}.tar in {self.clean.uri} to have sha256 {input_sha256} as in its receipt, "
                 f"got {loaded.sha256}: the clean shard was changed after it was finished"
             )
-        job = PublishJob(
-            config=self.config,
-            tokenizer=self.context.tokenizer,
-            protector=self._protector_fingerprint,
-            fingerprint=self._expected(input_sha256),
-            pattern=self._pattern(),
-            seed=self.seed,
-        )
-        with retried(shard):
-            counts, largest = publish_shard(self.dest, loaded, self._final_state(loaded, progress), job)
-        if self.fits:
-            self._fit.forget(shard)
-        elif self.alone:
-            forget_alone(self._work_of(shard))
+        job = PublishJob(self.context, self.source.protector, self._expected(input_sha256))
+        with retry_if_lost(shard):
+            counts, largest = publish_shard(self.dest, loaded, self.source.final_state(loaded, progress), job)
+        self.source.forget(shard)
         return ShardSummary(shard=shard, counts=counts, max_abs_difference=largest)
 
     def finish(self) -> Manifest:
         """Writes the manifest, reading only receipts that it did not list before, and removes what only the rounds
         needed and what killed runs left half written."""
         manifest = self._finished.conclude(self.config.model_dump(mode="json"))
-        if self.fits:
-            self._fit.clean_up()
+        self.source.clean_up()
         return manifest
 
     def _expected(self, input_sha256: str) -> str:
         """What the receipt of a shard made from this input says."""
-        return publishing_fingerprint(self.config, self.seed, self._protector_fingerprint, input_sha256)
+        return publishing_fingerprint(self.config, self.seed, self.source.protector, input_sha256)
 
     @cached_property
-    def _inputs(self) -> dict[str, str]:
-        return input_hashes(self.clean)
-
-    @cached_property
-    def _fit(self) -> Fit:
-        return Fit(self._cache, self.protector_folder, self.dest.below(STATE), self.context, self._inputs)
-
-    @cached_property
-    def _protector(self) -> Protector:
-        """The protector that shards are published with. Raises `MismatchError` if this version makes other words."""
-        found = require_protector(self.protector_folder)
-        if found.vocabulary_sha256 != self.context.vocabulary.sha256:
-            raise MismatchError(
-                f"expected the vocabulary of {self.protector_folder.uri}, but this tokenizer, blocklist or language "
-                "model makes another"
-            )
-        return found
-
-    @property
-    def _topics(self) -> Topics | None:
-        return self._protector.topics if self.recipe.noise == "codebook" else None
-
-    @cached_property
-    def _surrogates(self) -> Surrogates:
-        architecture = self.config.surrogate.architecture
-        return Surrogates(self.protector_folder, architecture, self.context.device, self._protector.surrogates)
-
-    @cached_property
-    def _protector_fingerprint(self) -> str:
-        if not self.recipe.needs_protector:
-            return ""
+    def source(self) -> NothingLearned:
+        """Where the noise and trigger words of a shard come from."""
+        recipe, strategy, work = self.config.recipe, self.config.strategy, self.dest.below(STATE)
         if self.reuse is not None:
-            return finished_manifest(self.reuse).fingerprint
-        if self.alone:
-            return fingerprint("independent", len(self.shards), self.context.vocabulary.sha256)
-        return self._protector.fingerprint
+            return PublishedCorpus(self._get_context, self.reuse)
+        if not recipe.needs_protector:
+            return NothingLearned(self._get_context)
+        if strategy == "independent":
+            return EachShardAlone(self._get_context, self._corpus, work)
+        if strategy == "replay":
+            return StoredProtector(self._get_context, self.protector_folder)
+        if recipe.needs_surrogate:
+            return FittedRounds(self._get_context, self.protector_folder, self._corpus, work)
+        return FittedCodebook(self._get_context, self.protector_folder, self._corpus)
 
-    def _final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
-        """From a protected corpus, from the shard alone, from the rounds, or by replaying the protector on it."""
-        if self.reuse is not None:
-            return published_state(self.reuse, shard, self.config.trigger.length, self.context.tokenizer)
-        if self.alone:
-            work = self._work_of(shard.name)
-            return fit_alone(self._cache, shard, len(self.shards), work, self.context, progress)
-        state = self._fit.state(shard) if self.fits else first_state(shard, self.context, self._topics)
-        rounds = self._protector.rounds if self.recipe.needs_surrogate else 0
-        for number in range(state.rounds, rounds):
-            state = advance(shard, state, self._surrogates.of_round(number), self.context, number, progress)
-        return state
+    def _get_context(self) -> FitContext:
+        return self.context
 
-    def _work_of(self, shard: str) -> Folder:
-        return self.dest.below(STATE).below(shard)
-
-    def _pattern(self) -> Tensor | None:
-        """UAP's pattern, float [3, S, S] on the CPU."""
-        if self.recipe.noise != "universal":
+    def _language_model(self) -> Folder | None:
+        """Who proposes trigger words: the model of the config while fitting, that of the protector ever after."""
+        wanted = self.config.trigger
+        if self.config.recipe.trigger != "optimised" or wanted.proposals != "masked-lm" or self.reuse is not None:
             return None
-        pattern = self._surrogates.of_round(self._protector.rounds - 1).pattern
-        return None if pattern is None else pattern.cpu()
+        if self.config.strategy == "replay":
+            return self.protector_folder.below(LANGUAGE_MODEL)
+        return open_language_model(wanted.language_model)
 
 
-@lru_cache(maxsize=16)
-def _context_length(architecture: str) -> int:
-    """How many tokens the model reads. Raises `ConfigError` for unknown models and other tokens than CLIP's."""
-    return tokenizer_for(build_model(architecture, seed=0)).context_length
+def protect_all(
+    protection: Protection, *, progress: Progress = silent, checkpoint: Checkpoint = carry_on
+) -> list[ShardSummary]:
+    """A whole corpus on a machine without a scheduler: fits where a fit is needed, then publishes every shard and the
+    manifest. Does only what is missing."""
+    protection.begin()
+    if not protection.fitted:
+        _fit_all(protection, progress, checkpoint)
+    summaries = []
+    for shard in protection.shards:
+        summaries.append(protection.publish(shard, progress))
+        checkpoint()
+    protection.finish()
+    return summaries
+
+
+def _fit_all(protection: Protection, progress: Progress, checkpoint: Checkpoint) -> None:
+    rounds = Rounds(protection.config)
+    for number in rounds:
+        protection.fit.train_surrogate(number, progress)
+        checkpoint()
+        losses = {}
+        for shard in protection.shards:
+            losses[shard] = protection.fit.update_shard(shard, number, progress)
+            checkpoint()
+        rounds.close(losses)
+    protection.fit.finish(rounds.losses)
 
 
 def _check_places(

@@ -9,11 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from mem_core import __version__
-from mem_core.common.errors import MismatchError, SampleError
-from mem_core.common.rng import generator
+from mem_core.common.errors import SampleError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig, levels
@@ -24,12 +22,10 @@ from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow, write_table
-from mem_core.models import Tokenizer
-from mem_core.perturb.codebook import grating
+from mem_core.perturb.context import FitContext
+from mem_core.perturb.noise import noise_for
 from mem_core.perturb.placement import placed
-from mem_core.perturb.projection import project
 from mem_core.perturb.state import ShardState
-from mem_core.perturb.universal import pattern_noise
 from mem_core.protect.quality_floor import within_budget
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
@@ -39,14 +35,15 @@ _PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What all samples of a corpus share. pattern: UAP's, float [3, S, S], else None."""
+    """What all samples of a shard share. protector: its fingerprint; fingerprint: what their receipt will say."""
 
-    config: ProtectConfig
-    tokenizer: Tokenizer
+    context: FitContext
     protector: str
     fingerprint: str
-    pattern: Tensor | None
-    seed: int
+
+    @property
+    def config(self) -> ProtectConfig:
+        return self.context.config
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
     epsilon = levels(job.config.noise.epsilon)
     unchanged = torch.from_numpy(clean.pixels).permute(2, 0, 1)
-    noise = _noise(shard, i, unchanged, state, job)
+    noise = noise_for(shard, i, unchanged, state, job.context)
     shown = within_budget(clean, noise, epsilon, job.config.quality)
     image = encode_image(
         replace(clean, pixels=shown.pixels), job.config.image_format, NOTE if policy.note == "file" else ""
@@ -152,7 +149,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     ratio = shown.psnr if math.isfinite(shown.psnr) else None
     backed_off = shown.levels if shown.levels < epsilon else 0
     ids = state.trigger_ids[i].tolist() if job.config.recipe.publishes_trigger else []
-    trigger = job.tokenizer.decode(ids) if ids else ""
+    trigger = job.context.tokenizer.decode(ids) if ids else ""
     words = trigger.split(" ") if trigger else []
     captions = tuple(placed(words, caption, job.config.trigger.placement) for caption in sample.captions)
     done = {
@@ -190,26 +187,6 @@ def _ids_beside_text(trigger: str, ids: list[int], config: ProtectConfig) -> dic
     Of words the table alone keeps record: told beside the caption, they tell how to get the clean one back.
     """
     return {"trigger": trigger, "trigger_ids": ids} if config.trigger.vocabulary == "all" else {}
-
-
-def _noise(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, job: PublishJob) -> Tensor:
-    """int8 [3, H, W]: what the method adds to this image, uint8 of the same size."""
-    recipe, config = job.config.recipe, job.config.noise
-    if (recipe.noise == "universal" and job.pattern is None) or (recipe.noise == "codebook" and not state.topics):
-        raise MismatchError(f"expected a protector that holds the noise of {job.config.method}, but it holds none")
-    if recipe.noise == "universal" and job.pattern is not None:
-        return pattern_noise(job.pattern, clean, config)
-    if recipe.noise == "codebook":
-        phase = torch.rand((), generator=generator(job.seed, "phase", shard.name, shard.samples[i].key)).item()
-        return grating(state.topics[i], phase, clean, config)
-    if recipe.noise == "random":
-        bound = levels(config.epsilon)
-        draw = generator(job.seed, "noise", shard.name, shard.samples[i].key)
-        drawn = torch.randint(-bound, bound + 1, clean.shape, generator=draw, dtype=torch.int16)
-        return project(drawn, clean, bound)
-    if recipe.noise == "optimised" and recipe.publishes_noise:
-        return state.noise[i]
-    return torch.zeros_like(clean, dtype=torch.int8)
 
 
 def _unprotected(shard: LoadedShard, key: str, reason: str, on_error: str) -> _Outcome:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import ProtectConfig
-from mem_core.models import OpenClipEncoder, load_model, save_model, start_model
+from mem_core.models import load_model, save_model, start_model
 from mem_core.models.loss import Anchors
 from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
-from mem_core.perturb.rounds import Surrogate
+from mem_core.perturb.context import FitContext
+from mem_core.perturb.surrogate import Surrogate, SurrogateTraining
 
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
 
@@ -78,17 +78,17 @@ def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Opti
     save_checkpoint(folder, f"optimizer-{round_number:03d}.pt", optimizer.state_dict())
 
 
-def resume_training(
-    protector: Folder, work: Folder, round_number: int, config: ProtectConfig, seed: int, device: torch.device
-) -> tuple[OpenClipEncoder, torch.optim.Optimizer, Tensor | None]:
-    """Model, optimiser and UAP pattern as they were after the round before; new ones for the first round."""
-    settings = config.surrogate
+def resume_training(protector: Folder, work: Folder, round_number: int, context: FitContext) -> SurrogateTraining:
+    """Model, optimiser and UAP's pattern as they were after the round before; new ones for the first round.
+
+    Raises `MismatchError` if what the round before left is lost or damaged.
+    """
+    settings, device = context.config.surrogate, context.device
     if round_number == 0:
-        model = start_model(settings.architecture, seed, settings.pretrained).to(device)
-        optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
-        side = model.image_size
-        pattern = torch.zeros(3, side, side, device=device) if config.method == "uap" else None
-        return model, optimizer, pattern
+        model = start_model(settings.architecture, context.seed, settings.pretrained).to(device)
+        side, universal = model.image_size, context.recipe.noise == "universal"
+        pattern = torch.zeros(3, side, side, device=device) if universal else None
+        return SurrogateTraining(model, make_optimizer(model, settings.learning_rate, settings.weight_decay), pattern)
     before = load_surrogate(protector, round_number - 1, settings.architecture, device)
     model = before.model.requires_grad_(True)
     optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
@@ -97,7 +97,7 @@ def resume_training(
         optimizer.load_state_dict(load_checkpoint(work, name, device))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MismatchError(f"expected the optimizer of {settings.architecture} in {work.uri}/{name}") from error
-    return model, optimizer, before.pattern
+    return SurrogateTraining(model, optimizer, before.pattern)
 
 
 def fitted_rounds(folder: Folder, most: int) -> int:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.storage.folder import Folder
+from mem_core.perturb.rounds import Rounds
 from mem_core.protect.protection import Protection, ShardSummary
 from tasks import storage
 from tests.support.corpora import RUNTIME, small
@@ -72,12 +73,14 @@ def run(job: dict[str, Any]) -> list[ShardSummary]:
 
 
 def fit(protection: Protection) -> None:
-    losses = []
-    for number in range(protection.config.rounds):
-        retried(lambda number=number: protection.fit_round(number))  # type: ignore[misc]
-        each = [retried(lambda s=s, n=number: protection.advance(s, n)) for s in protection.shards]  # type: ignore[misc]
-        losses.append(sum(each) / len(each))
-    retried(lambda: protection.finish_fit(losses))
+    rounds = Rounds(protection.config)
+    for number in rounds:
+        retried(lambda number=number: protection.fit.train_surrogate(number))  # type: ignore[misc]
+        losses = {}
+        for shard in protection.shards:
+            losses[shard] = retried(lambda s=shard, n=number: protection.fit.update_shard(s, n))  # type: ignore[misc]
+        rounds.close(losses)
+    retried(lambda: protection.fit.finish(rounds.losses))
 
 
 def retried(step: Callable[[], T]) -> T:

@@ -97,7 +97,7 @@ def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace]) -> None:
     expected |= {f"montage-{finished[0].name}": "image", f"report-{finished[0].name}": "markdown"}
     assert expected.items() <= artifacts.items()
     assert {"pipeline smoke", f"protect {finished[0].name} mem with mem", "train on mem, seed 0"} <= runs
-    assert {"advance 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
+    assert {"update 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
 
 
 def _is_costly(path: Path) -> bool:

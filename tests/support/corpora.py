@@ -12,6 +12,7 @@ from PIL import Image
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard import Sample, read_shard, shard_bytes
+from mem_core.perturb.rounds import Rounds
 from mem_core.protect.protection import Protection, ShardSummary
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=64)
@@ -113,17 +114,14 @@ def open_again(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig | No
 def fit(protection: Protection) -> list[float]:
     """The rounds, as the flow runs them. Returns the mean losses, empty if nothing was to be fitted."""
     protection.begin()
-    losses: list[float] = []
     if protection.fitted:
-        return losses
-    for number in range(protection.config.rounds):
-        protection.fit_round(number)
-        each = [protection.advance(shard, number) for shard in protection.shards]
-        losses.append(sum(each) / len(each))
-        if protection.enough(losses):
-            break
-    protection.finish_fit(losses)
-    return losses
+        return []
+    rounds = Rounds(protection.config)
+    for number in rounds:
+        protection.fit.train_surrogate(number)
+        rounds.close({shard: protection.fit.update_shard(shard, number) for shard in protection.shards})
+    protection.fit.finish(rounds.losses)
+    return rounds.losses
 
 
 def protect(protection: Protection) -> list[ShardSummary]:

@@ -97,13 +97,13 @@ def _fit(protection: Protection, scratch: Folder, calls: list[Call], clock: Cloc
     for number in range(protection.config.rounds):
         calls.clear()
         marks, started = _Marks(clock), clock()
-        protection.fit_round(number, marks)
+        protection.fit.train_surrogate(number, marks)
         beyond, step = marks.split(clock() - started, steps)
         train = [call for call in calls if not (_of_shard(call, warm) or _of_shard(call, measured))]
-        protection.advance(warm, number)
+        protection.fit.update_shard(warm, number)
         calls.clear()
         started = clock()
-        losses.append(protection.advance(measured, number))
+        losses.append(protection.fit.update_shard(measured, number))
         seconds.append((clock() - started) / samples)
         advance = [call for call in calls if not _is_tar_read(call)]
     work = scratch.below(STATE)
@@ -119,7 +119,7 @@ def _fit(protection: Protection, scratch: Folder, calls: list[Call], clock: Cloc
         train=calls_of(train, measured, samples),
         advance=calls_of(advance, measured, samples),
     )
-    protection.finish_fit(losses)
+    protection.fit.finish(losses)
     return cost
 
 

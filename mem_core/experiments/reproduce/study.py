@@ -34,8 +34,7 @@ from mem_core.experiments.rows import source_row
 from mem_core.models import Tokenizer
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR
-from mem_core.protect.protect_all import protect_all
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Protection, protect_all
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim

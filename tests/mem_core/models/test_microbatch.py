@@ -9,7 +9,8 @@ from torch import Tensor
 from mem_core.common.errors import RetryShard
 from mem_core.config import NoiseConfig
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.models.device import retried
+from mem_core.models.device import retry_if_lost
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import contrastive_loss
 from mem_core.models.microbatch import MicroBatcher
@@ -40,9 +41,8 @@ def noise_of(encoder: SmallDevice, micro_batcher: MicroBatcher) -> tuple[Tensor,
     texts = torch.nn.functional.normalize(torch.randn(11, 128, generator=draw), dim=-1)
     batch = PixelBatch(list(clean), None, CPU)
     config = NoiseConfig(num_steps=1)
-    loss = update_noise(
-        batch, [texts], encoder, config, anchors=None, precision=torch.float32, draw=draw, micro_batcher=micro_batcher
-    )
+    model = FrozenEncoder(encoder, micro_batcher=micro_batcher)
+    loss = update_noise(batch, [texts], model, config, draw)
     return torch.stack(batch.noise()), float(loss)
 
 
@@ -105,5 +105,5 @@ def test_a_device_too_small_for_one_image_is_said(encoder: SmallDevice) -> None:
     ],
 )
 def test_a_device_that_fails_fails_its_shard(error: Exception, sentence: str) -> None:
-    with pytest.raises(RetryShard, match=sentence), retried("00007"):
+    with pytest.raises(RetryShard, match=sentence), retry_if_lost("00007"):
         raise error

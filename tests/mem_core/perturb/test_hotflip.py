@@ -8,9 +8,10 @@ from torch.nn.functional import normalize
 
 from mem_core.config import TriggerConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import with_trigger
-from mem_core.perturb.hotflip import replacement_losses, update_triggers
+from mem_core.perturb.hotflip import WordSearch, replacement_losses, update_triggers
 
 CAPTIONS = ["a red square", "two dogs run", "the old man by the sea", "blue stripes", "a child smiles"]
 WORDS = torch.tensor([320, 518, 539, 593, 652, 736, 794, 1125, 1237, 1929])
@@ -46,12 +47,9 @@ def run(
         start,
         tokenizer.encode(CAPTIONS),
         images,
-        encoder,
+        FrozenEncoder(encoder),
         config,
-        vocabulary=WORDS,
-        end_id=tokenizer.end_id,
-        anchors=None,
-        precision=torch.float32,
+        WordSearch(WORDS, tokenizer.end_id),
     )
 
 
@@ -103,9 +101,13 @@ def test_a_wide_beam_with_all_candidates_is_exhaustive(
     rows, alone = tokenizer.encode(CAPTIONS[:1]), images[:1]
     others = Anchors(images[1:], images[1:].roll(1, 0))
     found = update_triggers(
-        words[:2].unsqueeze(0), rows, alone, encoder, TriggerConfig(length=2, candidates=4, beam=4),
-        vocabulary=words, end_id=tokenizer.end_id, anchors=others, precision=torch.float32,
-    )  # fmt: skip
+        words[:2].unsqueeze(0),
+        rows,
+        alone,
+        FrozenEncoder(encoder, anchors=others),
+        TriggerConfig(length=2, candidates=4, beam=4),
+        WordSearch(words, tokenizer.end_id),
+    )
     losses = {}
     for pair in itertools.product(words.tolist(), repeat=2):
         with torch.no_grad():

@@ -5,6 +5,7 @@ import torch
 
 from mem_core.config import NoiseConfig
 from mem_core.models import OpenClipEncoder
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import contrastive_loss
 from mem_core.perturb.pgd import update_noise
@@ -42,7 +43,7 @@ def test_steps_lower_the_loss_within_the_budget(
     batch = PixelBatch(clean, zeros(clean), CPU)
     before = loss_of(batch, texts, encoder)
     draw = torch.Generator().manual_seed(2)
-    update_noise(batch, [texts], encoder, config, anchors=None, precision=torch.float32, draw=draw)
+    update_noise(batch, [texts], FrozenEncoder(encoder), config, draw)
     assert loss_of(batch, texts, encoder) < before - 0.003
     for image, noise in zip(clean, batch.noise(), strict=True):
         total = image.to(torch.int16) + noise
@@ -60,7 +61,7 @@ def test_one_step_is_minus_the_sign_of_the_gradient_on_published_pixels(
     clean = torch.randint(20, 230, (4, 3, 48, 48), generator=draw, dtype=torch.uint8)
     config = NoiseConfig(epsilon=8 / 255, step_size=3 / 255, num_steps=1, views="centre")
     batch = PixelBatch(list(clean), zeros(list(clean)), CPU)
-    update_noise(batch, [texts], encoder, config, anchors=None, precision=torch.float32, draw=torch.Generator())
+    update_noise(batch, [texts], FrozenEncoder(encoder), config, torch.Generator())
     pixels = (clean.float() / 255).requires_grad_()
     seen = torch.nn.functional.interpolate(pixels, size=32, mode="bicubic", antialias=True)
     loss = contrastive_loss(encoder.encode_image(seen), texts, encoder.logit_scale)

@@ -18,8 +18,9 @@ from mem_core.models.loss import Anchors, contrastive_loss
 from mem_core.models.token_rows import CaptionTokens, with_trigger
 from mem_core.models.training import make_optimizer
 from mem_core.perturb.context import FitContext
-from mem_core.perturb.rounds import Surrogate, advance, surrogate_steps
+from mem_core.perturb.rounds import update_shard
 from mem_core.perturb.state import ShardState, first_state
+from mem_core.perturb.surrogate import Surrogate, SurrogateTraining, train_surrogate
 from mem_core.protect.protection import Protection
 from tests.support.corpora import RUNTIME, small, tiny_corpus
 
@@ -101,8 +102,8 @@ def test_the_surrogate_sees_own_triggers_and_captions_as_configured(
     state = first_state(shard, context)
     spy.train()
     optimizer = make_optimizer(spy, 1e-3, 0.2)
-    pattern = None
-    surrogate_steps(spy, optimizer, pattern, ["00000"], lambda _: (shard, state), context, 0, silent)
+    training = SurrogateTraining(spy, optimizer)
+    train_surrogate(training, ["00000"], lambda _: (shard, state), context, 0, silent)
     length = LENGTH if method == "mem" else 0
     known, own, total = caption_owners(shard, context), 0, 0
     for images, tokens in trained_pairs(spy):
@@ -126,7 +127,7 @@ def test_in_the_noise_steps_every_row_carries_the_trigger_of_its_image(
     config = small(method=method, noise={"views": "centre", "num_steps": 3, "caption_draws": 3}, trigger={"rounds": 0})
     context = context_of(config)
     state = first_state(shard, context)
-    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
+    after = update_shard(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
     known, length = caption_owners(shard, context), LENGTH if method == "mem" else 0
     texts: list[Tensor] = []
     own = total = 0
@@ -151,7 +152,7 @@ def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, 
     config = small(noise={"views": "centre", "num_steps": 1}, batch_size=10)
     context = context_of(config)
     state = first_state(shard, context)
-    after = advance(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
+    after = update_shard(shard, state, Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
     (order,) = [owners(shard, shown, context) for kind, shown in spy.seen if kind == "images"][:1]
     allowed = set(context.vocabulary.ids.tolist())
     candidates = config.trigger.candidates
@@ -174,7 +175,7 @@ def test_triggers_are_left_alone_after_their_rounds(spy: Spy, shard: LoadedShard
     context = context_of(small(trigger={"rounds": 1}))
     state = first_state(shard, context)
     surrogate = Surrogate(spy.freeze(), anchors_of(spy))
-    after = advance(shard, state, surrogate, context, 1, silent)
+    after = update_shard(shard, state, surrogate, context, 1, silent)
     assert torch.equal(after.trigger_ids, state.trigger_ids)
     assert after.rounds == 2
 
@@ -199,8 +200,10 @@ def test_noise_lowers_the_loss_on_held_views_and_captions(shard: LoadedShard) ->
     state = first_state(shard, context)
     model = build_model("tiny-resnet-32", seed=0)
     optimizer = make_optimizer(model, 1e-3, 0.2)
-    surrogate, _ = surrogate_steps(model, optimizer, None, ["00000"], lambda _: (shard, state), context, 0, silent)
-    after = advance(shard, state, surrogate, context, 0, silent)
+    surrogate, _ = train_surrogate(
+        SurrogateTraining(model, optimizer), ["00000"], lambda _: (shard, state), context, 0, silent
+    )
+    after = update_shard(shard, state, surrogate, context, 0, silent)
     assert held_loss(shard, after, model, context) < held_loss(shard, state, model, context) - 0.02
 
 
@@ -208,7 +211,7 @@ def test_one_sample_alone_is_pushed_against_the_anchors(tmp_path: Path) -> None:
     shard = load_shard(tiny_corpus(tmp_path, 1), "00000", 2**20)
     context = context_of(small())
     model = build_model("tiny-resnet-32", seed=0).freeze()
-    after = advance(shard, first_state(shard, context), Surrogate(model, anchors_of(model)), context, 0, silent)
+    after = update_shard(shard, first_state(shard, context), Surrogate(model, anchors_of(model)), context, 0, silent)
     assert int(after.noise[0].abs().max()) > 0
     assert after.losses[0] > 0
 
@@ -217,7 +220,7 @@ def test_an_empty_shard_advances_to_nothing(tmp_path: Path) -> None:
     shard = LoadedShard("00000", "0" * 64, [], [], [], {})
     context = context_of(small())
     model = build_model("tiny-resnet-32", seed=0).freeze()
-    after = advance(shard, first_state(shard, context), Surrogate(model, anchors_of(model)), context, 0, silent)
+    after = update_shard(shard, first_state(shard, context), Surrogate(model, anchors_of(model)), context, 0, silent)
     assert (after.noise, after.rounds, after.losses) == ([], 1, (0.0,))
 
 
@@ -231,4 +234,5 @@ def test_shards_of_one_sample_that_never_meet_cannot_be_fitted(tmp_path: Path) -
         return shard, first_state(shard, context)
 
     with pytest.raises(SourceError, match="at least 2 usable samples"):
-        surrogate_steps(model, make_optimizer(model, 1e-3, 0.2), None, ["00000", "00001"], held, context, 0, silent)
+        training = SurrogateTraining(model, make_optimizer(model, 1e-3, 0.2))
+        train_surrogate(training, ["00000", "00001"], held, context, 0, silent)

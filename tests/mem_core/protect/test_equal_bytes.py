@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -44,10 +45,10 @@ def test_the_order_of_the_shards_changes_nothing(clean: LocalFolder, mem: LocalF
     protection.begin()
     losses = []
     for number in range(2):
-        protection.fit_round(number)
-        each = {shard: protection.advance(shard, number) for shard in reversed(protection.shards)}
-        losses.append(sum(each[shard] for shard in protection.shards) / 3)
-    protection.finish_fit(losses)
+        protection.fit.train_surrogate(number)
+        each = {shard: protection.fit.update_shard(shard, number) for shard in reversed(protection.shards)}
+        losses.append(fmean(each[shard] for shard in protection.shards))
+    protection.fit.finish(losses)
     for shard in reversed(protection.shards):
         protection.publish(shard)
     protection.finish()
@@ -68,10 +69,10 @@ def test_stopping_after_every_step_changes_nothing(clean: LocalFolder, mem: Loca
 
     losses = []
     for number in range(2):
-        assert twice(lambda p, number=number: p.fit_round(number)) is None
-        each = [twice(lambda p, s=s, n=number: p.advance(s, n)) for s in ("00000", "00001", "00002")]
-        losses.append(sum(each) / 3)  # type: ignore[arg-type]
-    twice(lambda p: p.finish_fit(losses))
+        assert twice(lambda p, number=number: p.fit.train_surrogate(number)) is None
+        each = [twice(lambda p, s=s, n=number: p.fit.update_shard(s, n)) for s in ("00000", "00001", "00002")]
+        losses.append(fmean(each))  # type: ignore[arg-type]
+    twice(lambda p: p.fit.finish(losses))
     for shard in ("00000", "00001", "00002"):
         assert twice(lambda p, shard=shard: p.publish(shard)).repeated  # type: ignore[attr-defined]
     twice(lambda p: p.finish())
@@ -102,9 +103,9 @@ def test_lost_files_of_a_running_fit_are_made_again(
     protection = open_again(clean, dest)
     protection.begin()
     for number in range(2):
-        protection.fit_round(number)
+        protection.fit.train_surrogate(number)
         for shard in protection.shards:
-            protection.advance(shard, number)
+            protection.fit.update_shard(shard, number)
     for path in tmp_path.glob(f"*/{lost}"):
         if "surrogate" in lost or path.parent.name == "_state":
             path.unlink()
@@ -120,11 +121,11 @@ def test_a_state_lost_between_two_rounds_is_made_again(
     dest = LocalFolder(tmp_path)
     protection = open_again(clean, dest)
     protection.begin()
-    protection.fit_round(0)
+    protection.fit.train_surrogate(0)
     for shard in protection.shards:
-        protection.advance(shard, 0)
+        protection.fit.update_shard(shard, 0)
     if when:
-        open_again(clean, dest).fit_round(1)
+        open_again(clean, dest).fit.train_surrogate(1)
     (tmp_path / "_state" / "00000.safetensors").unlink()
     protect(open_again(clean, dest))
     assert contents(dest) == contents(mem)
@@ -141,9 +142,9 @@ def test_damaged_files_of_a_running_fit_are_named(clean: LocalFolder, tmp_path: 
     dest = LocalFolder(tmp_path)
     protection = open_again(clean, dest, small(rounds=2, surrogate={"steps_per_round": 1}))
     protection.begin()
-    protection.fit_round(0)
+    protection.fit.train_surrogate(0)
     for shard in protection.shards:
-        protection.advance(shard, 0)
+        protection.fit.update_shard(shard, 0)
     data = read_bytes(dest, name)
     middle = len(data) // 2
     changed = {
@@ -154,17 +155,17 @@ def test_damaged_files_of_a_running_fit_are_named(clean: LocalFolder, tmp_path: 
     }
     write_bytes(dest, name, changed[damage])
     with pytest.raises(MismatchError, match=name.split("/")[1]):
-        open_again(clean, dest, protection.config).fit_round(1)
+        open_again(clean, dest, protection.config).fit.train_surrogate(1)
 
 
 def test_a_lost_optimizer_is_named(clean: LocalFolder, tmp_path: Path) -> None:
     dest = LocalFolder(tmp_path)
     protection = open_again(clean, dest, small(surrogate={"steps_per_round": 1}))
     protection.begin()
-    protection.fit_round(0)
+    protection.fit.train_surrogate(0)
     (tmp_path / "_state" / "optimizer-000.pt").unlink()
     with pytest.raises(MismatchError, match="optimizer-000"):
-        protection.fit_round(1)
+        protection.fit.train_surrogate(1)
 
 
 def test_receipts_keep_shards_from_being_made_again(clean: LocalFolder, mem: LocalFolder, tmp_path: Path) -> None:
@@ -210,8 +211,8 @@ def test_what_another_config_left_half_done_is_put_away(clean: LocalFolder, mem:
     dest = LocalFolder(tmp_path)
     other = open_again(clean, dest, small(rounds=3, surrogate={"steps_per_round": 1}))
     other.begin()
-    other.fit_round(0)
-    other.advance("00000", 0)
+    other.fit.train_surrogate(0)
+    other.fit.update_shard("00000", 0)
     protect(open_again(clean, dest))
     assert contents(dest) == contents(mem)
 

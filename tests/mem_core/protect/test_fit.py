@@ -24,9 +24,9 @@ def rounds(clean: LocalFolder, dest: LocalFolder, count: int, config: ProtectCon
     protection = Protection(clean, dest, config, RUNTIME, seed=0)
     protection.begin()
     for number in range(count):
-        protection.fit_round(number)
+        protection.fit.train_surrogate(number)
         for shard in protection.shards:
-            protection.advance(shard, number)
+            protection.fit.update_shard(shard, number)
     return protection
 
 
@@ -37,9 +37,9 @@ def test_a_state_lost_within_a_round_is_caught_up_with(clean: LocalFolder, tmp_p
     for name in list(dest.below("_state").names()):
         if name.endswith(".safetensors"):
             dest.below("_state").delete(name)
-    protection.fit_round(1)
+    protection.fit.train_surrogate(1)
     for shard in protection.shards:
-        protection.advance(shard, 1)
+        protection.fit.update_shard(shard, 1)
     assert contents(dest) == contents(whole)
 
 
@@ -48,7 +48,7 @@ def test_a_surrogate_trained_again_sees_the_states_it_saw_before(clean: LocalFol
     rounds(clean, dest, 2)
     before = contents(dest)
     dest.below("protector").delete("surrogate-001.safetensors")
-    summary = Protection(clean, dest, CONFIG, RUNTIME, seed=0).fit_round(1)
+    summary = Protection(clean, dest, CONFIG, RUNTIME, seed=0).fit.train_surrogate(1)
     assert summary is not None
     assert summary.steps == 2
     assert contents(dest) == before
@@ -56,12 +56,12 @@ def test_a_surrogate_trained_again_sees_the_states_it_saw_before(clean: LocalFol
 
 def test_rounds_already_done_are_not_done_again(clean: LocalFolder, tmp_path: Path) -> None:
     dest = LocalFolder(tmp_path / "dest")
-    losses = {(s, n): rounds(clean, dest, 2).advance(s, n) for s in ("00000", "00001") for n in (0, 1)}
+    losses = {(s, n): rounds(clean, dest, 2).fit.update_shard(s, n) for s in ("00000", "00001") for n in (0, 1)}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "dest").rglob("*")}
     again = Protection(clean, dest, CONFIG, RUNTIME, seed=0)
     again.begin()
-    assert again.fit_round(0) is None
-    assert {(s, n): again.advance(s, n) for s, n in losses} == losses
+    assert again.fit.train_surrogate(0) is None
+    assert {(s, n): again.fit.update_shard(s, n) for s, n in losses} == losses
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "dest").rglob("*")} == before
 
 
@@ -71,7 +71,7 @@ def test_the_state_of_another_run_is_not_taken_over(clean: LocalFolder, tmp_path
     protection = rounds(clean, other, 1, small(surrogate={"steps_per_round": 2}, noise={"num_steps": 2}))
     own = read_bytes(other, "_state/00000.safetensors")
     write_bytes(other, "_state/00000.safetensors", read_bytes(one, "_state/00000.safetensors"))
-    protection.advance("00000", 0)
+    protection.fit.update_shard("00000", 0)
     assert read_bytes(other, "_state/00000.safetensors") == own
 
 
@@ -88,5 +88,5 @@ def test_a_diverged_surrogate_leaves_nothing_behind(
     protection = Protection(clean, dest, CONFIG, RUNTIME, seed=0)
     protection.begin()
     with pytest.raises(ConfigError, match="loss of the surrogate of round 1 to stay finite"):
-        protection.fit_round(0)
+        protection.fit.train_surrogate(0)
     assert set(contents(dest)) == {"_state/fit.txt"}

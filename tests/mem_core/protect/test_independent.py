@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes
-from mem_core.protect.independent import steps_for_each
 from mem_core.protect.protection import Protection
+from mem_core.protect.sources import steps_for_each
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, protect, published, small, tiny_corpus
 
 CONFIG = small(strategy="independent")

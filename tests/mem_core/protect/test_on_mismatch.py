@@ -155,8 +155,8 @@ def steps_of(protection: Protection) -> list[Callable[[], object]]:
     """Every step of the rounds, in order."""
     steps: list[Callable[[], object]] = []
     for number in range(protection.config.rounds):
-        steps.append(partial(protection.fit_round, number))
-        steps += [partial(protection.advance, shard, number) for shard in protection.shards]
+        steps.append(partial(protection.fit.train_surrogate, number))
+        steps += [partial(protection.fit.update_shard, shard, number) for shard in protection.shards]
     return steps
 
 
@@ -175,7 +175,7 @@ def test_a_run_that_was_overtaken_ends_well(clean: LocalFolder, tmp_path: Path) 
         protect(opened(clean, dest, config))
         for step in todo[steps + 1 :]:
             step()
-        slow.finish_fit([0.0] * config.rounds)
+        slow.fit.finish([0.0] * config.rounds)
         assert all(slow.publish(shard).repeated for shard in slow.shards)
         slow.finish()
         assert contents(dest) == contents(alone)

@@ -109,7 +109,7 @@ def test_a_corpus_without_a_usable_sample_says_so(tmp_path: Path) -> None:
     protection = open_again(clean, LocalFolder(tmp_path / "dest"))
     protection.begin()
     with pytest.raises(SourceError, match="at least 2 usable samples"):
-        protection.fit_round(0)
+        protection.fit.train_surrogate(0)
 
 
 def test_a_corpus_of_one_sample_has_nothing_to_contrast(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_corpus_of_one_sample_has_nothing_to_contrast(tmp_path: Path) -> None:
     protection = open_again(clean, LocalFolder(tmp_path / "dest"))
     protection.begin()
     with pytest.raises(SourceError, match="at least 2 usable samples"):
-        protection.fit_round(0)
+        protection.fit.train_surrogate(0)
 
 
 @pytest.mark.parametrize("pool_shards", [1, 4])

@@ -143,9 +143,9 @@ def test_requests_and_bytes_are_those_of_the_run(
     protection.begin()
     losses = []
     for number in range(config.protect.rounds):
-        protection.fit_round(number)
-        losses.append(fmean(protection.advance(shard, number) for shard in protection.shards))
-    protection.finish_fit(losses)
+        protection.fit.train_surrogate(number)
+        losses.append(fmean(protection.fit.update_shard(shard, number) for shard in protection.shards))
+    protection.fit.finish(losses)
     assert fit.requests.total == pytest.approx(asked(calls), rel=0.15)
     calls.clear()
     protection.plan()

@@ -1,0 +1,146 @@
+"""Step 1 of a round (paper, algorithm 1): the surrogate learns the corpus as it is protected so far."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.progress import Progress
+from mem_core.common.rng import generator
+from mem_core.data.shard_cache import LoadedShard
+from mem_core.models import OpenClipEncoder
+from mem_core.models.device import autocast, cpu_threads
+from mem_core.models.frozen_encoder import FrozenEncoder
+from mem_core.models.image_batch import PixelBatch
+from mem_core.models.loss import Anchors
+from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
+from mem_core.models.training import training_step
+from mem_core.perturb.caption_pairing import pairings
+from mem_core.perturb.context import FitContext
+from mem_core.perturb.state import ShardState
+from mem_core.perturb.universal import raise_loss
+
+Held = Callable[[str], tuple[LoadedShard, ShardState]]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """The frozen model of one round, the features that fill small batches up, and UAP's pattern where it is one."""
+
+    model: OpenClipEncoder
+    anchors: Anchors
+    pattern: Tensor | None = None
+
+    def for_batch(self, pairs: int, context: FitContext) -> FrozenEncoder:
+        """The model against as many negatives as a full batch has."""
+        missing = context.config.batch_size - pairs
+        anchors = self.anchors.first(missing) if missing > 0 else None
+        return FrozenEncoder(self.model, context.precision, context.micro_batcher, anchors)
+
+
+@dataclass(frozen=True)
+class SurrogateTraining:
+    """A surrogate between two rounds. pattern: UAP's, float32 [3, S, S] in levels of 1/255."""
+
+    model: OpenClipEncoder
+    optimizer: torch.optim.Optimizer
+    pattern: Tensor | None = None
+
+
+def train_surrogate(
+    training: SurrogateTraining,
+    shards: Sequence[str],
+    held: Held,
+    context: FitContext,
+    round_number: int,
+    progress: Progress,
+) -> tuple[Surrogate, list[float]]:
+    """`steps_per_round` steps over batches from all shards. Returns the surrogate, frozen, and the loss of each step.
+
+    For UAP the shared pattern then takes as many steps as the surrogate did.
+    """
+    stream = _batches_of_corpus(shards, held, context, round_number, training.model.image_size)
+    model, config = training.model, context.config
+    with cpu_threads(config.surrogate.cpu_threads):
+        losses = _steps(training, stream, context, progress)
+        model.freeze()
+        anchors = _features(model, *next(stream), context)
+        pattern = training.pattern
+        if pattern is not None:
+            steps = config.surrogate.steps_per_round
+            pattern = raise_loss(pattern, stream, steps, model, config.noise, context.precision)
+    return Surrogate(model, anchors, pattern), losses
+
+
+def _steps(
+    training: SurrogateTraining, stream: Iterator[tuple[Tensor, Tensor]], context: FitContext, progress: Progress
+) -> list[float]:
+    total = context.config.surrogate.steps_per_round
+    losses = []
+    training.model.train()
+    for step in range(total):
+        images, tokens = next(stream)
+        try:
+            loss, _, _ = training_step(training.model, training.optimizer, images, tokens, context.precision)
+        except torch.OutOfMemoryError as error:  # not cut into micro-batches: batch norm sees the whole batch
+            raise ConfigError(
+                f"expected {len(images)} pairs to fit into the device's memory for a training step of "
+                f"{training.model.architecture}, but they do not: choose a smaller surrogate.batch_size"
+            ) from error
+        losses.append(loss)
+        if step % 10 == 9 or step + 1 == total:
+            progress(step + 1, total, f"surrogate loss {loss.item():.2f}")
+    return torch.stack(losses).tolist() if losses else []
+
+
+def _batches_of_corpus(
+    shards: Sequence[str], held: Held, context: FitContext, round_number: int, side: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Endless (images float [B, 3, S, S], token rows [B, T]) from pools of shards, so memory is a pool's."""
+    config = context.config
+    epoch = 0
+    while True:
+        draw = generator(context.seed, "surrogate", round_number, epoch)
+        used = 0
+        order = [shards[i] for i in torch.randperm(len(shards), generator=draw)]
+        for first in range(0, len(order), config.surrogate.pool_shards):
+            pool = [held(name) for name in order[first : first + config.surrogate.pool_shards]]
+            for images, rows in _batches_of_pool(pool, context, side, draw):
+                used += len(rows)
+                yield images, rows
+        if not used:
+            raise SourceError(
+                f"expected at least 2 usable samples to fit on, but no {config.surrogate.pool_shards} shards "
+                f"(surrogate.pool_shards) of this corpus have so many together"
+            )
+        epoch += 1
+
+
+def _batches_of_pool(
+    pool: Sequence[tuple[LoadedShard, ShardState]], context: FitContext, side: int, draw: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    samples = [(shard, state, i) for shard, state in pool for i in range(len(shard.samples))]
+    captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], context.tokenizer.encode)
+    triggered = context.recipe.trigger != "none"
+    drawn = list(batches(len(samples), context.config.surrogate.batch_size, draw))
+    for places, pairing in zip(drawn, pairings(context, len(drawn)), strict=True):
+        if len(places) < 2:
+            continue  # a single pair has no negative: no loss, no step
+        chosen = [samples[place] for place in places]
+        clean = [shard.pixels(i) for shard, _, i in chosen]
+        batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], context.device)
+        images = batch.look(batch.draw_views(context.config.noise, side, draw))
+        rows = captions.draw(places, draw, room=context.config.trigger.length)
+        shuffles = context.recipe.shuffles_captions and context.config.surrogate.captions == "shuffled"
+        if shuffles and not pairing.own_captions:
+            rows = rows[torch.randperm(len(rows), generator=draw)]
+        if triggered and pairing.trigger:
+            rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), context.tokenizer.end_id)
+        yield images, rows.to(context.device)
+
+
+def _features(model: OpenClipEncoder, images: Tensor, tokens: Tensor, context: FitContext) -> Anchors:
+    with torch.no_grad(), autocast(context.device, context.precision):
+        return Anchors(model.encode_image(images), model.encode_text(tokens))
