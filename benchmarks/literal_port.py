@@ -11,7 +11,8 @@ Ours is `update_shard` of `mem_core/perturb/rounds.py`, twice: with the paper's 
 candidates, batch scoring, fresh captions at every step), and with the defaults of the publishable profile. Both start
 from one surrogate that has seen the corpus. Equal are: surrogate, images, captions, first triggers, steps, budget,
 candidates. Not equal are the order of samples and the caption shuffles (other random numbers). So equal results are
-checked as the noise loss that either reaches on held shuffles, and as the values after one step from one start on the same captions.
+checked as the noise loss that either reaches on held shuffles, and as the values after one step from one start on the
+same captions.
 """
 
 import argparse

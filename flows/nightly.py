@@ -7,8 +7,9 @@ from flows.mapping import ShardsFailed, map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import RetryShard, SourceError
 from mem_core.config import RuntimeConfig
+from mem_core.protect.night import NightPlan, NightSummary, Ready
 from tasks.events import Measure, announce_corpus
-from tasks.nightly import NightPlan, NightSummary, Ready, finish_night, plan_night, stored_job
+from tasks.nightly import finish_night, plan_night, stored_job
 from tasks.protecting import publish_shard
 from tasks.workspace import ProtectJob
 

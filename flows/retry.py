@@ -5,7 +5,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.nightly import protect_waiting
 from mem_core.config import RuntimeConfig
-from tasks.nightly import NightSummary, plan_retry, retry_job
+from mem_core.protect.night import NightSummary
+from tasks.nightly import plan_retry, retry_job
 
 _RUNTIME = RuntimeConfig()
 

@@ -5,11 +5,12 @@ from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
 from mem_core.data.corpus import require_clean
+from mem_core.experiments.status import JOB, backed_off_line, count_backed_off
+from mem_core.protect.night import counts_of
 from mem_core.protect.protection import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched
-from tasks.status import JOB_NAME, WORK_FOLDER, backed_off_in, scaled_back
 from tasks.workspace import ProtectJob, computing, forget, protection_of
 
 
@@ -103,16 +104,13 @@ def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSumm
     """Writes the manifest, shows the shards in the UI, and lets go of what the rounds needed."""
     protection = protection_of(job)
     manifest = protection.finish()
-    protection.dest.below(WORK_FOLDER).delete(JOB_NAME)
+    protection.dest.delete(JOB)
     forget(job)
-    counts = dict(plan.counts)
-    for shard in shards:
-        for status, count in shard.counts.items():
-            counts[status] = counts.get(status, 0) + count
+    counts = counts_of(shards, plan.counts)
     show_shards(job.method, job.dest, shards)
     say(f"{job.method}: {', '.join(f'{count} {status}' for status, count in sorted(counts.items()))} in {job.dest}")
-    if job.config.quality != QualityConfig() and (backed_off := backed_off_in(protection.dest)):
-        say(f"{job.method}: {scaled_back(backed_off)}")
+    if job.config.quality != QualityConfig() and (backed_off := count_backed_off(protection.dest)):
+        say(f"{job.method}: {backed_off_line(backed_off)}")
     return ProtectSummary(
         uri=job.dest,
         shards=plan.finished + len(shards),
@@ -124,4 +122,4 @@ def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSumm
 
 def _leave_job_for_status(job: ProtectJob) -> None:
     """While work goes on, `status` learns from here which clean corpus the shards come from."""
-    write_bytes(protection_of(job).dest.below(WORK_FOLDER), JOB_NAME, job.model_dump_json().encode())
+    write_bytes(protection_of(job).dest, JOB, job.model_dump_json().encode())

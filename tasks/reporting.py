@@ -12,6 +12,7 @@ from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, Method
 from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.experiments.rows import clean_folder
+from mem_core.experiments.status import RUN, read_run
 from mem_core.report import (
     EpochPoint,
     ReportInputs,
@@ -28,7 +29,6 @@ from tasks.artifacts import show_report
 from tasks.evaluating import EVALUATION_NAME, read_evaluation
 from tasks.options import step
 from tasks.progress import say
-from tasks.status import RUN_NAME, read_run
 from tasks.storage import address_below, open_folder
 
 _LIBRARIES = ("memshield", "torch", "open_clip_torch", "prefect", "numpy", "pillow")
@@ -49,8 +49,8 @@ class ReportPlace(Frozen):
 def keep_run(dest: str, config: RunConfig) -> bool:
     """Leaves the settings in DEST/run.json, for the report and for `status`. Returns whether there were none before."""
     folder = open_folder(dest)
-    first = not folder.exists(RUN_NAME)
-    write_bytes(folder, RUN_NAME, (config.model_dump_json(indent=2) + "\n").encode())
+    first = not folder.exists(RUN)
+    write_bytes(folder, RUN, (config.model_dump_json(indent=2) + "\n").encode())
     return first
 
 

@@ -9,11 +9,11 @@ from rich.table import Table
 from mem_core.audit.stress.page import HEADS, StressReport, cells, detected, headline
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
+from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
 from mem_core.report import ReportSummary
 from mem_core.victim.evaluation import Evaluation
 from tasks.artifacts import table_cells
 from tasks.estimating import RunEstimate
-from tasks.status import CorpusStatus, DestinationStatus, scaled_back
 
 _NAMED = 20  # problems and reasons that are printed
 
@@ -140,7 +140,7 @@ def print_status(found: DestinationStatus) -> None:
     for corpus in found.corpora:
         name = escape(_shown(corpus, found))
         if corpus.backed_off:
-            console.print(f"{name}: {scaled_back(corpus.backed_off)}", highlight=False)
+            console.print(f"{name}: {backed_off_line(corpus.backed_off)}", highlight=False)
         for shard, why in list(corpus.failed.items())[:_NAMED]:
             console.print(f"{name}: shard {shard} failed: {escape(why)}", highlight=False)
         for reason, count in list(corpus.reasons.items())[:_NAMED]:

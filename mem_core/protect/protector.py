@@ -54,6 +54,11 @@ class Protector(Frozen):
         return self
 
     @property
+    def replay_config(self) -> ProtectConfig:
+        """The settings to protect more data with, the same way."""
+        return self.config.model_copy(update={"strategy": "replay"})
+
+    @property
     def rounds(self) -> int:
         """Rounds that were done: fewer than configured if the loss threshold was reached."""
         return len(self.surrogates)

@@ -8,7 +8,7 @@ import pytest
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import read_receipt
-from tasks.failures import read_failures
+from mem_core.protect.failures import read_failures
 from tasks.status import read_status
 from tests.support.command_line import Command
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.receipt import receipt_name
+from mem_core.data.finished_shard import has_receipt
 
 _NAME = "_state/failures.json"
 
@@ -32,7 +32,7 @@ def read_failures(dest: Folder) -> Failures:
             f"expected notes about failed shards in {dest.uri}/{_NAME}, but they cannot be read; delete them, "
             "nothing is lost"
         ) from error
-    left = {shard: why for shard, why in sorted(noted.shards.items()) if not dest.exists(receipt_name(shard))}
+    left = {shard: why for shard, why in sorted(noted.shards.items()) if not has_receipt(dest, shard)}
     return noted.model_copy(update={"shards": left})
 
 

@@ -1,0 +1,45 @@
+"""A note that two corpora were compared and nothing was wrong, so that the same ones are not compared twice."""
+
+from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.config import Frozen, fingerprint
+from mem_core.data.corpus import corpus_fingerprint
+from mem_core.models import Tokenizer
+
+_CONTEXT = 77  # CLIP's own: longer than any trigger
+_NAME = "verified.json"
+
+
+class VerifiedRecord(Frozen):
+    """The fingerprint of both corpora, and what the comparison found."""
+
+    fingerprint: str
+    report: VerifyReport
+
+
+def verify_once(
+    clean: Folder, protected: Folder, record: Folder, progress: Progress = silent
+) -> tuple[VerifyReport, bool]:
+    """As `verify`, unless the note in `record` says that these very corpora were found right before: then True."""
+    identity = fingerprint(corpus_fingerprint(clean), corpus_fingerprint(protected))
+    if (known := _verified(record, identity)) is not None:
+        return known, True
+    report = verify(clean, protected, progress)
+    if report.ok:
+        done = VerifiedRecord(fingerprint=identity, report=report)
+        write_bytes(record, _NAME, (done.model_dump_json(indent=2) + "\n").encode())
+    return report, False
+
+
+def verify(clean: Folder, protected: Folder, progress: Progress = silent) -> VerifyReport:
+    """Re-reads both corpora with CLIP's own tokenizer; see `verify_corpus`."""
+    return verify_corpus(clean, protected, tokenize=Tokenizer(_CONTEXT).encode, progress=progress)
+
+
+def _verified(folder: Folder, identity: str) -> VerifyReport | None:
+    try:
+        known = VerifiedRecord.model_validate_json(read_bytes(folder, _NAME))
+    except (FileNotFoundError, ValueError):  # never noted, or by another version: compare again
+        return None
+    return known.report if known.fingerprint == identity else None

@@ -1,0 +1,215 @@
+"""What stands in a destination, read from storage alone: no server is asked, no image is opened."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+
+from pydantic import BaseModel, Field, ValidationError
+
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.formatting import counted
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.config import Frozen, first_mistake
+from mem_core.data.finished_shard import finished_receipts
+from mem_core.data.manifest import MANIFEST_NAME
+from mem_core.data.receipt import receipt_name
+from mem_core.experiments.config import RunConfig
+from mem_core.experiments.rows import clean_folder
+from mem_core.protect.destination import STATE
+from mem_core.protect.failures import read_failures
+
+JOB = f"{STATE}/job.json"
+"""In a destination while work goes on: the job, from which one learns which clean corpus the shards come from."""
+RUN = "run.json"
+"""At the top of a pipeline's destination: its `RunConfig`."""
+
+OpenFolder = Callable[[str], Folder]
+_TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
+
+
+class CorpusStatus(Frozen):
+    """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first.
+    failed: shard -> why it failed after every try; those are not among the pending ones. fitting: (round, of how many)
+    while the protector is fitted: the last round whose surrogate is there, and the first before that. backed_off:
+    samples whose noise was scaled back for the quality budget."""
+
+    place: str
+    method: str
+    finished: bool
+    done: int
+    pending: int
+    counts: dict[str, int]
+    reasons: dict[str, int]
+    failed: dict[str, str] = Field(default_factory=dict)
+    fitting: tuple[int, int] | None = None
+    backed_off: int = 0
+
+
+class VictimStatus(Frozen):
+    """One victim of a pipeline's row."""
+
+    place: str
+    trained: bool
+    evaluated: bool
+
+
+class DestinationStatus(Frozen):
+    """Everything found, or known to come, below an address."""
+
+    uri: str
+    corpora: tuple[CorpusStatus, ...]
+    victims: tuple[VictimStatus, ...] = ()
+    report: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        open_ends = any(c.pending or c.failed or not c.finished for c in self.corpora)
+        return not open_ends and all(v.evaluated for v in self.victims)
+
+
+def read_status(folder: Folder, clean: Folder | None, open_folder: OpenFolder) -> DestinationStatus:
+    """The state of a corpus or of a whole pipeline. Raises `SourceError` where there is neither.
+
+    `clean` tells which shards are still to come; a pipeline, or a run that is not over, knows it by itself, as an
+    address for `open_folder`.
+    """
+    listing = list(folder.names())
+    run = read_run(folder)
+    sources = _sources(folder, run) if run else {}
+    places = {_corpus_of(name) for name in listing if _shows_corpus(name)} | set(sources)
+    corpora = tuple(
+        _corpus(folder, place, listing, clean or sources.get(place), open_folder) for place in sorted(places)
+    )
+    victims = {name.rpartition("/")[0] for name in listing if name.startswith("rows/") and "/victim-" in name}
+    victims |= {f"rows/{row.name}/victim-{seed}" for row in run.table for seed in run.victim_seeds} if run else set()
+    if not corpora and not victims:
+        raise SourceError(f"expected shards or a pipeline's folders in {folder.uri}, but there is nothing of the kind")
+    page = "report/report.html"
+    return DestinationStatus(
+        uri=folder.uri,
+        corpora=corpora,
+        victims=tuple(_victim(place, set(listing)) for place in sorted(victims)),
+        report=f"{folder.uri}/{page}" if page in listing else "",
+    )
+
+
+def read_run(folder: Folder) -> RunConfig | None:
+    """The settings a pipeline was last run with, None elsewhere. Raises `MismatchError` if they cannot be read."""
+    try:
+        return RunConfig.model_validate_json(read_bytes(folder, RUN))
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        raise MismatchError(
+            f"expected a pipeline's settings in {folder.uri}/{RUN}, got: {first_mistake(error)}"
+        ) from error
+
+
+def _sources(root: Folder, run: RunConfig) -> dict[str, Folder]:
+    """Where each corpus that the run protects is, and the clean one that it is made from."""
+    rows = [row for row in run.table if row.method != "clean"]
+    return {f"rows/{row.name}/protected": root.below(f"{clean_folder(row.corpus, run)}/train") for row in rows}
+
+
+def _shows_corpus(name: str) -> bool:
+    return name.endswith((_TAR, _RECEIPT)) or name == JOB or name.endswith(f"/{JOB}")
+
+
+def _corpus_of(name: str) -> str:
+    """The place of the corpus that a name belongs to, "" for the destination itself."""
+    return name.removesuffix(JOB).rstrip("/") if name.endswith(JOB) else name.rpartition("/")[0]
+
+
+def _corpus(
+    root: Folder, place: str, listing: list[str], clean: Folder | None, open_folder: OpenFolder
+) -> CorpusStatus:
+    folder = root.below(place) if place else root
+    start = f"{place}/" if place else ""
+    own = {name.removeprefix(start) for name in listing if name.startswith(start)}
+    top = {name for name in own if "/" not in name}
+    receipts, tars = set(_stems(top, _RECEIPT)), set(_stems(top, _TAR))
+    noted, rounds = _job(folder) if JOB in own else (None, 0)
+    failures = read_failures(folder)
+    if clean is None and (address := noted or failures.clean):
+        clean = open_folder(address)
+    expected = set(_stems(clean.top(), _TAR)) if clean is not None and clean.uri != folder.uri else set()
+    foreign = bool(tars) and not receipts and not expected  # shards that another tool made are complete as they are
+    found = finished_receipts(folder, sorted(receipts))
+    counts: Counter[str] = Counter()
+    for receipt in found:
+        counts.update(receipt.counts)
+    methods = {receipt.method for receipt in found}
+    stats = list(_statistics(folder, sorted(name for name in top if name.endswith(_STATS))))
+    return CorpusStatus(
+        place=place or ".",
+        method="made elsewhere" if foreign else ", ".join(sorted(methods)),
+        finished=foreign or MANIFEST_NAME in top,
+        done=len(tars if foreign else receipts),
+        pending=0 if foreign else len((expected | tars) - receipts - set(failures.shards)),
+        counts={status: count for status, count in sorted(counts.items()) if count},
+        reasons=_reasons(stats),
+        failed=failures.shards,
+        fitting=_fitting(own, rounds),
+        backed_off=sum(one.backed_off for one in stats),
+    )
+
+
+def count_backed_off(folder: Folder) -> int:
+    """Samples of a corpus whose noise was scaled back for the quality budget: one small file a shard is read."""
+    names = sorted(name for name in folder.top() if name.endswith(_STATS))
+    return sum(one.backed_off for one in _statistics(folder, names))
+
+
+def backed_off_line(count: int) -> str:
+    """For people."""
+    return f"the noise of {counted(count, 'image')} was scaled back to keep protect.quality"
+
+
+def _job(folder: Folder) -> tuple[str | None, int]:
+    """Source and rounds of a run that is not over; None and 0 if its note is damaged: then they are not known."""
+    try:
+        noted = json.loads(read_bytes(folder, JOB))
+        return str(noted["clean"]), int(noted["config"]["rounds"])
+    except (ValueError, KeyError, TypeError):
+        return None, 0
+
+
+def _fitting(own: set[str], rounds: int) -> tuple[int, int] | None:
+    """(round, of how many) while a fit is on its way."""
+    surrogates = sum(name.startswith("protector/surrogate-") for name in own)
+    if not rounds or "_state/fit.txt" not in own or "protector/protector.json" in own:
+        return None
+    return max(1, surrogates), rounds
+
+
+def _stems(names: Iterable[str], suffix: str) -> Iterator[str]:
+    return (name.removesuffix(suffix) for name in names if name.endswith(suffix) and "/" not in name)
+
+
+class _Statistics(BaseModel):
+    """What is read of a shard's statistics, ours and img2dataset's."""
+
+    status_dict: dict[str, int] = {}
+    backed_off: int = 0
+
+
+def _statistics(folder: Folder, names: list[str]) -> Iterator[_Statistics]:
+    for name in names:
+        try:
+            yield _Statistics.model_validate_json(read_bytes(folder, name))
+        except ValidationError as error:
+            raise MismatchError(f"expected statistics in {folder.uri}/{name}, got: {first_mistake(error)}") from error
+
+
+def _reasons(stats: list[_Statistics]) -> dict[str, int]:
+    reasons: Counter[str] = Counter()
+    for one in stats:
+        reasons.update(one.status_dict)
+    return dict(reasons.most_common())
+
+
+def _victim(place: str, names: set[str]) -> VictimStatus:
+    return VictimStatus(
+        place=place, trained=f"{place}/victim.json" in names, evaluated=f"{place}/evaluation.json" in names
+    )

@@ -1,0 +1,149 @@
+"""What a night has to do, and what it leaves behind for the next one.
+
+A night looks at receipts, never at what is inside finished shards: those are kept even if today's settings or version
+would make other bytes; that is said, and making them again is for the user to ask.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from mem_core.common.errors import ConfigError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.storage.folder import Folder
+from mem_core.config import Frozen, ProtectConfig
+from mem_core.data.corpus import input_sha256_of, require_clean
+from mem_core.data.finished_shard import finished_manifest
+from mem_core.data.manifest import Manifest
+from mem_core.protect.destination import claim
+from mem_core.protect.failures import Failures, read_failures, write_failures
+from mem_core.protect.finished import plan_shards, withdraw
+from mem_core.protect.protection import ShardSummary
+from mem_core.protect.protector import publishing_fingerprint, require_protector
+
+Ready = Literal["tar", "stats"]
+
+
+class NightPlan(Frozen):
+    """waiting: shards to protect now. unready: shards whose statistics are still to come. finished: those with a
+    receipt. differing: finished shard -> why other bytes would be made today. lines: all that for people."""
+
+    waiting: tuple[str, ...]
+    unready: int = 0
+    finished: int = 0
+    differing: dict[str, str] = Field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+
+class NightSummary(Frozen):
+    """What a night came to. protected: new shards. counts: their samples by status. failed: shard -> sentence.
+    shards, fingerprint: of the manifest, old and new together."""
+
+    uri: str
+    protected: int
+    counts: dict[str, int]
+    failed: dict[str, str]
+    shards: int
+    fingerprint: str
+
+
+def plan_night(
+    clean: Folder, dest: Folder, protector: Folder, config: ProtectConfig, ready: Ready, progress: Progress = silent
+) -> NightPlan:
+    """Compares two listings; of receipts only those newer than the manifest are read.
+
+    ready: `stats` waits for a shard's _stats.json. Raises `SourceError` for shards that are protected already,
+    `DestinationError` for a destination that holds somebody else's data.
+    """
+    stored = require_protector(protector)
+
+    def expected(input_sha256: str) -> str:
+        return publishing_fingerprint(config, stored.seed, stored.fingerprint, input_sha256)
+
+    plan = plan_shards(clean, dest, expected, progress)
+    waiting = plan.waiting
+    if ready == "stats":
+        there = clean.top()
+        waiting = tuple(shard for shard in waiting if f"{shard}_stats.json" in there)
+    if waiting:
+        require_clean(clean, waiting[0])
+        claim(dest, config.method)
+    unready = len(plan.waiting) - len(waiting)
+    later = f", {unready} not complete yet" if unready else ""
+    lines = [f"{len(waiting)} new shards{later}, {plan.finished + len(plan.differing)} finished before"]
+    if plan.differing:
+        shard, why = min(plan.differing.items())
+        lines.append(
+            f"{len(plan.differing)} finished shards were made with different settings and are kept: {shard}: {why}"
+        )
+    return NightPlan(
+        waiting=waiting, unready=unready, finished=plan.finished, differing=plan.differing, lines=tuple(lines)
+    )
+
+
+def plan_retry(clean: Folder, dest: Folder) -> NightPlan:
+    """What failed and may do better now: shards without a receipt, and shards with failed samples whose clean tar
+    has been replaced. The latter lose their receipts here, after the manifest, so that they count as unfinished."""
+    failed = [shard for shard in read_failures(dest).shards if clean.exists(f"{shard}.tar")]
+    entries = finished_manifest(dest).shards
+    spoilt = {entry.name: entry.counts["failed"] for entry in entries if entry.counts.get("failed", 0)}
+    mended = [
+        entry.name for entry in entries if entry.name in spoilt and _is_replaced(clean, entry.name, entry.input_sha256)
+    ]
+    if mended:
+        withdraw(dest, mended)
+    lines = [
+        f"{len(failed)} failed shards to try again, {len(mended)} shards with failed samples whose input was replaced"
+    ]
+    if same := sum(spoilt.values()) - sum(spoilt[shard] for shard in mended):
+        lines.append(
+            f"{same} failed samples stay as they are: their input has not changed, they would fail the same way"
+        )
+    return NightPlan(waiting=tuple(sorted({*failed, *mended})), finished=len(entries), lines=tuple(lines))
+
+
+def source_of_failures(dest: Folder, clean: str | None, protector: str | None) -> tuple[str, str | None]:
+    """The addresses of the clean corpus and of the protector that the failed shards belong to: as named, or as noted.
+
+    Raises `ConfigError` if nobody says where the shards come from.
+    """
+    noted = read_failures(dest)
+    source = clean or noted.clean
+    if not source:
+        raise ConfigError(
+            f"expected a note about failed shards in {dest.uri}, but there is none: name the clean corpus with --clean "
+            "to look for failed samples, or run `protect` or `nightly` again to do what is merely missing"
+        )
+    return source, protector or noted.protector or None
+
+
+def conclude_night(
+    dest: Folder, manifest: Manifest, done: Iterable[ShardSummary], failed: Mapping[str, str], noted: Failures
+) -> NightSummary:
+    """Notes what failed, for status and retry, and sums up. noted: where the failed shards come from."""
+    failures = dict(sorted(failed.items()))
+    write_failures(dest, noted.model_copy(update={"shards": failures}))
+    done = list(done)
+    return NightSummary(
+        uri=dest.uri,
+        protected=len(done),
+        counts=dict(sorted(counts_of(done).items())),
+        failed=failures,
+        shards=len(manifest.shards),
+        fingerprint=manifest.fingerprint,
+    )
+
+
+def counts_of(shards: Iterable[ShardSummary], before: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Samples by status, of these shards and of those counted before."""
+    counts = dict(before or {})
+    for shard in shards:
+        for status, count in shard.counts.items():
+            counts[status] = counts.get(status, 0) + count
+    return counts
+
+
+def _is_replaced(clean: Folder, shard: str, input_sha256: str) -> bool:
+    """Whether the clean tar is there with other bytes than the shard was made from."""
+    return clean.exists(f"{shard}.tar") and input_sha256_of(clean, shard) != input_sha256
