@@ -1,0 +1,1 @@
+"""Images, shards and corpora: read with suspicion, written to equal bytes, accounted for sample by sample."""
