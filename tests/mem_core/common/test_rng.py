@@ -30,7 +30,7 @@ def test_draws_are_the_same_in_another_process_and_leave_the_global_generator_al
     here = torch.rand(3, generator=generator(7, "noise", "00000")).tolist()
     assert torch.equal(torch.get_rng_state(), before)
     code = (
-        "import torch; from mem_core.rng import generator; "
+        "import torch; from mem_core.common.rng import generator; "
         "print(torch.rand(3, generator=generator(7, 'noise', '00000')).tolist())"
     )
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)

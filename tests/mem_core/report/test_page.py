@@ -1,6 +1,6 @@
 """The report: golden bytes, its figures and pictures, and what happens where pieces are missing.
 
-`python -m tests.mem_core.test_report` writes the golden files anew; look at the difference before you keep it.
+`python -m tests.mem_core.report.test_page` writes the golden files again; look at the difference before you keep it.
 """
 
 import base64

@@ -28,7 +28,7 @@ def killed_write(folder: LocalFolder, name: str) -> Path:
     """A process that dies in the middle of a write. Returns what it left."""
     script = f"""
 import os, signal
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 with LocalFolder({str(folder.path)!r}).write({name!r}) as stream:
     stream.write(b"half")
     stream.flush()

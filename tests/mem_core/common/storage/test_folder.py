@@ -127,7 +127,7 @@ def test_a_folder_reached_through_a_link_is_fine(tmp_path: Path) -> None:
 def test_a_killed_write_is_not_listed(folder: LocalFolder) -> None:
     script = f"""
 import os, signal
-from mem_core.data.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder
 with LocalFolder({str(folder.path)!r}).write("a") as stream:
     stream.write(b"half")
     stream.flush()
