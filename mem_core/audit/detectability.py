@@ -1,7 +1,7 @@
-"""How easily a simple classifier tells protected samples from clean ones, and what a small network can take out.
+"""How easily a simple classifier detects protected samples, and how much noise a small network can remove.
 
-Classifier and network learn from one half of the pairs and are judged on the other. An AUC of 0.5 is chance,
-1.0 is never wrong. What can be found can be left out of a training set or cleaned: a low AUC is part of protection.
+Classifier and network learn from one half of the pairs and are tested on the other. An AUC of 0.5 is chance level,
+1.0 is never wrong. What is detected can be left out of a training set or cleaned: a low AUC is part of protection.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ _LARGE = 4  # levels of 1/255
 
 class Detectability(Frozen):
     """image_auc, text_auc: of a linear classifier on statistics of pictures and of captions. purifier_auc: of how much
-    the purifier takes out of a picture. noise_before, noise_after: mean size of what is left of the noise, in levels
+    the purifier removes from a picture. noise_before, noise_after: mean size of what is left of the noise, in levels
     of 1/255, before and after purification. damage: the same for clean pictures, which it should leave alone.
     """
 

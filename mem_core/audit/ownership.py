@@ -1,11 +1,11 @@
 """Whether a model learned the shortcut of a protected corpus: does it pair an image's noise with that image's trigger?
 
 For every protected pair, the *noise feature* is what the noise adds to the image's feature (protected less clean), the
-*trigger feature* that of the trigger's words alone. Both are centred, then compared by cosine. A model that learned the
-shortcut puts a trigger near its own noise; one that did not has no reason to prefer it to the trigger of another image.
+*trigger feature* that of the trigger words without the caption. Both are centred, then compared by cosine. A model that
+learned the shortcut puts a trigger near its own noise; one that did not has no reason to prefer it to another image's.
 
-The null distribution comes from permutations: the different triggers dealt out anew among the same images. The p-value
-is the share of dealings, the true one among them, that agree at least as well. Pairs that the model was not trained on
+The null distribution comes from permutations of the different triggers among the same images. The p-value is the
+share of permutations, the true one among them, that agree at least as well. Pairs that the model was not trained on
 (protected with the stored protector and never published) show that it learned the method's shortcut, and not these very
 pairs.
 """
@@ -34,12 +34,12 @@ from mem_core.models.image_batch import PixelBatch
 
 _CENTRE = NoiseConfig(views="centre")
 _AT_ONCE = 128
-_FEWEST, _FEWEST_TRIGGERS = 20, 6  # of six triggers there are 720 dealings
+_FEWEST, _FEWEST_TRIGGERS = 20, 6  # six triggers have 720 permutations
 _SAME = 1e-6  # one less the cosine of features of the same words
 
 
 class Ownership(Frozen):
-    """What the test found. agreement: mean cosine of noise and own trigger; expected, deviation: of dealings at random.
+    """What the test found. agreement: mean cosine of noise and own trigger; expected, deviation: under permutation.
 
     hit_at_1: share of noises whose own trigger is the nearest of all different `triggers`; by chance one of them.
     """
@@ -92,8 +92,8 @@ def pair_features(
 def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permutations: int = 9999) -> Ownership:
     """float [N, D] noise and trigger features, row by row of one pair -> the test. Raises `SourceError` for too few.
 
-    Pairs with the same trigger, as a codebook's of one topic, stay together: what is dealt out are the different
-    triggers. Dealt out pair by pair, any model that tells the waves apart would seem to know their words.
+    Pairs with the same trigger, as a codebook's of one topic, stay together: the different triggers are permuted.
+    Permuted pair by pair, any model that tells the gratings apart would seem to know their trigger words.
     """
     if len(noises) < _FEWEST:
         raise SourceError(f"expected at least {_FEWEST} protected pairs with noise to test with, got {len(noises)}")
@@ -105,22 +105,22 @@ def permutation_test(noises: Tensor, triggers: Tensor, *, seed: int = 0, permuta
     cosines = rows[0] @ rows[1][first].T
     sums = torch.zeros(count, count, dtype=torch.float64).index_add_(0, own, cosines)
     draw, places = generator(seed, "permutations"), torch.arange(count)
-    dealt = torch.stack([sums[places, torch.randperm(count, generator=draw)].sum() for _ in range(permutations)])
-    dealt, agreement = dealt / len(own), sums.diagonal().sum() / len(own)
+    permuted = torch.stack([sums[places, torch.randperm(count, generator=draw)].sum() for _ in range(permutations)])
+    permuted, agreement = permuted / len(own), sums.diagonal().sum() / len(own)
     return Ownership(
         pairs=len(own),
         triggers=count,
         permutations=permutations,
         agreement=float(agreement),
-        expected=float(dealt.mean()),
-        deviation=float(dealt.std()),
-        p_value=(1 + int((dealt >= agreement - 1e-12).sum())) / (1 + permutations),
+        expected=float(permuted.mean()),
+        deviation=float(permuted.std()),
+        p_value=(1 + int((permuted >= agreement - 1e-12).sum())) / (1 + permutations),
         hit_at_1=float((cosines.argmax(dim=1) == own).double().mean()),
     )
 
 
 def _different(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit rows [N, D] -> where each different one stands first [K], and which of those each row is [N]."""
+    """Unit rows [N, D] -> where each different one comes first [K], and which of those each row is [N]."""
     same = rows @ rows.T > 1 - _SAME
     first, own = torch.unique(same.int().argmax(dim=1), return_inverse=True)
     return first, own

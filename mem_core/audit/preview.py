@@ -1,4 +1,4 @@
-"""A look before anything is uploaded: the samples whose noise shows most, as one sheet and one page."""
+"""The samples whose noise is most visible, as one sheet and one page, to look at before anything is uploaded."""
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -26,7 +26,7 @@ class Preview(Frozen):
 
 
 def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -> Preview:
-    """Writes preview.png and, last, preview.html. Raises SourceError where nothing shows, MismatchError, ImageError."""
+    """Writes preview.png and, last, preview.html. Raises SourceError without noise, MismatchError, ImageError."""
     _, worst = pick_samples(clean, protected, montage=0, worst=samples)
     if not worst:
         raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")

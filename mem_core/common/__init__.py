@@ -1,1 +1,1 @@
-"""What every package may use: errors, seeds, progress, paths, formatting, bounded prefetch, and storage."""
+"""What every package may use: errors, seeds, progress, paths, formatting, bounded prefetch and storage."""

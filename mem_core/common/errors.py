@@ -6,14 +6,14 @@
     |   |-- SourceError         the input cannot be read as a corpus at all
     |   |-- DestinationError    the output place is wrong: it is the source, or holds other data
     |   |-- MismatchError       stored bytes do not match their receipt, protector or config
-    |   |   `-- MadeOtherwise   finished work is there that was made from other input or with other settings
+    |   |   `-- MadeOtherwise   the destination holds finished work made from other input or settings
     |   `-- StorageRefused      missing bucket, wrong credentials, no permission
     |-- SampleError             this sample is recorded as failed, the shard goes on
     |   |-- ImageError          the image cannot be decoded or published
     |   `-- CaptionError        a caption is missing, empty or not text
     `-- RetryShard              this shard may succeed when tried again (network, memory, lost worker)
 
-Each message is one sentence: what was expected, what came, and which shard or sample.
+Each message is one sentence: what was expected, what was found, and in which shard or sample.
 """
 
 
@@ -42,7 +42,7 @@ class MismatchError(StopRun):
 
 
 class MadeOtherwise(MismatchError):
-    """Finished work is in the destination that was made otherwise; `remedy`: what `memshield protect` offers then."""
+    """The destination holds finished work from other input or settings; `remedy`: what `memshield protect` offers."""
 
     def __init__(self, message: str, remedy: str = "") -> None:  # a default, as unpickling gives the message alone
         super().__init__(message)
@@ -50,7 +50,7 @@ class MadeOtherwise(MismatchError):
 
 
 class StorageRefused(StopRun):
-    """The store answered that it will not serve: no such bucket, no permission, wrong credentials."""
+    """The store refuses the request: no such bucket, no permission, wrong credentials."""
 
 
 class SampleError(MemshieldError):
@@ -66,4 +66,4 @@ class CaptionError(SampleError):
 
 
 class RetryShard(MemshieldError):
-    """The shard failed for a reason that may pass."""
+    """The shard failed for a temporary reason."""

@@ -1,6 +1,6 @@
 """Numbers as people write them, for lines on a terminal and captions on a page."""
 
-_ROUND_FROM = 90  # of a unit: below that it tells more than the next one
+_ROUND_FROM = 90  # of a unit: below that it reads better than the next larger unit
 
 
 def counted(number: int, thing: str) -> str:
@@ -9,7 +9,7 @@ def counted(number: int, thing: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that tells most: `2 seconds`, `12 minutes`, `3.5 hours`."""
+    """In the most readable unit: `2 seconds`, `12 minutes`, `3.5 hours`."""
     if seconds < _ROUND_FROM:
         return counted(max(1, round(seconds)), "second")
     minutes = seconds / 60
@@ -17,7 +17,7 @@ def duration(seconds: float) -> str:
 
 
 def corpus_name(address: str) -> str:
-    """What a corpus is called beside others: the last name of its address, or a pipeline's with that of the row."""
+    """A short name for a corpus: the last part of its address; in a pipeline, that of the run and of the row."""
     parts = [part for part in address.replace("://", "/").split("/") if part]
     if parts[-1:] == ["protected"] and parts[-3:-2] == ["rows"]:
         return " ".join((*parts[-4:-3], parts[-2]))

@@ -7,7 +7,7 @@ from mem_core.common.errors import ConfigError
 
 
 def whole_path(path: str | os.PathLike[str]) -> Path:
-    """The path from the root on, `~` made the home folder. Raises `ConfigError` for the home of nobody."""
+    """The absolute path, with `~` expanded. Raises `ConfigError` if that home folder is unknown."""
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""Preparing the next item while the present one is in use."""
+"""Prepares the next items while the current one is in use."""
 
 import queue
 import threading

@@ -1,4 +1,4 @@
-"""How long work tells its caller where it stands, without knowing who watches."""
+"""How long-running work reports its progress without knowing who watches."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,7 +8,7 @@ Checkpoint = Callable[[], None]
 
 
 class Paused(Exception):
-    """The caller wants to go on another time; nothing is wrong and nothing is lost."""
+    """The caller stops here to continue later; nothing is wrong and nothing is lost."""
 
 
 class Progress(Protocol):
@@ -18,8 +18,8 @@ class Progress(Protocol):
 
 
 def silent(done: int, total: int, detail: str = "") -> None:
-    """The progress that nobody watches."""
+    """Progress that is not reported."""
 
 
 def carry_on() -> None:
-    """The checkpoint of callers who wait for the end."""
+    """The checkpoint of callers that never pause."""

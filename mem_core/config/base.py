@@ -1,4 +1,4 @@
-"""Settings out of dictionaries: laid on each other, checked with a sentence for each mistake, hashed."""
+"""Settings from dictionaries: merged, validated with a sentence for each mistake, hashed."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, dictionary by dictionary."""
+    """`base` updated with `over`, nested dictionaries recursively."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -37,7 +37,7 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
 
 
 def first_mistake(error: ValidationError) -> str:
-    """One line on what a stored file has wrong: pydantic's own text takes many."""
+    """One line on what is wrong in a stored file: pydantic's own text takes many."""
     first = error.errors()[0]
     return f"{_place(first['loc']) or 'file'}: {first['msg']}"
 
@@ -51,7 +51,7 @@ def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a setting"
     message, given = str(error["msg"]).removeprefix("Value error, "), error["input"]
-    # A mistake between settings comes with all of them, which would bury the sentence.
+    # A validator of the whole model reports all settings as its input, which would bury the sentence.
     is_told = isinstance(given, Mapping | BaseModel) or f"got {given!r}" in message
     return message if is_told else f"{message} (got {given!r})"
 
@@ -72,7 +72,7 @@ _MAX_BYTES = 1 << 20
 
 
 def settings_text(path: Path, what: str) -> str:
-    """The text of a file of settings; what: the word for it in sentences. Raises `ConfigError`."""
+    """The text of a settings file; what: its name in messages. Raises `ConfigError`."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise ConfigError(f"expected a {what} of at most {_MAX_BYTES} bytes, but {path} has {path.stat().st_size}")
@@ -84,10 +84,10 @@ def settings_text(path: Path, what: str) -> str:
 
 
 def parse_yaml(text: str, expected: str) -> Any:
-    """What the YAML says; expected: what it should be, for sentences. Raises `ConfigError`."""
+    """The parsed YAML; expected: what it should be, for messages. Raises `ConfigError`."""
     try:
         return yaml.safe_load(text)
     except RecursionError:
         raise ConfigError(f"expected {expected}, but it is nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that no calendar has
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date
         raise ConfigError(f"expected {expected}, got: {' '.join(str(error).split())}") from error

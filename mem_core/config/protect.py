@@ -26,39 +26,37 @@ class NoiseConfig(Frozen):
         0.0,
         ge=0,
         le=1,
-        description="share of caption draws and surrogate batches that take own captions, as EM",
+        description="share of caption draws and surrogate batches that pair an image with its own captions, as in EM",
     )
     triggerless: float = Field(
-        0.0, ge=0, le=1, description="share of those with own captions that leave the trigger out"
+        0.0, ge=0, le=1, description="share of the draws with own captions that leave the trigger out"
     )
     topics: int = Field(
         8,
         ge=2,
         le=16,
-        description="codebook: topics that captions are sorted into, each with a wave and words of its own",
+        description="codebook: number of topics of the captions, each with its own grating and trigger words",
     )
-    waves: int = Field(11, ge=2, le=1024, description="codebook: waves over the shorter side of an image")
+    waves: int = Field(11, ge=2, le=1024, description="codebook: periods of a grating over the shorter side")
 
 
 class TriggerConfig(Frozen):
     """The words put before each caption, or into it: HotFlip candidates, beam search."""
 
     length: int = Field(3, ge=1, le=16)
-    rounds: int = Field(2, ge=0, description="HotFlip runs in the first so many rounds")
+    rounds: int = Field(2, ge=0, description="HotFlip runs in this many rounds, from the first on")
     candidates: int = Field(4, ge=1, le=512, description="replacements tried for a position")
     beam: int = Field(1, ge=1, le=16)
     scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
     vocabulary: Literal["words", "all"] = Field(
-        "words", description="words: re-tokenise to the same ids; all: ids that need not, told in key.json (paper)"
+        "words", description="words: re-tokenise to the same ids; all: any ids, listed in key.json (paper)"
     )
     kind: Literal["method", "none", "random"] = Field(
-        "method", description="method: as the method makes it; none, random: without words, or with random ones"
+        "method", description="method: the method's own; none: no trigger words; random: random words for each image"
     )
-    placement: Placement = Field(
-        "front", description="replace: in place of words of the caption, which are gone; front: before it, all kept"
-    )
+    placement: Placement = Field("front", description="front: before the caption; replace: substituted for words of it")
     source: Literal["vocabulary", "captions"] = Field(
-        "vocabulary", description="captions: a codebook draws its words among those that the corpus's captions use"
+        "vocabulary", description="captions: a codebook draws its trigger words from the words of the corpus's captions"
     )
     start: Literal["random", "constant"] = "random"
     constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
@@ -72,7 +70,7 @@ class TriggerConfig(Frozen):
     proposals: Literal["gradient", "masked-lm"] = Field(
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
     )
-    language_model: str = Field("", description="for masked-lm: a folder, as train-lm leaves it, or a hub name")
+    language_model: str = Field("", description="for masked-lm: a folder of train-lm, or a Hugging Face hub name")
     fluent_words: int = Field(48, ge=2, le=10_000, description="for masked-lm: words proposed for a position")
 
     @model_validator(mode="after")
@@ -85,7 +83,7 @@ class TriggerConfig(Frozen):
 class SurrogateConfig(Frozen):
     """The model that makes the noise, trained a little in every round."""
 
-    architecture: str = Field("tiny-resnet", description="an open_clip name, one of ours, or a path to a JSON file")
+    architecture: str = Field("tiny-resnet", description="a name of open_clip or memshield, or a path to a JSON file")
     pretrained: str = Field("", description=PRETRAINED)
     steps_per_round: int = Field(94, ge=0, le=1_000_000)
     batch_size: int = Field(128, ge=2, le=65_536)
@@ -93,7 +91,7 @@ class SurrogateConfig(Frozen):
     weight_decay: float = Field(0.2, ge=0, le=10)
     captions: Literal["shuffled", "matched"] = Field("shuffled", description="shuffled: learns only the shortcut")
     cpu_threads: int = Field(
-        1, ge=1, le=1024, description="that train it on a CPU; other numbers give other bytes, so it is a setting"
+        1, ge=1, le=1024, description="threads on a CPU; another number gives other bytes, so it is a setting"
     )
     pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
 
@@ -115,7 +113,7 @@ class QualityConfig(Frozen):
     """How visible noise may be. An image below a floor has its noise scaled back; one that stays below has failed."""
 
     min_psnr: float | None = Field(None, gt=0, le=100, description="floor in dB (8/255 random noise: about 35)")
-    min_ssim: float | None = Field(None, ge=-1, le=1, description="floor, 1 for images that cannot be told apart")
+    min_ssim: float | None = Field(None, ge=-1, le=1, description="floor, 1 for identical images")
 
 
 class ProtectConfig(Frozen):
@@ -143,7 +141,7 @@ class ProtectConfig(Frozen):
 
     @property
     def recipe(self) -> Recipe:
-        """The method's recipe, with the words that the config asks for in place of its own."""
+        """The method's recipe, with the kind of trigger words that the config asks for."""
         recipe, kind = RECIPES[self.method], self.trigger.kind
         return recipe if kind == "method" else replace(recipe, trigger=kind)
 
@@ -170,7 +168,7 @@ class ProtectConfig(Frozen):
             raise ValueError(f"trigger.placement replace goes with {', '.join(PLACES_WORDS)}, got {self.method}")
         if self.trigger.source == "captions" and (self.method != "codebook" or self.trigger.kind == "random"):
             kind = " with trigger.kind random" if self.trigger.kind == "random" else ""
-            raise ValueError(f"trigger.source captions goes with a codebook's own words, got {self.method}{kind}")
+            raise ValueError(f"trigger.source captions goes with a codebook's topic words, got {self.method}{kind}")
         if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":
             raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
         return self

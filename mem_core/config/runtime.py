@@ -1,4 +1,4 @@
-"""Where and how fast a run works."""
+"""Where a run computes, in which precision and how many shards at once."""
 
 from typing import Literal
 

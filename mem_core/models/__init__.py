@@ -1,4 +1,4 @@
-"""Image-text models behind one protocol."""
+"""CLIP models behind one protocol: encoders, tokenizer, weights, loss, input views, device, one training step."""
 
 from mem_core.models.openclip import (
     OpenClipEncoder,

@@ -1,4 +1,4 @@
-"""Where the work runs, in which precision, and on how many threads where that shows in the bytes."""
+"""Device, precision, and the number of CPU threads where it affects the bytes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ def _cpu_multiplies_bfloat16(device: torch.device) -> bool:
 
 @contextmanager
 def retry_if_lost(shard: str) -> Iterator[None]:
-    """Makes a device that fails under a shard a `RetryShard`: elsewhere, or later, the shard may succeed."""
+    """Turns a device failure into `RetryShard`: elsewhere, or later, the shard may succeed."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -60,7 +60,7 @@ def _first(error: Exception) -> str:
 
 
 def watch_memory(device: torch.device) -> None:
-    """From here on `peak_memory` counts anew."""
+    """Resets what `peak_memory` counts."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -72,7 +72,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; to a GPU through pinned memory, so that nobody waits for the copy."""
+    """The tensor on the device; to a GPU through pinned memory, so that the copy is asynchronous."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
@@ -83,7 +83,7 @@ def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
 
 @contextmanager
 def cpu_threads(count: int) -> Iterator[None]:
-    """So many threads of torch in this block, whatever the machine has.
+    """This number of torch threads inside the block, whatever the machine has.
 
     Sums over a batch are split among threads, which decides their last bits: gradients of weights depend on the number.
     What is done to a sample with frozen weights does not.

@@ -58,7 +58,7 @@ class PixelBatch:
         return drawn
 
     def look(self, views: Sequence[View]) -> Tensor:
-        """The noised images as the model sees them, float32 [B, 3, S, S] in about 0..1."""
+        """The noisy images as the model sees them, float32 [B, 3, S, S] in about 0..1."""
         side = views[0].side
         seen = torch.empty(self._count, 3, side, side, device=self._device)
         for group, view in zip(self.groups, views, strict=True):

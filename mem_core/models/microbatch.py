@@ -1,4 +1,4 @@
-"""Work in pieces that fit into the device's memory: a piece that does not is halved, and so stays.
+"""Micro-batches that fit into the device's memory: one that does not is halved, and the smaller size is kept.
 
 Only a frozen model's work is cut, whose features of an image or a caption depend on nothing else in the batch: the
 result is that of the whole batch but for the order of sums, and the batch of the contrastive loss stays as it was.
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class MicroBatcher:
-    """How many rows a device takes at once, found as it goes. Threads that share a device share this."""
+    """How many rows a device processes at once, found by trying. Threads that share a device share this."""
 
     def __init__(self) -> None:
         self._size: int | None = None
@@ -38,7 +38,7 @@ class MicroBatcher:
             return self._fitting(len(rows), lambda size: torch.cat([encode(piece) for piece in rows.split(size)]))
 
     def descent(self, encode: Encode, seen: Tensor, loss_of: Encode) -> tuple[Tensor, Tensor]:
-        """The loss `loss_of(encode(seen))`, a scalar, and its gradient on `seen`, which the model is walked back for.
+        """The loss `loss_of(encode(seen))`, a scalar, and its gradient with respect to `seen`.
 
         Piece by piece: all features without a graph, the loss's gradient on them, then each piece's graph by itself.
         That is one forward pass more, and the memory of one piece.
@@ -82,6 +82,6 @@ class MicroBatcher:
 
 
 def _walked_back(encode: Encode, piece: Tensor, above: Tensor) -> Tensor:
-    """The gradient on a piece, from that on its features."""
+    """The gradient with respect to a piece, from that of its features."""
     moving = piece.detach().requires_grad_()
     return torch.autograd.grad(encode(moving), moving, above)[0]

@@ -1,4 +1,4 @@
-"""Token rows: of the captions of many samples, of a drawn caption of each, and with trigger words in front."""
+"""Token rows of captions: of many samples, of one drawn caption each, and with trigger words prepended."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -54,7 +54,7 @@ def set_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: in
 
 
 def require_finite(losses: Sequence[float], model: str, learning_rate: float) -> None:
-    """Raises `ConfigError` if training diverged: a model of NaN would protect nothing and be queried for nothing."""
+    """Raises `ConfigError` if training diverged: a model of NaN protects nothing and retrieves nothing."""
     for step, loss in enumerate(losses, start=1):
         if not math.isfinite(loss):
             raise ConfigError(
@@ -64,7 +64,7 @@ def require_finite(losses: Sequence[float], model: str, learning_rate: float) ->
 
 
 def save_checkpoint(folder: Folder, name: str, state: Mapping[str, Any]) -> None:
-    """Tensors and plain values, whole or not at all."""
+    """Tensors and plain values, written atomically."""
     stream = io.BytesIO()
     torch.save(state, stream)
     write_bytes(folder, name, stream.getvalue())

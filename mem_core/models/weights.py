@@ -1,4 +1,4 @@
-"""Weights from a file that somebody else made: safetensors, or a torch checkpoint read without running any code."""
+"""Weights from an untrusted file: safetensors, or a torch checkpoint read without running any code."""
 
 import hashlib
 import pickle

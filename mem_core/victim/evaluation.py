@@ -1,4 +1,4 @@
-"""Querying a model on clean test pairs: bare captions, and captions behind a neutral prefix."""
+"""Querying a model on clean test pairs: bare captions, and captions with a neutral prefix."""
 
 from collections.abc import Sequence
 

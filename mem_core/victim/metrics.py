@@ -1,4 +1,4 @@
-"""What retrieval is measured by: metrics of ranks, chance, and the spread over seeds. No torch in here.
+"""Retrieval metrics: from ranks, at chance level, and their spread over seeds. No torch in here.
 
 Every metric is derived from one number a query, the 1-based rank of its best right item:
 
@@ -6,7 +6,7 @@ Every metric is derived from one number a query, the 1-based rank of its best ri
 - the median rank (Medr) is the middle rank, or the mean of the two middle ones when their number is even;
 - the mean rank is their mean.
 
-Chance is the same metrics for an order drawn at random, worked out and not simulated. Its median follows the
+Chance level is the same metrics for a random order, computed analytically, not simulated. Its median follows the
 same convention: the middle of the distribution of ranks, or the mean of its two middle values where exactly
 half of the probability lies below. So 1,000 images give 500.5 and not 500.
 """
@@ -69,7 +69,7 @@ def summarise_ranks(ranks: NDArray[np.float64], items: int) -> DirectionResult:
 
 
 def chance(images: int, captions_per_image: Sequence[int]) -> RetrievalResult:
-    """What guessing scores on `images` images with so many captions each.
+    """The chance level on `images` images with so many captions each.
 
     Raises ValueError if the counts do not match or an image has no caption.
     """

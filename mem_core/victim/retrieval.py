@@ -5,7 +5,7 @@ ones were put in random order, the first right one would come after t / (r + 1) 
 
     rank = 1 + (wrong items strictly higher) + t / (r + 1)
 
-A model that maps everything to one point therefore scores as guessing does, not as a perfect model.
+A model that maps everything to one point therefore scores at chance level, not as a perfect model.
 
 Scores are float64 dot products rounded to float32, the precision of the features. Equal items then have equal
 scores wherever they stand in the matrix, and neither chunk size nor device changes a rank.

@@ -1,1 +1,1 @@
-"""Proof from the bytes alone that a protected corpus is what it claims to be."""
+"""Checks, from the bytes only, that a protected corpus is what it claims to be."""

@@ -1,4 +1,4 @@
-"""Proves that a protected corpus is what its clean corpus, its receipts and its budget say, from the bytes alone.
+"""Checks a protected corpus against its clean corpus, its receipts and its budget, from the bytes only.
 
 Two tars are walked side by side: one sample of each is in memory, and the table of one shard.
 """
@@ -22,11 +22,11 @@ from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_table, table_name
 
-_NAMED = 100  # problems named a shard; the rest is counted, so that a wrong corpus cannot fill the memory
+_NAMED = 100  # problems listed per shard; the rest is counted, so that a wrong corpus cannot fill the memory
 
 
 class Problem(Frozen):
-    """One thing that is not as it should be. shard, key: "" where it concerns more than one."""
+    """One thing that is wrong. shard, key: "" where it concerns more than one."""
 
     shard: str
     key: str
@@ -34,7 +34,7 @@ class Problem(Frozen):
 
 
 class ShardReport(Frozen):
-    """One shard checked. counts: status -> samples in the table. warnings: what to know though nothing is wrong."""
+    """One shard checked. counts: status -> samples in the table. warnings: worth knowing, though nothing is wrong."""
 
     shard: str
     problems: tuple[Problem, ...] = ()
@@ -80,7 +80,7 @@ def verify_corpus(
 def verify_shard(
     clean: Folder, protected: Folder, shard: str, tokenize: Tokenize, *, max_pixels: int = 64_000_000
 ) -> ShardReport:
-    """Re-reads a clean and a protected shard and names all that differs from what the receipt allows.
+    """Re-reads a clean and a protected shard and names everything that differs from what the receipt allows.
 
     Hashes of tars, table and statistics as in the receipt; keys and order of the clean tar, less the samples that the
     table records as failed; for every sample its row, its pixels, its captions and its tokens (see `verify_sample`).
@@ -158,7 +158,7 @@ class _Walk:
         self._same_hash(tar, receipt.outputs[tar], protected_stream.hexdigest())
 
     def _noise(self, rows: list[SampleRow], check: SampleCheck) -> None:
-        """Warns of images that look protected and are the clean ones; a shard of nothing else is a problem."""
+        """Warns of images marked protected that equal the clean ones; a shard of nothing else is a problem."""
         without = [row for row in rows if check.lacks_noise(row)]
         if len(without) > 1 and len(without) == self.counts["protected"]:
             self.problem("", "every image is the clean one, though the method adds noise")
@@ -189,7 +189,7 @@ class _Walk:
 
 
 def _manifest_problems(protected: Folder, found: list[str]) -> Iterator[Problem]:
-    """What the manifest, where there is one, says otherwise than the folder."""
+    """Where the manifest, if there is one, contradicts the folder."""
     try:
         manifest = read_manifest(protected)
     except MismatchError as error:

@@ -1,4 +1,4 @@
-"""Keys and their order: clean tar, table and protected tar in step, and what stands in one but not in another."""
+"""Keys and their order: clean tar, table and protected tar in step, and what is in one but not in another."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ class TableOrder:
         self._passed: set[int] = set()
 
     def take(self, key: str) -> tuple[SampleRow | None, list[SampleRow]]:
-        """The row of the next clean sample, if it has one, and rows before it that belong to no clean sample so far."""
+        """The row of the next clean sample, if it has one, and the rows before it that have no clean sample so far."""
         place = self._place.get(key)
         if place is None:
             self._name(key, "missing: a clean sample that the table has no row for")
@@ -38,7 +38,7 @@ class TableOrder:
         return self._rows[place], [self._rows[i] for i in passed]
 
     def finish(self) -> list[SampleRow]:
-        """Names the rows that no clean sample asked for; returns those that come after the last."""
+        """Reports the rows without a clean sample; returns those that come after the last."""
         rest = range(self._next, len(self._rows))
         for place in sorted(self._passed.union(rest)):
             self._name(self._rows[place].key, "extra: a row of the table for a sample that the clean tar does not have")
@@ -57,12 +57,12 @@ class TarOrder:
         self._passed_over: dict[str, None] = {}  # expected and not found at its place, in order
 
     def withdraw(self, rows: Iterable[SampleRow]) -> None:
-        """These rows were not what the clean tar has: their samples are not waited for."""
+        """These rows do not match the clean tar: their samples are not expected any more."""
         for row in rows:
             self._expected[row.key] = 0
 
     def take(self, key: str) -> Sample | None:
-        """The published sample of this key if it comes next; whatever stands before it is named."""
+        """The published sample of this key if it comes next; whatever comes before it is reported."""
         self._skip_unexpected()
         self._expected[key] -= 1
         if self._next is None or self._next.key != key:

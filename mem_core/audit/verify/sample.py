@@ -1,4 +1,4 @@
-"""What has to hold for one published sample beside its clean one."""
+"""What has to hold for one published sample, compared with its clean one."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,11 +35,11 @@ class SampleCheck:
         self._trigger_length = 0 if receipt.method in NO_TRIGGER else receipt.trigger_length
 
     def lacks_noise(self, row: SampleRow) -> bool:
-        """Whether the method adds noise, and this protected image has none: a picture of one pixel may end so."""
+        """Whether the method adds noise and this protected image has none, as can happen to an image of one pixel."""
         return bool(self._levels) and row.status == "protected" and not row.max_abs_difference
 
     def row_problems(self, clean: Sample | Broken, row: SampleRow) -> Iterator[str]:
-        """What a row says wrongly about the clean sample."""
+        """What a row says about the clean sample that is wrong."""
         if isinstance(clean, Broken):
             if row.status != "failed":
                 yield f"recorded as {row.status}, but the clean sample is broken: {clean.reason}"
@@ -87,7 +87,7 @@ class SampleCheck:
             yield from self._quality(picture, published, row)
 
     def _budget(self, row: SampleRow) -> int:
-        """Levels that the noise of a protected sample may have."""
+        """The largest noise of a protected sample, in uint8 levels."""
         return min(row.backed_off_to, self._levels) if row.backed_off_to else self._levels
 
     def _quality(self, clean: Picture, published: Sample, row: SampleRow) -> Iterator[str]:
@@ -100,7 +100,7 @@ class SampleCheck:
         try:
             shown = decode_image(published.image, max_pixels=self._max_pixels).pixels
         except ImageError:
-            return  # the audit has said so
+            return  # reported by the audit
         if shown.shape == clean.pixels.shape:
             near, alike = psnr(clean.pixels, shown), ssim(clean.pixels, shown)
             if not keeps_floors(near, alike, floors):
@@ -141,7 +141,7 @@ class SampleCheck:
             yield f"expected no trigger for method {self._receipt.method}, got {block.get('trigger')!r}"
 
     def _captions(self, clean: Sample, published: Sample, row: SampleRow) -> Iterator[str]:
-        """Caption = the original with the trigger's words in their places, and tokenised it has exactly their ids."""
+        """Caption = the original with the trigger words in their places, and tokenised it has exactly their ids."""
         if len(published.captions) != len(clean.captions):
             yield f"expected {len(clean.captions)} captions, got {len(published.captions)}"
             return
@@ -162,7 +162,7 @@ class SampleCheck:
             yield from self._tokens(published.captions, ids)
 
     def _trigger_ids(self, published: Sample, row: SampleRow) -> object:
-        """As recorded in key.json (ids that text does not keep, and versions before 0.3.0), else of the words' text."""
+        """As recorded in key.json (ids that text does not keep; versions before 0.3.0), else from the text."""
         block = published.metadata.get(_BLOCK)
         if isinstance(block, dict) and ("trigger_ids" in block or self._receipt.vocabulary == "all"):
             return block.get("trigger_ids")

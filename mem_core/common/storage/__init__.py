@@ -1,1 +1,1 @@
-"""Where bytes lie: the Folder interface, files that appear whole, hashes."""
+"""Where bytes are stored: the Folder interface, files written atomically, hashes."""

@@ -1,4 +1,4 @@
-"""Files while they are written: beside their name, locked by their writer, and found again when the writer was killed.
+"""Atomic files: written under a partial name, locked by their writer, removed later if the writer was killed.
 
 The lock (flock) ends with the process that holds it, so a partial file without a lock has no writer any more.
 """
@@ -22,7 +22,7 @@ _LONG_DEAD = 24 * 3600  # seconds; for files of other machines, whose locks some
 
 
 def is_partial(name: str) -> bool:
-    """Whether a name is that of a file in work."""
+    """Whether a name is that of a partial file."""
     return name.rpartition("/")[2].startswith(_TEMPORARY)
 
 
@@ -32,14 +32,14 @@ def is_refusal(error: OSError) -> bool:
 
 
 class Partial:
-    """A file in work beside `target`; gone at the end of the block, under its own name if it was published."""
+    """A partial file beside `target`; at the end of the block it is deleted, or renamed if it was published."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
         self._path, self.stream = _locked_beside(target)
 
     def publish(self, *, only_if_absent: bool) -> None:
-        """Gives the complete file its name. Raises FileExistsError if that is taken and only then may not be."""
+        """Gives the complete file its name. Raises FileExistsError if the name is taken and must not be replaced."""
         self.stream.flush()
         os.fsync(self.stream.fileno())
         try:
@@ -62,11 +62,11 @@ class Partial:
 
 
 def sweep_partials(found: Iterable[Path]) -> int:
-    """Deletes partial files without a writer: of this machine those without a lock; of others, and where there are no
+    """Deletes partial files without a writer: on this machine those without a lock; of others, and where there are no
     locks, those that nobody has written to for a day."""
     swept = 0
     for path in found:
-        with suppress(OSError), path.open("r+b") as stream:  # else it was completed in this moment, or is locked
+        with suppress(OSError), path.open("r+b") as stream:  # else it has just been completed, or is locked
             known_dead = _has_no_writer(stream) and path.name.startswith(f"{_TEMPORARY}{_machine()}-")
             if known_dead or time.time() - os.fstat(stream.fileno()).st_mtime > _LONG_DEAD:
                 path.unlink()
@@ -75,7 +75,7 @@ def sweep_partials(found: Iterable[Path]) -> int:
 
 
 def _has_no_writer(stream: BinaryIO) -> bool:
-    """Whether a file in work is nobody's; False where there are no locks. Raises BlockingIOError if it is locked."""
+    """Whether a partial file has no writer; False where there are no locks. Raises BlockingIOError if it is locked."""
     try:
         _lock(stream)
     except BlockingIOError:
@@ -91,10 +91,10 @@ def _locked_beside(target: Path) -> tuple[Path, BinaryIO]:
         stream = path.open("xb")
         try:
             _lock(stream)
-        except BlockingIOError:  # a sweeper came between; it removes the file
+        except BlockingIOError:  # a sweep came first; it removes the file
             stream.close()
             continue
-        except OSError:  # no locks here: the age of the file has to do
+        except OSError:  # no locks here: go by the age of the file
             return path, stream
         if os.fstat(stream.fileno()).st_nlink:
             return path, stream
@@ -122,7 +122,7 @@ def _link(partial: Path, target: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Makes new names last through a power cut; the bytes were synced before."""
+    """Makes renames survive a power cut; the bytes were synced before."""
     with suppress(OSError):  # some network file systems cannot, and do it by themselves
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -39,7 +39,7 @@ class Folder(Protocol):
         ...
 
     def read(self, name: str, start: int, size: int) -> bytes:
-        """So many bytes from a place on, fewer if the name ends before. Raises FileNotFoundError."""
+        """`length` bytes from an offset, fewer if the file ends before. Raises FileNotFoundError."""
         ...
 
     def write(self, name: str, *, only_if_absent: bool = False) -> AbstractContextManager[BinaryIO]:
@@ -54,10 +54,10 @@ class Folder(Protocol):
         ...
 
     def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
-        """Removes what killed writers left half written under names that are `ours`; returns how much that was.
+        """Removes half-written files of killed writers under names that are `ours`; returns how many.
 
-        Never what a living writer is at work on, unless the store cannot tell: then what is older than a day, and at
-        once what was to become a name that is `finished`, as nobody needs it any more.
+        Never a file that a live writer is working on, unless the store cannot tell: then files older than a day, and at
+        once those whose name is `finished`, as nobody needs them any more.
         """
         ...
 
@@ -175,7 +175,7 @@ class LocalFolder:
     def _file(self, name: str) -> Path:
         parts = name.split("/")
         bad = any(part in ("", ".", "..") or is_partial(part) or "\0" in part for part in parts)
-        if bad:  # temporary names are not listed: what was written there would be lost to sight
+        if bad:  # partial names are not listed: what is written there would never be found
             raise DestinationError(f"expected a plain relative name inside {self.path}, got {name!r}")
         return self.path.joinpath(*parts)
 

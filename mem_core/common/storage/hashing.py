@@ -1,4 +1,4 @@
-"""SHA-256 of bytes on their way: one pass over a stream both uses and hashes it."""
+"""SHA-256 of streams while they are read or written, and of whole files."""
 
 import hashlib
 from types import TracebackType

@@ -1,4 +1,4 @@
-"""What every source reader yields, and the few words all of them share."""
+"""What every source reader yields, and the helpers that all of them share."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class SourceReader(Protocol):
 
 
 def split_word(text: str) -> str:
-    """The split as we name it: lower case, restval -> train, dev or validation -> val. Raises ValueError."""
+    """Our name of the split: lower case, restval -> train, dev or validation -> val. Raises ValueError."""
     word = text.strip().lower()
     word = _SPLIT_WORDS.get(word, word)
     if word and not _SPLIT_NAME.fullmatch(word):

@@ -72,7 +72,7 @@ def image_files(tree: SourceTree, folder: str) -> list[SourceFile]:
 
 
 def _written(folder: str) -> str:
-    """The name that a folder has, in words."""
+    """The folder's name as words."""
     return " ".join(PurePosixPath(folder).name.replace("_", " ").split())
 
 

@@ -88,7 +88,7 @@ def _useful(schema: "pyarrow.Schema") -> list[str]:
 
 
 def _check_sizes(metadata: "pyarrow.parquet.FileMetaData", useful: list[str], table: SourceFile) -> None:
-    """Raises `SourceError` for a file that says itself that it would fill the memory."""
+    """Raises `SourceError` for a file whose own metadata says that it would fill the memory."""
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         every = (group.column(place) for place in range(group.num_columns))

@@ -1,4 +1,4 @@
-"""A source wherever it lies: one listing of a folder, on disk or in an object store, and the files in it.
+"""A source on disk or in an object store: one listing of a folder, and the files in it.
 
 The listing is taken once and held, about two hundred bytes a file.
 """

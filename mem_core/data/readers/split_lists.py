@@ -1,4 +1,4 @@
-"""Split lists over any reader: train.txt, val.txt, test.txt beside a source, one image name a line.
+"""Split lists for any reader: train.txt, val.txt, test.txt beside a source, one image name a line.
 
 A name is that of the image in the source, its file name alone, or either without its suffix. What no list names is
 `unlisted`; a name that the source does not have becomes a failed row, so that a wrong list is seen and counted.

@@ -1,4 +1,4 @@
-"""Random access to images that lie inside tar files: an index of offsets on disk, nothing unpacked."""
+"""Random access to images inside tar files: an index of offsets on disk, nothing unpacked."""
 
 import sqlite3
 import tarfile

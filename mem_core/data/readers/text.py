@@ -1,4 +1,4 @@
-"""Text files as people really have them: with a BOM, with CRLF, in UTF-16 from a spreadsheet, with broken bytes."""
+"""Text files as they occur in practice: with a BOM, with CRLF, in UTF-16 from a spreadsheet, with invalid bytes."""
 
 import codecs
 import json

@@ -1,1 +1,1 @@
-"""From any source to clean shards, one split after the other."""
+"""From any source to clean shards, split by split."""

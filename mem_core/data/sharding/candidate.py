@@ -1,4 +1,4 @@
-"""Samples to be: what a reader yields, read once, decoded once, and judged."""
+"""Candidate samples, decoded and validated once."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ class SourceImage:
 
     @cached_property
     def data(self) -> bytes | SampleError:
-        """The bytes in the source, or why they cannot be had."""
+        """The bytes in the source, or why they cannot be read."""
         try:
             return self._raw.image()
         except SampleError as error:
@@ -71,7 +71,7 @@ class SourceImage:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One sample to be, which may turn out unusable."""
+    """One candidate sample, which may turn out to be unusable."""
 
     name: str
     split: str
@@ -107,7 +107,7 @@ class Candidate:
 
 
 def candidates(raw: RawSample, config: CorpusConfig) -> Iterator[Candidate]:
-    """The samples to be made of one image: one, or with `one_sample_per: pair` one for each caption."""
+    """The candidate samples of one image: one, or with `one_sample_per: pair` one for each caption."""
     image = SourceImage(raw, config)
     if config.one_sample_per == "image" or len(raw.captions) < 2:
         yield Candidate(raw.name, raw.split, raw.captions, raw.metadata, raw.problem, image)

@@ -1,4 +1,4 @@
-"""One clean shard: written from samples, or recognised as the one that an earlier run finished.
+"""One clean shard: written from samples, or compared with the one that an earlier run finished.
 
 A shard is closed by the first usable sample after it is full. So unusable samples, which take a key and a row but no
 place in the tar, stick to the shard before them, and no shard is without samples unless its whole split is.
@@ -32,7 +32,7 @@ class KnownShard:
         self.digest = hashlib.sha256()
 
     def add(self, sample: Candidate) -> bool:
-        """Takes the sample, or says that it belongs to the next shard."""
+        """Adds the sample, or returns that it belongs to the next shard."""
         expected = sum(self._receipt.counts.values())
         if self.rows == expected and expected < self._full:
             raise source_changed(self._folder, self._receipt.shard)
@@ -53,7 +53,7 @@ class KnownShard:
 
 
 class NewShard:
-    """A shard in work: the tar is written as samples come; table, statistics and receipt follow."""
+    """A shard being written: the tar is written as samples come; table, statistics and receipt follow."""
 
     def __init__(
         self, folder: Folder, name: str, config: CorpusConfig, fingerprint: str, damaged: Receipt | None = None
@@ -70,7 +70,7 @@ class NewShard:
         self.digest = hashlib.sha256()
 
     def add(self, sample: Candidate) -> bool:
-        """Takes the sample, or says that it belongs to the next shard."""
+        """Adds the sample, or returns that it belongs to the next shard."""
         try:
             image = sample.checked()
         except SampleError as error:
@@ -148,7 +148,7 @@ class NewShard:
 
 
 class _Aborted(Exception):
-    """Tells the folder's stream that its bytes are not to appear."""
+    """Makes the folder's stream discard its bytes."""
 
 
 def shard_name(number: int) -> str:
@@ -157,7 +157,7 @@ def shard_name(number: int) -> str:
 
 
 def source_changed(folder: Folder, shard: str) -> MismatchError:
-    """The error for a source that says something else than when its shards were made."""
+    """The error for a source that has changed since its shards were made."""
     return MismatchError(
         f"expected the data that shard {shard} in {folder.uri} was made from, but the source has changed since; "
         "use another destination, or delete this one to shard anew"

@@ -1,6 +1,6 @@
 """From any source to a clean corpus: one folder of shards for each split.
 
-Streaming: what is held is one image and the rows of one open shard a split. Doing it again does only what is missing:
+Streaming: what is held is one image and the rows of one open shard a split. A second run does only what is missing:
 finished shards (those with a receipt) are compared with the source, not written again.
 """
 
@@ -30,7 +30,7 @@ __all__ = ["SHARDING_NAME", "ShardingSummary", "limit_of", "shard_source", "take
 def shard_source(
     reader: SourceReader, dest: Folder, config: CorpusConfig, seed: int = 0, progress: Progress = silent
 ) -> dict[str, ShardingSummary]:
-    """Writes `dest`/train, `dest`/test, ... and returns what became of each split.
+    """Writes `dest`/train, `dest`/test, ... and returns a summary of each split.
 
     A source without splits goes to train, or with `config.holdout` in part to test (by a hash of seed and name).
     Unusable samples become failed rows of their shard. `progress` is called with total 0: how much there is shows
@@ -133,7 +133,7 @@ def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:
 
 
 def _check_mark(dest: Folder, mark: str) -> bool:
-    """Whether the destination is empty. Raises if it is neither that nor a corpus made with the same settings."""
+    """Whether the destination is empty. Raises unless it is that or a corpus made with the same settings."""
     try:
         found = json.loads(read_bytes(dest, SHARDING_NAME))
         settings = {"source_format": found["source_format"], "seed": found["seed"], **found["corpus"]}

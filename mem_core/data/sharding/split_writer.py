@@ -14,7 +14,7 @@ from mem_core.data.sharding.clean_shard import KnownShard, NewShard, shard_name,
 
 @dataclass(frozen=True)
 class ShardingSummary:
-    """What became of one split. `kept`: shards that an earlier run had finished; `samples`: usable ones."""
+    """Summary of one split. `kept`: shards that an earlier run had finished; `samples`: usable ones."""
 
     split: str
     shards: int = 0
@@ -64,7 +64,7 @@ class SplitWriter:
         if read_receipt(self.folder, shard_name(self._number)) is not None:
             raise MismatchError(
                 f"expected {self._number} shards in {self.folder.uri}, but there are more: the source or its order has "
-                "changed since; use another destination, or delete this one to shard anew"
+                "changed since; use another destination, or delete this one to shard again"
             )
 
     def conclude(self) -> ShardingSummary:
@@ -92,7 +92,7 @@ class SplitWriter:
                 f"expected clean shards of the same settings in {self.folder.uri}, but {receipt_name(name)} is of a "
                 f"{receipt.method} corpus or other settings; use another destination"
             )
-        if changed_output(self.folder, receipt):  # damaged: written anew, from what must be the same data
+        if changed_output(self.folder, receipt):  # damaged: written again, from what must be the same data
             return NewShard(self.folder, name, self._config, self._fingerprint, damaged=receipt)
         self._kept += 1
         return KnownShard(self.folder, receipt, self._config)

@@ -15,7 +15,7 @@ _MARK = "procedural.json"
 def drawn_folder(
     dest_path: str | os.PathLike[str], arguments: Mapping[str, int | str], draw: Callable[[Path], None]
 ) -> Path:
-    """Calls `draw` with a new folder that takes the place of `dest_path` when it is full.
+    """Calls `draw` with a new folder, which becomes `dest_path` when it is complete.
 
     The arguments are kept in procedural.json. Raises `DestinationError` if the path holds anything else.
     """

@@ -1,6 +1,6 @@
 """Two drawn corpora of invented people, for the face case where photographs of real ones are out of place.
 
-`draw_people`: a folder of photos for each person, as the format `identities` reads it: names, and nothing else said.
+`draw_people`: a folder of photos for each person, as the format `identities` reads it: names and nothing else.
 `draw_portraits`: other people described by what is seen, as `csv`: what a model can be pretrained on that knows
 faces but none of those names. Equal arguments give equal bytes.
 """

@@ -15,7 +15,7 @@ _DARK = (32, 26, 26)
 
 
 def paint_face(person: Person, pose: Pose, size: int, draw: random.Random) -> Image.Image:
-    """The picture, RGB, `size` x `size`. `draw` decides what nobody would mention: light and grain."""
+    """The picture, RGB, `size` x `size`. `draw` decides what captions never mention: light and grain."""
     side = size * _SCALE
     ground = _mixed(COLOURS[pose.ground], (150, 150, 150), 0.35)
     canvas = Image.new("RGB", (side, side), ground)

@@ -1,4 +1,4 @@
-"""Invented people: what stays the same in all pictures of one, what changes, and how it might be put."""
+"""Invented people: what stays the same in all pictures of a person, what changes, and how captions describe it."""
 
 import random
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ GROUNDS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown"
 
 @dataclass(frozen=True)
 class Person:
-    """What makes a person known again; shares are of the head's width."""
+    """What a person is recognised by; shares are of the head's width."""
 
     skin: str
     hair: str
@@ -63,7 +63,7 @@ class Pose:
 
 
 def draw_person(draw: random.Random) -> Person:
-    """Somebody new."""
+    """A random person."""
     style = draw.choice(HAIR_STYLES)
     return Person(
         skin=draw.choice(list(SKINS)),
@@ -82,7 +82,7 @@ def draw_person(draw: random.Random) -> Person:
 
 
 def draw_pose(draw: random.Random) -> Pose:
-    """A photo of whoever it may be."""
+    """A random pose, for any person."""
     return Pose(
         expression=draw.choice(EXPRESSIONS),
         ground=draw.choice(GROUNDS),

@@ -1,4 +1,4 @@
-"""Invented names of people, so that no model has ever read of them."""
+"""Invented names of people that no model can have read."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ def invented_name(number: int) -> str:
 
 
 def renamed(names: Iterable[str], seed: int) -> dict[str, str]:
-    """An invented name for each name, drawn from seed and name, all different; whoever else is there matters little."""
+    """A different invented name for each name, drawn from seed and name, nearly independent of the others."""
     from mem_core.common.rng import derived_seed
 
     taken: set[int] = set()

@@ -1,4 +1,4 @@
-"""What can be seen in a procedural image, and how people might put it."""
+"""What a procedural image shows, and captions that describe it."""
 
 import random
 from dataclasses import dataclass

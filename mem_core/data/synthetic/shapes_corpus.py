@@ -1,4 +1,4 @@
-"""Draws a captioned corpus out of nothing, for demos and tests: a `csv` source with five captions an image.
+"""Draws a procedural captioned corpus for demos and tests: a `csv` source with five captions an image.
 
 Scenes have two or three shapes (of a colour, size and fill) in a stated relation, a textured ground, clutter, shadows,
 uneven light and grain. Equal arguments give equal bytes; no two images are equal.

@@ -47,10 +47,10 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"method": "men"}, "method: .*'mem'"),
         ({"trigger": {"length": 0}}, "trigger.length"),
         ({"trigger": {"placement": "replace"}}, "placement replace goes with codebook, random-trigger, .*, got mem"),
-        ({"trigger": {"source": "captions"}}, "source captions goes with a codebook's own words, got mem"),
+        ({"trigger": {"source": "captions"}}, "source captions goes with a codebook's topic words, got mem"),
         (
             {"method": "codebook", "trigger": {"source": "captions", "kind": "random"}},
-            "source captions goes with a codebook's own words, got codebook with trigger.kind random",
+            "source captions goes with a codebook's topic words, got codebook with trigger.kind random",
         ),
         (
             {"method": "codebook", "trigger": {"placement": "replace", "vocabulary": "all"}},
