@@ -1,1 +1,1 @@
-"""Is a protected corpus right, and what is it worth: checks, attacks, evidence."""
+"""Whether a protected corpus is right and what its protection is worth: checks, attacks, evidence."""

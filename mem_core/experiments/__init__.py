@@ -1,1 +1,1 @@
-"""Whole runs: the settings and rows of a table, what they cost, and the paper reproduced."""
+"""Whole runs: settings and rows of a table, cost estimates, and the paper's tables and figures reproduced."""

@@ -1,1 +1,1 @@
-"""One corpus protected: fitted, published shard by shard, and which shards are finished."""
+"""One corpus protected: fitted, published shard by shard, and which shards are left."""

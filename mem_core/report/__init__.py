@@ -1,4 +1,4 @@
-"""The page that shows what protection did: `build_report(folder, inputs)`."""
+"""Tables, figures, verdict and pages from results."""
 
 from mem_core.report.gather import pick_samples, summarise_protection
 from mem_core.report.inputs import EpochPoint, MontageItem, ProtectedSummary, ReportInputs, ReportRow

@@ -1,1 +1,1 @@
-"""The model that an unauthorised trainer trains on the published files, and what it retrieves."""
+"""The model that an unauthorised trainer trains on the published files, with countermeasures, and what it retrieves."""
