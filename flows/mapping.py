@@ -1,4 +1,4 @@
-"""A task mapped over shards: so many at a time, and one failure does not waste the others."""
+"""A task mapped over shards: a bounded number at a time, and one failure does not waste the others."""
 
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice

@@ -74,7 +74,7 @@ def _protected(row: RowConfig, clean: str, dest: str, config: RunConfig) -> str:
     """A protected corpus, proven to be what it claims."""
     place = row_address(dest, row.name)
     settings = row.protect_config(config.protect)
-    giver = source_row(row, config.table, config.protect)
+    source = source_row(row, config.table, config.protect)
     protector = None
     if row.fit_shards is not None:
         part = take_shards(clean, address_below(place, "part"), row.fit_shards)
@@ -88,7 +88,7 @@ def _protected(row: RowConfig, clean: str, dest: str, config: RunConfig) -> str:
         config.runtime,
         config.seed,
         protector=protector,
-        reuse=address_below(row_address(dest, giver.name), "protected") if giver else None,
+        reuse=address_below(row_address(dest, source.name), "protected") if source else None,
     )
     found = verify(clean, done.uri, record=place)
     if not found.ok:

@@ -52,7 +52,7 @@ def protect(
     """Fits a protector where none is given, then publishes all shards; only what is missing is done.
 
     protector: the folder of a finished one, with `strategy: replay`. reuse: a corpus protected by `mem` that
-    noise-only and trigger-only take their ingredient from. on_mismatch: what to do with finished shards that were made
+    noise-only and trigger-only reuse. on_mismatch: what to do with finished shards that were made
     from other input or with other settings, or whose files are missing or of another size; redo makes them again.
     then: what to measure afterwards, by the triggers of the deployments `train` and `evaluate`, if anything was made.
     """

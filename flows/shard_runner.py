@@ -1,4 +1,4 @@
-"""Who works on the shards: threads of this machine, or a Ray cluster. The bytes are the same, whoever it is."""
+"""Where shards are processed: threads of this machine, or a Ray cluster. The bytes are the same."""
 
 import os
 import socket

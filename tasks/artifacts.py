@@ -1,4 +1,4 @@
-"""What a run leaves in Prefect's UI, so that it explains itself: tables, a picture, a link.
+"""What a run shows in Prefect's UI: tables, a picture, a link.
 
 Outside of a run nothing is made. Keys are stable and name the corpus or run, so that the UI shows each of them as a
 history over runs of its own.

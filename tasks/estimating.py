@@ -1,4 +1,4 @@
-"""Estimates: calibrate on the real images in a scratch folder, and keep what was said beside what runs took."""
+"""Estimates: calibrate on the real images in a scratch folder, and keep each estimate beside what runs took."""
 
 import shutil
 import tempfile
@@ -69,7 +69,7 @@ class RunEstimate(Frozen):
 
 @step("estimate", run_name="estimate {job.source}", tags=("memshield-device",))
 def estimate_run(job: EstimateJob) -> RunEstimate:
-    """Counts the source, calibrates on samples drawn from it, and reckons."""
+    """Counts the source, calibrates on samples drawn from it, and computes the forecast."""
     config, own = job.config, job.config.corpus.one_sample_per
     ways, victims = _wanted(job)
     say("trying the run's own steps on a few samples: half a minute of two free cores, or more")
@@ -140,7 +140,7 @@ def _wanted(job: EstimateJob) -> tuple[list[ProtectConfig], list[VictimConfig]]:
 
 
 def _is_made(row: RowConfig, config: RunConfig) -> bool:
-    """Whether a row protects by itself: not what is clean, nor what takes its ingredient from another row."""
+    """Whether a row is protected by itself: not clean, and not made by reusing another row."""
     return row.method != "clean" and source_row(row, config.table, config.protect) is None
 
 

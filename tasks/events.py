@@ -1,4 +1,4 @@
-"""News that other deployments wait for: a corpus is protected, a victim is trained.
+"""Events that other deployments wait for: a corpus is protected, a victim is trained.
 
 The events carry addresses and the parameters of the next step; `prefect.yaml` says who is started by them.
 """

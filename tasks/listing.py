@@ -1,4 +1,4 @@
-"""A long listing, taken in several places at once: a store gives a thousand names a request, one request after another.
+"""A long listing, read in parallel parts: a store gives a thousand names a request, one request after another.
 
 Shards are named by numbers. So where more names follow than one answer holds, the rest is divided at the digits that
 may come next, and each part is listed for itself, divided again if it is long. Other names make one last part.

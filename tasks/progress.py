@@ -1,4 +1,4 @@
-"""Where a task stands, told to everybody who may watch: the terminal, Prefect's UI, the run's log."""
+"""The progress of a task, for the terminal, Prefect's UI and the run's log."""
 
 import time
 from collections.abc import Iterator

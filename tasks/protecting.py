@@ -43,7 +43,7 @@ class ProtectSummary(Frozen):
 
 @step("begin protection", run_name="begin {job.method}")
 def begin_protection(job: ProtectJob) -> ProtectPlan:
-    """Checks the job against both folders and puts away what another config left half done."""
+    """Checks the job against both folders and discards unfinished work of another config."""
     forget(job)
     protection = protection_of(job)
     shards = tuple(protection.shards)

@@ -1,4 +1,4 @@
-"""Certificates, previews and ownership evidence: open the folders, call mem_core, write what it returns."""
+"""Certificates, previews and ownership tests: open the folders, call mem_core, write what it returns."""
 
 from mem_core.audit.certificate.certificate import (
     Audit,

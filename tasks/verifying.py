@@ -1,4 +1,4 @@
-"""Proof that a protected corpus is what it claims to be."""
+"""Checks that a protected corpus is what it claims to be."""
 
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.audit.verify.record import verify, verify_once

@@ -58,7 +58,7 @@ def computing(job: ProtectJob) -> Iterator[Protection]:
 
 
 def forget(job: ProtectJob) -> None:
-    """Lets go of a job: it is over, or a new run must see the folders as they are now."""
+    """Forgets a job: it is over, or a new run must read the folders again."""
     with _lock:
         _open.pop(job, None)
 

@@ -38,7 +38,7 @@ def print_report(summary: ReportSummary) -> None:
 
 def print_stress(report: StressReport) -> None:
     """The table of a stress test, worst case first, and how easily protection is found."""
-    title = "median rank in % of guessing, the worse direction; a trainer gets the lower of bare and prefixed"
+    title = "median rank in % of chance, the worse direction; a trainer gets the lower of bare and prefixed"
     table = Table(title=title, title_style="dim", header_style="bold")
     for head in HEADS:
         table.add_column(head, justify="left" if head == HEADS[0] else "right")

@@ -32,7 +32,7 @@ def preview(
 @app.command()
 def certify(
     protected: Protected,
-    clean: Annotated[str | None, typer.Option(help="The clean shards: then everything is audited anew.")] = None,
+    clean: Annotated[str | None, typer.Option(help="The clean shards: then everything is audited again.")] = None,
     stress: Annotated[str | None, typer.Option(help="What `memshield stress` wrote.")] = None,
     victim: Annotated[list[str] | None, typer.Option(help="An evaluated victim's folder; may be repeated.")] = None,
     control: Annotated[

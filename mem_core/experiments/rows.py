@@ -1,4 +1,4 @@
-"""How the rows of a table depend on each other: who takes its ingredient from whom, and so who comes first."""
+"""Row dependencies: a row runs after the row it reuses."""
 
 from collections.abc import Sequence
 

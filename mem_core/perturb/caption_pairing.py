@@ -1,4 +1,4 @@
-"""What a batch is drawn to: captions of others behind the trigger (MEM), its own (EM), or its own without trigger."""
+"""Which captions a batch is paired with: shuffled ones with trigger (MEM), its own (EM), or its own without trigger."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -31,10 +31,10 @@ MOST_TOPICS = len(_COLOURS) * len(_ANGLES) * len(_OCTAVE_PARTS)
 
 
 def grating(topic: int, phase: float, clean: Tensor, config: NoiseConfig) -> Tensor:
-    """What an image uint8 [3, H, W] of this topic wears: int8 of its size, at the full budget wherever 8 bits allow.
+    """The grating for an image of this topic, uint8 [3, H, W]: int8 of its size, at the full budget where 8 bits allow.
 
     phase: where the wave begins, 0..1 of its length. Lengths are shares of the shorter side: a trainer's resize of the
-    whole image changes nothing about them. A picture too small for so many waves has as many as can stand in it.
+    whole image changes nothing about them. An image too small for so many waves has as many as fit.
     """
     _, height, width = clean.shape
     finer, rest = divmod(topic, len(_COLOURS) * len(_ANGLES))

@@ -17,10 +17,10 @@ def update_noise(
 ) -> Tensor:
     """`num_steps` signed steps that LOWER the contrastive loss; changes the noise in `batch`.
 
-    texts: features [B, D] of the captions an image is drawn to, one tensor for every caption draw; the steps cycle
+    texts: features [B, D] of the captions of the images, one tensor for every caption draw; the steps cycle
     through them. draw: where the views come from. Returns the loss before the last step, a scalar tensor.
     Departure from the paper: the step is taken on the pixels that get published, through the resize and the
-    trainer's crop, and in whole 8-bit levels, so nothing is lost when the image is encoded.
+    trainer's crop, and in uint8 levels, so nothing is lost when the image is encoded.
     """
     loss = torch.zeros(())
     for step in range(config.num_steps):

@@ -1,7 +1,7 @@
-"""Where the words of a trigger stand in a caption: in front of it, or in place of words of its own.
+"""Where trigger words go in a caption: in front of it, or substituted for words of it.
 
-Words in front cost a trainer nothing to drop. Words that took the place of others are gone for good, and nothing says
-which they are; the price is that the caption is no longer right.
+Dropping words in front costs a trainer nothing. What was substituted is gone for good, and nothing says where; the
+price is that the caption is no longer right.
 """
 
 import re
@@ -30,10 +30,10 @@ _FUNCTION_WORDS = frozenset(_SAYS_LITTLE.split())
 
 
 def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
-    """The caption with the trigger's words. Whoever has both can do it again: it depends on CLIP's tokens alone.
+    """The caption with the trigger words: a function of both and of CLIP's tokenizer.
 
     `replace`: each word takes the place of a content word, at places drawn from the caption's own text, in their order.
-    One content word always stays, and words that find no place stand in front. Where CLIP would not read them all
+    One content word always stays, and trigger words that find no place go in front. Where CLIP would not read them all
     (beyond its context, or because its clean-up of text joins words there) places nearer to the start are taken.
     """
     if placement == "front":

@@ -1,4 +1,4 @@
-"""Keeping noise publishable: whole levels, inside the budget, inside the range of 8-bit pixels."""
+"""Keeping noise publishable: whole uint8 levels, inside the budget, inside the range of 8-bit pixels."""
 
 import torch
 from torch import Tensor

@@ -120,7 +120,7 @@ class _Batch:
         ).cpu()
 
     def texts(self, triggers: Tensor) -> list[Tensor]:
-        """For step 3: features [B, D] of what the images are drawn to, one tensor for each caption draw."""
+        """For step 3: features [B, D] of the captions the images are paired with, one tensor for each caption draw."""
         noise = self.context.config.noise
         drawn = pairings(self.context, min(noise.caption_draws, noise.num_steps))
         rows = [self._prompts(triggers, pairing) for pairing in drawn]

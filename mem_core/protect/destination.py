@@ -1,4 +1,4 @@
-"""A destination is marked as ours before anything is written into it, so that nobody else's files are written over."""
+"""A destination is marked as memshield's before anything is written into it, so that no other files are overwritten."""
 
 from mem_core.common.errors import DestinationError, MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes

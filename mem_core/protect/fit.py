@@ -71,8 +71,8 @@ class Fit:
         """
         other = holds_another_fit(self._folder, self._fingerprint, redo=redo)
         if other or (not self.finished and self._begun() != self._fingerprint):
-            mark_state(self._work)  # until all is discarded, the destination shows as ours
-            discard_protector(self._folder)  # first: what is half discarded belongs to nobody
+            mark_state(self._work)  # until all is discarded, the destination is still marked as memshield's
+            discard_protector(self._folder)  # first: half-discarded work belongs to no fit
             self._work.delete(FIT)
             for folder in (self._folder, self._work):
                 for name in list(folder.names()):
@@ -126,7 +126,7 @@ class Fit:
         return state.losses[number]
 
     def finish(self, losses: Sequence[float]) -> Protector:
-        """Writes the protector: from here on any shard can be protected the same way, alone.
+        """Writes the protector: from here on any shard can be protected the same way, by itself.
 
         losses: the mean noise loss of every round done.
         """
@@ -156,7 +156,7 @@ class Fit:
         return first_state(shard, self._context) if stored is None else stored
 
     def _state_after(self, shard: LoadedShard, rounds: int) -> ShardState:
-        """The state after so many rounds; what is missing, or was done with a surrogate lost since, is done again."""
+        """The state after so many rounds; missing rounds, or ones with a surrogate lost since, are done again."""
         state = self.state(shard)
         if state.rounds > rounds:
             state = first_state(shard, self._context)

@@ -25,7 +25,7 @@ def fit_topics(clean: Folder, folder: Folder, context: FitContext, inputs: Mappi
     """Leaves a protector with the corpus's topics in `folder`, unless that very one is there.
 
     inputs: shard name -> sha256 of its clean tar. A protector of another fit, or a damaged one, raises `MismatchError`
-    or is put away with `redo`. Raises `SourceError` if no captions can be read.
+    or is discarded with `redo`. Raises `SourceError` if no captions can be read.
     """
     identity = fit_fingerprint(context.config, context.seed, context.vocabulary.sha256, list(inputs.values()))
     other = holds_another_fit(folder, identity, redo=redo)

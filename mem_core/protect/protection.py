@@ -51,7 +51,7 @@ class Protection:
     """One corpus, one config, one destination.
 
     protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: a
-    corpus protected by `mem` that noise-only and trigger-only take their ingredient from. on_mismatch: what to do with
+    corpus protected by `mem` that noise-only and trigger-only reuse. on_mismatch: what to do with
     a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
     another size: `fail` with a sentence, or make it again (`redo`).
     Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.
@@ -121,9 +121,9 @@ class Protection:
         return self.source.fit is None or self.source.fit.finished
 
     def begin(self) -> None:
-        """Makes the destination ours and ready for the rounds; sweeps up after runs that were killed.
+        """Marks the destination and prepares the rounds; sweeps up after runs that were killed.
 
-        Raises `DestinationError` if it holds somebody else's data.
+        Raises `DestinationError` if it holds other data.
         """
         claim(self.dest, self.config.method)
         self._finished.sweep()
@@ -240,6 +240,4 @@ def _check_places(
     if config.strategy == "independent" and shared is not None:
         raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
     if reuse is not None and config.method not in ("noise-only", "trigger-only"):
-        raise ConfigError(
-            f"only noise-only and trigger-only take ingredients from a protected corpus, not {config.method}"
-        )
+        raise ConfigError(f"only noise-only and trigger-only reuse a protected corpus, not {config.method}")

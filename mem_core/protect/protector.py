@@ -71,7 +71,7 @@ class Protector(Frozen):
 def fit_fingerprint(config: ProtectConfig, seed: int, vocabulary_sha256: str, inputs: list[str]) -> str:
     """What a fit depends on: config, start, seed, words, code, and the hashes of the shards it is fitted on.
 
-    The controls that leave one ingredient of MEM out are fitted as MEM itself.
+    The controls that leave MEM's noise or trigger out are fitted as MEM itself.
     """
     settings = config.model_dump(mode="json", exclude=_PUBLISHING)
     if config.method in ("noise-only", "trigger-only"):

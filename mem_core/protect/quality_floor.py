@@ -1,4 +1,4 @@
-"""The quality budget of an image: noise that shows too much is scaled back level by level, or the sample has failed.
+"""The quality budget of an image: noise that is too visible is scaled back level by level, or the sample fails.
 
 Scaling to `kept` of epsilon levels: every value n of the noise becomes n * kept / epsilon, rounded toward zero, so
 whole levels stay whole, nothing changes its sign, and what the pixels' range allowed is still allowed.

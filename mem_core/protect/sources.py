@@ -1,6 +1,6 @@
 """Where the noise and the trigger words of a shard come from, by strategy and method, once everything is fitted.
 
-NothingLearned      drawn for the sample alone: the controls that need no protector
+NothingLearned      drawn for the sample only: the controls that need no protector
 StoredProtector     the rounds of a finished protector replayed on the shard (replay)
 FittedRounds        the same, going on from the state that the rounds left beside the output (rounds)
 FittedCodebook      a protector of topics, learned from the captions before the first shard
@@ -188,7 +188,7 @@ def steps_for_each(steps_per_round: int, shards: int) -> int:
 
 
 class PublishedCorpus(NothingLearned):
-    """corpus: one that was protected by MEM; noise-only and trigger-only take their ingredient from it."""
+    """corpus: one protected by MEM, whose noise or trigger words noise-only and trigger-only publish."""
 
     def __init__(self, context: Context, corpus: Folder) -> None:
         super().__init__(context)

@@ -39,7 +39,7 @@ def test_leaves_corpora_victims_and_report(finished: tuple[Path, ReportPlace]) -
     assert not [path for path in dest.rglob("_state/*") if path.is_file()]
 
 
-def test_ingredients_come_from_the_mem_row(finished: tuple[Path, ReportPlace]) -> None:
+def test_noise_and_trigger_come_from_the_mem_row(finished: tuple[Path, ReportPlace]) -> None:
     dest, _ = finished
     assert (dest / "rows/mem/protected/protector/protector.json").is_file()
     assert not (dest / "rows/trigger-only/protected/protector").exists()

@@ -9,11 +9,11 @@ from mem_core.victim.metrics import DirectionResult, RetrievalResult, chance
 CHANCE = chance(100, [5] * 100)
 PUBLISHED = Attack(name=AS_PUBLISHED, label="as published")
 STRIP = Attack(name="strip", label="words dropped")
-RECAPTION = Attack(name="recaption", label="captioned anew", control=AS_PUBLISHED)
+RECAPTION = Attack(name="recaption", label="re-captioned", control=AS_PUBLISHED)
 
 
 def at(image_to_text: float, text_to_image: float) -> RetrievalResult:
-    """Median ranks at these shares of guessing."""
+    """Median ranks at these shares of chance."""
 
     def direction(share: float, like: DirectionResult) -> DirectionResult:
         return like.model_copy(update={"median_rank": max(1.0, share * like.median_rank)})

@@ -52,7 +52,7 @@ class Audit(Frozen):
 
 class Trial(Frozen):
     """Victims of one attack, one for each seed. shares: median rank as a share of chance, the lowest of bare and
-    prefixed queries in both directions; clean_shares: of victims trained on clean pairs alone likewise, under the same
+    prefixed queries in both directions; clean_shares: of victims trained on only clean pairs likewise, under the same
     attack or, where that needs none of its own, without any."""
 
     attack: str

@@ -26,7 +26,7 @@ from mem_core.victim.record import VictimRecord
 ALWAYS_OPEN = (
     "a trainer who knows the method and adapts training to it beyond the countermeasures named above",
     "models and corpora larger than those of the victims named above",
-    "captions written anew by a captioning or language model",
+    "captions rewritten by a captioning or language model",
     "purification by a generative (diffusion) model",
     "other uses of the images than training an image-text model",
 )
@@ -169,7 +169,7 @@ def _victim(folder: Folder) -> _Victim:
 
 
 def lowest_share(found: Evaluation) -> float:
-    """Median rank as a share of chance at the query and direction that leave the least: 1 is guessing."""
+    """Median rank as a share of chance at the query and direction that leave the least: 1 is chance level."""
     return round(min(share_of_chance(result, found.chance) for result in (found.bare, found.prefixed)), 4)
 
 

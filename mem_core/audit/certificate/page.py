@@ -52,4 +52,4 @@ def headline(certificate: Certificate) -> str:
 
 
 def _retrieval(trial: Trial) -> str:
-    return f"retrieval is at {100 * trial.worst:.0f} % of guessing"
+    return f"the median rank is at {100 * trial.worst:.0f} % of chance"

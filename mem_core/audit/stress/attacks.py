@@ -1,4 +1,4 @@
-"""What the suites try: each attack is some countermeasures and changes of a victim's settings. A row each, no code.
+"""The attacks of the suites: each a row of data, some countermeasures and changes of a victim's settings.
 
 Suites are in the order in which attacks were found to matter, so that a run that is stopped early has told the most.
 """
@@ -40,8 +40,8 @@ class Attack(Frozen):
     control: the row whose clean victim shows what the attack itself costs; its own if it has one.
 
     Its own clean victim takes the `control` of each countermeasure, for as many steps. That is the same attack, but
-    where clean pairs are mixed in. Whoever has those can train on them alone, and no protection of the others keeps him
-    from what that gives: a mix is compared with it, not with a victim of clean pairs that the trainer does not have.
+    where clean pairs are mixed in. Whoever has those can train on only them: a mix is compared with
+    that, not with a victim of clean pairs that the trainer does not have.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -82,7 +82,7 @@ def _most_telling(words: int, purifier: str) -> list[Attack]:
     return [
         Attack(name=AS_PUBLISHED, label="as published"),
         Attack(name="strip", label=f"first {words} words dropped", countermeasures=(strip,)),
-        Attack(name="recaption", label="captioned anew", countermeasures=(Recaption(),), control=AS_PUBLISHED),
+        Attack(name="recaption", label="re-captioned", countermeasures=(Recaption(),), control=AS_PUBLISHED),
         Attack(name="keep-common", label="rare words dropped", countermeasures=(KeepCommon(),)),
         Attack(name="strip-blur", label=f"first {words} words dropped, blurred", countermeasures=(strip, blur)),
         Attack(

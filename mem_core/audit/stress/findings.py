@@ -1,13 +1,13 @@
-"""From cells to the rows of the table: how near to guessing a victim stays under each attack, the worst case first.
+"""From cells to the rows of the table: how near chance level a victim stays under each attack, the worst case first.
 
-A share is a median rank over the median rank of guessing, in the worse direction for the protector; 1.0 means that the
-victim retrieves as if it guessed. What is left of the protection is how far the protected victim stands on the way from
-the clean one beside it to guessing:
+A share is a median rank over that of chance level, in the worse direction for the protector; 1.0 means that the victim
+retrieves at chance level. What is left of the protection is how far the protected victim is on the way from the clean
+one beside it to chance level:
 
     left = (share - clean share) / (1 - clean share)
 
 Without a clean victim under the same attack a blur, which makes any model retrieve worse, would look like protection.
-An attack that mixes clean pairs in is compared with a victim of those pairs alone (see `Attack`): there nothing left
+An attack that mixes clean pairs in is compared with a victim of only those pairs (see `Attack`): there nothing left
 means that the protected pairs did no harm beside them.
 """
 
@@ -22,7 +22,7 @@ from mem_core.victim.metrics import RetrievalResult, Spread, summarise
 
 
 class Shares(Frozen):
-    """Median ranks as parts of guessing, in the worse direction, over seeds. worst: of the weaker query, by seed."""
+    """Median ranks as shares of chance, in the worse direction, over seeds. worst: of the weaker query, by seed."""
 
     bare: Spread
     prefixed: Spread
@@ -33,7 +33,7 @@ class Shares(Frozen):
 
 
 class StressRow(Frozen):
-    """One attack. clean: the victims of clean pairs alone that belong to it, or to the attack named by control.
+    """One attack. clean: the victims of only clean pairs that belong to it, or to the attack named by control.
 
     left: None where there is no clean victim, or it is too weak under this attack, by the rule of the report.
     """
@@ -89,7 +89,7 @@ def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFind
 
 
 def remaining_protection(protected: float, clean: float) -> float | None:
-    """0.0: no worse than the clean victim; 1.0: as if it guessed. None if the clean victim is too weak."""
+    """0.0: no worse than the clean victim; 1.0: at chance level. None if the clean victim is too weak."""
     return None if too_weak(clean) else min(1.0, max(0.0, (protected - clean) / (1 - clean)))
 
 

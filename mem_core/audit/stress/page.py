@@ -51,7 +51,7 @@ def render(report: StressReport, picture: bytes) -> str:
     )
 
 
-HEADS = ("attack", "what a trainer gets", "bare", "prefixed", "clean pairs alone", "protection left")
+HEADS = ("attack", "what a trainer gets", "bare", "prefixed", "clean pairs only", "protection left")
 
 
 def cells(row: StressRow) -> tuple[str, ...]:
@@ -64,14 +64,14 @@ def cells(row: StressRow) -> tuple[str, ...]:
 def headline(findings: StressFindings) -> str:
     """The worst case in a sentence, beside what there is without an attack; no claim where no clean victim shows it."""
     worst, published = findings.worst, findings.published
-    share = f"{100 * worst.protected.worst.mean:.0f} % of guessing"
+    share = f"{100 * worst.protected.worst.mean:.0f} % of chance"
     clean = (published or worst).clean
     if clean is None:
-        return f"{worst.label}: median rank {share}. Without a clean victim nothing says what that is worth."
+        return f"{worst.label}: median rank at {share}. Without a clean victim nothing says what that is worth."
     if too_weak(clean.worst.mean):
         return no_verdict(clean.worst.mean, findings.chance.image_to_text.queries)
     if published is None or worst is published:
-        return f"No attack took protection below what it is as published: median rank {share}."
+        return f"No attack took protection below what it is as published: median rank at {share}."
     before = f"{100 * published.protected.worst.mean:.0f} %"
     left = "" if worst.left is None else f"; {100 * worst.left:.0f} % of the protection is left"
     return f"Worst case: {worst.label}. The median rank falls from {before} to {share}{left}."
@@ -88,11 +88,11 @@ def detected(found: Detectability) -> Mapping[str, str]:
     return {
         "AUC of a linear classifier on the noise residual": f"{found.image_auc:.3f}",
         "AUC of a linear classifier on rare words": f"{found.text_auc:.3f}",
-        "AUC of what the autoencoder takes out": f"{found.purifier_auc:.3f}",
-        "noise before purification, levels of 1/255": f"{found.noise_before:.2f}",
+        "AUC of what the autoencoder removes": f"{found.purifier_auc:.3f}",
+        "noise before purification, uint8 levels": f"{found.noise_before:.2f}",
         "noise after it": f"{found.noise_after:.2f}",
-        "damage to clean pictures": f"{found.damage:.2f}",
-        "learned from, judged on": f"{found.learned_from} and {found.judged_on} samples",
+        "change of clean images, uint8 levels": f"{found.damage:.2f}",
+        "samples trained on, tested on": f"{found.learned_from} and {found.judged_on} samples",
     }
 
 
@@ -107,7 +107,7 @@ _ACCENT, _CLEAN = "#d1480a", "#727a86"
 
 def draw_stress(findings: StressFindings) -> Figure:
     """A row an attack: a filled dot for victims of protected pairs at their weaker query, open ones for both queries,
-    a bar for the victims of clean pairs alone beside them. What lies from the bar up to the dot is what is left."""
+    a bar for the victims of only clean pairs beside them. What lies from the bar up to the dot is what is left."""
     rows = findings.rows
     figure = Figure(figsize=(10.4, 0.95 + 0.34 * len(rows)))
     height = figure.get_figheight()
@@ -119,7 +119,7 @@ def draw_stress(findings: StressFindings) -> Figure:
     axes.set_axisbelow(True)
     axes.grid(axis="x", color=RULE, linewidth=0.6)
     axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate("guessing", (100, -0.75), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
+    axes.annotate("chance", (100, -0.75), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
     for place, row in enumerate(rows):
         _draw_row(axes, place, row)
     axes.set_xlim(0, max(108.0, 104 * max(_values(row)[-1] for row in rows)))
@@ -128,8 +128,8 @@ def draw_stress(findings: StressFindings) -> Figure:
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.name == AS_PUBLISHED else "normal")
     axes.set_xlabel(
-        "median rank in % of guessing, worse direction; dots: protected (filled: the query that counts), "
-        "bars: clean pairs alone",
+        "median rank in % of chance, worse direction; dots: protected (filled: the query that counts), "
+        "bars: clean pairs only",
         fontsize=8.5,
         color=SOFT,
     )

@@ -160,5 +160,5 @@ def source_changed(folder: Folder, shard: str) -> MismatchError:
     """The error for a source that has changed since its shards were made."""
     return MismatchError(
         f"expected the data that shard {shard} in {folder.uri} was made from, but the source has changed since; "
-        "use another destination, or delete this one to shard anew"
+        "use another destination, or delete this one to shard again"
     )

@@ -1,1 +1,1 @@
-"""What a run will take, from a short calibration of the real steps on the real images, and how past guesses did."""
+"""What a run will take, from a short calibration of the real steps on the real images, and how past ones compared."""

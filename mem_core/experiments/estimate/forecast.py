@@ -145,9 +145,9 @@ def pipeline_stages(surveys: Mapping[str, Survey], costs: Costs, config: RunConf
 def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunConfig) -> tuple[Stage, ...]:
     if row.method == "clean":
         return ()
-    giver = source_row(row, config.table, config.protect)  # its own noise or words, so nearly its own files
-    settings = (giver or row).protect_config(config.protect)
-    stages = protect_stages(survey, costs, settings, config.runtime, reuses=giver is not None)
+    source = source_row(row, config.table, config.protect)  # its own noise or words, so nearly its own files
+    settings = (source or row).protect_config(config.protect)
+    stages = protect_stages(survey, costs, settings, config.runtime, reuses=source is not None)
     if row.fit_shards is None or stages[0].name != "fit":
         return stages
     part = min(1.0, row.fit_shards / survey.shards["train"])  # fitted and published on a part, then replayed on all

@@ -1,6 +1,6 @@
 """What an experiment is: which cells it needs, and how it shows them. A table or figure of the paper is one of these.
 
-To add one: a file in `mem_core/study/experiments/` with an `Experiment`, and its name in `EXPERIMENTS` there. What it
+To add one: a file in `mem_core/experiments/reproduce/paper/`, and its `Experiment` in `EXPERIMENTS` there. What it
 needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
 """
 
@@ -108,14 +108,14 @@ HEADER = (
     "Medr bare",
     "Hit@10 prefixed",
     "Medr prefixed",
-    "of guessing",
+    "of chance",
     "the noise adds to Medr",
     "paper: Hit@10, Medr",
 )
 NOTES = (
     "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
     "corpora, noise and triggers come from one seed.",
-    "Of guessing: median rank over that of guessing, at the query and in the direction that is worst for protection.",
+    "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection.",
     "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean.",
 )
 _RELATED = {
@@ -212,7 +212,7 @@ def ranked(spread: Spread) -> str:
 
 
 def _related(row: RowFinding, findings: Findings) -> RowFinding | None:
-    """What a row is compared with to see what its noise adds; the words alone are those of MEM-3."""
+    """What a row is compared with to see what its noise adds; those trigger words are MEM-3's."""
     other = _RELATED.get(row.method)
     if other is None or (row.method == "mem" and row.name != "mem-3"):
         return None

@@ -170,10 +170,10 @@ class Study:
             self._protect(place.below("part"), place.below("fitted"), config, progress, checkpoint)
             protector = place.below("fitted").below(PROTECTOR)
             config = config.model_copy(update={"strategy": "replay"})
-        giver = source_row(row, list(self.rows.values()), self.scale.protect)
-        reuse = self.place(dataset, giver.name).below("protected") if giver else None
-        if giver:
-            self.protect(dataset, giver.name, progress, checkpoint)
+        source = source_row(row, list(self.rows.values()), self.scale.protect)
+        reuse = self.place(dataset, source.name).below("protected") if source else None
+        if source:
+            self.protect(dataset, source.name, progress, checkpoint)
         dest = place.below("protected")
         self._protect(clean, dest, config, progress, checkpoint, protector, reuse)
         self._verify(clean, dest, progress)

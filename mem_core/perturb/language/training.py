@@ -46,7 +46,7 @@ class LanguageModelConfig(Frozen):
     batch_size: int = Field(128, ge=1, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.01, ge=0, le=10)
-    masked: float = Field(0.15, gt=0, lt=1, description="share of the tokens that are to be guessed")
+    masked: float = Field(0.15, gt=0, lt=1, description="share of the tokens that are masked")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "LanguageModelConfig":

@@ -14,7 +14,7 @@ from mem_core.victim.countermeasures import AnyCountermeasure, Autoencoder, Clea
 
 
 class Applied:
-    """The countermeasures of one training, in their order; those drawn anew in each epoch follow the others.
+    """The countermeasures of one training, in their order; those drawn again in each epoch follow the others.
 
     Raises `ConfigError` if one of them needs clean pairs and no clean corpus is named.
     """

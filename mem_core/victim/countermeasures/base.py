@@ -41,7 +41,7 @@ Clean = Mapping[str, Pair]
 class Countermeasure(Frozen):
     """Base of all countermeasures; a subclass overrides `image`, `text` or, where neither is enough, `pairs`.
 
-    every_epoch: drawn anew in each epoch, as an augmentation is; else done once, before training. needs_clean: takes
+    every_epoch: drawn again in each epoch, as an augmentation is; else done once, before training. needs_clean: takes
     something from the clean pairs. changes_text: is of no use to a trainer who reads token ids in place of captions.
     picks_published: takes its pick of the pairs that were published, even where it trains on their clean originals.
     drawn_as: the kind whose random numbers it treats samples with, if not those of its own.

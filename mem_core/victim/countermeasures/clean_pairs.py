@@ -1,4 +1,4 @@
-"""What a trainer can do who has clean pairs as well: mix them in, keep to them, or have the pictures captioned anew."""
+"""What a trainer with clean pairs can do: mix them in, use only them, or re-caption the images."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace

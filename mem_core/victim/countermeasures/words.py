@@ -27,7 +27,7 @@ class KeepCommon(Countermeasure):
     """Words outside of a frequency list dropped, wherever they stand: the `common` most frequent ones stay.
 
     The list is the order in which CLIP's byte pairs were merged, which is by frequency in text from the web; numbers
-    and marks stay. A caption of rare words alone stays as it is.
+    and marks stay. A caption of only rare words stays as it is.
     """
 
     changes_text: ClassVar[bool] = True
@@ -40,7 +40,7 @@ class KeepCommon(Countermeasure):
 
 
 class DropWords(Countermeasure):
-    """Each word dropped with probability `share`, anew in each epoch: a poor man's paraphrase."""
+    """Each word dropped with probability `share`, drawn again in each epoch: a crude paraphrase."""
 
     every_epoch: ClassVar[bool] = True
     changes_text: ClassVar[bool] = True
@@ -52,7 +52,7 @@ class DropWords(Countermeasure):
 
 
 class ShuffleWords(Countermeasure):
-    """The words of a caption in random order, anew in each epoch: positions tell nothing any more."""
+    """The words of a caption in random order, another one in each epoch: positions carry no information."""
 
     every_epoch: ClassVar[bool] = True
     changes_text: ClassVar[bool] = True

@@ -90,13 +90,13 @@ def test_a_certificate_says_what_was_made_tried_and_not_tried(mem: LocalFolder, 
     )
     assert "JPEG 30, 4:2:0" in found.not_tested
     assert "first 3 words dropped" not in found.not_tested
-    assert headline(found).endswith("retrieval is at 20 % of guessing, without protection at 8 %.")
+    assert headline(found).endswith("the median rank is at 20 % of chance, without protection at 8 %.")
     leaking = [trial.model_copy(update={"clean_shares": ()}) for trial in trials]
     lone = certify(made, Audit(compared=True), leaking)
     assert lone.worst == ""
     assert headline(lone).endswith(
-        "Retrieval is at 20 % of guessing on 100 test images (strip), but without a victim of clean pairs beside it "
-        "this figure proves nothing."
+        "The median rank is at 20 % of chance on 100 test images (strip), but without a victim of clean pairs beside "
+        "it this figure proves nothing."
     )
     weak = [trial.model_copy(update={"clean_shares": (0.86,)}) for trial in trials]
     assert headline(certify(made, Audit(compared=True), weak)).endswith(

@@ -1,4 +1,4 @@
-"""Every method has its ingredients, and nothing else."""
+"""Every method has its noise and trigger, and nothing else."""
 
 from typing import get_args
 

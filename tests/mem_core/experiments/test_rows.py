@@ -54,7 +54,7 @@ def test_a_mistake_in_a_row_is_named(rows: list[Any], sentence: str) -> None:
         run(*rows)
 
 
-def test_ingredients_come_from_the_mem_row_with_the_same_settings() -> None:
+def test_noise_and_trigger_come_from_the_mem_row_with_the_same_settings() -> None:
     five = {"protect": {"trigger": {"length": 5}}}
     config = run(
         "noise-only",
@@ -63,8 +63,8 @@ def test_ingredients_come_from_the_mem_row_with_the_same_settings() -> None:
         {"name": "mem-5", "method": "mem"} | five,
     )
     table = config.table
-    givers = {row.name: source_row(row, table, config.protect) for row in table}
-    assert {name: giver and giver.name for name, giver in givers.items()} == {
+    sources = {row.name: source_row(row, table, config.protect) for row in table}
+    assert {name: source and source.name for name, source in sources.items()} == {
         "noise-only": "mem",
         "words-5": "mem-5",
         "mem": None,

@@ -112,4 +112,4 @@ def test_a_constant_prefix_only_shifts_positions(hits: dict[str, tuple[float, fl
 def test_what_mem_adds_is_left_under_prefixed_queries(hits: dict[str, tuple[float, float]]) -> None:
     assert hits["mem"][0] < hits["clean"][0] / 3
     assert hits["mem"][1] < 0.65 * hits["constant-trigger"][1]
-    assert hits["mem"][1] < 0.65 * hits["trigger-only"][1]  # the noise, not the words alone
+    assert hits["mem"][1] < 0.65 * hits["trigger-only"][1]  # the noise, not only the trigger words

@@ -218,7 +218,7 @@ def test_what_another_config_left_half_done_is_put_away(clean: LocalFolder, mem:
 
 
 @pytest.mark.parametrize("method", ["noise-only", "trigger-only"])
-def test_an_ingredient_of_mem_is_the_same_from_its_files_and_from_its_protector(
+def test_a_part_of_mem_is_the_same_from_its_files_and_from_its_protector(
     clean: LocalFolder, mem: LocalFolder, tmp_path: Path, method: Method
 ) -> None:
     reused, replayed = LocalFolder(tmp_path / "reused"), LocalFolder(tmp_path / "replayed")

@@ -90,7 +90,7 @@ def short(folder: Path) -> Path:
     return path
 
 
-def test_ingredients_of_a_corpus_without_triggers_are_refused(clean: LocalFolder, tmp_path: Path) -> None:
+def test_reusing_a_corpus_without_triggers_is_refused(clean: LocalFolder, tmp_path: Path) -> None:
     noisy, dest = LocalFolder(tmp_path / "noisy"), LocalFolder(tmp_path / "dest")
     protect(open_again(clean, noisy, small(method="random-noise")))
     with pytest.raises(MismatchError, match="with noise and a trigger of 2 tokens"):

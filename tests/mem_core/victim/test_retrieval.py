@@ -139,7 +139,7 @@ def test_chance_equals_counting(counts: list[int]) -> None:
         assert hit == pytest.approx(float(below[min(k, items) - 1]))
 
 
-def test_chance_equals_guessing() -> None:
+def test_chance_is_that_of_random_orders() -> None:
     """Random features, images with 1 to 9 captions: what is measured comes out at what is worked out."""
     rng = np.random.default_rng(7)
     counts = [1 + image % 9 for image in range(400)]

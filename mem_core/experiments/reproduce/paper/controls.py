@@ -6,7 +6,7 @@ from mem_core.experiments.reproduce.paper.table1 import show_rows
 CONTROLS = Experiment(
     name="controls",
     title="Controls: what each choice is worth",
-    about="MEM-3 with one choice changed at a time. Replay: fitted on the first shard alone, then replayed on all. "
+    about="MEM-3 with one choice changed at a time. Replay: fitted on the first shard only, then replayed on all. "
     "Independent: a surrogate for each shard, at the compute of one for all. Image and pair: one noise and one trigger "
     "for each image, or for each of its captions.",
     rows=(

@@ -26,7 +26,7 @@ def show_rows(experiment: Experiment, shown: Shown) -> Section | None:
         tables.append(table)
         figure = draw_shares(find(inputs), Styles(inputs.rows))
         if figure is not None:
-            caption = f"{dataset}: median rank in % of guessing, for every direction and query."
+            caption = f"{dataset}: median rank in % of chance, for every direction and query."
             pictures.append(Picture(f"{experiment.name}-{dataset}-shares", png(figure), caption))
     if not tables:
         return None
@@ -51,7 +51,7 @@ TABLE1 = Experiment(
     name="table1",
     title="Table 1: methods and controls",
     about="Victims trained from scratch on each corpus, queried on clean test pairs. The paper's rows, EM also at "
-    "MEM's compute, and the controls that show which ingredient did the work.",
+    "MEM's compute, and the controls that show whether noise or trigger words did the work.",
     rows=(
         "clean",
         "mem-3",

@@ -69,7 +69,7 @@ TABLE3 = Experiment(
     name="table3",
     title="Table 3: triggers that read well",
     about="A masked language model proposes words for each position of the trigger, the gradient of the contrastive "
-    "loss ranks them. Shown with and without such words, and with the words alone.",
+    "loss ranks them. Shown with and without such words, and with trigger words only.",
     rows=("clean", "mem-3", _FLUENT, "fluent-words", "random-trigger"),
     show=show_fluent,
 )

@@ -7,7 +7,7 @@ _PRETRAINED = "Pretrained, not fine-tuned"
 
 
 def show_faces(experiment: Experiment, shown: Shown) -> Section | None:
-    """Table 2's lines for the victims of the face case, with guessing beside them."""
+    """Table 2's lines for the victims of the face case, with chance level beside them."""
     section = show_victims(experiment, shown)
     if section is None:
         return None

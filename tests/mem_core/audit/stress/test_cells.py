@@ -15,7 +15,7 @@ from mem_core.victim.countermeasures import MixClean, Recaption
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 
 VICTIM = VictimConfig(architecture="tiny-resnet-32", epochs=2, batch_size=8, warmup_steps=2)
-ATTACK = Attack(name="recaption", label="captioned anew", countermeasures=(Recaption(),))
+ATTACK = Attack(name="recaption", label="re-captioned", countermeasures=(Recaption(),))
 CELL = Cell(attack=ATTACK, trained_on="protected", seed=1)
 
 

@@ -24,7 +24,7 @@ def test_a_row_says_the_worst_of_both_directions_and_queries(
 
 
 @given(shares, st.floats(0.0, 0.69))
-def test_left_runs_from_nothing_at_the_clean_victim_to_all_at_guessing(protected: float, clean: float) -> None:
+def test_left_runs_from_nothing_at_the_clean_victim_to_all_at_chance(protected: float, clean: float) -> None:
     left = remaining_protection(protected, clean)
     assert left is not None
     assert 0 <= left <= 1
@@ -62,6 +62,6 @@ def test_seeds_are_averaged_and_attacks_without_a_victim_left_out() -> None:
         find([PUBLISHED], cells)
 
 
-def test_guessing_is_a_share_of_one() -> None:
+def test_chance_is_a_share_of_one() -> None:
     assert share_of_chance(CHANCE, CHANCE) == 1
     assert share_of_chance(at(0.5, 0.25), CHANCE) == pytest.approx(0.25)

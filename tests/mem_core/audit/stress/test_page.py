@@ -74,7 +74,7 @@ def test_rows_as_text() -> None:
 
 def test_the_headline_is_the_worst_case() -> None:
     assert headline(REPORT.findings) == (
-        "Worst case: words <dropped> & gone. The median rank falls from 70 % to 40 % of guessing; 14 % of the "
+        "Worst case: words <dropped> & gone. The median rank falls from 70 % to 40 % of chance; 14 % of the "
         "protection is left."
     )
     assert headline(find([PUBLISHED], RESULTS)).startswith("No attack took protection below what it is as published")
