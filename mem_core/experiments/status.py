@@ -1,4 +1,4 @@
-"""What stands in a destination, read from storage alone: no server is asked, no image is opened."""
+"""The state of a destination, read from storage: no server is asked, no image is opened."""
 
 import json
 from collections import Counter

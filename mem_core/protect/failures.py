@@ -1,4 +1,4 @@
-"""Which shards failed after every try, and why: noted in the destination, for `status` and `retry`.
+"""Which shards failed on every attempt, and why: recorded in the destination, for `status` and `retry`.
 
 A shard with a receipt is finished, whatever was noted about it before: notes are never the truth about success.
 """
