@@ -53,7 +53,8 @@ for group in (operations, bench, estimate, trust, language, stress, reproduce):
 
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file.")]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As protect.noise.epsilon=4/255.")
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting, as protect.noise.epsilon=4/255."),
 ]
 Seed = Annotated[int | None, typer.Option(help="Replaces the preset's seed.")]
 NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]

@@ -11,13 +11,13 @@ app = typer.Typer()
 
 @app.command("train-lm")
 def train_lm(
-    corpus: Annotated[str, typer.Argument(help="Clean shards whose captions are learned; 3,000 or more read well.")],
+    corpus: Annotated[str, typer.Argument(help="Clean shards to take captions from: 3,000 or more.")],
     out: Annotated[str, typer.Argument(help="Folder to write into, or s3://bucket/prefix.")],
     epochs: Annotated[int, typer.Option(help="Passes over the captions.")] = 20,
-    width: Annotated[int, typer.Option(help="Numbers that stand for a token inside the model.")] = 192,
+    width: Annotated[int, typer.Option(help="Width of the model.")] = 192,
     layers: Annotated[int, typer.Option(help="Layers of the model.")] = 4,
-    vocabulary: Annotated[int, typer.Option(help="Words and letters it knows, at most.")] = 8000,
-    learning_rate: Annotated[float, typer.Option(help="The highest rate of the training.")] = 1e-3,
+    vocabulary: Annotated[int, typer.Option(help="Size of the vocabulary, at most.")] = 8000,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
     preset: Annotated[str, typer.Option("--preset", "-p", help="Where `runtime` (device) is taken from.")] = "cpu",
     set: Annotated[
         list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As runtime.device=cuda.")

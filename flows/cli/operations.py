@@ -14,7 +14,7 @@ Preset = Annotated[str, typer.Option("--preset", "-p", help="Where `runtime` (de
 Overrides = Annotated[list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As runtime.workers=4.")]
 NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]
 Protector = Annotated[str | None, typer.Option(help="Folder of a finished protector; DEST/protector if not named.")]
-DevicePool = Annotated[str, typer.Option(help="Work pool of the deployments that are worth a GPU.")]
+DevicePool = Annotated[str, typer.Option(help="Work pool of the deployments that benefit from a GPU.")]
 
 
 @app.command()

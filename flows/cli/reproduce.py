@@ -11,11 +11,11 @@ app = typer.Typer()
 
 @app.command()
 def reproduce(
-    dest: Annotated[str, typer.Argument(help="Folder to write into; the same one goes on with what is there.")],
+    dest: Annotated[str, typer.Argument(help="Folder to write into; a folder in use is resumed.")],
     scale: Annotated[str, typer.Option(help="smoke, cpu, paper, or a YAML file of your own.")] = "cpu",
     only: Annotated[list[str] | None, typer.Option(help="Experiments by name, as table1,controls; else all.")] = None,
     data: Annotated[str | None, typer.Option(help="Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so many; what is done stays.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this many; what is done is kept.")] = None,
     device: Annotated[str | None, typer.Option(help="In place of the scale's: cpu, cuda, ...")] = None,
     no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
 ) -> None:

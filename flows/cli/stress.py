@@ -22,7 +22,7 @@ def stress(
     test: Annotated[str, typer.Option(help="Clean test shards to query victims on.")],
     suite: Annotated[str, typer.Option(help="default: a dozen attacks; full: all of them.")] = "default",
     samples: Annotated[int, typer.Option(min=2, help="Pairs that each victim trains on at most.")] = 2000,
-    pretrained: Annotated[str, typer.Option(help="Weights for a victim that does not start from nothing.")] = "",
+    pretrained: Annotated[str, typer.Option(help="Weights for the row whose victim is fine-tuned.")] = "",
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Annotated[int | None, typer.Option(help="One seed in place of the preset's victim_seeds.")] = None,
