@@ -32,7 +32,12 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{_place(e['loc']) or 'settings'}: {_sentence(e)}" for e in error.errors()]
+        said: dict[str, str] = {}
+        for mistake in error.errors():
+            said.setdefault(_place(mistake["loc"]), _sentence(mistake))
+        # A value that may be of two kinds is judged as both: what is wrong further inside it is what was meant.
+        inner = [place for place in said if not any(other.startswith(f"{place}.") for other in said)]
+        lines = [f"{place or 'settings'}: {said[place]}" for place in inner]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
 
 

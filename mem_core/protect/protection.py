@@ -17,6 +17,7 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.config.methods import METHODS
 from mem_core.data.clean_corpus import CleanCorpus
 from mem_core.data.manifest import Manifest
 from mem_core.models.device import retry_if_lost
@@ -239,7 +240,6 @@ def _check_places(
     shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
     if config.strategy == "independent" and shared is not None:
         raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
-    if reuse is not None and config.method not in ("noise-only", "trigger-only"):
-        raise ConfigError(
-            f"only noise-only and trigger-only take ingredients from a protected corpus, not {config.method}"
-        )
+    if reuse is not None and not config.recipe.fitted_as:
+        able = " and ".join(row.name for row in METHODS.values() if row.fitted_as)
+        raise ConfigError(f"only {able} take ingredients from a protected corpus, not {config.method}")

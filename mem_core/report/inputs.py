@@ -1,41 +1,15 @@
 """What a report is made of: plain numbers and pixels, gathered by whoever ran the experiment."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, model_validator
 
 from mem_core.config import Frozen, Method
+from mem_core.config.methods import METHODS, Kind
 from mem_core.victim.metrics import RetrievalResult
-
-Kind = Literal["clean", "control", "method"]
-
-KINDS: dict[Method, Kind] = {
-    "clean": "clean",
-    "mem": "method",
-    "em": "method",
-    "uap": "method",
-    "codebook": "method",
-    "random-noise": "control",
-    "random-trigger": "control",
-    "constant-trigger": "control",
-    "noise-only": "control",
-    "trigger-only": "control",
-}
-LABELS: dict[Method, str] = {
-    "clean": "Clean",
-    "mem": "MEM",
-    "em": "EM",
-    "uap": "UAP",
-    "codebook": "Codebook of words and waves",
-    "random-noise": "Random noise",
-    "random-trigger": "Random words alone",
-    "constant-trigger": "Constant words alone",
-    "noise-only": "MEM's noise alone",
-    "trigger-only": "MEM's words alone",
-}
 
 
 def _finite_or_none(value: object) -> object:
@@ -94,11 +68,11 @@ class ReportRow(Frozen):
 
     @property
     def kind(self) -> Kind:
-        return KINDS[self.method]
+        return METHODS[self.method].kind
 
     @property
     def title(self) -> str:
-        return self.label or LABELS[self.method]
+        return self.label or METHODS[self.method].label
 
 
 class MontageItem(BaseModel):

@@ -1,6 +1,6 @@
 """The report: golden bytes, its figures and pictures, and what happens where pieces are missing.
 
-`python -m tests.mem_core.test_report` writes the golden files anew; look at the difference before you keep it.
+`python -m tests.mem_core.report.test_page` writes the golden files anew; look at the difference before you keep it.
 """
 
 import base64
@@ -42,7 +42,7 @@ from mem_core.report.styles import Styles
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def stripped(page: str) -> str:
