@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mem_core.common.errors import ConfigError
 
+_OWN = "Value error, "  # what pydantic puts before a sentence of ours
 _ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -44,7 +45,7 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
 def first_mistake(error: ValidationError) -> str:
     """One line on what a stored file has wrong: pydantic's own text takes many."""
     first = error.errors()[0]
-    return f"{_place(first['loc']) or 'file'}: {first['msg']}"
+    return f"{_place(first['loc']) or 'file'}: {first['msg'].removeprefix(_OWN)}"
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
@@ -55,7 +56,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a setting"
-    message, given = str(error["msg"]).removeprefix("Value error, "), error["input"]
+    message, given = str(error["msg"]).removeprefix(_OWN), error["input"]
     # A mistake between settings comes with all of them, which would bury the sentence.
     is_told = isinstance(given, Mapping | BaseModel) or f"got {given!r}" in message
     return message if is_told else f"{message} (got {given!r})"

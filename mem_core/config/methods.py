@@ -180,6 +180,7 @@ def _in_table(name: Any) -> Any:
 
 def _list_methods(schema: dict[str, Any]) -> None:
     schema["enum"] = list(METHODS)
+    schema["description"] = "; ".join(f"{row.name}: {row.about}" for row in METHODS.values())
 
 
 # The name of a row, looked up when it is checked and listed when a form is drawn: the table may have grown since.

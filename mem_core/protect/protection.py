@@ -51,8 +51,8 @@ class ShardSummary(Frozen):
 class Protection:
     """One corpus, one config, one destination.
 
-    protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: a
-    corpus protected by `mem` that noise-only and trigger-only take their ingredient from. on_mismatch: what to do with
+    protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: the
+    corpus protected by the method that a control is a part of (`fitted_as`). on_mismatch: what to do with
     a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
     another size: `fail` with a sentence, or make it again (`redo`).
     Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.

@@ -188,7 +188,7 @@ def steps_for_each(steps_per_round: int, shards: int) -> int:
 
 
 class PublishedCorpus(NothingLearned):
-    """corpus: one that was protected by MEM; noise-only and trigger-only take their ingredient from it."""
+    """corpus: protected by the method that the control is a part of; its noise or triggers are taken."""
 
     def __init__(self, context: Context, corpus: Folder) -> None:
         super().__init__(context)
