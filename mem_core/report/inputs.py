@@ -11,6 +11,8 @@ from mem_core.config import Frozen, Method
 from mem_core.config.methods import METHODS, Kind
 from mem_core.victim.metrics import RetrievalResult
 
+SHOWN_SIDE = 256  # larger images are shown by their centre: shrinking would average the noise away
+
 
 def _finite_or_none(value: object) -> object:
     """Victims that diverged log NaN and equal images have infinite PSNR: JSON has neither."""
@@ -90,6 +92,23 @@ class MontageItem(BaseModel):
     ssim: Number = None
     full_size: tuple[int, int] | None = Field(default=None, description="width and height, where a part is shown")
     largest_difference: int | None = Field(default=None, description="in the whole picture; None: that of the part")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole picture."""
+        return self.full_size or (self.clean.shape[1], self.clean.shape[0])
+
+    @property
+    def cropped(self) -> bool:
+        """Whether the page shows only the middle of it."""
+        return max(self.size) > SHOWN_SIDE
+
+    @property
+    def largest(self) -> int:
+        """The largest difference of any value, in levels."""
+        if self.largest_difference is not None:
+            return self.largest_difference
+        return int(np.abs(self.protected.astype(np.int32) - self.clean).max())
 
     @model_validator(mode="after")
     def _one_size(self) -> "MontageItem":

@@ -101,8 +101,6 @@ def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
         verdict=verdict,
         metrics=all_metrics(findings),
         summaries=summaries,
-        montage=[triple(item) for item in inputs.montage],
-        worst=[triple(item) for item in inputs.worst],
         pictured=next((row.title for row in inputs.rows if row.name == inputs.pictures_of), ""),
         figures=pictures,
         styles=Styles(inputs.rows),
@@ -122,7 +120,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"data_uri": data_uri, "percent": percent, "rank": rank, "signed": signed, "fixed": _fixed}
-    made.filters |= {"metric_cells": metric_cells, "difference_cells": difference_cells}
+    made.filters |= {"metric_cells": metric_cells, "difference_cells": difference_cells, "triple": triple}
     return made
 
 
