@@ -27,7 +27,7 @@ def _pixels(value: Any) -> Any:
 
 
 Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
-Pixels = Annotated[SkipValidation[NDArray[np.uint8]], AfterValidator(_pixels)]
+CheckedPixels = Annotated[SkipValidation[NDArray[np.uint8]], AfterValidator(_pixels)]
 
 
 class EpochPoint(BaseModel):
@@ -83,8 +83,8 @@ class MontageItem(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     key: str
-    clean: Pixels
-    protected: Pixels
+    clean: CheckedPixels
+    protected: CheckedPixels
     caption: str = Field(default="", description="as published")
     trigger: str = Field(default="", description="words put in front of the whole caption, which are marked")
     written: str = Field(default="", description="the caption before words took the place of its own")
