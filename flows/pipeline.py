@@ -45,7 +45,7 @@ def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "au
         left = time_left(rows, number, time.monotonic() - begun, config.protect, len(config.victim_seeds))
         say(f"row {number + 1} of {len(rows)}: {row.name}" + (f", about {duration(left)} left" if left else ""))
         own = train[row.corpus or config.corpus.one_sample_per]
-        corpus = own if row.method == "clean" else _protected(row, own, dest, config)
+        corpus = own if row.is_clean else _protected(row, own, dest, config)
         _victims(row, corpus, test, dest, config)
     place = report(dest, config)
     if fresh:

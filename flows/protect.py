@@ -51,9 +51,10 @@ def protect(
 ) -> ProtectSummary:
     """Fits a protector where none is given, then publishes all shards; only what is missing is done.
 
-    protector: the folder of a finished one, with `strategy: replay`. reuse: a corpus protected by `mem` that
-    noise-only and trigger-only reuse. on_mismatch: what to do with finished shards that were made
-    from other input or with other settings, or whose files are missing or of another size; redo makes them again.
+    protector: the folder of a finished one, with `strategy: replay`. reuse: for a control that is a part of a method,
+    the corpus protected by that method, whose noise or trigger words it publishes. on_mismatch: what to
+    do with finished shards that were made from other input or with other settings, or whose files are missing or of
+    another size; redo makes them again.
     then: what to measure afterwards, by the triggers of the deployments `train` and `evaluate`, if anything was made.
     """
     job = ProtectJob(

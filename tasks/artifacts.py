@@ -21,7 +21,7 @@ from mem_core.audit.stress.page import StressReport, headline, markdown
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.protect.protection import ShardSummary
-from mem_core.report.findings import Cell, Findings, RowFinding
+from mem_core.report.findings import Findings, MetricSpreads, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult
@@ -130,7 +130,7 @@ def table_cells(row: RowFinding) -> list[str]:
     return cells
 
 
-def _both(row: RowFinding, query: str) -> Iterable[Cell | None]:
+def _both(row: RowFinding, query: str) -> Iterable[MetricSpreads | None]:
     directions = (row.image_to_text, row.text_to_image)
     return [found.bare if query == "bare" else found.prefixed for found in directions]
 

@@ -141,7 +141,7 @@ def _wanted(job: EstimateJob) -> tuple[list[ProtectConfig], list[VictimConfig]]:
 
 def _is_made(row: RowConfig, config: RunConfig) -> bool:
     """Whether a row is protected by itself: not clean, and not made by reusing another row."""
-    return row.method != "clean" and source_row(row, config.table, config.protect) is None
+    return not row.is_clean and source_row(row, config.table, config.protect) is None
 
 
 def _surveys(job: EstimateJob, count: int, progress: Progress) -> tuple[dict[str, Survey], list[Candidate]]:

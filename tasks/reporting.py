@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import get_args
 
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, Method
+from mem_core.config import Frozen
+from mem_core.config.methods import METHODS
 from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.experiments.rows import clean_folder
 from mem_core.experiments.status import RUN, read_run
@@ -33,7 +33,6 @@ from tasks.storage import address_below, open_folder
 
 _LIBRARIES = ("memshield", "torch", "open_clip_torch", "prefect", "numpy", "pillow")
 _VICTIM = re.compile(r"rows/([a-z0-9-]+)/victim-(\d+)/" + re.escape(EVALUATION_NAME))
-_PICTURED: tuple[Method, ...] = ("mem", "em", "uap", "noise-only", "random-noise")  # the first of these with pictures
 
 Victim = tuple[int, VictimRecord, Evaluation]
 
@@ -61,7 +60,8 @@ def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
     config = config or read_run(folder)
     victims = _victims(folder, config)
     rows = tuple(_row(folder, row, victims[row.name]) for row in _table(config) if row.name in victims)
-    pictured = next((row.name for method in _PICTURED for row in rows if row.method == method), None)
+    noisy = (method.name for method in METHODS.values() if method.adds_noise)  # methods before controls
+    pictured = next((row.name for method in noisy for row in rows if row.method == method), None)
     montage, worst = _pictures(folder, pictured, config) if pictured else ((), ())
     evaluation = next(iter(victims.values()))[0][2]
     inputs = ReportInputs(
@@ -95,7 +95,7 @@ def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
 
 def _table(config: RunConfig | None) -> tuple[RowConfig, ...]:
     """The rows of the run; where it left no settings, every method by its name."""
-    return config.table if config else tuple(RowConfig(name=method, method=method) for method in get_args(Method))
+    return config.table if config else tuple(RowConfig(name=method, method=method) for method in METHODS)
 
 
 def _victims(folder: Folder, config: RunConfig | None) -> dict[str, list[Victim]]:
@@ -130,7 +130,7 @@ def _row(folder: Folder, row: RowConfig, victims: list[Victim]) -> ReportRow:
         bare=tuple(evaluation.bare for _, _, evaluation in victims),
         prefixed=tuple(evaluation.prefixed for _, _, evaluation in victims),
         history=tuple(_history(record) for _, record, _ in victims),
-        protected=None if row.method == "clean" else summarise_protection(folder.below(f"rows/{row.name}/protected")),
+        protected=None if row.is_clean else summarise_protection(folder.below(f"rows/{row.name}/protected")),
     )
 
 

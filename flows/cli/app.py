@@ -90,10 +90,10 @@ def shard(
 def protect(
     clean: Clean,
     dest: Dest,
-    method: Annotated[str | None, typer.Option(help="mem, em, uap, codebook or a control.")] = None,
+    method: Annotated[str | None, typer.Option(help="As mem; a name that does not exist lists all that do.")] = None,
     strategy: Annotated[str | None, typer.Option(help="rounds, or replay of a stored protector.")] = None,
     protector: Annotated[str | None, typer.Option(help="Folder of a finished protector; implies replay.")] = None,
-    reuse: Annotated[str | None, typer.Option(help="For noise-only and trigger-only: a corpus made by mem.")] = None,
+    reuse: Annotated[str | None, typer.Option(help="For a control that is a part of mem: mem's corpus.")] = None,
     on_error: Annotated[str | None, typer.Option(help="skip, or passthrough (publishes UNPROTECTED).")] = None,
     on_mismatch: Annotated[
         str, typer.Option(help="Finished shards of other input or settings: fail, or redo.")
@@ -316,13 +316,13 @@ def _remedies() -> Iterator[None]:
 def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
     from flows.cli.printing import print_report
     from flows.pipeline import pipeline
-    from mem_core.experiments.rows import METHODS
+    from mem_core.config.methods import METHODS
 
     place = pipeline(source, dest, config, format)
     print_report(place.summary)
     typer.echo(f"report:     {_link(place.page)}")
     for row in config.table:
-        if row.method in METHODS:
+        if METHODS[row.method].kind == "method":
             typer.echo(f"protected:  {dest}/rows/{row.name}/protected (its .tar files are what to hand out)")
     if ui:
         typer.echo(f"Prefect UI: {ui}")

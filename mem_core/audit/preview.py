@@ -1,13 +1,11 @@
 """The samples whose noise is most visible, as one sheet and one page, to look at before anything is uploaded."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config.base import Frozen
 from mem_core.report.gather import pick_samples, summarise_protection
-from mem_core.report.page import data_uri
-from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
+from mem_core.report.page import environment
+from mem_core.report.pictures import AMPLIFY, contact_sheet
 
 PAGE, SHEET = "preview.html", "preview.png"
 
@@ -32,13 +30,9 @@ def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -
         raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")
     summary = summarise_protection(protected)
     write_bytes(out, SHEET, contact_sheet(worst[:8]))
-    environment = Environment(
-        loader=PackageLoader("mem_core.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["data_uri"] = data_uri
-    page = environment.get_template("preview.html.j2").render(
-        samples=[triple(item) for item in worst], counts=summary.counts, amplify=AMPLIFY, uri=protected.uri
-    )
+    page = environment().get_template("preview.html.j2").render(
+        samples=worst, counts=summary.counts, amplify=AMPLIFY, uri=protected.uri
+    )  # fmt: skip
     write_bytes(out, PAGE, page.encode())
     return Preview(
         samples=tuple(item.key for item in worst),

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mem_core.common.errors import ConfigError
 
+_OWN = "Value error, "  # what pydantic puts before a sentence of ours
 _ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,14 +33,19 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        lines = [f"{_place(e['loc']) or 'settings'}: {_sentence(e)}" for e in error.errors()]
+        said: dict[str, str] = {}
+        for mistake in error.errors():
+            said.setdefault(_place(mistake["loc"]), _sentence(mistake))
+        # A value that may be of two kinds is judged as both: what is wrong further inside it is what was meant.
+        inner = [place for place in said if not any(other.startswith(f"{place}.") for other in said)]
+        lines = [f"{place or 'settings'}: {said[place]}" for place in inner]
         raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
 
 
 def first_mistake(error: ValidationError) -> str:
     """One line on what is wrong in a stored file: pydantic's own text takes many."""
     first = error.errors()[0]
-    return f"{_place(first['loc']) or 'file'}: {first['msg']}"
+    return f"{_place(first['loc']) or 'file'}: {first['msg'].removeprefix(_OWN)}"
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
@@ -50,7 +56,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a setting"
-    message, given = str(error["msg"]).removeprefix("Value error, "), error["input"]
+    message, given = str(error["msg"]).removeprefix(_OWN), error["input"]
     # A validator of the whole model reports all settings as its input, which would bury the sentence.
     is_told = isinstance(given, Mapping | BaseModel) or f"got {given!r}" in message
     return message if is_told else f"{message} (got {given!r})"

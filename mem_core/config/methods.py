@@ -1,34 +1,40 @@
-"""Every method and control as the ingredients it is made of."""
+"""The one table of methods and controls: a row says all there is to know about one, everything else is computed.
+
+To add a method or a control, add its row to `_ROWS`; no other file names it.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-Method = Literal[
-    "clean",
-    "mem",
-    "em",
-    "uap",
-    "codebook",
-    "random-noise",
-    "random-trigger",
-    "constant-trigger",
-    "noise-only",
-    "trigger-only",
-]
-WORDS_TO_CHOOSE: tuple[Method, ...] = ("mem", "em", "codebook")  # methods that take other words than their own
-PLACES_WORDS: tuple[Method, ...] = ("codebook", "random-trigger", "constant-trigger")  # that no surrogate has read
+from pydantic import BeforeValidator, Field
+
+Kind = Literal["clean", "control", "method"]
+CLEAN, MEM = "clean", "mem"  # the two that others are compared with
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Which noise and trigger are made, for which captions, and which of the two are published."""
+    """Which noise and trigger are made, for which captions, which of the two are published, and how readers see it.
 
+    label: in tables and figures. about: what is done, isolates: what a control shows, both in a few words. colour: of
+    lines on white; Okabe and Ito's palette, made for colour-blind readers, darkened where it would be too pale.
+    chooses_trigger: the config may ask for another kind of trigger. fitted_as: the method whose fit, protector and
+    published ingredients serve; empty: none but its own.
+    """
+
+    name: str
+    kind: Kind
+    label: str
     about: str
+    colour: str
+    isolates: str = ""
     noise: Literal["none", "optimised", "random", "universal", "codebook"] = "none"
     trigger: Literal["none", "optimised", "random", "constant", "topic"] = "none"
     shuffles_captions: bool = False
     publishes_noise: bool = True
     publishes_trigger: bool = True
+    chooses_trigger: bool = False
+    fitted_as: str = ""
 
     @property
     def needs_surrogate(self) -> bool:
@@ -40,16 +46,142 @@ class Recipe:
         """Whether something has to be learned from the corpus before shards can be protected."""
         return self.needs_surrogate or self.noise == "codebook"
 
+    @property
+    def adds_noise(self) -> bool:
+        """Whether published images differ from clean ones."""
+        return self.noise != "none" and self.publishes_noise
 
-RECIPES: dict[Method, Recipe] = {
-    "clean": Recipe("the corpus as it is"),
-    "mem": Recipe("noise and trigger optimised together (MEM)", "optimised", "optimised", True),
-    "em": Recipe("error-minimizing noise for the image's own captions, no trigger (EM)", "optimised"),
-    "uap": Recipe("one adversarial pattern added to every image (UAP)", "universal"),
-    "codebook": Recipe("a wave and words for each topic of the captions, no surrogate", "codebook", "topic"),
-    "random-noise": Recipe("uniform random noise within the budget", "random"),
-    "random-trigger": Recipe("random words of its own for each image, no noise", trigger="random"),
-    "constant-trigger": Recipe("the same neutral words in every caption, no noise", trigger="constant"),
-    "noise-only": Recipe("MEM with its trigger left out", "optimised", "optimised", True, publishes_trigger=False),
-    "trigger-only": Recipe("MEM with its noise left out", "optimised", "optimised", True, publishes_noise=False),
-}
+    @property
+    def adds_trigger(self) -> bool:
+        """Whether published captions differ from clean ones."""
+        return self.trigger != "none" and self.publishes_trigger
+
+    @property
+    def replaces_words(self) -> bool:
+        """Whether its trigger may take the place of words: only one that no surrogate has read in front of captions."""
+        return self.trigger in ("random", "constant", "topic")
+
+    @property
+    def family(self) -> str:
+        """The method it is fitted as: one fit and one protector serve a whole family."""
+        return self.fitted_as or self.name
+
+
+_ROWS = (
+    Recipe(name=CLEAN, kind="clean", label="Clean", about="the corpus as it is", colour="#1d232b"),
+    Recipe(
+        name=MEM,
+        kind="method",
+        label="MEM",
+        about="noise and trigger optimised together (MEM)",
+        colour="#d1480a",
+        noise="optimised",
+        trigger="optimised",
+        shuffles_captions=True,
+        chooses_trigger=True,
+    ),
+    Recipe(
+        name="em",
+        kind="method",
+        label="EM",
+        about="error-minimizing noise for the image's own captions, no trigger (EM)",
+        colour="#0068a8",
+        noise="optimised",
+        chooses_trigger=True,
+    ),
+    Recipe(
+        name="uap",
+        kind="method",
+        label="UAP",
+        about="one adversarial pattern added to every image (UAP)",
+        colour="#4aa3d8",
+        noise="universal",
+    ),
+    Recipe(
+        name="codebook",
+        kind="method",
+        label="Codebook of gratings and words",
+        about="a grating and trigger words for each topic of the captions, no surrogate",
+        colour="#7a4fc0",
+        noise="codebook",
+        trigger="topic",
+        chooses_trigger=True,
+    ),
+    Recipe(
+        name="random-noise",
+        kind="control",
+        label="Random noise",
+        about="uniform random noise within the budget",
+        isolates="as large, not optimised, no trigger words",
+        colour="#8a7a00",
+        noise="random",
+    ),
+    Recipe(
+        name="random-trigger",
+        kind="control",
+        label="Random trigger words",
+        about="random words of its own for each image, no noise",
+        isolates="each image its own, not optimised, no noise",
+        colour="#d99100",
+        trigger="random",
+    ),
+    Recipe(
+        name="constant-trigger",
+        kind="control",
+        label="Constant trigger words",
+        about="the same neutral words in every caption, no noise",
+        isolates="the same words in every caption: a mere shift of positions, or the mere loss of others",
+        colour="#727a86",
+        trigger="constant",
+    ),
+    Recipe(
+        name="noise-only",
+        kind="control",
+        label="MEM's noise only",
+        about="MEM with its trigger left out",
+        isolates="what is left when the trigger words are dropped",
+        colour="#00916b",
+        noise="optimised",
+        trigger="optimised",
+        shuffles_captions=True,
+        publishes_trigger=False,
+        fitted_as=MEM,
+    ),
+    Recipe(
+        name="trigger-only",
+        kind="control",
+        label="MEM's trigger words only",
+        about="MEM with its noise left out",
+        isolates="the optimised trigger words without the noise",
+        colour="#b8609a",
+        noise="optimised",
+        trigger="optimised",
+        shuffles_captions=True,
+        publishes_noise=False,
+        fitted_as=MEM,
+    ),
+)
+METHODS = {row.name: row for row in _ROWS}
+
+
+def without_noise(name: str) -> str | None:
+    """The row that shows what a method's noise adds: the control that leaves it out, else clean; None: adds none."""
+    if not METHODS[name].adds_noise:
+        return None
+    controls = (row.name for row in METHODS.values() if row.fitted_as == name and not row.publishes_noise)
+    return next(controls, CLEAN)
+
+
+def _in_table(name: Any) -> Any:
+    if name not in list(METHODS):
+        raise ValueError(f"expected a method out of {', '.join(METHODS)}, got {name!r}")
+    return name
+
+
+def _list_methods(schema: dict[str, Any]) -> None:
+    schema["enum"] = list(METHODS)
+    schema["description"] = "; ".join(f"{row.name}: {row.about}" for row in METHODS.values())
+
+
+# The name of a row, looked up when it is checked and listed when a form is drawn: the table may have grown since.
+Method = Annotated[str, BeforeValidator(_in_table), Field(json_schema_extra=_list_methods)]

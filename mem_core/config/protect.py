@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from mem_core.config.base import Frozen, merge
-from mem_core.config.methods import PLACES_WORDS, RECIPES, WORDS_TO_CHOOSE, Method, Recipe
+from mem_core.config.methods import MEM, METHODS, Method, Recipe
 from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, Views, Word
 
 
@@ -120,7 +120,7 @@ class ProtectConfig(Frozen):
     """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
 
     profile: Literal["publishable", "paper"] = "publishable"
-    method: Method = "mem"
+    method: Method = MEM
     strategy: Strategy = Field(
         "rounds",
         description="rounds: fit on this corpus; replay: use a stored protector; independent: fit on each shard alone",
@@ -142,7 +142,7 @@ class ProtectConfig(Frozen):
     @property
     def recipe(self) -> Recipe:
         """The method's recipe, with the kind of trigger words that the config asks for."""
-        recipe, kind = RECIPES[self.method], self.trigger.kind
+        recipe, kind = METHODS[self.method], self.trigger.kind
         return recipe if kind == "method" else replace(recipe, trigger=kind)
 
     @model_validator(mode="before")
@@ -160,13 +160,14 @@ class ProtectConfig(Frozen):
             raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
         if self.metadata.note == "off" and self.trigger.vocabulary == "all":
             raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
-        if self.trigger.kind != "method" and self.method not in WORDS_TO_CHOOSE:
-            raise ValueError(
-                f"trigger.kind {self.trigger.kind} goes with {', '.join(WORDS_TO_CHOOSE)}, got {self.method}"
-            )
-        if self.trigger.placement == "replace" and self.method not in PLACES_WORDS:
-            raise ValueError(f"trigger.placement replace goes with {', '.join(PLACES_WORDS)}, got {self.method}")
-        if self.trigger.source == "captions" and (self.method != "codebook" or self.trigger.kind == "random"):
+        own, rows = METHODS[self.method], METHODS.values()
+        if self.trigger.kind != "method" and not own.chooses_trigger:
+            able = ", ".join(row.name for row in rows if row.chooses_trigger)
+            raise ValueError(f"trigger.kind {self.trigger.kind} goes with {able}, got {self.method}")
+        if self.trigger.placement == "replace" and not own.replaces_words:
+            able = ", ".join(row.name for row in rows if row.replaces_words)
+            raise ValueError(f"trigger.placement replace goes with {able}, got {self.method}")
+        if self.trigger.source == "captions" and (own.trigger != "topic" or self.trigger.kind == "random"):
             kind = " with trigger.kind random" if self.trigger.kind == "random" else ""
             raise ValueError(f"trigger.source captions goes with a codebook's topic words, got {self.method}{kind}")
         if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":

@@ -82,7 +82,7 @@ def input_sha256_of(clean: Folder, shard: str) -> str:
 def require_clean(folder: Folder, shard: str) -> None:
     """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
     receipt = read_receipt(folder, shard)
-    if receipt is not None and receipt.method != "clean":
+    if receipt is not None and not receipt.is_clean:
         raise SourceError(
             f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
             "protecting it again would add up noise and triggers"

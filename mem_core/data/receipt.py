@@ -9,6 +9,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes, sha256_of
 from mem_core.config import Frozen, Placement
+from mem_core.config.methods import CLEAN
 from mem_core.config.protect import MetadataConfig, QualityConfig
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -45,6 +46,11 @@ class Receipt(Frozen):
     placement: Placement = "front"
     metadata: MetadataConfig | None = None
     quality: QualityConfig = QualityConfig()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the shard is one of a clean corpus: no method was applied to it."""
+        return self.method == CLEAN
 
     @model_validator(mode="after")
     def _names_own_files(self) -> "Receipt":

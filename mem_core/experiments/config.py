@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from mem_core.common.errors import ConfigError
 from mem_core.config.base import Frozen, merge, parse_config
 from mem_core.config.corpus import CorpusConfig
-from mem_core.config.methods import PLACES_WORDS, WORDS_TO_CHOOSE, Method
+from mem_core.config.methods import CLEAN, MEM, METHODS, Method
 from mem_core.config.protect import ProtectConfig
 from mem_core.config.runtime import RuntimeConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
@@ -30,15 +30,20 @@ class RowConfig(Frozen):
         The run's `trigger.kind` is for the rows whose method takes other words than its own, its `placement` for those
         whose words may stand elsewhere than in front, its `source` for a codebook.
         """
-        run = base.model_dump()
-        if self.method not in WORDS_TO_CHOOSE:
+        run, own = base.model_dump(), METHODS[self.method]
+        if not own.chooses_trigger:
             run = merge(run, {"trigger": {"kind": "method"}})
-        if self.method not in PLACES_WORDS:
+        if not own.replaces_words:
             run = merge(run, {"trigger": {"placement": "front"}})
-        if self.method != "codebook":
+        if own.trigger != "topic":
             run = merge(run, {"trigger": {"source": "vocabulary"}})
         values = merge(run, {**self.protect, "method": self.method})
         return parse_config(ProtectConfig, values, f"row {self.name}")
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether victims of this row are trained on the corpus as it is."""
+        return self.method == CLEAN
 
     def victim_config(self, base: VictimConfig) -> VictimConfig:
         """How this row's victims are trained. Raises `ConfigError`."""
@@ -51,7 +56,7 @@ class RunConfig(Frozen):
     name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$")
     seed: int = Field(0, ge=0, lt=2**31)
     rows: tuple[Method | RowConfig, ...] = Field(
-        ("clean", "mem"), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
+        (CLEAN, MEM), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
     )
     victim_seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0,), min_length=1)
     corpus: CorpusConfig = CorpusConfig()

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-from mem_core.config import Method, ProtectConfig
+from mem_core.config import ProtectConfig
+from mem_core.config.methods import METHODS
 from mem_core.experiments.config import RowConfig, RunConfig
-
-METHODS: tuple[Method, ...] = ("mem", "em", "uap", "codebook")  # the others are controls
-_TAKERS: tuple[Method, ...] = ("noise-only", "trigger-only")
 
 
 def clean_folder(kind: str | None, config: RunConfig) -> str:
@@ -15,11 +13,13 @@ def clean_folder(kind: str | None, config: RunConfig) -> str:
 
 
 def source_row(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> RowConfig | None:
-    """The mem row with the same settings, whose published noise or triggers a noise-only or trigger-only row takes."""
-    if row.method not in _TAKERS:
+    """The row with the same settings whose published noise or triggers this row takes: MEM's for a part of MEM."""
+    source = METHODS[row.method].fitted_as
+    if not source:
         return None
-    wanted = row.protect_config(base).model_copy(update={"method": "mem"})
-    return next((other for other in table if _gives(other, row) and other.protect_config(base) == wanted), None)
+    wanted = row.protect_config(base).model_copy(update={"method": source})
+    same = (other for other in table if (other.corpus, other.fit_shards) == (row.corpus, row.fit_shards))
+    return next((other for other in same if other.method == source and other.protect_config(base) == wanted), None)
 
 
 def time_left(rows: Sequence[RowConfig], done: int, seconds: float, base: ProtectConfig, seeds: int) -> float:
@@ -33,10 +33,6 @@ def time_left(rows: Sequence[RowConfig], done: int, seconds: float, base: Protec
 
 def _fits(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> bool:
     return source_row(row, table, base) is None and row.protect_config(base).recipe.needs_surrogate
-
-
-def _gives(other: RowConfig, row: RowConfig) -> bool:
-    return other.method == "mem" and (other.corpus, other.fit_shards) == (row.corpus, row.fit_shards)
 
 
 def in_order(table: Sequence[RowConfig], base: ProtectConfig) -> list[RowConfig]:

@@ -108,7 +108,7 @@ def read_run(folder: Folder) -> RunConfig | None:
 
 def _sources(root: Folder, run: RunConfig) -> dict[str, Folder]:
     """Where each corpus that the run protects is, and the clean one that it is made from."""
-    rows = [row for row in run.table if row.method != "clean"]
+    rows = [row for row in run.table if not row.is_clean]
     return {f"rows/{row.name}/protected": root.below(f"{clean_folder(row.corpus, run)}/train") for row in rows}
 
 

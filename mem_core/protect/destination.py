@@ -2,6 +2,7 @@
 
 from mem_core.common.errors import DestinationError, MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.config.methods import CLEAN
 from mem_core.data.manifest import MANIFEST_NAME, manifest_or_none
 from mem_core.data.receipt import read_receipt, receipt_name
 
@@ -61,7 +62,7 @@ def _check_method(dest: Folder, shard: str, method: str) -> None:
         receipt = read_receipt(dest, shard)
     except MismatchError:  # damaged: what is to be done with its shard is for the user to say
         return
-    if receipt is not None and receipt.method == "clean" != method:
+    if receipt is not None and receipt.is_clean and method != CLEAN:
         raise DestinationError(
             f"expected a destination for a protected corpus, but {dest.uri} holds a clean one (shard {shard}), which "
             "would be written over"

@@ -17,6 +17,7 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.config.methods import METHODS
 from mem_core.data.clean_corpus import CleanCorpus
 from mem_core.data.manifest import Manifest
 from mem_core.models.device import retry_if_lost
@@ -50,8 +51,8 @@ class ShardSummary(Frozen):
 class Protection:
     """One corpus, one config, one destination.
 
-    protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: a
-    corpus protected by `mem` that noise-only and trigger-only reuse. on_mismatch: what to do with
+    protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: the
+    corpus protected by the method that a control is a part of (`fitted_as`). on_mismatch: what to do with
     a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
     another size: `fail` with a sentence, or make it again (`redo`).
     Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.
@@ -239,5 +240,6 @@ def _check_places(
     shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
     if config.strategy == "independent" and shared is not None:
         raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
-    if reuse is not None and config.method not in ("noise-only", "trigger-only"):
-        raise ConfigError(f"only noise-only and trigger-only reuse a protected corpus, not {config.method}")
+    if reuse is not None and not config.recipe.fitted_as:
+        able = " and ".join(row.name for row in METHODS.values() if row.fitted_as)
+        raise ConfigError(f"only {able} reuse a protected corpus, not {config.method}")

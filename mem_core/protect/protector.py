@@ -74,8 +74,7 @@ def fit_fingerprint(config: ProtectConfig, seed: int, vocabulary_sha256: str, in
     The controls that leave MEM's noise or trigger out are fitted as MEM itself.
     """
     settings = config.model_dump(mode="json", exclude=_PUBLISHING)
-    if config.method in ("noise-only", "trigger-only"):
-        settings["method"] = "mem"
+    settings["method"] = config.recipe.family
     start = weights_identity(config.surrogate.pretrained)
     return fingerprint(settings, start, seed, __version__, vocabulary_sha256, *sorted(inputs))
 
@@ -91,8 +90,7 @@ def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> P
 
     Raises `MismatchError` if another method is wanted than the protector was fitted for.
     """
-    family = {"mem", "noise-only", "trigger-only"}
-    if wanted.method != protector.config.method and not {wanted.method, protector.config.method} <= family:
+    if wanted.recipe.family != protector.config.recipe.family:
         raise MismatchError(
             f"expected a protector for {wanted.method}, but {uri} was fitted for {protector.config.method}: "
             f"ask for --method {protector.config.method}"

@@ -188,7 +188,7 @@ def steps_for_each(steps_per_round: int, shards: int) -> int:
 
 
 class PublishedCorpus(NothingLearned):
-    """corpus: one protected by MEM, whose noise or trigger words noise-only and trigger-only publish."""
+    """corpus: protected by the method that the control is a part of, whose noise or trigger words it publishes."""
 
     def __init__(self, context: Context, corpus: Folder) -> None:
         super().__init__(context)

@@ -27,7 +27,7 @@ def png(figure: Figure) -> bytes:
 
 
 def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
-    """How far each row is from guessing: a mark for every direction and query, the one that counts filled."""
+    """How far each row is from chance level: a mark for every direction and query, the one that counts filled."""
     rows = [row for row in findings.rows if row.share_of_chance is not None]
     if not rows:
         return None
@@ -36,13 +36,15 @@ def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
     largest = max(1.0, max(share for row in rows for _, _, share in _shares(row, findings)))
     _bare_axes(axes)
     axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate("guessing", (100, -0.72), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
+    axes.annotate(
+        "chance level", (100, -0.72), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False
+    )
     for place, row in enumerate(rows):
         _draw_share_row(axes, place, row, findings, styles.colour(row.name))
     axes.set_xlim(0, 100 * largest * 1.08)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
-    axes.set_xlabel("median rank, in % of guessing", fontsize=8.5, color=SOFT)
+    axes.set_xlabel("median rank, in % of chance", fontsize=8.5, color=SOFT)
     axes.grid(axis="x", color=RULE, linewidth=0.6)
     return figure
 
@@ -129,7 +131,7 @@ def _draw_panel(axes: Axes, rows: Sequence[ReportRow], field: str, guess: float 
             labels.append((means[-1], _short(row), colour))
     if guess is not None:
         axes.axhline(guess, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-        labels.append((guess, "guessing", INK))
+        labels.append((guess, "chance level", INK))
     axes.set_ylim(bottom=0)
     if len(seen) == 1:  # matplotlib would make up hundredths of an epoch around it
         (only,) = seen

@@ -1,16 +1,16 @@
 """From the results of every row to the numbers of the page. Words are in `verdict`, looks in the template.
 
-The headline number of a row is its *share of chance*: median rank over the median rank of guessing, taken at the
+The headline number of a row is its *share of chance*: median rank over the median rank at chance level, taken at the
 query that is worst for the protector (bare or prefixed, whichever gives the trainer the lower median rank), in the
-worse direction. 100 % means that the victim retrieves as if it guessed.
+worse direction. At 100 % the victim retrieves no better than chance.
 """
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
 from mem_core.config import Frozen, Method
-from mem_core.report.inputs import Kind, ReportInputs, ReportRow
+from mem_core.config.methods import MEM, METHODS, Kind
+from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.victim.metrics import DirectionResult, RetrievalResult, Spread, summarise_directions
 
 Direction = Literal["image_to_text", "text_to_image"]
@@ -18,16 +18,8 @@ Query = Literal["bare", "prefixed"]
 DIRECTIONS: tuple[Direction, Direction] = ("image_to_text", "text_to_image")
 QUERIES: tuple[Query, Query] = ("bare", "prefixed")
 
-ISOLATES: dict[Method, str] = {
-    "random-noise": "as large, not optimised, no words",
-    "random-trigger": "each image its own, not optimised, no noise",
-    "constant-trigger": "the same words in every caption: a mere shift of positions, or the mere loss of others",
-    "noise-only": "what is left when the added words are dropped",
-    "trigger-only": "the optimised words without the noise",
-}
 
-
-class Cell(Frozen):
+class MetricSpreads(Frozen):
     """The metrics of one direction under one kind of query, over seeds."""
 
     hit_at_1: Spread
@@ -40,12 +32,12 @@ class Cell(Frozen):
 class DirectionFinding(Frozen):
     """One direction of one row; `weakest` names the query with the lower median rank, the one that counts."""
 
-    bare: Cell | None
-    prefixed: Cell | None
+    bare: MetricSpreads | None
+    prefixed: MetricSpreads | None
     weakest: Query | None
     share_of_chance: float | None
 
-    def cell(self, query: Query) -> Cell | None:
+    def cell(self, query: Query) -> MetricSpreads | None:
         return self.bare if query == "bare" else self.prefixed
 
 
@@ -60,6 +52,12 @@ class RowFinding(Frozen):
     image_to_text: DirectionFinding
     text_to_image: DirectionFinding
     share_of_chance: float | None
+
+    @property
+    def share(self) -> float:
+        """`share_of_chance` of a row that was measured."""
+        assert self.share_of_chance is not None
+        return self.share_of_chance
 
     def direction(self, direction: Direction) -> DirectionFinding:
         return self.image_to_text if direction == "image_to_text" else self.text_to_image
@@ -89,7 +87,7 @@ class Addition(Frozen):
     control_method: Method
     isolates: str
     gaps: tuple[Gap, ...]
-    share_difference: float | None
+    share_difference: float
     control_part: float | None
 
 
@@ -104,31 +102,25 @@ class Findings(Frozen):
     def row(self, name: str | None) -> RowFinding | None:
         return next((row for row in self.rows if row.name == name), None)
 
-    def of_method(self, method: Method) -> RowFinding | None:
-        return next((row for row in self.rows if row.method == method and row.share_of_chance is not None), None)
+    @property
+    def clean(self) -> RowFinding | None:
+        """The row of clean data that the others are compared with: the first one that was measured."""
+        return next((row for row in self.rows if row.kind == "clean" and row.share_of_chance is not None), None)
 
 
-def find(inputs: ReportInputs) -> Findings:
+def compute_findings(inputs: ReportInputs) -> Findings:
     """Rows in the order clean, controls, methods; the method under test and what it adds over each control."""
     order: dict[Kind, int] = {"clean": 0, "control": 1, "method": 2}
-    rows = sorted((_row(row, inputs.chance) for row in inputs.rows), key=lambda row: order[row.kind])
-    subject = _subject(rows, inputs.pictures_of)
-    clean = next((row for row in rows if row.kind == "clean"), None)
-    controls = [row for row in rows if row.kind == "control" and row.share_of_chance is not None]
-    additions = [_addition(subject, control, clean) for control in controls] if subject else []
-    return Findings(
-        chance=inputs.chance,
-        rows=tuple(rows),
-        subject=subject.name if subject else None,
-        additions=tuple(additions),
-    )
-
-
-def _subject(rows: Sequence[RowFinding], preferred: str) -> RowFinding | None:
-    """The method the page is about: the one asked for, else the first mem row, else the first method."""
-    methods = [row for row in rows if row.kind == "method" and row.share_of_chance is not None]
-    ranked = sorted(methods, key=lambda row: (row.name != preferred, row.method != "mem"))
-    return ranked[0] if ranked else None
+    rows = tuple(sorted((_row(row, inputs.chance) for row in inputs.rows), key=lambda row: order[row.kind]))
+    found = Findings(chance=inputs.chance, rows=rows, subject=None, additions=())
+    measured = [row for row in rows if row.share_of_chance is not None]
+    # the method that the page is about: the one asked for, else the first MEM row, else the first method
+    methods = [row for row in measured if row.kind == "method"]
+    subject = min(methods, key=lambda row: (row.name != inputs.pictures_of, row.method != MEM), default=None)
+    if subject is None:
+        return found
+    additions = tuple(_addition(subject, row, found.clean) for row in measured if row.kind == "control")
+    return found.model_copy(update={"subject": subject.name, "additions": additions})
 
 
 def _row(row: ReportRow, chance: RetrievalResult) -> RowFinding:
@@ -140,57 +132,50 @@ def _row(row: ReportRow, chance: RetrievalResult) -> RowFinding:
         method=row.method,
         kind=row.kind,
         seeds=max(len(row.bare), len(row.prefixed)),
-        image_to_text=found["image_to_text"],
-        text_to_image=found["text_to_image"],
         share_of_chance=min(shares, default=None),
+        **found,
     )
 
 
 def _direction(row: ReportRow, direction: Direction, chance: RetrievalResult) -> DirectionFinding:
-    cells = {
-        query: _cell([result_of(result, direction) for result in results])
-        for query, results in (("bare", row.bare), ("prefixed", row.prefixed))
-    }
-    medians = {query: cell.median_rank.mean for query in QUERIES if (cell := cells[query])}
-    weakest = min(medians, key=medians.__getitem__, default=None)
-    share = medians[weakest] / result_of(chance, direction).median_rank if weakest else None
-    return DirectionFinding(bare=cells["bare"], prefixed=cells["prefixed"], weakest=weakest, share_of_chance=share)
+    found: dict[Query, MetricSpreads] = {}
+    for query in QUERIES:
+        if results := [result_of(result, direction) for result in getattr(row, query)]:
+            found[query] = MetricSpreads.model_validate(summarise_directions(results))
+    weakest = min(found, key=lambda query: found[query].median_rank.mean, default=None)
+    share = found[weakest].median_rank.mean / result_of(chance, direction).median_rank if weakest else None
+    return DirectionFinding(
+        bare=found.get("bare"), prefixed=found.get("prefixed"), weakest=weakest, share_of_chance=share
+    )
 
 
 def result_of(result: RetrievalResult, direction: Direction) -> DirectionResult:
     return result.image_to_text if direction == "image_to_text" else result.text_to_image
 
 
-def _cell(results: Sequence[DirectionResult]) -> Cell | None:
-    return Cell.model_validate(summarise_directions(results)) if results else None
-
-
 def _addition(method: RowFinding, control: RowFinding, clean: RowFinding | None) -> Addition:
     gaps = []
     for direction in DIRECTIONS:
         for query in QUERIES:
-            cell, control_cell = method.direction(direction).cell(query), control.direction(direction).cell(query)
-            if cell and control_cell:
-                gaps.append(gap(direction, query, cell.median_rank, control_cell.median_rank))
-    ours, theirs = method.share_of_chance, control.share_of_chance
+            ours, theirs = (row.direction(direction).cell(query) for row in (method, control))
+            if ours and theirs:
+                gaps.append(gap(direction, query, ours.median_rank, theirs.median_rank))
     return Addition(
         method=method.name,
         control=control.name,
         control_label=control.label,
         control_method=control.method,
-        isolates=ISOLATES.get(control.method, ""),
+        isolates=METHODS[control.method].isolates,
         gaps=tuple(gaps),
-        share_difference=ours - theirs if ours is not None and theirs is not None else None,
-        control_part=way_to_chance(control, clean, method),
+        share_difference=method.share - control.share,
+        control_part=_way_from(clean, control, method) if clean else None,
     )
 
 
-def way_to_chance(row: RowFinding, clean: RowFinding | None, method: RowFinding) -> float | None:
-    """How far the row goes from clean, in parts of the method's way; None if there is no clean row or no way."""
-    if clean is None or clean.share_of_chance is None or row.share_of_chance is None or method.share_of_chance is None:
-        return None
-    whole = method.share_of_chance - clean.share_of_chance
-    return (row.share_of_chance - clean.share_of_chance) / whole if whole > 0.02 else None
+def _way_from(clean: RowFinding, row: RowFinding, method: RowFinding) -> float | None:
+    """How far the row goes from clean to chance, in parts of the method's way; None if the method goes nowhere."""
+    whole = method.share - clean.share
+    return (row.share - clean.share) / whole if whole > 0.02 else None
 
 
 def gap(direction: Direction, query: Query, ours: Spread, theirs: Spread) -> Gap:

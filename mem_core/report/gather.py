@@ -3,7 +3,6 @@
 import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
 
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
@@ -18,14 +17,6 @@ from mem_core.report.pictures import centre
 
 _TRIGGERS_SHOWN = 3
 _MAX_PIXELS = 64_000_000
-
-
-@dataclass(frozen=True)
-class _Choice:
-    """A sample to show, and where it is."""
-
-    shard: str
-    row: SampleRow
 
 
 def summarise_protection(protected: Folder, *, seconds: float | None = None) -> ProtectedSummary:
@@ -57,13 +48,13 @@ def pick_samples(
 
     Reads the tables once and only the tars that hold a chosen sample. Raises SourceError, MismatchError, ImageError.
     """
-    rows = _rows(protected, list_shards(protected))
-    choices = [_Choice(shard, row) for shard, row in rows if row.status == "protected"]
-    step = max(1, len(choices) // max(1, montage))
-    spread = choices[step // 2 :: step][:montage]
-    lowest = heapq.nsmallest(worst, (choice for choice in choices if choice.row.psnr is not None), key=_visibility)
+    rows = [(shard, row) for shard, row in _rows(protected, list_shards(protected)) if row.status == "protected"]
+    step = max(1, len(rows) // max(1, montage))
+    spread = rows[step // 2 :: step][:montage]
+    visible = ((row.psnr, row.key, shard, row) for shard, row in rows if row.psnr is not None)
+    lowest = [(shard, row) for *_, shard, row in heapq.nsmallest(worst, visible, key=lambda found: found[:2])]
     shown = _load(clean, protected, [*spread, *lowest])
-    return tuple(shown[choice.row.key] for choice in spread), tuple(shown[choice.row.key] for choice in lowest)
+    return tuple(shown[row.key] for _, row in spread), tuple(shown[row.key] for _, row in lowest)
 
 
 def _rows(protected: Folder, shards: Iterable[str]) -> Iterator[tuple[str, SampleRow]]:
@@ -73,15 +64,11 @@ def _rows(protected: Folder, shards: Iterable[str]) -> Iterator[tuple[str, Sampl
             yield shard, row
 
 
-def _visibility(choice: _Choice) -> tuple[float, str]:
-    return (choice.row.psnr if choice.row.psnr is not None else float("inf"), choice.row.key)
-
-
-def _load(clean: Folder, protected: Folder, choices: Iterable[_Choice]) -> dict[str, MontageItem]:
+def _load(clean: Folder, protected: Folder, chosen: Iterable[tuple[str, SampleRow]]) -> dict[str, MontageItem]:
     """One sample of each corpus in memory at a time, and of a large picture only its middle is kept."""
     by_shard: dict[str, dict[str, SampleRow]] = {}
-    for choice in choices:
-        by_shard.setdefault(choice.shard, {})[choice.row.key] = choice.row
+    for shard, row in chosen:
+        by_shard.setdefault(shard, {})[row.key] = row
     shown = {}
     for shard, rows in sorted(by_shard.items()):
         before, after = (_samples(folder, shard, rows.keys()) for folder in (clean, protected))

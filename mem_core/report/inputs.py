@@ -1,41 +1,17 @@
 """What a report is made of: plain numbers and pixels, gathered by whoever ran the experiment."""
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, model_validator
 
 from mem_core.config import Frozen, Method
+from mem_core.config.methods import METHODS, Kind
 from mem_core.victim.metrics import RetrievalResult
 
-Kind = Literal["clean", "control", "method"]
-
-KINDS: dict[Method, Kind] = {
-    "clean": "clean",
-    "mem": "method",
-    "em": "method",
-    "uap": "method",
-    "codebook": "method",
-    "random-noise": "control",
-    "random-trigger": "control",
-    "constant-trigger": "control",
-    "noise-only": "control",
-    "trigger-only": "control",
-}
-LABELS: dict[Method, str] = {
-    "clean": "Clean",
-    "mem": "MEM",
-    "em": "EM",
-    "uap": "UAP",
-    "codebook": "Codebook of words and waves",
-    "random-noise": "Random noise",
-    "random-trigger": "Random words alone",
-    "constant-trigger": "Constant words alone",
-    "noise-only": "MEM's noise alone",
-    "trigger-only": "MEM's words alone",
-}
+SHOWN_SIDE = 256  # larger images are shown by their centre: shrinking would average the noise away
 
 
 def _finite_or_none(value: object) -> object:
@@ -51,7 +27,7 @@ def _pixels(value: Any) -> Any:
 
 
 Number = Annotated[float | None, BeforeValidator(_finite_or_none)]
-Pixels = Annotated[SkipValidation[NDArray[np.uint8]], AfterValidator(_pixels)]
+CheckedPixels = Annotated[SkipValidation[NDArray[np.uint8]], AfterValidator(_pixels)]
 
 
 class EpochPoint(BaseModel):
@@ -94,11 +70,11 @@ class ReportRow(Frozen):
 
     @property
     def kind(self) -> Kind:
-        return KINDS[self.method]
+        return METHODS[self.method].kind
 
     @property
     def title(self) -> str:
-        return self.label or LABELS[self.method]
+        return self.label or METHODS[self.method].label
 
 
 class MontageItem(BaseModel):
@@ -107,8 +83,8 @@ class MontageItem(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     key: str
-    clean: Pixels
-    protected: Pixels
+    clean: CheckedPixels
+    protected: CheckedPixels
     caption: str = Field(default="", description="as published")
     trigger: str = Field(default="", description="words put in front of the whole caption, which are marked")
     written: str = Field(default="", description="the caption before words took the place of its own")
@@ -116,6 +92,23 @@ class MontageItem(BaseModel):
     ssim: Number = None
     full_size: tuple[int, int] | None = Field(default=None, description="width and height, where a part is shown")
     largest_difference: int | None = Field(default=None, description="in the whole picture; None: that of the part")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole picture."""
+        return self.full_size or (self.clean.shape[1], self.clean.shape[0])
+
+    @property
+    def cropped(self) -> bool:
+        """Whether the page shows only the middle of it."""
+        return max(self.size) > SHOWN_SIDE
+
+    @property
+    def largest(self) -> int:
+        """The largest difference of any value, in levels."""
+        if self.largest_difference is not None:
+            return self.largest_difference
+        return int(np.abs(self.protected.astype(np.int32) - self.clean).max())
 
     @model_validator(mode="after")
     def _one_size(self) -> "MontageItem":

@@ -13,13 +13,13 @@ from markupsafe import Markup
 
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.image_quality import QualitySummary, summarise_quality
+from mem_core.data.image_quality import summarise_quality
 from mem_core.report.figures import draw_curves, draw_histograms, draw_shares, png
-from mem_core.report.findings import Findings, find
+from mem_core.report.findings import Findings, compute_findings
 from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
 from mem_core.report.styles import Styles
-from mem_core.report.tables import additions_table, metrics_table, minus, retrieval_table
+from mem_core.report.tables import all_metrics, difference_cells, metric_cells, minus, signed
 from mem_core.report.verdict import Verdict, judge, percent, rank
 
 
@@ -33,28 +33,12 @@ class ReportSummary(Frozen):
     findings: Findings
 
 
-class ProtectionSummary(Frozen):
-    """A protected corpus on one line of the page."""
-
-    name: str
-    label: str
-    counts: dict[str, int]
-    epsilon_levels: int
-    max_abs_difference: int | None
-    trigger_length: int
-    triggers: tuple[str, ...]
-    seconds: float | None
-    fingerprint: str
-    psnr: QualitySummary | None
-    ssim: QualitySummary | None
-
-
 def build_report(folder: Folder, inputs: ReportInputs) -> ReportSummary:
     """Writes the page, its numbers and its pictures into the folder; equal inputs give equal bytes.
 
     The page is written last, so a folder that has one has everything.
     """
-    findings = find(inputs)
+    findings = compute_findings(inputs)
     verdict = judge(inputs, findings)
     pictures = draw_pictures(inputs, findings)
     for name, data in pictures.items():
@@ -81,18 +65,13 @@ def draw_pictures(inputs: ReportInputs, findings: Findings) -> dict[str, bytes]:
 
 def report_json(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> bytes:
     """Everything on the page but pixels and the visibility of single samples, as canonical JSON."""
-    rows = []
-    for row in inputs.rows:
-        plain = row.model_dump(mode="json")
-        summary = protection_summary(row)
-        rows.append(plain | {"protected": summary.model_dump(mode="json") if summary else None})
     data = {
         "format": 1,
         "title": inputs.title,
         "subtitle": inputs.subtitle,
         "verdict": verdict.model_dump(mode="json"),
         "findings": findings.model_dump(mode="json"),
-        "rows": rows,
+        "rows": [row.model_dump(mode="json") | {"protected": _corpus_line(row)} for row in inputs.rows],
         "samples": {"montage": [item.key for item in inputs.montage], "worst": [item.key for item in inputs.worst]},
         "config": inputs.config,
         "versions": inputs.versions,
@@ -104,38 +83,24 @@ def report_json(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode()
 
 
-def protection_summary(row: ReportRow) -> ProtectionSummary | None:
-    protected = row.protected
-    if protected is None:
+def _corpus_line(row: ReportRow) -> dict[str, Any] | None:
+    """A protected corpus on one line: its summary, with how PSNR and SSIM are spread in place of every sample's."""
+    if row.protected is None:
         return None
-    return ProtectionSummary(
-        name=row.name,
-        label=row.title,
-        counts=protected.counts,
-        epsilon_levels=protected.epsilon_levels,
-        max_abs_difference=protected.max_abs_difference,
-        trigger_length=protected.trigger_length,
-        triggers=protected.triggers,
-        seconds=protected.seconds,
-        fingerprint=protected.fingerprint,
-        psnr=summarise_quality(protected.psnr),
-        ssim=summarise_quality(protected.ssim),
-    )
+    quality = {name: summarise_quality(getattr(row.protected, name)) for name in ("psnr", "ssim")}
+    spread = {name: summary.model_dump() if summary else None for name, summary in quality.items()}
+    return row.protected.model_dump(mode="json") | spread | {"name": row.name, "label": row.title}
 
 
 def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> str:
     """The HTML of the page, every picture inside it."""
-    summaries = [summary for row in inputs.rows if (summary := protection_summary(row))]
+    summaries = [line for row in inputs.rows if (line := _corpus_line(row))]
     return environment().get_template("report.html.j2").render(
         inputs=inputs,
         findings=findings,
         verdict=verdict,
-        table=retrieval_table(findings),
-        additions=additions_table(findings),
-        metrics=metrics_table(findings),
+        metrics=all_metrics(findings),
         summaries=summaries,
-        montage=[triple(item) for item in inputs.montage],
-        worst=[triple(item) for item in inputs.worst],
         pictured=next((row.title for row in inputs.rows if row.name == inputs.pictures_of), ""),
         figures=pictures,
         styles=Styles(inputs.rows),
@@ -154,7 +119,8 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"data_uri": data_uri, "percent": percent, "rank": rank, "minus": minus, "fixed": _fixed}
+    made.filters |= {"data_uri": data_uri, "percent": percent, "rank": rank, "signed": signed, "fixed": _fixed}
+    made.filters |= {"metric_cells": metric_cells, "difference_cells": difference_cells, "triple": triple}
     return made
 
 

@@ -6,27 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mem_core.config import Frozen
-from mem_core.report.inputs import MontageItem
+from mem_core.report.inputs import SHOWN_SIDE, MontageItem
 
 AMPLIFY = 16
-_SIDE = 256  # larger images are shown by their centre: shrinking would average the noise away
-
-
-class Triple(Frozen):
-    """One sample ready for the page; pictures are PNG bytes, not part of report.json."""
-
-    key: str
-    caption: str
-    trigger: str
-    written: str
-    width: int
-    height: int
-    cropped: bool
-    largest_difference: int
-    psnr: float | None
-    ssim: float | None
-    pictures: tuple[bytes, bytes, bytes]
 
 
 def amplified_noise(clean: NDArray[np.uint8], protected: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -36,43 +18,28 @@ def amplified_noise(clean: NDArray[np.uint8], protected: NDArray[np.uint8]) -> N
     return shown
 
 
-def triple(item: MontageItem) -> Triple:
-    """Both images and the amplified noise at their own pixels, at most the middle 256 x 256 of them."""
+def triple(item: MontageItem) -> list[bytes]:
+    """Clean, protected and amplified noise as PNG at their own pixels, at most the middle 256 x 256 of them."""
+    return [_png(pixels) for pixels in _shown(item)]
+
+
+def _shown(item: MontageItem) -> tuple[NDArray[np.uint8], ...]:
     clean, protected = centre(item.clean), centre(item.protected)
-    width, height = item.full_size or (item.clean.shape[1], item.clean.shape[0])
-    largest = item.largest_difference
-    if largest is None:
-        largest = int(np.abs(item.protected.astype(np.int32) - item.clean).max())
-    return Triple(
-        key=item.key,
-        caption=item.caption,
-        trigger=item.trigger,
-        written=item.written,
-        width=width,
-        height=height,
-        cropped=clean.shape[:2] != (height, width),
-        largest_difference=largest,
-        psnr=item.psnr,
-        ssim=item.ssim,
-        pictures=(_png(clean), _png(protected), _png(amplified_noise(clean, protected))),
-    )
+    return clean, protected, amplified_noise(clean, protected)
 
 
 def contact_sheet(items: tuple[MontageItem, ...], gap: int = 6) -> bytes:
     """All samples in one PNG: a column each, from top to bottom clean, protected, noise."""
-    columns = []
-    side = max(max(centre(item.clean).shape[:2]) for item in items)
-    for item in items:
-        clean, protected = centre(item.clean), centre(item.protected)
-        cells = [_padded(pixels, side, gap) for pixels in (clean, protected, amplified_noise(clean, protected))]
-        columns.append(np.concatenate(cells, axis=0))
+    shown = [_shown(item) for item in items]
+    side = max(max(clean.shape[:2]) for clean, *_ in shown)
+    columns = [np.concatenate([_padded(pixels, side, gap) for pixels in column], axis=0) for column in shown]
     return _png(np.concatenate(columns, axis=1))
 
 
 def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The middle of a picture that is too large to show at its own pixels."""
-    top, left = (max(0, (length - _SIDE) // 2) for length in pixels.shape[:2])
-    return pixels[top : top + _SIDE, left : left + _SIDE]
+    top, left = (max(0, (length - SHOWN_SIDE) // 2) for length in pixels.shape[:2])
+    return pixels[top : top + SHOWN_SIDE, left : left + SHOWN_SIDE]
 
 
 def _padded(pixels: NDArray[np.uint8], side: int, gap: int) -> NDArray[np.uint8]:

@@ -1,12 +1,13 @@
 """From findings to plain sentences. A sentence is written because of its numbers, kind or unkind."""
 
 from mem_core.config import Frozen
-from mem_core.report.findings import DIRECTIONS, Addition, Findings, RowFinding
+from mem_core.config.methods import METHODS
+from mem_core.report.findings import DIRECTIONS, Addition, Findings, RowFinding, result_of
 from mem_core.report.inputs import ReportInputs
 
-_WEAK_VICTIM = 0.7  # a clean model this near to guessing cannot show what protection takes away
-_AS_GUESSING = 0.9
-_STRONG = 0.4  # of the way from clean to guessing
+_WEAK_VICTIM = 0.7  # a clean model this near to chance cannot show what protection takes away
+_AT_CHANCE = 0.9
+_STRONG = 0.4  # of the way from clean to chance
 _NEARLY_ALL = 0.75  # of the effect of the method, here and below
 _PART = 0.35
 _LITTLE = 0.1
@@ -21,20 +22,21 @@ class Verdict(Frozen):
 
 
 def judge(inputs: ReportInputs, findings: Findings) -> Verdict:
-    subject, clean = findings.row(findings.subject), findings.of_method("clean")
-    points = [_scale(findings, clean, subject)]
+    subject, clean = findings.row(findings.subject), findings.clean
+    points = [_scale(findings, [row for row in (clean, subject) if row])]
     if subject:
         points += _controls(findings, subject)
-        points += [_rival(row, subject) for row in _rivals(findings, subject)]
+        rivals = (row for row in findings.rows if row.kind == "method" and row.name != subject.name)
+        points += [_rival(row, subject) for row in rivals if row.share_of_chance is not None]
     return Verdict(
         headline=_headline(subject, clean, findings.chance.image_to_text.queries),
-        points=tuple(point for point in points if point),
-        cautions=tuple(_cautions(inputs, findings, subject, clean)),
+        points=tuple(points),
+        cautions=(*_cautions(findings, subject), *_published(inputs)),
     )
 
 
 def too_weak(clean: float) -> bool:
-    """Whether a victim of clean pairs is so near to guessing that nothing beside it shows what protection takes away.
+    """Whether a victim of clean pairs is so near to chance that nothing beside it shows what protection takes away.
 
     The one rule of all pages that claim anything: report, stress test, certificate.
     """
@@ -44,8 +46,8 @@ def too_weak(clean: float) -> bool:
 def no_verdict(clean: float, images: int) -> str:
     """The sentence in place of a claim, where the clean victim is too weak; images: those it was queried on."""
     return (
-        f"No verdict: a model trained on clean data is itself at {percent(clean)} of guessing on {images:,} test "
-        "images and has little to lose."
+        f"No verdict: the clean model is itself near chance (median rank at {percent(clean)} of chance on {images:,} "
+        "test images), so nothing can be concluded."
     )
 
 
@@ -59,29 +61,28 @@ def rank(value: float) -> str:
 
 
 def _headline(subject: RowFinding | None, clean: RowFinding | None, images: int) -> str:
-    if subject is None or subject.share_of_chance is None:
+    if subject is None:
         return "No protected training set was measured: the page shows the rows below and claims nothing."
-    name, reached = subject.label, f"median rank at {percent(subject.share_of_chance)} of guessing"
-    if clean is None or clean.share_of_chance is None:
-        return f"{name}: {reached}. Without a clean row nothing says what that is worth."
-    if too_weak(clean.share_of_chance):
-        return no_verdict(clean.share_of_chance, images)
-    reached = f"{reached}, against {percent(clean.share_of_chance)} for clean data."
-    way = (subject.share_of_chance - clean.share_of_chance) / (1 - clean.share_of_chance)
+    name, reached = subject.label, f"median rank at {percent(subject.share)} of chance"
+    if clean is None:
+        return f"{name}: {reached}. Without a clean row there is nothing to compare it with."
+    if too_weak(clean.share):
+        return no_verdict(clean.share, images)
+    reached = f"{reached}, against {percent(clean.share)} for clean data."
+    way = (subject.share - clean.share) / (1 - clean.share)
     if way < _LITTLE:
         return f"{name} does not protect: {reached}"
-    if subject.share_of_chance >= _AS_GUESSING:
-        return f"{name} leaves retrieval about as good as guessing: {reached}"
+    if subject.share >= _AT_CHANCE:
+        return f"{name} brings retrieval down to about chance level: {reached}"
     if way >= _STRONG:
         return f"{name} weakens retrieval strongly but does not end it: {reached}"
     return f"{name} weakens retrieval only in part: {reached}"
 
 
-def _scale(findings: Findings, clean: RowFinding | None, subject: RowFinding | None) -> str:
+def _scale(findings: Findings, rows: list[RowFinding]) -> str:
     """The median ranks behind the headline, weakest query each."""
-    guess = f"{rank(findings.chance.image_to_text.median_rank)} and {rank(findings.chance.text_to_image.median_rank)}"
-    rows = [row for row in (clean, subject) if row is not None and row.share_of_chance is not None]
-    parts = [f"guessing {guess}"] + [f"{row.label} {_medians(row)}" for row in rows]
+    chance = " and ".join(rank(result_of(findings.chance, direction).median_rank) for direction in DIRECTIONS)
+    parts = [f"chance level {chance}"] + [f"{row.label} {_medians(row)}" for row in rows]
     return f"Median rank, image to text and text to image: {', '.join(parts)}."
 
 
@@ -94,20 +95,28 @@ def _medians(row: RowFinding) -> str:
 def _controls(findings: Findings, subject: RowFinding) -> list[str]:
     """A sentence for each control, strongest first; those that do nothing share one."""
     ordered = sorted(findings.additions, key=lambda addition: -(addition.control_part or 0))
-    idle = [
-        a for a in ordered if a.control_method != "noise-only" and (p := a.control_part) is not None and p < _LITTLE
-    ]
-    points = [_control(addition, subject) for addition in ordered if addition not in idle]
-    if idle:
-        names = ", ".join(addition.control_label for addition in idle)
-        points.append(f"Hardly any effect: {names}.")
-    return points
+    points, idle = [], []
+    for addition in ordered:
+        part = addition.control_part
+        if part is not None and part < _LITTLE and not _drops_trigger(addition):
+            idle.append(addition.control_label)
+        else:
+            points.append(_control(addition, subject))
+    return [*points, f"Hardly any effect: {', '.join(idle)}."] if idle else points
+
+
+def _drops_trigger(addition: Addition) -> bool:
+    """Whether the control is its method without the trigger, as a trainer leaves it who drops trigger words."""
+    row = METHODS[addition.control_method]
+    return row.trigger != "none" and not row.publishes_trigger
 
 
 def _control(addition: Addition, subject: RowFinding) -> str:
-    part = addition.control_part
+    part, control = addition.control_part, f"{addition.control_label} ({addition.isolates})"
     if part is None:
-        return _control_without_scale(addition)
+        way = "above" if addition.share_difference >= 0 else "below"
+        points = f"{abs(100 * addition.share_difference):.0f} points"
+        return f"In % of chance, the median rank of {subject.label} is {points} {way} that of {control}."
     if part >= 1:
         amount = f"as much as {subject.label} or more, {percent(part)} of its effect"
     elif part >= _NEARLY_ALL:
@@ -118,53 +127,29 @@ def _control(addition: Addition, subject: RowFinding) -> str:
         amount = f"little, {percent(part)} of the effect of {subject.label}"
     else:
         amount = "hardly any effect"
-    if addition.control_method == "noise-only" and part < _PART:
-        amount += "; a trainer who drops the added words undoes most of the protection"
-    return f"{addition.control_label} ({addition.isolates}): {amount}{_seed_doubt(addition)}."
-
-
-def _control_without_scale(addition: Addition) -> str:
-    difference = addition.share_difference
-    if difference is None:
-        return ""
-    way = "above" if difference >= 0 else "below"
-    points = f"{abs(100 * difference):.0f} points of guessing"
-    return f"The method stands {points} {way} {addition.control_label} ({addition.isolates})."
-
-
-def _seed_doubt(addition: Addition) -> str:
-    """Said only where seeds allow it: none of the differences is beyond two standard errors."""
-    certain = [gap.certain for gap in addition.gaps]
+    if _drops_trigger(addition) and part < _PART:
+        amount += "; a trainer who drops the trigger words undoes most of the protection"
+    certain = [gap.certain for gap in addition.gaps]  # None where there is one seed and so nothing to doubt by
     if certain and None not in certain and not any(certain):
-        return "; the difference is within the noise of the seeds"
-    return ""
-
-
-def _rivals(findings: Findings, subject: RowFinding) -> list[RowFinding]:
-    return [row for row in findings.rows if row.kind == "method" and row.name != subject.name]
+        amount += "; the difference is within the noise of the seeds"
+    return f"{control}: {amount}."
 
 
 def _rival(row: RowFinding, subject: RowFinding) -> str:
-    if row.share_of_chance is None or subject.share_of_chance is None:
-        return ""
-    difference = subject.share_of_chance - row.share_of_chance
-    if abs(difference) < 0.03:
-        return f"{row.label} protects about as well ({percent(row.share_of_chance)} of guessing)."
-    word = "less" if difference > 0 else "better"
-    return f"{row.label} protects {word} ({percent(row.share_of_chance)} of guessing)."
+    difference = subject.share - row.share
+    amount = "about as well" if abs(difference) < 0.03 else "less" if difference > 0 else "better"
+    return f"{row.label} protects {amount} (median rank at {percent(row.share)} of chance)."
 
 
-def _cautions(
-    inputs: ReportInputs, findings: Findings, subject: RowFinding | None, clean: RowFinding | None
-) -> list[str]:
+def _cautions(findings: Findings, subject: RowFinding | None) -> list[str]:
     cautions = []
     measured = [row for row in findings.rows if row.share_of_chance is not None]
     if subject and not findings.additions:
-        cautions.append("No control was run, so nothing here tells what the noise adds over words alone.")
-    elif subject and not {"random-trigger", "trigger-only"} & {
-        addition.control_method for addition in findings.additions
-    }:
-        cautions.append("No control with words but without noise was run: the effect may be that of the words alone.")
+        cautions.append("No control was run, so nothing here tells what the noise adds to trigger words.")
+    elif subject and not any(_only_words(addition) for addition in findings.additions):
+        cautions.append(
+            "No control with trigger words but without noise was run: the effect may be that of the trigger words."
+        )
     if measured and min(row.seeds for row in measured) < 2:
         cautions.append(
             "Some rows come from one victim seed: how much they would differ for another is not known here."
@@ -173,16 +158,23 @@ def _cautions(
         cautions.append(
             "Some rows have no prefixed queries: a bare score also falls through the mere shift that a prefix causes."
         )
-    if subject and clean and _lopsided(subject):
+    if subject and findings.clean and _lopsided(subject):
         cautions.append(
             f"{subject.label} does much better in one direction than in the other; the headline takes the worse one."
         )
-    return cautions + _published(inputs)
+    return cautions
+
+
+def _only_words(addition: Addition) -> bool:
+    """Whether the control has trigger words that tell images apart, and no noise."""
+    row = METHODS[addition.control_method]
+    return row.adds_trigger and row.trigger != "constant" and not row.adds_noise
 
 
 def _lopsided(row: RowFinding) -> bool:
     shares = [row.direction(direction).share_of_chance for direction in DIRECTIONS]
-    return None not in shares and max(s or 0 for s in shares) - min(s or 0 for s in shares) > 0.25
+    known = [share for share in shares if share is not None]
+    return len(known) == len(DIRECTIONS) and max(known) - min(known) > 0.25
 
 
 def _published(inputs: ReportInputs) -> list[str]:

@@ -66,10 +66,10 @@ def test_a_stress_test_from_plan_to_page(
     assert place.report.detectability is not None
     assert place.report.about["trained on"] == "40 pairs of 64"
     assert place.report.about["protected with"].endswith("tokens in place of the captions' own words")
-    assert "No verdict: a model trained on clean data is itself at" in Path(place.page).read_text()
+    assert "No verdict: the clean model is itself near chance (median rank at" in Path(place.page).read_text()
     certified = certify(str(protected), str(tmp_path.parent / "certificate"), stress=str(tmp_path))
-    assert "No verdict: a model trained on clean data is itself at" in certified.headline
-    assert "test images and has little to lose" in certified.headline
+    assert "No verdict: the clean model is itself near chance (median rank at" in certified.headline
+    assert "test images), so nothing can be concluded" in certified.headline
     assert "no longer what was written" in (tmp_path.parent / "certificate/certificate.html").read_text()
     run(protected, clean_corpus, tmp_path, smoke)
     assert read_tree(tmp_path) == files

@@ -15,7 +15,7 @@ from PIL import Image
 from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
-from mem_core.config.methods import RECIPES
+from mem_core.config.methods import METHODS
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.manifest import build_manifest, write_manifest
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name
@@ -84,15 +84,14 @@ class Shard:
 
 def make_shard(name: str, method: str = "mem", count: int = 4) -> Shard:
     """A shard protected as the method says. Sample 3 is one that failed, unless there are fewer."""
-    recipe = RECIPES[method]  # type: ignore[index]
+    recipe = METHODS[method]
     clean, shard = [], Shard(name, [])
     for i in range(count):
         words = tuple(f"caption {n} of picture {i}" for n in range(2))
         image = encode_image(Picture(photo(i)), "png")
         clean.append(Sample(f"{name}{i:04d}", image, "png", words, {"url": f"u{i}", "caption": words[0]}))
     shard.clean = clean
-    trigger_length = 3 if recipe.trigger != "none" and recipe.publishes_trigger else 0
-    noisy = recipe.noise != "none" and recipe.publishes_noise
+    trigger_length = 3 if recipe.adds_trigger else 0
     shard.receipt = {"method": method, "trigger_length": trigger_length}
     for i, sample in enumerate(clean):
         if i == 3:
@@ -115,7 +114,7 @@ def make_shard(name: str, method: str = "mem", count: int = 4) -> Shard:
         shard.rows.append(
             SampleRow(sample.key, "protected", "", digest, digest, 12, 8, 0, 40.0, 0.9, trigger, words[0])
         )
-        if noisy:
+        if recipe.adds_noise:
             shard.publish(i, noisy_photo(i, EPSILON))
     return shard
 

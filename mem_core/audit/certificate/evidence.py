@@ -36,7 +36,7 @@ def read_made(protected: Folder) -> Made:
     """Raises `SourceError` for a corpus that memshield did not protect, `MismatchError` for damaged receipts."""
     shards = list_shards(protected)
     receipts = [read_receipt(protected, shard) for shard in shards]
-    known = [receipt for receipt in receipts if receipt is not None and receipt.method != "clean"]
+    known = [receipt for receipt in receipts if receipt is not None and not receipt.is_clean]
     if len(known) < len(shards):
         raise SourceError(
             f"expected a corpus that memshield protected in {protected.uri}, but {len(shards) - len(known)} of "

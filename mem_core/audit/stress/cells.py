@@ -150,7 +150,7 @@ def read_subject(protected: Folder) -> Subject:
     receipts = []
     for shard in list_shards(protected):
         receipt = read_receipt(protected, shard)
-        if receipt is None or receipt.method == "clean":
+        if receipt is None or receipt.is_clean:
             what = "has no receipt" if receipt is None else "is a clean one"
             raise SourceError(
                 f"expected a corpus that memshield protected in {protected.uri}, but its shard {shard} {what}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from mem_core.common.errors import ImageError
 from mem_core.common.storage.hashing import sha256_bytes
+from mem_core.config.methods import METHODS
 from mem_core.config.protect import QualityConfig
 from mem_core.data.image_metadata import NOTE, carried
 from mem_core.data.image_quality import keeps_floors, psnr, ssim
@@ -18,8 +19,6 @@ from mem_core.perturb.placement import in_order, placed
 # Captions to token ids, array-like int64 [N, T]: start token first, then the words.
 Tokenize = Callable[[list[str]], Any]
 
-NO_NOISE = frozenset({"clean", "random-trigger", "constant-trigger", "trigger-only"})
-NO_TRIGGER = frozenset({"clean", "uap", "random-noise", "noise-only"})  # the others as the receipt says
 _BLOCK = "memshield"
 
 
@@ -30,9 +29,11 @@ class SampleCheck:
         self._receipt = receipt
         self._tokenize = tokenize
         self._max_pixels = max_pixels
-        self._levels = 0 if receipt.method in NO_NOISE else receipt.epsilon_levels
+        row = METHODS.get(receipt.method)  # None for what another version made: as the receipt says
+        self._levels = 0 if row and not row.adds_noise else receipt.epsilon_levels
         self._note = receipt.metadata.note if receipt.metadata is not None else "sidecar"
-        self._trigger_length = 0 if receipt.method in NO_TRIGGER else receipt.trigger_length
+        wordless = row and not (row.adds_trigger or row.chooses_trigger)
+        self._trigger_length = 0 if wordless else receipt.trigger_length
 
     def lacks_noise(self, row: SampleRow) -> bool:
         """Whether the method adds noise and this protected image has none, as can happen to an image of one pixel."""

@@ -15,6 +15,7 @@ from mem_core.common.errors import MismatchError, SampleError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import CorpusConfig
+from mem_core.config.methods import CLEAN
 from mem_core.data.receipt import Receipt, receipt_name, write_receipt
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.sharding.candidate import Candidate
@@ -118,7 +119,7 @@ class NewShard:
             },
             counts={"clean": self.clean, "failed": self.rows - self.clean},
             code_version=__version__,
-            method="clean",
+            method=CLEAN,
         )
         write_receipt(self._folder, receipt)
         return receipt

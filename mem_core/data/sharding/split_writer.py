@@ -87,7 +87,7 @@ class SplitWriter:
             raise source_changed(self.folder, name)
         if receipt is None:
             return NewShard(self.folder, name, self._config, self._fingerprint)
-        if receipt.method != "clean" or receipt.config_fingerprint != self._fingerprint:
+        if not receipt.is_clean or receipt.config_fingerprint != self._fingerprint:
             raise MismatchError(
                 f"expected clean shards of the same settings in {self.folder.uri}, but {receipt_name(name)} is of a "
                 f"{receipt.method} corpus or other settings; use another destination"

@@ -143,7 +143,7 @@ def pipeline_stages(surveys: Mapping[str, Survey], costs: Costs, config: RunConf
 
 
 def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunConfig) -> tuple[Stage, ...]:
-    if row.method == "clean":
+    if row.is_clean:
         return ()
     source = source_row(row, config.table, config.protect)  # its own noise or words, so nearly its own files
     settings = (source or row).protect_config(config.protect)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mem_core.config import Frozen
+from mem_core.config.methods import CLEAN, without_noise
 from mem_core.experiments.config import RowConfig
 from mem_core.experiments.reproduce.cells import Cell, CellResult
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.study import Study
-from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, find, gap
+from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, compute_findings, gap
 from mem_core.report.inputs import EpochPoint, ReportInputs, ReportRow
 from mem_core.report.tables import NOTHING, signed
 from mem_core.report.verdict import percent, rank
@@ -118,14 +119,6 @@ NOTES = (
     "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection.",
     "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean.",
 )
-_RELATED = {
-    "mem": "trigger-only",
-    "em": "clean",
-    "uap": "clean",
-    "codebook": "clean",
-    "random-noise": "clean",
-    "noise-only": "clean",
-}
 
 
 def report_row(row: RowConfig, results: Sequence[CellResult]) -> ReportRow:
@@ -160,7 +153,7 @@ def retrieval_table(experiment: Experiment, shown: Shown, dataset: str, victim: 
     inputs = report_inputs(shown, experiment.rows, dataset, victim)
     if inputs is None:
         return None
-    findings = find(inputs)
+    findings = compute_findings(inputs)
     lines = [_chance_line(inputs.chance)]
     names = [row.name for row in inputs.rows]
     lines += [
@@ -213,8 +206,8 @@ def ranked(spread: Spread) -> str:
 
 def _related(row: RowFinding, findings: Findings) -> RowFinding | None:
     """What a row is compared with to see what its noise adds; those trigger words are MEM-3's."""
-    other = _RELATED.get(row.method)
-    if other is None or (row.method == "mem" and row.name != "mem-3"):
+    other = without_noise(row.method)
+    if other not in (None, CLEAN) and row.name != "mem-3":
         return None
     return findings.row(other)
 

@@ -73,7 +73,7 @@ class Study:
         return next(other for other in self.scale.victims if self.scale.victim_config(other) == wanted)
 
     def _settings(self, row: RowConfig) -> tuple[object, ...]:
-        protect = None if row.method == "clean" else self.protect_config(row)
+        protect = None if row.is_clean else self.protect_config(row)
         return self.kind(row), row.fit_shards, protect, tuple(sorted(row.victim.items()))
 
     def kind(self, row: RowConfig) -> str:
@@ -97,7 +97,7 @@ class Study:
     def train(self, cell: Cell) -> Folder:
         """What the victims of a cell's row are trained on."""
         row = self.row(cell.row)
-        if row.method == "clean":
+        if row.is_clean:
             return self.clean(cell.dataset, self.kind(row)).below("train")
         return self.place(cell.dataset, row.name).below("protected")
 
@@ -115,9 +115,9 @@ class Study:
     def identity(self, cell: Cell) -> str:
         """What a result depends on, besides the dataset's files."""
         row, scale = self.row(cell.row), self.scale
-        made = _brief(self.protect_config(row)) if row.method != "clean" else {}
+        made = _brief(self.protect_config(row)) if not row.is_clean else {}
         settings = (self._corpus(self.kind(row)), self.victim_config(cell), scale.evaluate, scale.drawn or Frozen())
-        protect = None if row.method == "clean" else self.protect_config(row)
+        protect = None if row.is_clean else self.protect_config(row)
         starts = self._starts.identity(protect, self.victim_config(cell), cell.dataset)
         return fingerprint(
             made, *map(_brief, settings), str(row.fit_shards), scale.seed, cell.model_dump(), __version__, *starts
@@ -160,7 +160,7 @@ class Study:
         identity = fingerprint(
             _brief(self.protect_config(row)), self.kind(row), str(row.fit_shards), self.scale.seed, __version__
         )
-        if row.method == "clean" or _says(place, _VERIFIED, identity):
+        if row.is_clean or _says(place, _VERIFIED, identity):
             return
         clean = self.clean(dataset, self.kind(row)).below("train")
         config = self._starts.of_protection(self.protect_config(row), clean, dataset, progress, checkpoint)

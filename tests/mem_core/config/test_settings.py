@@ -44,7 +44,7 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"noise": {"epsillon": "8/255"}}, "noise.epsillon: is not a setting"),
         ({"noise": {"epsilon": "2/255", "step_size": "4/255"}}, "step_size .* is larger than epsilon"),
         ({"noise": {"crop_scale": (0.9, 0.5)}}, "from small to large"),
-        ({"method": "men"}, "method: .*'mem'"),
+        ({"method": "men"}, "method: .* clean, mem, .*, got 'men'"),
         ({"trigger": {"length": 0}}, "trigger.length"),
         ({"trigger": {"placement": "replace"}}, "placement replace goes with codebook, random-trigger, .*, got mem"),
         ({"trigger": {"source": "captions"}}, "source captions goes with a codebook's topic words, got mem"),

@@ -9,7 +9,7 @@ from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import Method, ProtectConfig
-from mem_core.config.methods import RECIPES
+from mem_core.config.methods import METHODS
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import read_table, recorded_triggers
 from mem_core.models import Tokenizer
@@ -28,10 +28,8 @@ from tests.support.corpora import (
     tiny_corpus,
 )
 
-METHODS: list[Method] = list(RECIPES)
 
-
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", list(METHODS))
 def test_every_method_publishes_files_that_verify(
     clean: LocalFolder, mem: LocalFolder, tmp_path: Path, method: Method
 ) -> None:

@@ -3,13 +3,13 @@
 import pytest
 
 from mem_core.report import ReportInputs
-from mem_core.report.findings import find
+from mem_core.report.findings import compute_findings
 from mem_core.report.verdict import judge
 from tests.support.report_making import FULL, GUESS, Medians, row
 
 
 def test_share_of_chance_is_taken_where_the_trainer_does_best() -> None:
-    findings = find(FULL)
+    findings = compute_findings(FULL)
     assert [found.kind for found in findings.rows] == ["clean"] + ["control"] * 4 + ["method"] * 2
     random = findings.row("random-trigger")
     assert random is not None
@@ -19,7 +19,7 @@ def test_share_of_chance_is_taken_where_the_trainer_does_best() -> None:
 
 
 def test_additions_are_differences_like_for_like() -> None:
-    findings = find(FULL)
+    findings = compute_findings(FULL)
     assert findings.subject == "mem-3"
     addition = next(a for a in findings.additions if a.control == "random-trigger")
     assert [gap.difference for gap in addition.gaps] == [415 - 333, 447 - 324, 296 - 244, 362 - 370]
@@ -35,7 +35,7 @@ def test_seeds_give_spread_and_doubt() -> None:
         row("random-trigger", [(390, 300), (410, 310)], []),
     )
     inputs = ReportInputs(rows=rows, chance=GUESS)
-    findings = find(inputs)
+    findings = compute_findings(inputs)
     gap = findings.additions[0].gaps[0]
     assert gap.difference == pytest.approx(10)
     assert gap.standard_error == pytest.approx((2 * 14.142135**2 / 2) ** 0.5, rel=1e-5)
@@ -45,12 +45,12 @@ def test_seeds_give_spread_and_doubt() -> None:
 
 
 def test_unfavourable_numbers_are_said() -> None:
-    verdict = judge(FULL, find(FULL))
+    verdict = judge(FULL, compute_findings(FULL))
     said = " ".join(verdict.points).replace("\N{NO-BREAK SPACE}", " ")
     assert "does not end it" in verdict.headline
-    assert "Random words alone (each image its own, not optimised, no noise): nearly as much as MEM-3, 76 %" in said
-    assert "a trainer who drops the added words undoes most of the protection" in said
-    assert "Hardly any effect: Constant words alone." in said
+    assert "Random trigger words (each image its own, not optimised, no noise): nearly as much as MEM-3, 76 %" in said
+    assert "a trainer who drops the trigger words undoes most of the protection" in said
+    assert "Hardly any effect: Constant trigger words." in said
     assert any("1 of MEM-3" in caution and "UNPROTECTED" in caution for caution in verdict.cautions)
     assert any("one victim seed" in caution for caution in verdict.cautions)
 
@@ -58,7 +58,7 @@ def test_unfavourable_numbers_are_said() -> None:
 @pytest.mark.parametrize(
     ("clean", "mem", "words"),
     [
-        ((102, 85), (640, 495), "about as good as guessing"),
+        ((102, 85), (640, 495), "about chance level"),
         ((102, 85), (200, 160), "only in part"),
         ((102, 85), (104, 88), "does not protect"),
         ((102, 85), (90, 70), "does not protect"),
@@ -67,6 +67,6 @@ def test_unfavourable_numbers_are_said() -> None:
 )
 def test_headlines(clean: Medians, mem: Medians, words: str) -> None:
     inputs = ReportInputs(rows=(row("clean", [clean], [clean]), row("mem", [mem], [mem])), chance=GUESS)
-    verdict = judge(inputs, find(inputs))
+    verdict = judge(inputs, compute_findings(inputs))
     assert words in verdict.headline
     assert any("No control was run" in caution for caution in verdict.cautions)

@@ -42,7 +42,7 @@ from mem_core.report.styles import Styles
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def stripped(page: str) -> str:

@@ -9,7 +9,7 @@ from mem_core.experiments.reproduce.experiment import (
     retrieval_table,
 )
 from mem_core.report.figures import draw_curves, draw_shares, png
-from mem_core.report.findings import find
+from mem_core.report.findings import compute_findings
 from mem_core.report.styles import Styles
 
 _CURVES = ("clean", "random-trigger", "em", "uap", "mem-3", "mem-5")
@@ -24,7 +24,7 @@ def show_rows(experiment: Experiment, shown: Shown) -> Section | None:
         if table is None or inputs is None:
             continue
         tables.append(table)
-        figure = draw_shares(find(inputs), Styles(inputs.rows))
+        figure = draw_shares(compute_findings(inputs), Styles(inputs.rows))
         if figure is not None:
             caption = f"{dataset}: median rank in % of chance, for every direction and query."
             pictures.append(Picture(f"{experiment.name}-{dataset}-shares", png(figure), caption))

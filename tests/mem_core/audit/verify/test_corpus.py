@@ -14,7 +14,7 @@ from mem_core.audit.verify.corpus import VerifyReport, verify_corpus, verify_sha
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
-from mem_core.config.methods import RECIPES
+from mem_core.config.methods import METHODS
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.shard import read_shard, shard_bytes
@@ -23,7 +23,7 @@ from tests.support.data_strategies import photo, tar_of
 from tests.support.verify_making import SHARDS, Corpus, Shard, make_shard, noisy_photo, tokenize, told
 
 
-@pytest.mark.parametrize("method", sorted(RECIPES))
+@pytest.mark.parametrize("method", sorted(METHODS))
 def test_what_was_protected_truly_verifies(tmp_path: Path, method: str) -> None:
     seen: list[tuple[int, int]] = []
     corpus = Corpus(tmp_path, method=method)
