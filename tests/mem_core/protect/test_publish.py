@@ -14,14 +14,18 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.models import Tokenizer
+from mem_core.perturb.context import FitContext
 from mem_core.perturb.state import ShardState
+from mem_core.perturb.vocabulary import build_vocabulary
 from mem_core.protect.protection import Protection
 from mem_core.protect.publish import PublishJob, publish_shard
 from tests.support.corpora import RUNTIME, encoded, odd_images, protect, sample, small, tiny_corpus
 
 
 def job(**changes: object) -> PublishJob:
-    return PublishJob(small(**changes), Tokenizer(24), "p", "f", None, 0)
+    config, tokenizer = small(**changes), Tokenizer(24)
+    words = build_vocabulary(tokenizer, config.trigger)
+    return PublishJob(FitContext(config, tokenizer, words, 0, torch.device("cpu"), torch.float32), "p", "f")
 
 
 def state(folder: LocalFolder, level: int) -> ShardState:
