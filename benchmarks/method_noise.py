@@ -102,7 +102,7 @@ def _learn(
     for _ in range(_STEPS):
         places = next(stream)
         batch = PixelBatch(list(pixels[places]), list(noise[places]), CPU)
-        seen = batch.look(batch.draw_views(_NOISE, model.image_size, draw))
+        seen = batch.look(batch.draw_views(_NOISE.view, model.image_size, draw))
         training_step(model, optimizer, seen, captions.draw(places, draw), torch.float32)
     model.freeze()
 
@@ -127,7 +127,7 @@ def _stepped(
         texts = [model.encode_text(rows) for model in models]
     for _ in range(_NOISE.num_steps):
         batch = PixelBatch(list(pixels), list(noise), CPU)
-        views = batch.draw_views(_NOISE, models[0].image_size, draw)
+        views = batch.draw_views(_NOISE.view, models[0].image_size, draw)
         seen = batch.look(views)
         if trial.crawled:
             published = (pixels.to(torch.int16) + noise).to(torch.uint8)
@@ -172,7 +172,7 @@ class NoiseBench:
         self, trial: Noise, victim: str, model: str, pixels: Tensor, tokens: CaptionTokens, seed: int
     ) -> dict[str, object]:
         schedule = argparse.Namespace(model=model, epochs=6, rate=2e-3 if model == MODEL else 1e-3, warm=30)
-        found, losses = train(pixels, tokens, _NOISE, schedule, seed)
+        found, losses = train(pixels, tokens, _NOISE.view, schedule, seed)
         return {
             "name": trial.name,
             "victim": victim,

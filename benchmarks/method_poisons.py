@@ -72,7 +72,7 @@ def poisoned(models: Sequence[OpenClipEncoder], aims: Sequence[Tensor], pixels: 
         draw = generator(0, "poison", int(places[0]))
         batch = PixelBatch(list(pixels[places]), None, CPU)
         for _ in range(_STEPS):
-            views = batch.draw_views(_NOISE, models[0].image_size, draw)
+            views = batch.draw_views(_NOISE.view, models[0].image_size, draw)
             seen = batch.look(views).requires_grad_()
             moved = [
                 (normalize(model.encode_image(seen), dim=1) * aim[places]).sum()
@@ -100,13 +100,13 @@ class PoisonBench:
         aims = [directions(meant(model, self.pairs, self.tokenizer), topics) for model in models]
         pixels = poisoned(models, aims, self.pairs.pixels)
         made = time.process_time() - started
-        model, losses = train(pixels, self._tokens, _NOISE, self._schedule(6), seed)
+        model, losses = train(pixels, self._tokens, _NOISE.view, self._schedule(6), seed)
         found = both_queries(model, self.test, self.tokenizer)
         yield {"name": trial.name, "seed": seed, "losses": losses, **found, "noise_seconds": round(made)}
 
     def _surrogate(self, epochs: int) -> OpenClipEncoder:
         if epochs not in self._trained:
-            model, _ = train(self.pairs.pixels, self._tokens, _NOISE, self._schedule(epochs), seed=77)
+            model, _ = train(self.pairs.pixels, self._tokens, _NOISE.view, self._schedule(epochs), seed=77)
             self._trained[epochs] = model
         return self._trained[epochs]
 

@@ -36,7 +36,7 @@ from benchmarks.method_codes import (
 from benchmarks.method_codes import waves as square_waves
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import NoiseConfig, TriggerConfig
+from mem_core.config import TriggerConfig, ViewConfig
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.token_rows import CaptionTokens
 from mem_core.perturb.codebook import learn_topics
@@ -267,7 +267,7 @@ class Bench:
             pixels, captions = _half_clean(self.pairs, pixels, captions)
         tokens = CaptionTokens(captions, self.tokenizer.encode)
         schedule = argparse.Namespace(model=MODEL, epochs=trial.epochs, rate=2e-3, warm=30)
-        model, losses = train(pixels, tokens, NoiseConfig(), schedule, seed)
+        model, losses = train(pixels, tokens, ViewConfig(), schedule, seed)
         yield {
             "name": trial.name,
             "seed": seed,

@@ -8,9 +8,10 @@ from mem_core.config.corpus import CorpusConfig, IdentitiesConfig
 from mem_core.config.methods import Method
 from mem_core.config.protect import NoiseConfig, ProtectConfig, SurrogateConfig, TriggerConfig
 from mem_core.config.runtime import RuntimeConfig
-from mem_core.config.values import Placement, Scale, Views, levels
+from mem_core.config.values import CENTRE, Placement, Scale, ViewConfig, Views
 
 __all__ = [
+    "CENTRE",
     "CorpusConfig",
     "Frozen",
     "IdentitiesConfig",
@@ -22,10 +23,10 @@ __all__ = [
     "Scale",
     "SurrogateConfig",
     "TriggerConfig",
+    "ViewConfig",
     "Views",
     "fingerprint",
     "first_mistake",
-    "levels",
     "merge",
     "parse_config",
 ]

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from mem_core.config.base import Frozen, merge
 from mem_core.config.methods import MEM, METHODS, Method, Recipe
-from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, Views, Word
+from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, ViewConfig, Views, Word, levels
 
 
 class NoiseConfig(Frozen):
@@ -38,6 +38,21 @@ class NoiseConfig(Frozen):
         description="codebook: number of topics of the captions, each with its own grating and trigger words",
     )
     waves: int = Field(11, ge=2, le=1024, description="codebook: periods of a grating over the shorter side")
+
+    @property
+    def epsilon_levels(self) -> int:
+        """The budget in uint8 levels."""
+        return levels(self.epsilon)
+
+    @property
+    def step_levels(self) -> int:
+        """One signed step in uint8 levels."""
+        return levels(self.step_size)
+
+    @property
+    def view(self) -> ViewConfig:
+        """What the surrogate sees of an image."""
+        return ViewConfig(kind=self.views, crop_scale=self.crop_scale)
 
 
 class TriggerConfig(Frozen):
