@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mem_core.common.errors import SourceError
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, read_manifest
 from mem_core.protect import night
 from mem_core.protect.failures import Failures
@@ -20,7 +20,7 @@ _FITTED_HERE = "protector"
 
 
 @step("open protector", run_name="open protector")
-def stored_job(clean: str, dest: str, protector: str | None, runtime: RuntimeConfig) -> ProtectJob:
+def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
     """The job of protecting CLEAN as the stored protector did the rest: its settings, its seed, replayed."""
     folder = open_folder(protector or address_below(dest, _FITTED_HERE))
     stored = require_protector(folder)
@@ -52,7 +52,7 @@ def plan_retry(job: ProtectJob) -> NightPlan:
 
 
 @step("retry job", run_name="what to retry")
-def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RuntimeConfig) -> ProtectJob:
+def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
     """The job that the failed shards belong to. Raises `ConfigError` if nobody says where they come from."""
     source, used = night.source_of_failures(open_folder(dest), clean, protector)
     return stored_job.fn(source, dest, used, runtime)

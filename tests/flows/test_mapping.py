@@ -9,7 +9,7 @@ from prefect import flow, task
 from flows.mapping import map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import MismatchError, RetryShard, StopRun
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 
 SHARDS = [f"{number:05d}" for number in range(7)]
 pytestmark = pytest.mark.usefixtures("prefect_api")
@@ -43,7 +43,7 @@ def test_every_shard_once_and_no_more_than_the_workers_at_a_time() -> None:
 
     @flow
     def over_all() -> dict[str, int]:
-        with shard_runner_of(RuntimeConfig(workers=3)) as runner:
+        with shard_runner_of(RunnerConfig(workers=3)) as runner:
             return map_shards(work, SHARDS, runner=runner, factor=10)
 
     assert over_all() == {shard: int(shard) * 10 for shard in SHARDS}
@@ -61,7 +61,7 @@ def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> Non
 
     @flow
     def over_all() -> None:
-        with shard_runner_of(RuntimeConfig(workers=2)) as runner:
+        with shard_runner_of(RunnerConfig(workers=2)) as runner:
             map_shards(work, SHARDS, runner=runner)
 
     with pytest.raises(StopRun, match="1 shards failed after every try, 6 are done .00001: the store is slow"):
@@ -79,7 +79,7 @@ def test_what_stops_the_run_stops_it_at_once() -> None:
 
     @flow
     def over_all() -> None:
-        with shard_runner_of(RuntimeConfig(workers=1)) as runner:
+        with shard_runner_of(RunnerConfig(workers=1)) as runner:
             map_shards(work, SHARDS, runner=runner)
 
     with pytest.raises(MismatchError, match="shard 00000 was changed"):
@@ -93,7 +93,7 @@ def test_nothing_to_do() -> None:
 
     @flow
     def over_all() -> dict[str, None]:
-        with shard_runner_of(RuntimeConfig(workers=4)) as runner:
+        with shard_runner_of(RunnerConfig(workers=4)) as runner:
             return map_shards(work, [], runner=runner)
 
     assert over_all() == {}

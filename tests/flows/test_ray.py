@@ -15,7 +15,7 @@ from flows.protect import protect
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import ConfigError, StopRun
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.data.receipt import receipt_name
 from mem_core.experiments.config import RunConfig
 from tests.support.command_line import Command
@@ -35,8 +35,8 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
-def on(cluster: Any) -> RuntimeConfig:
-    return RuntimeConfig(runner="ray", ray_address=cluster.address, device="cpu", precision="float32")
+def on(cluster: Any) -> RunnerConfig:
+    return RunnerConfig(runner="ray", ray_address=cluster.address, device="cpu", precision="float32")
 
 
 def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
@@ -64,7 +64,7 @@ def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
 
 
 def test_no_cluster_at_the_address(prefect_api: str) -> None:
-    nobody = RuntimeConfig(runner="ray", ray_address="127.0.0.1:1", device="cpu")
+    nobody = RunnerConfig(runner="ray", ray_address="127.0.0.1:1", device="cpu")
     with pytest.raises(StopRun, match="expected a Ray cluster at 127.0.0.1:1, but"), shard_runner_of(nobody):
         pass
 
