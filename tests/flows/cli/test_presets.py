@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.options import address
 from flows.cli.presets import load_preset, preset_names, preset_text
-from flows.cli.running import absolute
 from mem_core.common.errors import ConfigError
 
 
@@ -95,7 +95,7 @@ def test_files_that_are_no_settings_are_refused(tmp_path: Path, data: bytes) -> 
 
 
 def test_the_home_of_nobody_is_named() -> None:
-    for named in (preset_text, absolute):
+    for named in (preset_text, address):
         with pytest.raises(ConfigError, match="the home folder that ~nosuchuser/mine.yaml begins with is not known"):
             named("~nosuchuser/mine.yaml")
 
