@@ -9,6 +9,11 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "name the format": (": choose one with --format", ("shard", "pipeline", "estimate")),
     "name the datasets": (" (--data names the folder that holds one folder a dataset)", ("reproduce",)),
     "name the clean corpus": (": name it with --clean", ("train",)),
+    "look for failed samples": (
+        ": name the clean corpus with --clean to look for failed samples, or run `protect` or `nightly` again to do "
+        "what is merely missing",
+        ("retry",),
+    ),
     "name the protector": (": name the folder of one with --protector", ("protect", "estimate")),
     "take the protector's method": (": ask for --method {about}", ("protect",)),
     "redo shards": (f", or have such shards made again with {_REDO}", ("protect",)),

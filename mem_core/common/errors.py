@@ -23,6 +23,7 @@ Hint = Literal[
     "name the format",
     "name the datasets",
     "name the clean corpus",
+    "look for failed samples",
     "name the protector",
     "take the protector's method",
     "redo shards",

@@ -24,7 +24,7 @@ def last_line(command: Command, *arguments: object) -> str:
 def test_every_hint_has_a_sentence_for_every_or_for_some_command() -> None:
     for hint in get_args(Hint):
         error = SourceError("wrong", hint=hint, about="/x")
-        said = {with_remedy(error, name) for name in ("protect", "shard", "train", "reproduce", "estimate")}
+        said = {with_remedy(error, name) for name in ("protect", "shard", "train", "reproduce", "estimate", "retry")}
         assert said - {"wrong"}, hint
         assert not any("{" in sentence for sentence in said)
 
@@ -58,6 +58,11 @@ def test_hints_come_back_from_another_process() -> None:
         (
             ["train", "{clean}", "{tmp}/out", "--set", "victim.finetune={share: 0.5}"],
             "fine-tuning on clean pairs needs the clean corpus: name it with --clean",
+        ),
+        (
+            ["retry", "{tmp}"],
+            ", but there is none: name the clean corpus with --clean to look for failed samples, or run `protect` or "
+            "`nightly` again to do what is merely missing",
         ),
         (["evaluate", "{tmp}", "{clean}"], "but victim.json is not there: run `train` first"),
     ],
