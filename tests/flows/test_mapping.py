@@ -1,7 +1,6 @@
 """A task over shards: how many at a time, and what failures do."""
 
 import threading
-import time
 
 import pytest
 from prefect import flow, task
@@ -33,21 +32,21 @@ class Gauge:
 
 
 def test_every_shard_once_and_no_more_than_the_workers_at_a_time() -> None:
-    gauge = Gauge()
+    gauge, three = Gauge(), threading.Barrier(3, timeout=60)
 
     @task
     def work(shard: str, factor: int) -> int:
         with gauge:
-            time.sleep(0.05)
+            three.wait()
         return int(shard) * factor
 
     @flow
     def over_all() -> dict[str, int]:
         with shard_runner_of(RunnerConfig(workers=3)) as runner:
-            return map_shards(work, SHARDS, runner=runner, factor=10)
+            return map_shards(work, SHARDS[:6], runner=runner, factor=10)
 
-    assert over_all() == {shard: int(shard) * 10 for shard in SHARDS}
-    assert 1 < gauge.most <= 3
+    assert over_all() == {shard: int(shard) * 10 for shard in SHARDS[:6]}
+    assert gauge.most == 3
 
 
 def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> None:
