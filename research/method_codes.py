@@ -1,8 +1,8 @@
 """Which patterns, tied to what captions are about, does a victim learn? Trials in memory, half a minute of a core each.
 
-python -m benchmarks.method_codes --clean CORPUS/train --test CORPUS/test --out codes.jsonl [--only NAME]
+python -m research.method_codes --clean CORPUS/train --test CORPUS/test --out codes.jsonl [--only NAME]
 
-Model, schedule, crop and captions are those of the trials on photographs (`benchmarks.method_trials`), unless
+Model, schedule, crop and captions are those of the trials on photographs (`research.method_trials`), unless
 --model, --epochs, --rate and --warm say otherwise; the images
 never become files. A code sorts images by their captions and adds the pattern of its sort, at the full budget.
 """
@@ -286,7 +286,7 @@ def both_queries(model: OpenClipEncoder, test: Pairs, tokenizer: Tokenizer) -> d
 
 def trial_parser(name: str, about: str | None) -> argparse.ArgumentParser:
     """The arguments that all trials in memory have."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
+    parser = argparse.ArgumentParser(prog=f"python -m research.{name}", description=about)
     parser.add_argument("--clean", type=LocalFolder, required=True)
     parser.add_argument("--test", type=LocalFolder, required=True)
     parser.add_argument("--out", type=Path, required=True)

@@ -1,8 +1,8 @@
 """Does error-minimizing noise last longer if it is made for what crawlers do? Trials in memory, minutes of a core each.
 
-python -m benchmarks.method_noise --clean CORPUS/train --test CORPUS/test --out noise.jsonl [--only NAME] [--seed 1]
+python -m research.method_noise --clean CORPUS/train --test CORPUS/test --out noise.jsonl [--only NAME] [--seed 1]
 
-Model, schedule and images are those of `benchmarks.method_codes`, but each image has one caption, its first, as on most
+Model, schedule and images are those of `research.method_codes`, but each image has one caption, its first, as on most
 of the web: with five, a noise for the image cannot say which of them is meant. Noise is EM's, for own captions and
 without words: four rounds of 94 surrogate steps and 6 PGD steps. A view may be taken of the image as a crawler leaves
 (through the real codec or filter, which the gradient passes straight), the gradient may be that of two surrogates,
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, run_trials, train
-from benchmarks.method_words import ATTACKS, FIRST, Bench, treated
+from research.method_codes import CPU, MODEL, Pairs, both_queries, run_trials, train
+from research.method_words import ATTACKS, FIRST, Bench, treated
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
