@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mem_core.common.errors import SourceError
 from mem_core.config import RunnerConfig
-from mem_core.data.manifest import MANIFEST_NAME, Manifest, read_manifest
 from mem_core.protect import night
 from mem_core.protect.failures import Failures
 from mem_core.protect.night import NightPlan, NightSummary, Ready
@@ -71,15 +69,6 @@ def finish_night(
     samples = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no new samples"
     say(f"{summary.protected} shards protected ({samples}), {len(failed)} failed, {summary.shards} in the manifest")
     return summary
-
-
-@step("read manifest", run_name="read manifest")
-def corpus_manifest(uri: str) -> Manifest:
-    """The manifest of a finished corpus. Raises `SourceError` if there is none."""
-    found = read_manifest(open_folder(uri))
-    if found is None:
-        raise SourceError(f"expected a finished corpus in {uri}, but it has no {MANIFEST_NAME}")
-    return found
 
 
 def _said(plan: NightPlan) -> NightPlan:
