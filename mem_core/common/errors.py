@@ -12,8 +12,8 @@
     |   `-- CaptionError        a caption is missing, empty or not text
     `-- RetryShard              this shard may succeed when tried again (network, memory, lost worker)
 
-Each message is one sentence: what was expected, what was found, and in which shard or sample. An error may carry a hint:
-what would help, for whoever knows how to ask for it (`flows/cli/remedies.py`).
+Each message is one sentence: what was expected, what was found, and in which shard or sample. An error may carry a
+hint: what would help, for whoever knows how to ask for it (`flows/cli/remedies.py`).
 """
 
 from typing import Literal

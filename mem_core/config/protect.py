@@ -85,7 +85,7 @@ class TriggerConfig(Frozen):
     proposals: Literal["gradient", "masked-lm"] = Field(
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
     )
-    language_model: str = Field("", description="for masked-lm: a folder with a trained one, or a Hugging Face hub name")
+    language_model: str = Field("", description="for masked-lm: a folder that holds one, or a Hugging Face hub name")
     fluent_words: int = Field(48, ge=2, le=10_000, description="for masked-lm: words proposed for a position")
 
     @model_validator(mode="after")
