@@ -2,13 +2,13 @@
 
 from prefect import flow
 
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.evaluation import Evaluation
 from tasks.evaluating import EvaluateJob, evaluate_model
 
 _EVALUATE = EvaluateConfig()
-_RUNTIME = RuntimeConfig()
+_RUNTIME = RunnerConfig()
 
 
 @flow(name="evaluate", flow_run_name="evaluate {label}")
@@ -16,7 +16,7 @@ def evaluate(
     victim: str,
     test: str,
     config: EvaluateConfig = _EVALUATE,
-    runtime: RuntimeConfig = _RUNTIME,
+    runtime: RunnerConfig = _RUNTIME,
     label: str = "victim",
 ) -> Evaluation:
     """Writes evaluation.json beside the victim: both directions, bare and prefixed, and chance."""

@@ -6,14 +6,14 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from flows.mapping import ShardsFailed, map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import RetryShard, SourceError
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.protect.night import NightPlan, NightSummary, Ready
 from tasks.events import Measure, announce_corpus
 from tasks.nightly import finish_night, plan_night, stored_job
 from tasks.protecting import publish_shard
 from tasks.workspace import ProtectJob
 
-_RUNTIME = RuntimeConfig()
+_RUNTIME = RunnerConfig()
 _SET_ASIDE = (RetryShard, SourceError)  # a tar that cannot be read must not hold up the others of its night
 
 
@@ -22,7 +22,7 @@ def nightly(
     clean: str,
     dest: str,
     protector: str | None = None,
-    runtime: RuntimeConfig = _RUNTIME,
+    runtime: RunnerConfig = _RUNTIME,
     ready: Ready = "tar",
     then: Measure | None = None,
 ) -> NightSummary:

@@ -10,7 +10,7 @@ from flows.local_server.server import estimates
 from flows.mapping import map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.formatting import corpus_name
-from mem_core.config import ProtectConfig, RuntimeConfig
+from mem_core.config import ProtectConfig, RunnerConfig
 from mem_core.perturb.rounds import Rounds
 from mem_core.protect.finished import OnMismatch
 from tasks.estimating import note_protection
@@ -29,7 +29,7 @@ from tasks.protecting import (
 from tasks.workspace import ProtectJob
 
 _PROTECT = ProtectConfig()
-_RUNTIME = RuntimeConfig()
+_RUNTIME = RunnerConfig()
 
 
 def _run_name() -> str:
@@ -42,7 +42,7 @@ def protect(
     clean: str,
     dest: str,
     config: ProtectConfig = _PROTECT,
-    runtime: RuntimeConfig = _RUNTIME,
+    runtime: RunnerConfig = _RUNTIME,
     seed: int = 0,
     protector: str | None = None,
     reuse: str | None = None,

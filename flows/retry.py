@@ -4,16 +4,16 @@ from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.nightly import protect_waiting
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.protect.night import NightSummary
 from tasks.nightly import plan_retry, retry_job
 
-_RUNTIME = RuntimeConfig()
+_RUNTIME = RunnerConfig()
 
 
 @flow(name="retry", flow_run_name="retry {dest}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
 def retry(
-    dest: str, clean: str | None = None, protector: str | None = None, runtime: RuntimeConfig = _RUNTIME
+    dest: str, clean: str | None = None, protector: str | None = None, runtime: RunnerConfig = _RUNTIME
 ) -> NightSummary:
     """Shards that failed after every try, and shards with failed samples whose clean tar has been replaced since.
 

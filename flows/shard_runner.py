@@ -11,7 +11,7 @@ from prefect.futures import PrefectFuture
 from prefect.settings import PREFECT_API_URL
 
 from mem_core.common.errors import ConfigError, RetryShard, StopRun
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 
 if TYPE_CHECKING:
     from prefect_ray import RayTaskRunner
@@ -44,7 +44,7 @@ class ShardRunner(Protocol):
 
 
 @contextmanager
-def shard_runner_of(runtime: RuntimeConfig) -> Iterator[ShardRunner]:
+def shard_runner_of(runtime: RunnerConfig) -> Iterator[ShardRunner]:
     """The runner that a run asks for, until the block ends. Raises `ConfigError` or `StopRun` where there is no Ray."""
     if runtime.runner == "threads":
         yield _Threads(runtime)
@@ -57,7 +57,7 @@ def shard_runner_of(runtime: RuntimeConfig) -> Iterator[ShardRunner]:
 class _Threads:
     """The task runner of the flow; which device a task takes is seen to in `tasks.workspace`."""
 
-    def __init__(self, runtime: RuntimeConfig) -> None:
+    def __init__(self, runtime: RunnerConfig) -> None:
         self._room = max(runtime.workers, len(runtime.devices))
 
     def room(self) -> int:
@@ -79,7 +79,7 @@ class _Ray:
     A task whose worker dies is begun again elsewhere by Ray itself: at least once, which receipts make harmless.
     """
 
-    def __init__(self, runner: "RayTaskRunner[Any]", runtime: RuntimeConfig) -> None:
+    def __init__(self, runner: "RayTaskRunner[Any]", runtime: RunnerConfig) -> None:
         self._runner, self._workers = runner, runtime.workers
         self._resource = "GPU" if "num_gpus" in _needs(runtime) else "CPU"
 
@@ -104,7 +104,7 @@ class _Ray:
         return self.result(self.submit(task, **parameters))
 
 
-def _ray_runner(runtime: RuntimeConfig) -> tuple["RayTaskRunner[Any]", Callable[..., Any]]:
+def _ray_runner(runtime: RunnerConfig) -> tuple["RayTaskRunner[Any]", Callable[..., Any]]:
     try:
         import ray  # noqa: F401  # prefect_ray imports it only later
         from prefect_ray import RayTaskRunner
@@ -151,7 +151,7 @@ def _last(error: Exception) -> str:
     return str(error).strip().rpartition("\n")[2]
 
 
-def _needs(runtime: RuntimeConfig) -> dict[str, int]:
+def _needs(runtime: RunnerConfig) -> dict[str, int]:
     """What a task asks Ray for."""
     if runtime.device == "cpu":
         return {"num_cpus": 1}

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from mem_core.audit.stress.attacks import Suite
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.stressing import (
     StressJob,
@@ -16,7 +16,7 @@ from tasks.stressing import (
 
 _VICTIM = VictimConfig()
 _EVALUATE = EvaluateConfig()
-_RUNTIME = RuntimeConfig()
+_RUNTIME = RunnerConfig()
 
 
 @flow(name="stress", flow_run_name="stress test of {protected}")
@@ -28,7 +28,7 @@ def stress(
     suite: Suite = "default",
     victim: VictimConfig = _VICTIM,
     evaluate: EvaluateConfig = _EVALUATE,
-    runtime: RuntimeConfig = _RUNTIME,
+    runtime: RunnerConfig = _RUNTIME,
     seeds: tuple[int, ...] = (0,),
     samples: int = 2000,
     pretrained: str = "",

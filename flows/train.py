@@ -2,14 +2,14 @@
 
 from prefect import flow
 
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.record import VictimRecord
 from tasks.events import announce_victim
 from tasks.training import TrainJob, train_model
 
 _VICTIM = VictimConfig()
-_RUNTIME = RuntimeConfig()
+_RUNTIME = RunnerConfig()
 _EVALUATE = EvaluateConfig()
 
 
@@ -18,7 +18,7 @@ def train(
     corpus: str,
     out: str,
     config: VictimConfig = _VICTIM,
-    runtime: RuntimeConfig = _RUNTIME,
+    runtime: RunnerConfig = _RUNTIME,
     seed: int = 0,
     test: str | None = None,
     evaluate: EvaluateConfig = _EVALUATE,

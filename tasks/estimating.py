@@ -12,7 +12,7 @@ from mem_core.common.errors import DestinationError, MemshieldError
 from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder, LocalFolder, require_disjoint
-from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config import ProtectConfig, RunnerConfig, fingerprint
 from mem_core.config.base import Frozen
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.readers import folder_of, open_source
@@ -123,7 +123,7 @@ def _warn(message: str) -> None:
     say(f"warning: {message}")
 
 
-def _note(history: str, kind: str, settings: BaseModel, runtime: RuntimeConfig, samples: int, took: RunCost) -> None:
+def _note(history: str, kind: str, settings: BaseModel, runtime: RunnerConfig, samples: int, took: RunCost) -> None:
     found = add_run(open_folder(history), kind, identity_of(kind, settings, _device(runtime)), samples, took, _warn)
     if found is not None:
         say(f"{kind} took {duration(took.seconds)}, {took.seconds / found.seconds:.2f} times what was estimated")
@@ -220,5 +220,5 @@ def _settings(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"name": "default", "seed": 0})
 
 
-def _device(runtime: RuntimeConfig) -> str:
+def _device(runtime: RunnerConfig) -> str:
     return "ray" if runtime.runner == "ray" else resolve_device(runtime).type

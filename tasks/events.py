@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect.events import emit_event
 
-from mem_core.config import Frozen, RuntimeConfig
+from mem_core.config import Frozen, RunnerConfig
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.progress import say
@@ -26,7 +26,7 @@ class Measure(Frozen):
     out: str
     victim: VictimConfig = VictimConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: RunnerConfig = RunnerConfig()
     seed: int = 0
 
     def training(self, corpus: str, fingerprint: str) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def announce_corpus(uri: str, fingerprint: str, then: Measure) -> None:
     say(f"announced {manifest}: a victim is trained on it where the trigger of `train` is deployed")
 
 
-def announce_victim(victim: str, test: str, label: str, config: EvaluateConfig, runtime: RuntimeConfig) -> None:
+def announce_victim(victim: str, test: str, label: str, config: EvaluateConfig, runtime: RunnerConfig) -> None:
     """Says that a victim is trained, and how to query it."""
     emit_event(
         event=TRAINED,

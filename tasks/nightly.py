@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from mem_core.common.errors import SourceError
-from mem_core.config import RuntimeConfig
-from mem_core.data.manifest import MANIFEST_NAME, Manifest, read_manifest
+from mem_core.config import RunnerConfig
 from mem_core.protect import night
 from mem_core.protect.failures import Failures
 from mem_core.protect.night import NightPlan, NightSummary, Ready
@@ -20,7 +18,7 @@ _FITTED_HERE = "protector"
 
 
 @step("open protector", run_name="open protector")
-def stored_job(clean: str, dest: str, protector: str | None, runtime: RuntimeConfig) -> ProtectJob:
+def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
     """The job of protecting CLEAN as the stored protector did the rest: its settings, its seed, replayed."""
     folder = open_folder(protector or address_below(dest, _FITTED_HERE))
     stored = require_protector(folder)
@@ -52,7 +50,7 @@ def plan_retry(job: ProtectJob) -> NightPlan:
 
 
 @step("retry job", run_name="what to retry")
-def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RuntimeConfig) -> ProtectJob:
+def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
     """The job that the failed shards belong to. Raises `ConfigError` if nobody says where they come from."""
     source, used = night.source_of_failures(open_folder(dest), clean, protector)
     return stored_job.fn(source, dest, used, runtime)
@@ -71,15 +69,6 @@ def finish_night(
     samples = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no new samples"
     say(f"{summary.protected} shards protected ({samples}), {len(failed)} failed, {summary.shards} in the manifest")
     return summary
-
-
-@step("read manifest", run_name="read manifest")
-def corpus_manifest(uri: str) -> Manifest:
-    """The manifest of a finished corpus. Raises `SourceError` if there is none."""
-    found = read_manifest(open_folder(uri))
-    if found is None:
-        raise SourceError(f"expected a finished corpus in {uri}, but it has no {MANIFEST_NAME}")
-    return found
 
 
 def _said(plan: NightPlan) -> NightPlan:

@@ -5,7 +5,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
+from mem_core.config import Frozen, ProtectConfig, RunnerConfig
 from mem_core.models.device import resolve_device
 from mem_core.protect.finished import OnMismatch
 from mem_core.protect.protection import Protection
@@ -18,7 +18,7 @@ class ProtectJob(Frozen):
     clean: str
     dest: str
     config: ProtectConfig = ProtectConfig()
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: RunnerConfig = RunnerConfig()
     seed: int = 0
     protector: str | None = None
     reuse: str | None = None

@@ -4,22 +4,23 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.running import absolute, config_of, running
+from flows.cli.options import Format, NoServer, Overrides, Preset, Protector, Seed, address_argument, address_option
+from flows.cli.running import config_of, running
 
 app = typer.Typer()
 
 
 @app.command()
 def estimate(
-    source: Annotated[str, typer.Argument(help="Folder or caption file of a corpus, or clean shards.")],
-    preset: Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file.")] = "cpu",
-    set: Annotated[list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE")] = None,
-    seed: Annotated[int | None, typer.Option(help="Replaces the preset's seed.")] = None,
-    format: Annotated[str, typer.Option(help="How the source is laid out; `auto` finds out.")] = "auto",
+    source: Annotated[str, address_argument("Folder or caption file of a corpus, or clean shards.")],
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    format: Format = "auto",
     pipeline: Annotated[bool, typer.Option("--pipeline", help="All rows and victims, not only `protect`.")] = False,
-    protector: Annotated[str | None, typer.Option(help="Folder of a finished protector; implies replay.")] = None,
-    scratch: Annotated[str | None, typer.Option(help="An empty folder to calibrate in, as s3://bucket/try.")] = None,
-    no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
+    protector: Protector = None,
+    scratch: Annotated[str | None, address_option("An empty folder to calibrate in, as s3://bucket/try.")] = None,
+    no_server: NoServer = False,
 ) -> None:
     """Says what a run will take: time, GPU memory, storage, requests; and how near past estimates were."""
     config = config_of(preset, [*(set or []), *(["protect.strategy=replay"] if protector else [])], seed)
@@ -30,12 +31,12 @@ def estimate(
         from tasks.estimating import EstimateJob
 
         job = EstimateJob(
-            source=absolute(source),
+            source=source,
             config=config,
             format=format,
             pipeline=pipeline,
-            protector=absolute(protector) if protector else None,
-            scratch=absolute(scratch) if scratch else None,
+            protector=protector,
+            scratch=scratch,
             history=estimates(),
         )
         found = estimate(job)

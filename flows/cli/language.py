@@ -4,26 +4,25 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.running import absolute, config_of, running
+from flows.cli.options import Dest, NoServer, Overrides, Preset, Seed, address_argument
+from flows.cli.running import config_of, running
 
 app = typer.Typer()
 
 
 @app.command("train-lm")
 def train_lm(
-    corpus: Annotated[str, typer.Argument(help="Clean shards to take captions from: 3,000 or more.")],
-    out: Annotated[str, typer.Argument(help="Folder to write into, or s3://bucket/prefix.")],
+    corpus: Annotated[str, address_argument("Clean shards to take captions from: 3,000 or more.")],
+    out: Dest,
     epochs: Annotated[int, typer.Option(help="Passes over the captions.")] = 20,
     width: Annotated[int, typer.Option(help="Width of the model.")] = 192,
     layers: Annotated[int, typer.Option(help="Layers of the model.")] = 4,
     vocabulary: Annotated[int, typer.Option(help="Size of the vocabulary, at most.")] = 8000,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 1e-3,
-    preset: Annotated[str, typer.Option("--preset", "-p", help="Where `runtime` (device) is taken from.")] = "cpu",
-    set: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As runtime.device=cuda.")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Replaces the preset's seed.")] = None,
-    no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
 ) -> None:
     """Trains the masked language model that `protect.trigger.proposals=masked-lm` takes its words from.
 
@@ -44,4 +43,4 @@ def train_lm(
             "learning_rate": learning_rate,
         }
         config = parse_config(LanguageModelConfig, wanted, "train-lm")
-        train_lm(absolute(corpus), absolute(out), config, settings.runtime, settings.seed)
+        train_lm(corpus, out, config, settings.runtime, settings.seed)

@@ -1,19 +1,18 @@
-"""The commands of operation: nights, retries, and the installation itself."""
+"""The commands of operation: nights, retries, the server, and the installation itself."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.running import absolute, config_of, running, tell
+from flows.cli.options import Clean, NoServer, Overrides, Preset, address_argument, address_option
+from flows.cli.running import config_of, running, tell
 
 app = typer.Typer()
+server_app = typer.Typer(no_args_is_help=True, help="The Prefect server that keeps the records of all runs.")
+app.add_typer(server_app, name="server")
 
-Clean = Annotated[str, typer.Argument(help="Folder that new clean shards arrive in, or s3://bucket/prefix.")]
-Dest = Annotated[str, typer.Argument(help="Folder of the protected corpus, or s3://bucket/prefix.")]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="Where `runtime` (device, workers) is taken from.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="As runtime.workers=4.")]
-NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]
-Protector = Annotated[str | None, typer.Option(help="Folder of a finished protector; DEST/protector if not named.")]
+Dest = Annotated[str, address_argument("Folder of the protected corpus, or s3://bucket/prefix.")]
+Protector = Annotated[str | None, address_option("Folder of a finished protector; DEST/protector if not named.")]
 DevicePool = Annotated[str, typer.Option(help="Work pool of the deployments that benefit from a GPU.")]
 
 
@@ -22,47 +21,42 @@ def nightly(
     clean: Clean,
     dest: Dest,
     protector: Protector = None,
-    ready: Annotated[str, typer.Option(help="stats: leave shards alone until their _stats.json is there.")] = "tar",
+    ready: Annotated[
+        Literal["tar", "stats"], typer.Option(help="stats: leave shards alone until their _stats.json is there.")
+    ] = "tar",
     preset: Preset = "cpu",
     set: Overrides = None,
     no_server: NoServer = False,
 ) -> None:
-    """Protects exactly the shards that are new, with the stored protector; finished ones are not touched."""
-    if ready not in ("tar", "stats"):
-        raise typer.BadParameter(f"expected tar or stats, got {ready}", param_hint="--ready")
-    config = config_of(preset, set, None)
+    """Protects exactly the shards that are new, with the stored protector; finished ones are not touched.
+
+    Of preset and settings only `runtime` is used: the protector has all others.
+    """
+    config = config_of(preset, set)
     with running(no_server):
         from flows.nightly import nightly
 
-        nightly(
-            absolute(clean),
-            absolute(dest),
-            absolute(protector) if protector else None,
-            config.runtime,
-            "stats" if ready == "stats" else "tar",
-        )
+        nightly(clean, dest, protector, config.runtime, ready)
 
 
 @app.command()
 def retry(
     dest: Dest,
-    clean: Annotated[str | None, typer.Option(help="The clean corpus, if no failed run has noted it.")] = None,
+    clean: Annotated[str | None, address_option("The clean corpus, if no failed run has noted it.")] = None,
     protector: Protector = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     no_server: NoServer = False,
 ) -> None:
-    """Tries again only what failed: shards, and shards with failed samples whose clean tar was replaced."""
-    config = config_of(preset, set, None)
+    """Tries again only what failed: shards, and shards with failed samples whose clean tar was replaced.
+
+    Of preset and settings only `runtime` is used: the protector has all others.
+    """
+    config = config_of(preset, set)
     with running(no_server):
         from flows.retry import retry
 
-        retry(
-            absolute(dest),
-            absolute(clean) if clean else None,
-            absolute(protector) if protector else None,
-            config.runtime,
-        )
+        retry(dest, clean, protector, config.runtime)
 
 
 @app.command()
@@ -88,9 +82,36 @@ def deploy(device_pool: DevicePool = "memshield-cpu") -> None:
 @app.command()
 def down() -> None:
     """Stops the worker and the server that `up` started; records, deployments and corpora stay."""
-    from flows.local_server import installation, server
+    from flows.local_server import installation
 
     for pid in installation.stop_workers():
         typer.echo(f"stopped worker {pid}")
+    server_stop()
+
+
+@server_app.command("start")
+def server_start() -> None:
+    """Starts the server on loopback, or finds it running."""
+    from flows.local_server import server
+
+    typer.echo(f"Prefect UI: {server.start().ui}")
+
+
+@server_app.command("stop")
+def server_stop() -> None:
+    """Stops the server that memshield started."""
+    from flows.local_server import server
+
     stopped = server.stop()
     typer.echo(f"stopped {stopped.ui}" if stopped else "no server of memshield is running")
+
+
+@server_app.command("status")
+def server_status() -> None:
+    """Says whether the server is running; exit code 1 if not."""
+    from flows.local_server import server
+
+    found = server.running()
+    typer.echo(f"running at {found.ui} (process {found.pid})" if found else "not running")
+    if found is None:
+        raise typer.Exit(1)

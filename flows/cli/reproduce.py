@@ -4,22 +4,26 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.running import absolute, running
+from flows.cli.options import Dest, NoServer, address_option
+from flows.cli.running import running
 
 app = typer.Typer()
 
 
 @app.command()
 def reproduce(
-    dest: Annotated[str, typer.Argument(help="Folder to write into; a folder in use is resumed.")],
+    dest: Dest,
     scale: Annotated[str, typer.Option(help="smoke, cpu, paper, or a YAML file of your own.")] = "cpu",
     only: Annotated[list[str] | None, typer.Option(help="Experiments by name, as table1,controls; else all.")] = None,
-    data: Annotated[str | None, typer.Option(help="Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
+    data: Annotated[str | None, address_option("Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this many; what is done is kept.")] = None,
     device: Annotated[str | None, typer.Option(help="In place of the scale's: cpu, cuda, ...")] = None,
-    no_server: Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")] = False,
+    no_server: NoServer = False,
 ) -> None:
-    """Measures the paper's tables and figures with their controls, rows first, seeds after, and writes DEST/report."""
+    """Measures the paper's tables and figures with their controls, rows first, seeds after, and writes DEST/report.
+
+    A folder in use is resumed.
+    """
     from mem_core.experiments.reproduce import load_scale
 
     chosen = load_scale(scale, {"runtime": {"device": device}} if device else {})
@@ -27,5 +31,5 @@ def reproduce(
     with running(no_server):
         from flows.reproduce import reproduce
 
-        report = reproduce(absolute(dest), chosen, absolute(data) if data else None, names, minutes)
-    typer.echo(f"{report.done} of {report.total} cells measured: {absolute(dest)}/report/{report.page}")
+        report = reproduce(dest, chosen, data, names, minutes)
+    typer.echo(f"{report.done} of {report.total} cells measured: {dest}/report/{report.page}")

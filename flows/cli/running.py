@@ -1,19 +1,16 @@
-"""What all commands share: addresses made whole, and Prefect pointed to its server before anything imports it."""
+"""What all commands share: their settings, and Prefect pointed to its server before anything imports it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import typer
 
-from mem_core.common.errors import ConfigError
-from mem_core.common.paths import whole_path
-
 if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
     from mem_core.experiments.config import RunConfig
 
 
-def config_of(preset: str, overrides: list[str] | None, seed: int | None) -> "RunConfig":
+def config_of(preset: str, overrides: Sequence[str] | None = None, seed: int | None = None) -> "RunConfig":
     """A preset with what the command line lays on it."""
     from flows.cli.presets import load_preset
 
@@ -41,13 +38,3 @@ def running(no_server: bool) -> Iterator[str]:
 def tell(message: str) -> None:
     """Progress before there is a display: what is imported for it takes seconds itself."""
     typer.echo(message, err=True)
-
-
-def absolute(address: str) -> str:
-    """Addresses as they are, paths made whole: a flow's parameters must mean the same on every machine's terms.
-
-    Raises `ConfigError` for an empty one: a shell variable that is not set must not mean the current folder.
-    """
-    if not address.strip():
-        raise ConfigError("expected a path or an s3:// address, got an empty one")
-    return address if "://" in address else str(whole_path(address))

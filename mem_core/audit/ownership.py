@@ -22,7 +22,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import sha256_bytes
-from mem_core.config import NoiseConfig, RuntimeConfig
+from mem_core.config import CENTRE, RuntimeConfig
 from mem_core.config.base import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
@@ -32,7 +32,6 @@ from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
 from mem_core.models.image_batch import PixelBatch
 
-_CENTRE = NoiseConfig(views="centre")
 _AT_ONCE = 128
 _FEWEST, _FEWEST_TRIGGERS = 20, 6  # six triggers have 720 permutations
 _SAME = 1e-6  # one less the cosine of features of the same words
@@ -153,7 +152,7 @@ def _shard_features(
 
 def _seen(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
     batch = PixelBatch(pixels, None, device)
-    return batch.look(batch.draw_views(_CENTRE, side, torch.Generator()))
+    return batch.look(batch.draw_views(CENTRE, side, torch.Generator()))
 
 
 def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Tensor, str]]:

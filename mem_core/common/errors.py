@@ -6,19 +6,41 @@
     |   |-- SourceError         the input cannot be read as a corpus at all
     |   |-- DestinationError    the output place is wrong: it is the source, or holds other data
     |   |-- MismatchError       stored bytes do not match their receipt, protector or config
-    |   |   `-- MadeOtherwise   the destination holds finished work made from other input or settings
     |   `-- StorageRefused      missing bucket, wrong credentials, no permission
     |-- SampleError             this sample is recorded as failed, the shard goes on
     |   |-- ImageError          the image cannot be decoded or published
     |   `-- CaptionError        a caption is missing, empty or not text
     `-- RetryShard              this shard may succeed when tried again (network, memory, lost worker)
 
-Each message is one sentence: what was expected, what was found, and in which shard or sample.
+Each message is one sentence: what was expected, what was found, and in which shard or sample. An error may carry a
+hint: what would help, for whoever knows how to ask for it (`flows/cli/remedies.py`).
 """
+
+from typing import Literal
+
+Hint = Literal[
+    "shard the source",
+    "name the format",
+    "name the datasets",
+    "name the clean corpus",
+    "look for failed samples",
+    "name the protector",
+    "take the protector's method",
+    "redo shards",
+    "redo the fit",
+    "train a victim",
+    "evaluate victims",
+    "run a stress test",
+    "train a language model",
+]
 
 
 class MemshieldError(Exception):
-    """Base of all errors that memshield raises on purpose."""
+    """Base of all errors that memshield raises on purpose. about: the place or the value that the hint is about."""
+
+    def __init__(self, *message: str, hint: Hint | None = None, about: str = "") -> None:
+        super().__init__(*message)
+        self.hint, self.about = hint, about
 
 
 class StopRun(MemshieldError):
@@ -39,14 +61,6 @@ class DestinationError(StopRun):
 
 class MismatchError(StopRun):
     """Stored bytes do not match their receipt, their protector or the config."""
-
-
-class MadeOtherwise(MismatchError):
-    """The destination holds finished work from other input or settings; `remedy`: what `memshield protect` offers."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:  # a default, as unpickling gives the message alone
-        super().__init__(message)
-        self.remedy = remedy
 
 
 class StorageRefused(StopRun):

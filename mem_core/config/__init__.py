@@ -7,10 +7,12 @@ from mem_core.config.base import Frozen, fingerprint, first_mistake, merge, pars
 from mem_core.config.corpus import CorpusConfig, IdentitiesConfig
 from mem_core.config.methods import Method
 from mem_core.config.protect import NoiseConfig, ProtectConfig, SurrogateConfig, TriggerConfig
+from mem_core.config.runner import RunnerConfig
 from mem_core.config.runtime import RuntimeConfig
-from mem_core.config.values import Placement, Scale, Views, levels
+from mem_core.config.values import CENTRE, Placement, Scale, ViewConfig, Views
 
 __all__ = [
+    "CENTRE",
     "CorpusConfig",
     "Frozen",
     "IdentitiesConfig",
@@ -18,14 +20,15 @@ __all__ = [
     "NoiseConfig",
     "Placement",
     "ProtectConfig",
+    "RunnerConfig",
     "RuntimeConfig",
     "Scale",
     "SurrogateConfig",
     "TriggerConfig",
+    "ViewConfig",
     "Views",
     "fingerprint",
     "first_mistake",
-    "levels",
     "merge",
     "parse_config",
 ]

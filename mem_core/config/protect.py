@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from mem_core.config.base import Frozen, merge
 from mem_core.config.methods import MEM, METHODS, Method, Recipe
-from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, Views, Word
+from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, ViewConfig, Views, Word, levels
 
 
 class NoiseConfig(Frozen):
@@ -38,6 +38,21 @@ class NoiseConfig(Frozen):
         description="codebook: number of topics of the captions, each with its own grating and trigger words",
     )
     waves: int = Field(11, ge=2, le=1024, description="codebook: periods of a grating over the shorter side")
+
+    @property
+    def epsilon_levels(self) -> int:
+        """The budget in uint8 levels."""
+        return levels(self.epsilon)
+
+    @property
+    def step_levels(self) -> int:
+        """One signed step in uint8 levels."""
+        return levels(self.step_size)
+
+    @property
+    def view(self) -> ViewConfig:
+        """What the surrogate sees of an image."""
+        return ViewConfig(kind=self.views, crop_scale=self.crop_scale)
 
 
 class TriggerConfig(Frozen):
@@ -70,7 +85,7 @@ class TriggerConfig(Frozen):
     proposals: Literal["gradient", "masked-lm"] = Field(
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
     )
-    language_model: str = Field("", description="for masked-lm: a folder of train-lm, or a Hugging Face hub name")
+    language_model: str = Field("", description="for masked-lm: a folder that holds one, or a Hugging Face hub name")
     fluent_words: int = Field(48, ge=2, le=10_000, description="for masked-lm: words proposed for a position")
 
     @model_validator(mode="after")

@@ -9,37 +9,21 @@ from mem_core.config.values import Device
 
 
 class RuntimeConfig(Frozen):
-    """Where and how fast; never part of a fingerprint."""
+    """Where and how fast a step computes; never part of a fingerprint."""
 
-    runner: Literal["threads", "ray"] = Field(
-        "threads", description="threads of this machine, or a Ray cluster with one GPU a shard"
-    )
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")
     devices: tuple[Device, ...] = Field(
         (), description="of this machine, each with a shard of its own in work; none: all work on `device`"
     )
-    ray_address: str = Field(
-        "", description="a Ray cluster that is there, as host:6379 or ray://host:10001; empty: one for this run, here"
-    )
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is native")
-    workers: int = Field(
-        1,
-        ge=1,
-        le=1024,
-        description="shards in work at the same time; never fewer than `devices`, or than Ray has room for",
-    )
     cache_mb: int = Field(2048, ge=0, description="decoded pixels kept in memory; others are decoded at each use")
 
     @model_validator(mode="after")
-    def _consistent(self) -> "RuntimeConfig":
+    def _devices_fit(self) -> "RuntimeConfig":
         numbered = ["cuda:0" if device == "cuda" else device for device in self.devices]
         twice = sorted({device for device in numbered if numbered.count(device) > 1})
         if twice:
             raise ValueError(f"expected each device once in `devices`, got {', '.join(twice)} more than once")
-        if self.devices and self.runner == "ray":
-            raise ValueError("`devices` names those of one machine; with Ray each shard gets a GPU of the cluster")
         if self.devices and self.device not in ("auto", self.devices[0]):
             raise ValueError(f"expected `device` or `devices`, got {self.device} and {', '.join(self.devices)}")
-        if self.ray_address and self.runner != "ray":
-            raise ValueError(f"expected `runner: ray` with a `ray_address`, got {self.runner}")
         return self

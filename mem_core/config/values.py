@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from mem_core.config.base import Frozen
+
 PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
 Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
@@ -42,3 +44,13 @@ Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$")]
 Word = Annotated[str, AfterValidator(_not_blank)]
 PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
 Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
+
+
+class ViewConfig(Frozen):
+    """What a model sees of an image: its centred square, or open_clip's random crop of a share of its area."""
+
+    kind: Views = "random-crop"
+    crop_scale: Scale = (0.9, 1.0)
+
+
+CENTRE = ViewConfig(kind="centre")

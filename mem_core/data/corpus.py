@@ -35,25 +35,26 @@ def shard_stems(folder: Folder, names: Iterable[str]) -> list[str]:
     """The shards among the names of a folder, all or those right in it; see `list_shards`."""
     stems = [name.removesuffix(".tar") for name in names if name.endswith(".tar") and "/" not in name]
     if not stems:
-        raise SourceError(f"expected shards (.tar files) in {folder.uri}, but {_instead_of_shards(folder)}")
+        raise _no_shards(folder)
     for stem in stems:
         if not _STEM.fullmatch(stem):
             raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {folder.uri}")
     return sorted(stems)
 
 
-def _instead_of_shards(folder: Folder) -> str:
-    """What a folder without shards holds, and what was probably meant."""
+def _no_shards(folder: Folder) -> SourceError:
+    """Says what a folder without shards holds, and what was probably meant."""
     from mem_core.data.readers.base import IMAGE_SUFFIXES  # here, as it loads every reader
 
+    expected = f"expected shards (.tar files) in {folder.uri}, but"
     names = list(islice(folder.names(), _LOOKED_AT))
     holders = list(dict.fromkeys(name.rpartition("/")[0] for name in names if name.endswith(".tar")))
     if holders:
         meant = " or ".join(f"{folder.uri}/{holder}" for holder in holders[:_MEANT])
-        return f"they are in folders below it: did you mean {meant}?"
+        return SourceError(f"{expected} they are in folders below it: did you mean {meant}?")
     if any(name.lower().endswith((*IMAGE_SUFFIXES, *_CAPTIONS)) for name in names):
-        return f"it holds pictures or captions: `memshield shard {folder.uri} DEST` makes shards of them in DEST/train"
-    return "there is none"
+        return SourceError(f"{expected} it holds pictures or captions", hint="shard the source", about=folder.uri)
+    return SourceError(f"{expected} there is none")
 
 
 def input_hashes(clean: Folder) -> dict[str, str]:

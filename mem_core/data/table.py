@@ -106,7 +106,7 @@ def _known_schemas() -> "tuple[pyarrow.Schema, pyarrow.Schema]":
 
 
 def _schema() -> "pyarrow.Schema":
-    import pyarrow  # here, not at the top: half a second that `--help` need not wait for
+    import pyarrow  # here, not at the top: half a second that those who read no table need not wait for
 
     text, number, real = pyarrow.string(), pyarrow.int32(), pyarrow.float64()
     whole = dict.fromkeys(("width", "height", "max_abs_difference", "backed_off_to"), number)

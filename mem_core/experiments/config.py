@@ -9,7 +9,7 @@ from mem_core.config.base import Frozen, merge, parse_config
 from mem_core.config.corpus import CorpusConfig
 from mem_core.config.methods import CLEAN, MEM, METHODS, Method
 from mem_core.config.protect import ProtectConfig
-from mem_core.config.runtime import RuntimeConfig
+from mem_core.config.runner import RunnerConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 
@@ -63,7 +63,7 @@ class RunConfig(Frozen):
     protect: ProtectConfig = ProtectConfig()
     victim: VictimConfig = VictimConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: RunnerConfig = RunnerConfig()
 
     @property
     def table(self) -> tuple[RowConfig, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mem_core.config import NoiseConfig
+from mem_core.config import ViewConfig
 from mem_core.models.device import moved
 from mem_core.models.views import View, boxes, view_of
 
@@ -48,12 +48,12 @@ class PixelBatch:
             self.groups.append(SizeGroup(moved(torch.tensor(places), device), own, added))
         self._count = len(clean)
 
-    def draw_views(self, config: NoiseConfig, side: int, draw: torch.Generator) -> list[View]:
-        """One view for every image, as `config.views` says."""
+    def draw_views(self, config: ViewConfig, side: int, draw: torch.Generator) -> list[View]:
+        """One view for every image."""
         drawn = []
         for group in self.groups:
             count, _, height, width = group.clean.shape
-            box = boxes(config.views, height, width, count, config.crop_scale, draw)
+            box = boxes(config.kind, height, width, count, config.crop_scale, draw)
             drawn.append(view_of(box, height, width, side, self._device))
         return drawn
 

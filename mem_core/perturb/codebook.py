@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.rng import generator
-from mem_core.config import NoiseConfig, levels
+from mem_core.config import NoiseConfig
 from mem_core.config.base import Frozen
 from mem_core.models import Tokenizer
 from mem_core.models.device import cpu_threads
@@ -39,7 +39,7 @@ def grating(topic: int, phase: float, clean: Tensor, config: NoiseConfig) -> Ten
     _, height, width = clean.shape
     finer, rest = divmod(topic, len(_COLOURS) * len(_ANGLES))
     colour, angle = divmod(rest, len(_ANGLES))
-    bound = levels(config.epsilon)
+    bound = config.epsilon_levels
     signs = torch.tensor(_COLOURS[colour], dtype=torch.int16).view(3, 1, 1)
     pitch = min(_FINEST, config.waves * _OCTAVE_PARTS[finer] / min(height, width))
     down, across = (pitch * turn(math.radians(_ANGLES[angle])) for turn in (math.sin, math.cos))

@@ -5,7 +5,6 @@ from torch import Tensor
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.rng import generator
-from mem_core.config import levels
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.perturb.codebook import grating
 from mem_core.perturb.context import FitContext
@@ -26,7 +25,7 @@ def noise_for(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, cont
         return torch.zeros_like(clean, dtype=torch.int8)
     key = shard.samples[i].key
     if recipe.noise == "random":
-        bound = levels(config.epsilon)
+        bound = config.epsilon_levels
         draw = generator(context.seed, "noise", shard.name, key)
         drawn = torch.randint(-bound, bound + 1, clean.shape, generator=draw, dtype=torch.int16)
         return project(drawn, clean, bound)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mem_core.config import NoiseConfig, levels
+from mem_core.config import NoiseConfig
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.views import View
@@ -24,7 +24,7 @@ def update_noise(
     """
     loss = torch.zeros(())
     for step in range(config.num_steps):
-        views = batch.draw_views(config, model.encoder.image_size, draw)
+        views = batch.draw_views(config.view, model.encoder.image_size, draw)
         loss, gradient = model.image_gradient(batch.look(views), texts[step % len(texts)])
         descend(batch, views, gradient, config)
     return loss
@@ -32,7 +32,7 @@ def update_noise(
 
 def descend(batch: PixelBatch, views: Sequence[View], gradient: Tensor, config: NoiseConfig) -> None:
     """One signed step against the gradient on the views [B, 3, S, S], then the projection, in whole levels."""
-    step, bound = levels(config.step_size), levels(config.epsilon)
+    step, bound = config.step_levels, config.epsilon_levels
     for group, view in zip(batch.groups, views, strict=True):
         updated = torch.empty_like(group.clean, dtype=torch.int8)
         for piece in group.pieces():

@@ -101,7 +101,7 @@ class _Batch:
         settled: a language model proposed the words already, in a round before.
         """
         context = self.context
-        views = self.pixels.draw_views(context.config.noise, self.model.encoder.image_size, self.draw)
+        views = self.pixels.draw_views(context.config.noise.view, self.model.encoder.image_size, self.draw)
         fluent = context.fluent
         own = [self.shard.samples[i].captions[0] for i in self.places]
 

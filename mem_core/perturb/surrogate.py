@@ -131,7 +131,7 @@ def _batches_of_pool(
         chosen = [samples[place] for place in places]
         clean = [shard.pixels(i) for shard, _, i in chosen]
         batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], context.device)
-        images = batch.look(batch.draw_views(context.config.noise, side, draw))
+        images = batch.look(batch.draw_views(context.config.noise.view, side, draw))
         rows = captions.draw(places, draw, room=context.config.trigger.length)
         shuffles = context.recipe.shuffles_captions and context.config.surrogate.captions == "shuffled"
         if shuffles and not pairing.own_captions:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from mem_core.config import NoiseConfig, levels
+from mem_core.config import NoiseConfig
 from mem_core.models import DualEncoder
 from mem_core.models.device import autocast
 from mem_core.models.loss import contrastive_loss
@@ -30,12 +30,12 @@ def raise_loss(
             with torch.no_grad():
                 texts = encoder.encode_text(tokens)
         (gradient,) = torch.autograd.grad(contrastive_loss(features, texts, encoder.logit_scale), moving)
-        stepped = pattern + levels(config.step_size) * gradient.sign()
-        pattern = stepped.clamp(-levels(config.epsilon), levels(config.epsilon))
+        stepped = pattern + config.step_levels * gradient.sign()
+        pattern = stepped.clamp(-config.epsilon_levels, config.epsilon_levels)
     return pattern
 
 
 def pattern_noise(pattern: Tensor, clean: Tensor, config: NoiseConfig) -> Tensor:
     """The pattern [3, S, S] at the size of an image uint8 [3, H, W], as publishable noise int8 [3, H, W]."""
     stretched = interpolate(pattern.unsqueeze(0), size=clean.shape[1:], mode="bilinear", align_corners=False)
-    return project(stretched.squeeze(0).round().to(torch.int16), clean, levels(config.epsilon))
+    return project(stretched.squeeze(0).round().to(torch.int16), clean, config.epsilon_levels)

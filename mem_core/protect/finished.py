@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mem_core.common.errors import MadeOtherwise, MismatchError
+from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.data.corpus import shard_stems
@@ -180,10 +180,10 @@ class FinishedShards:
         except FileNotFoundError:
             return None
 
-    def _differs(self, shard: str, what: str, others: int = 0) -> MadeOtherwise:
+    def _differs(self, shard: str, what: str, others: int = 0) -> MismatchError:
         more = f" (and {others} more shards differ)" if others else ""
-        return MadeOtherwise(
+        return MismatchError(
             f"expected shard {shard} in {self._dest.uri} to be whole and made from this input with these settings, but "
             f"{what}{more}: choose another destination",
-            "or have such shards made again with `--on-mismatch redo`",
+            hint="redo shards",
         )

@@ -112,8 +112,7 @@ def source_of_failures(dest: Folder, clean: str | None, protector: str | None) -
     source = clean or noted.clean
     if not source:
         raise ConfigError(
-            f"expected a note about failed shards in {dest.uri}, but there is none: name the clean corpus with --clean "
-            "to look for failed samples, or run `protect` or `nightly` again to do what is merely missing"
+            f"expected a note about failed shards in {dest.uri}, but there is none", hint="look for failed samples"
         )
     return source, protector or noted.protector or None
 

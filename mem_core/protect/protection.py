@@ -236,7 +236,7 @@ def _check_places(
         raise ConfigError(f"a protector goes with strategy `replay`, got `{config.strategy}`: it is not written over")
     needs = config.recipe.needs_protector
     if config.strategy == "replay" and needs and protector is None and reuse is None:
-        raise ConfigError("strategy `replay` needs a protector: name the folder of one with --protector")
+        raise ConfigError("strategy `replay` needs a protector, but none is named", hint="name the protector")
     shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
     if config.strategy == "independent" and shared is not None:
         raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")

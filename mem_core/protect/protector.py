@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError, model_validator
 
 from mem_core import __version__
-from mem_core.common.errors import ConfigError, MadeOtherwise, MismatchError
+from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
 from mem_core.models import weights_identity
@@ -92,8 +92,9 @@ def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> P
     """
     if wanted.recipe.family != protector.config.recipe.family:
         raise MismatchError(
-            f"expected a protector for {wanted.method}, but {uri} was fitted for {protector.config.method}: "
-            f"ask for --method {protector.config.method}"
+            f"expected a protector for {wanted.method}, but {uri} was fitted for {protector.config.method}",
+            hint="take the protector's method",
+            about=protector.config.method,
         )
     taken = {name: getattr(wanted, name) for name in (*_PUBLISHING, "method")}
     return protector.config.model_copy(update=taken)
@@ -122,10 +123,10 @@ def holds_another_fit(folder: Folder, identity: str, *, redo: bool) -> bool:
         return True
     differs = done is not None and done.fit_fingerprint != identity
     if differs and not redo:
-        raise MadeOtherwise(
+        raise MismatchError(
             f"expected {folder.uri} to be fitted with these settings on this corpus, but it was fitted "
             "otherwise: choose another destination",
-            "have it fitted again with `--on-mismatch redo`, or protect with it as it is with `--strategy replay`",
+            hint="redo the fit",
         )
     return differs
 

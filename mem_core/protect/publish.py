@@ -14,7 +14,7 @@ from mem_core import __version__
 from mem_core.common.errors import SampleError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
-from mem_core.config import ProtectConfig, levels
+from mem_core.config import ProtectConfig
 from mem_core.data.image_metadata import NOTE
 from mem_core.data.images import audit_image, encode_image
 from mem_core.data.receipt import Receipt, write_receipt
@@ -83,7 +83,7 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         counts=counts,
         code_version=__version__,
         method=job.config.method,
-        epsilon_levels=levels(job.config.noise.epsilon),
+        epsilon_levels=job.config.noise.epsilon_levels,
         trigger_length=state.trigger_ids.shape[1] if job.config.recipe.publishes_trigger else 0,
         vocabulary=job.config.trigger.vocabulary,
         placement=job.config.trigger.placement,
@@ -138,7 +138,7 @@ def _ordered(work: Callable[[str], _Outcome], keys: list[str], weights: list[int
 
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
     sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
-    epsilon = levels(job.config.noise.epsilon)
+    epsilon = job.config.noise.epsilon_levels
     unchanged = torch.from_numpy(clean.pixels).permute(2, 0, 1)
     noise = noise_for(shard, i, unchanged, state, job.context)
     shown = within_budget(clean, noise, epsilon, job.config.quality)

@@ -180,7 +180,7 @@ def _lopsided(row: RowFinding) -> bool:
 def _published(inputs: ReportInputs) -> list[str]:
     cautions = []
     for status, words in (
-        ("passthrough", "published UNPROTECTED (--on-error passthrough)"),
+        ("passthrough", "published UNPROTECTED (on_error: passthrough)"),
         ("failed", "not protected and left out of what is published"),
     ):
         counts = [(row.title, row.protected.counts.get(status, 0)) for row in inputs.rows if row.protected]

@@ -8,7 +8,7 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import Frozen, NoiseConfig, RuntimeConfig
+from mem_core.config import CENTRE, Frozen, RuntimeConfig
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
@@ -17,8 +17,6 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.retrieval import RetrievalResult, chance, retrieve
-
-_CENTRE = NoiseConfig(views="centre")
 
 
 class Evaluation(Frozen):
@@ -92,7 +90,7 @@ def _image_features(
     found = []
     for first in range(0, len(pixels), size):
         batch = PixelBatch(pixels[first : first + size], None, device)
-        seen = batch.look(batch.draw_views(_CENTRE, model.image_size, torch.Generator()))
+        seen = batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))
         with torch.no_grad(), autocast(device, precision):
             found.append(model.encode_image(seen))
     return found

@@ -53,7 +53,9 @@ def load_victim(folder: Folder) -> tuple[OpenClipEncoder, VictimRecord]:
     """A finished victim, frozen. Raises `SourceError` where none is."""
     record = read_victim(folder)
     if record is None:
-        raise SourceError(f"expected a trained victim in {folder.uri}, but {_RECORD} is not there: run `train` first")
+        raise SourceError(
+            f"expected a trained victim in {folder.uri}, but {_RECORD} is not there", hint="train a victim"
+        )
     if not folder.exists(_WEIGHTS):
         raise MismatchError(f"expected the weights of a victim in {folder.uri}/{_WEIGHTS}, but they are not there")
     with folder.open(_WEIGHTS) as stream:

@@ -10,7 +10,7 @@ from torch import Tensor
 from mem_core.common.errors import SourceError
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
-from mem_core.config import NoiseConfig, RuntimeConfig
+from mem_core.config import RuntimeConfig, ViewConfig
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import LoadedShard, ShardCache
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
@@ -54,7 +54,7 @@ class PairStream:
         self._cache = ShardCache(
             corpus, max_pixels=2**40, max_bytes=cache_bytes, allow_empty=True, prepare=self._applied.before
         )
-        self._views = NoiseConfig(views=config.views, crop_scale=config.crop_scale)
+        self._views = ViewConfig(kind=config.views, crop_scale=config.crop_scale)
 
     def count(self) -> None:
         """Counts the usable samples, once. Raises `SourceError` if there are too few to contrast."""

@@ -94,7 +94,7 @@ class Training:
         self, corpus: Folder, config: VictimConfig, runtime: RuntimeConfig, seed: int, clean: Folder | None = None
     ) -> None:
         if config.finetune is not None and clean is None:
-            raise ConfigError("fine-tuning on clean pairs needs the clean corpus: name it with --clean")
+            raise ConfigError("fine-tuning on clean pairs needs the clean corpus", hint="name the clean corpus")
         self.config, self.runtime, self.seed, self.clean = config, runtime, seed, clean
         self.device = resolve_device(runtime)
         self.precision = resolve_precision(runtime, self.device)

@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import random
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from tasks.storage import open_folder
 from tests.chaos.protecting import work
 from tests.s3.swift_server import SwiftServer, client, credentials, environment
 from tests.support.corpora import contents
+from tests.support.waiting import wait_until
 
 PATIENCE = 180
 """Seconds for a run of a second: the machine may be busy."""
@@ -50,7 +50,6 @@ class Run:
     job: dict[str, Any]
     out: Path
     process: Any
-    receipts_before: set[str] = field(default_factory=set)
 
     def wait(self) -> dict[str, Any] | None:
         self.process.join(PATIENCE)
@@ -79,11 +78,15 @@ class Place:
             with credentials(self.swift.endpoint):
                 yield open_folder(self.uri)
 
+    def names(self) -> set[str]:
+        """All files that are there."""
+        with self.folder() as folder:
+            return set(folder.names())
+
     def receipts(self) -> set[str]:
         """The shards that have one."""
         suffix = receipt_name("")
-        with self.folder() as folder:
-            return {name.removesuffix(suffix) for name in folder.names() if name.endswith(suffix)}
+        return {name.removesuffix(suffix) for name in self.names() if name.endswith(suffix)}
 
     def leftovers(self) -> list[str]:
         """Temporary objects: partial files, unfinished uploads, what only the rounds needed."""
@@ -98,12 +101,11 @@ class Place:
 
 @dataclass
 class Chaos:
-    """The clean corpus and what an undisturbed run makes of it, by method, and how long that takes."""
+    """The clean corpus and what an undisturbed run makes of it, by method."""
 
     clean: LocalFolder
     work_folder: Path
     expected: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    seconds: float = 5.0
     runs: int = 0
 
     def start(self, place: Place, method: str = "mem", **extra: Any) -> Run:
@@ -120,11 +122,9 @@ class Chaos:
         """All files of a protected corpus that nothing happened to."""
         if method not in self.expected:
             place = Place(str(self.work_folder / f"undisturbed-{method}"))
-            started = time.monotonic()
             result = self.start(place, method).wait()
             assert result is not None
             assert "made" in result, result
-            self.seconds = time.monotonic() - started
             self.expected[method] = contents(LocalFolder(place.uri))
         return self.expected[method]
 
@@ -134,8 +134,13 @@ class Chaos:
             self.start(place, method, kill_at=rng.randint(1, 26)).wait()
         else:
             run = self.start(place, method)
-            run.process.join(rng.uniform(0, 1.2 * self.seconds))
+            self.wait_for_progress(run, place, rng)
             run.kill()
+
+    def wait_for_progress(self, run: Run, place: Place, rng: random.Random) -> None:
+        """Until a drawn number of files has come to the destination, or the run has ended."""
+        before, wanted = place.names(), rng.randint(0, len(self.undisturbed("mem")))
+        wait_until(lambda: run.process.exitcode is not None or len(place.names() - before) >= wanted, PATIENCE)
 
     def ends_well(self, place: Place, method: str = "mem") -> None:
         """Once more, undisturbed: all that was promised holds."""

@@ -91,7 +91,7 @@ def retried(step: Callable[[], T]) -> T:
         except RetryShard:
             if attempt == RETRIES - 1:
                 raise
-            time.sleep(0.2 * 2**attempt)
+            time.sleep(0.2 * 2**attempt)  # the pauses between a task's tries, made short
     raise AssertionError
 
 

@@ -5,7 +5,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from mem_core.common.storage.folder import LocalFolder
 from tasks.storage import open_folder
 from tests.s3.swift_server import SwiftServer, client, credentials, environment
 from tests.support.corpora import contents
+from tests.support.waiting import wait_until
 
 PATIENCE = 300
 
@@ -39,13 +39,13 @@ def test_the_command_survives_kills_and_damage_in_a_store(
     admin = client(swift.endpoint)
     admin.create_bucket(Bucket=bucket)
     dest, env = f"s3://{bucket}/night", {"PREFECT_API_URL": prefect_api, **environment(swift.endpoint)}
-    started = time.monotonic()
     ended(protect(clean_corpus, str(tmp_path / "undisturbed"), env))
-    whole = time.monotonic() - started
     expected = contents(LocalFolder(tmp_path / "undisturbed"))
     for share in (0.4, 0.6, 0.75, 0.9):
         run = protect(clean_corpus, dest, env)
-        time.sleep(share * whole)
+        with credentials(swift.endpoint):
+            folder, wanted = open_folder(dest), share * len(expected)
+            wait_until(lambda: run.poll() is not None or len(list(folder.names())) >= wanted, PATIENCE)  # noqa: B023
         run.send_signal(signal.SIGKILL)
         run.communicate()
     ended(protect(clean_corpus, dest, env))

@@ -1,4 +1,4 @@
-"""A real installation: server, pools, deployments, a worker; a `chain` in a store whose keys only blocks know."""
+"""A real installation: server, pools, deployments, triggers, a worker, in a store whose keys only blocks know."""
 
 import json
 import os
@@ -19,6 +19,7 @@ from tasks.status import read_status
 from tasks.storage import open_folder
 from tests.s3.swift_server import KEY, SECRET, SwiftServer, client, credentials
 from tests.support.corpora import contents
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600
@@ -110,7 +111,7 @@ def arrive(clean: Path, crawl: str, *shards: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_chain_on_a_worker_that_has_its_keys_from_blocks(
+def test_a_night_and_what_it_triggers_on_a_worker_that_has_its_keys_from_blocks(
     installation: Installation, swift: SwiftServer, clean_corpus: Path, smoke: RunConfig
 ) -> None:
     client(swift.endpoint).create_bucket(Bucket="nights")
@@ -133,13 +134,16 @@ def test_a_chain_on_a_worker_that_has_its_keys_from_blocks(
     with credentials(swift.endpoint):
         arrive(clean_corpus / "train", crawl, "00001", "00002")
     then = Measure(test=test, out=victims, victim=smoke.victim, evaluate=smoke.evaluate, runtime=smoke.runtime)
-    night = installation.run("chain/chain", clean=crawl, dest=dest, then=then.model_dump(mode="json"))
+    night = installation.run(
+        "nightly/nightly", clean=crawl, dest=dest, runtime=runtime, then=then.model_dump(mode="json")
+    )
     assert night.is_completed(), night.message
     with credentials(swift.endpoint):
         (corpus,) = read_status(dest, crawl).corpora
         assert (corpus.done, corpus.pending, corpus.finished) == (3, 0, True)
-        evaluated = [name for name in open_folder(victims).names() if name.endswith("/evaluation.json")]
-        assert len(evaluated) == 1
+        found = open_folder(victims)
+        wait_until(lambda: any(name.endswith("/evaluation.json") for name in found.names()), PATIENCE)
+        assert len([name for name in found.names() if name.endswith("/victim.json")]) == 1
 
     installation.keep("memshield-s3-secret", WRONG)
     refused = installation.run("nightly/nightly", clean=crawl, dest=dest, runtime=runtime)

@@ -1,7 +1,6 @@
 """Ray for real: two machines, one lost and one joining in the middle, give the bytes that threads give."""
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,10 +14,11 @@ from flows.protect import protect
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import ConfigError, StopRun
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import RuntimeConfig
+from mem_core.config import RunnerConfig
 from mem_core.data.receipt import receipt_name
 from mem_core.experiments.config import RunConfig
 from tests.support.command_line import Command
+from tests.support.waiting import wait_until
 
 Tree = Callable[[Path], dict[str, bytes]]
 
@@ -35,8 +35,8 @@ def cluster() -> Iterator[Any]:
     made.shutdown()
 
 
-def on(cluster: Any) -> RuntimeConfig:
-    return RuntimeConfig(runner="ray", ray_address=cluster.address, device="cpu", precision="float32")
+def on(cluster: Any) -> RunnerConfig:
+    return RunnerConfig(runner="ray", ray_address=cluster.address, device="cpu", precision="float32")
 
 
 def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
@@ -46,9 +46,8 @@ def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
 
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(protect, clean, str(by_ray), smoke.protect, on(cluster), smoke.seed)
-        while not list((by_ray / "_state").glob("0*.safetensors")):  # a shard has gone through the first round
-            assert not run.done(), run.result()
-            time.sleep(0.01)
+        wait_until(lambda: run.done() or list((by_ray / "_state").glob("0*.safetensors")))  # a shard is in round two
+        assert not run.done(), run.result()
         cluster.remove_node(cluster.machines.pop(), allow_graceful=False)  # SIGKILL for it and its workers
         cluster.machines.append(cluster.add_node(num_cpus=1))
         run.result()
@@ -64,7 +63,7 @@ def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
 
 
 def test_no_cluster_at_the_address(prefect_api: str) -> None:
-    nobody = RuntimeConfig(runner="ray", ray_address="127.0.0.1:1", device="cpu")
+    nobody = RunnerConfig(runner="ray", ray_address="127.0.0.1:1", device="cpu")
     with pytest.raises(StopRun, match="expected a Ray cluster at 127.0.0.1:1, but"), shard_runner_of(nobody):
         pass
 

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.command_line import Command
+from tests.support.waiting import wait_until
 
 SETTINGS = ["--preset", "smoke", "--set", "corpus.samples_per_shard=24"]
 PATIENCE = 180.0  # seconds until a stage is reached on a busy machine
@@ -54,11 +54,7 @@ def _protect(api: str, clean: Path, dest: Path) -> "subprocess.Popen[str]":
 
 def _killed_at(stage: Callable[[], bool], process: "subprocess.Popen[str]") -> bool:
     """Whether the process was killed at the stage, before it came to its end."""
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        if stage():
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.002)
+    wait_until(lambda: process.poll() is not None or stage(), PATIENCE)
+    process.send_signal(signal.SIGKILL)  # nothing happens if it has ended
     process.communicate(timeout=PATIENCE)
     return process.returncode == -signal.SIGKILL

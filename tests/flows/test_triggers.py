@@ -36,6 +36,16 @@ def test_the_triggers_take_what_the_events_carry(monkeypatch: pytest.MonkeyPatch
     assert said[0]["payload"]["train"]["out"] == "s3://b/victims/abababababab"
 
 
+def test_parameters_of_version_0_3_0_are_taken() -> None:
+    """A schedule or an event that was stored then names runner and address under `runtime`."""
+    runtime = {"runner": "ray", "device": "cpu", "devices": [], "ray_address": "head:6379", "workers": 2}
+    runtime |= {"precision": "auto", "cache_mb": 64}
+    then = {"test": "s3://b/test", "out": "s3://b/victims", "runtime": runtime}
+    _flow("nightly").validate_parameters({"clean": "s3://b/c", "dest": "s3://b/d", "runtime": runtime, "then": then})
+    _flow("train").validate_parameters({"corpus": "s3://b/c", "out": "s3://b/o", "runtime": runtime})
+    _flow("evaluate").validate_parameters({"victim": "s3://b/o", "test": "s3://b/test", "runtime": runtime})
+
+
 def test_no_other_deployment_is_started_by_an_event() -> None:
     assert {name for name, entry in DEPLOYMENTS.items() if entry.get("triggers")} == {"train", "evaluate"}
 
@@ -47,6 +57,7 @@ def _rendered(value: Any, payload: dict[str, Any]) -> Any:
 
 def _flow(name: str) -> Any:
     from flows.evaluate import evaluate
+    from flows.nightly import nightly
     from flows.train import train
 
-    return {"train": train, "evaluate": evaluate}[name]
+    return {"nightly": nightly, "train": train, "evaluate": evaluate}[name]

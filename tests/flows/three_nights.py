@@ -1,6 +1,6 @@
 """Three nights of crawls, one of them killed in the middle: nothing is lost, repeated or half written.
 
-    python tests/flows/three_nights.py [FOLDER] [--s3]        or `make nightly`
+    python -m tests.flows.three_nights [FOLDER] [--s3]        or `make nightly`
 
 Draws a small corpus, lets its shards arrive in three nights under a prefix, and protects each night's with the real
 commands through a real Prefect server of its own. The second night is killed with SIGKILL while it publishes, and run
@@ -15,13 +15,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from tasks.storage import open_folder
+from tests.support.waiting import wait_until
 
 NIGHTS = (("00000", "00001"), ("00002", "00003", "00004"), ("00005", "00006", "00007"))
 SETTINGS = ("--preset", "smoke", "--set", "corpus.samples_per_shard=10")
@@ -111,10 +111,11 @@ def _killed_after_a_shard(crawl: str, dest: str, shards: tuple[str, ...]) -> int
     """Kills a nightly run once the first of its shards has its receipt; returns how many have one."""
     folder = open_folder(dest)
     process = subprocess.Popen(_command("nightly", crawl, dest, "--preset", "smoke"))
-    deadline = time.monotonic() + PATIENCE
-    while not any(folder.exists(f"{shard}.receipt.json") for shard in shards):
-        _check(process.poll() is None and time.monotonic() < deadline, "the night is still at work", quiet=True)
-        time.sleep(0.01)
+
+    def begun() -> bool:
+        return process.poll() is not None or any(folder.exists(f"{shard}.receipt.json") for shard in shards)
+
+    wait_until(begun, PATIENCE)
     process.send_signal(signal.SIGKILL)
     process.wait()
     done = sum(folder.exists(f"{shard}.receipt.json") for shard in shards)

@@ -78,7 +78,9 @@ def read_cells(stress: Folder) -> list[CellResult]:
     """The cells of a stress test. Raises `SourceError` if there is none, `MismatchError` if one cannot be read."""
     names = [name for name in stress.names() if name.startswith("cells/") and name.endswith(".json")]
     if not names:
-        raise SourceError(f"expected the cells of a stress test in {stress.uri}/cells: `memshield stress` makes them")
+        raise SourceError(
+            f"expected the cells of a stress test in {stress.uri}/cells, but there is none", hint="run a stress test"
+        )
     return [_parsed(CellResult, stress, name) for name in names]
 
 
@@ -111,7 +113,7 @@ def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
 
 
 def trials_of_victims(victims: Iterable[Folder], controls: Iterable[Folder]) -> list[Trial]:
-    """The trials of victims that `train` and `evaluate` left; controls: those that were trained on clean pairs.
+    """The trials of trained and evaluated victims; controls: those that were trained on clean pairs.
 
     A control goes with the victims that were trained with the same settings. Raises `SourceError` for a folder without
     an evaluated victim, and for a control that goes with none.
@@ -164,7 +166,7 @@ def _victim(folder: Folder) -> _Victim:
         return _Victim(folder.uri, record, _parsed(Evaluation, folder, "evaluation.json"))
     except FileNotFoundError as error:
         raise SourceError(
-            f"expected an evaluated victim in {folder.uri}: run `memshield train` and `memshield evaluate` first"
+            f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims"
         ) from error
 
 

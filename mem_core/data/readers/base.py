@@ -43,7 +43,7 @@ class SourceReader(Protocol):
 
     @property
     def format(self) -> str:
-        """The format's name, as in `--format`."""
+        """The format's name, one of `detect.LOOKED_FOR`."""
         ...
 
     @property

@@ -31,7 +31,7 @@ def detect(source: SourceTree) -> str:
     captioned = [name for name in LOOKED_FOR if name not in ("webdataset", "identities") and find(source, name)]
     if len(captioned) > 1:
         what = " and ".join(captioned)
-        raise SourceError(f"expected one kind of caption files in {source.uri}, got {what}: choose one with --format")
+        raise SourceError(f"expected one kind of caption files in {source.uri}, got {what}", hint="name the format")
     for source_format in (*captioned, "webdataset", "identities"):
         if find(source, source_format):
             return source_format

@@ -1,7 +1,7 @@
 """The paper's datasets as their makers give them out: which files are expected, and where to get them.
 
-None of them is part of memshield. `--data DIR` holds one folder a dataset (DIR/flickr8k, DIR/coco, ...); a folder with
-the name of a dataset is taken for it as well.
+None of them is part of memshield. The user names a folder that holds one folder a dataset (flickr8k/, coco/, ...); a
+folder with the name of a dataset is taken for it as well.
 """
 
 from dataclasses import dataclass
@@ -105,7 +105,8 @@ def open_dataset(
     dataset = dataset_of(name)
     if data is None:
         raise SourceError(
-            f"expected a folder with {dataset.title} (--data): {dataset.expects}. Where to get it: {dataset.where}"
+            f"expected a folder with {dataset.title} ({dataset.expects}), but none is named. Where to get it: "
+            f"{dataset.where}"
         )
     folder = _folder(Path(data).expanduser().absolute(), dataset)
     tree = SourceTree(LocalFolder(folder))
@@ -128,8 +129,8 @@ def _folder(data: Path, dataset: Dataset) -> Path:
     if data.name == dataset.name and data.is_dir():
         return data
     raise SourceError(
-        f"expected {dataset.title} in {data / dataset.name}, but there is no {dataset.name}/ in {data}: --data names a "
-        f"folder that holds one folder a dataset ({', '.join(f'{name}/' for name in DATASETS)}). {dataset.name}/ holds "
+        f"expected {dataset.title} in {data / dataset.name}, but there is no {dataset.name}/ in {data}, which is to "
+        f"hold one folder a dataset ({', '.join(f'{name}/' for name in DATASETS)}). {dataset.name}/ holds "
         f"{dataset.expects}. Where to get it: {dataset.where}"
     )
 

@@ -50,7 +50,7 @@ def make_plan(study: Study, only: Sequence[str] = ()) -> StudyPlan:
             missing[dataset] = str(error)
     left = tuple(cell for cell in cells if cell.dataset not in missing)
     if missing and all(study.scale.draws(cell.dataset) for cell in left):
-        raise SourceError("; ".join(missing.values()))
+        raise SourceError("; ".join(missing.values()), hint="name the datasets")
     return StudyPlan(experiments, left, missing)
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mem_core.common.storage.folder import Folder
-from mem_core.config import NoiseConfig
+from mem_core.config import CENTRE
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard_cache import load_shard
@@ -15,7 +15,6 @@ from mem_core.data.table import recorded_triggers
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.image_batch import PixelBatch
 
-_CENTRE = NoiseConfig(views="centre")
 _MAX_PIXELS = 2**40
 _BATCH = 128
 
@@ -55,7 +54,7 @@ def pairs_of(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Pair]
 def seen_by(model: OpenClipEncoder, pairs: Sequence[Pair]) -> Tensor:
     """The images at the size of the model, cut to the centre: float [B, 3, S, S] in 0..1."""
     batch = PixelBatch([pair.pixels for pair in pairs], None, torch.device("cpu"))
-    return batch.look(batch.draw_views(_CENTRE, model.image_size, torch.Generator()))
+    return batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))
 
 
 def features_of(model: OpenClipEncoder, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:

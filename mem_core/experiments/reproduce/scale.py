@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from mem_core.common.errors import ConfigError, DestinationError, MismatchError
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, first_mistake, merge, parse_config
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RunnerConfig, first_mistake, merge, parse_config
 from mem_core.config.base import parse_yaml, settings_text
 from mem_core.perturb.language import LanguageModelConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
@@ -64,7 +64,7 @@ class Scale(Frozen):
     victim: VictimConfig = VictimConfig()
     victims: dict[str, dict[str, Any]] = Field({"main": {}}, min_length=1)
     evaluate: EvaluateConfig = EvaluateConfig()
-    runtime: RuntimeConfig = RuntimeConfig()
+    runtime: RunnerConfig = RunnerConfig()
 
     def draws(self, dataset: str) -> bool:
         """Whether a dataset is drawn, so that nobody has to get it."""

@@ -36,5 +36,6 @@ def download(name: str, files: tuple[str, ...]) -> str:
     except Exception as error:  # whatever the hub, its cache, the network or a wrong name lead the library to
         raise ConfigError(
             f"expected a folder with {', '.join(files)} or the name of a model that can be downloaded, "
-            f"got {name!r}: {type(error).__name__} (`memshield train-lm` trains one on your own captions)"
+            f"got {name!r}: {type(error).__name__}",
+            hint="train a language model",
         ) from error

@@ -25,7 +25,7 @@ class Applied:
         self._clean, self._seed = clean, seed
         needy = [one.kind for one in countermeasures if one.needs_clean]
         if needy and clean is None:
-            raise ConfigError(f"the countermeasure {needy[0]} needs the clean corpus: name it with --clean")
+            raise ConfigError(f"the countermeasure {needy[0]} needs the clean corpus", hint="name the clean corpus")
 
     def before(self, shard: LoadedShard) -> LoadedShard:
         """The shard as it is kept for training."""

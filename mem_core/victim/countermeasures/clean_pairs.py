@@ -70,7 +70,7 @@ def _kept(pairs: Sequence[Pair], share: float, draw: Draw) -> set[str]:
 def clean_of(pair: Pair, clean: Clean | None, wanted_by: str) -> Pair:
     """The clean original of a pair. Raises `ConfigError` without a clean corpus, `MismatchError` with another one."""
     if clean is None:
-        raise ConfigError(f"the countermeasure {wanted_by} needs the clean corpus: name it with --clean")
+        raise ConfigError(f"the countermeasure {wanted_by} needs the clean corpus", hint="name the clean corpus")
     found = clean.get(pair.key)
     if found is None:
         raise MismatchError(f"expected sample {pair.key} in the clean corpus, but it is not there")

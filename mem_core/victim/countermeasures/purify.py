@@ -18,7 +18,7 @@ class Autoencoder(Countermeasure):
     """Pictures passed through a purifier, as the stress test trains one on pairs that this tool makes."""
 
     kind: Literal["autoencoder"] = "autoencoder"
-    weights: str = Field(min_length=1, description="a local file that `memshield stress` wrote: purifier.safetensors")
+    weights: str = Field(min_length=1, description="a local file that a stress test wrote: purifier.safetensors")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return self._purifier.clean(pixels)

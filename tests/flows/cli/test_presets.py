@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.cli.options import address
 from flows.cli.presets import load_preset, preset_names, preset_text
-from flows.cli.running import absolute
 from mem_core.common.errors import ConfigError
-from mem_core.config import levels
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -28,7 +27,7 @@ def test_the_paper_s_preset_keeps_the_paper_s_defaults() -> None:
 
 def test_overrides_reach_any_depth_and_win_over_the_preset() -> None:
     config = load_preset("smoke", ["protect.noise.epsilon=4/255", "rows=[clean, em]", "victim_seeds=[1, 2]"], seed=7)
-    assert levels(config.protect.noise.epsilon) == 4
+    assert config.protect.noise.epsilon_levels == 4
     assert (config.rows, config.victim_seeds, config.seed) == (("clean", "em"), (1, 2), 7)
 
 
@@ -96,7 +95,7 @@ def test_files_that_are_no_settings_are_refused(tmp_path: Path, data: bytes) -> 
 
 
 def test_the_home_of_nobody_is_named() -> None:
-    for named in (preset_text, absolute):
+    for named in (preset_text, address):
         with pytest.raises(ConfigError, match="the home folder that ~nosuchuser/mine.yaml begins with is not known"):
             named("~nosuchuser/mine.yaml")
 

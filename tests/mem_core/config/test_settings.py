@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mem_core.common.errors import ConfigError
-from mem_core.config import NoiseConfig, ProtectConfig, RuntimeConfig, fingerprint, levels, merge, parse_config
+from mem_core.config import (
+    CENTRE,
+    NoiseConfig,
+    ProtectConfig,
+    RuntimeConfig,
+    ViewConfig,
+    fingerprint,
+    merge,
+    parse_config,
+)
 from mem_core.experiments.config import RunConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
@@ -18,7 +27,7 @@ from mem_core.victim.config import EvaluateConfig, VictimConfig
 def test_whole_levels_are_taken_as_fraction_and_as_float(count: int) -> None:
     for value in (f"{count}/255", f" {count} / 255", count / 255):
         config = parse_config(NoiseConfig, {"epsilon": value, "step_size": "1/255"}, "here")
-        assert levels(config.epsilon) == count
+        assert config.epsilon_levels == count
 
 
 @pytest.mark.parametrize(
@@ -73,7 +82,7 @@ def test_settings_that_are_no_mapping_are_refused(values: Any) -> None:
 
 def test_the_paper_profile_is_a_base_that_single_settings_are_laid_on() -> None:
     paper = ProtectConfig.model_validate({"profile": "paper", "noise": {"num_steps": 3}})
-    assert (paper.rounds, paper.noise.num_steps, levels(paper.noise.step_size)) == (20, 3, 1)
+    assert (paper.rounds, paper.noise.num_steps, paper.noise.step_levels) == (20, 3, 1)
     assert (paper.trigger.vocabulary, paper.surrogate.captions, paper.noise.views) == ("all", "matched", "centre")
     assert ProtectConfig.model_validate(paper.model_dump(mode="json")) == paper
     assert ProtectConfig(profile="paper", noise=NoiseConfig(num_steps=3)) == paper
@@ -117,3 +126,11 @@ def test_runs_and_devices() -> None:
             parse_config(RunConfig, values, "here")
     with pytest.raises(ConfigError, match="device"):
         parse_config(RuntimeConfig, {"device": "gpu"}, "here")
+
+
+def test_noise_has_whole_levels_and_a_view() -> None:
+    config = NoiseConfig(epsilon=8 / 255, step_size=3 / 255, crop_scale=(0.5, 0.7))
+    assert (config.epsilon_levels, config.step_levels) == (8, 3)
+    assert config.view == ViewConfig(kind="random-crop", crop_scale=(0.5, 0.7))
+    assert NoiseConfig(views="centre").view == CENTRE
+    assert set(config.model_dump()) == set(NoiseConfig.model_fields)  # fingerprints hash fields alone

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.config import NoiseConfig, levels
+from mem_core.config import NoiseConfig
 from mem_core.perturb import codebook as gratings
 from mem_core.perturb.codebook import MOST_TOPICS, grating
 
@@ -25,7 +25,7 @@ def test_the_whole_budget_is_used_wherever_8_bits_allow(
     topic: int, phase: float, size: tuple[int, int], seed: int
 ) -> None:
     clean = torch.randint(0, 256, (3, *size), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-    noise, bound = grating(topic, phase, clean, CONFIG).int(), levels(CONFIG.epsilon)
+    noise, bound = grating(topic, phase, clean, CONFIG).int(), CONFIG.epsilon_levels
     total = clean.int() + noise
     assert noise.abs().max() <= bound
     assert total.min() >= 0

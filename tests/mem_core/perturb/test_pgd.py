@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mem_core.config import NoiseConfig
+from mem_core.config import CENTRE, NoiseConfig
 from mem_core.models import OpenClipEncoder
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
@@ -30,7 +30,7 @@ def zeros(clean: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def loss_of(batch: PixelBatch, texts: torch.Tensor, encoder: OpenClipEncoder) -> float:
-    views = batch.draw_views(NoiseConfig(views="centre"), 32, torch.Generator())
+    views = batch.draw_views(CENTRE, 32, torch.Generator())
     with torch.no_grad():
         return float(contrastive_loss(encoder.encode_image(batch.look(views)), texts, encoder.logit_scale))
 
@@ -75,7 +75,7 @@ def test_a_step_changes_the_loss_as_finite_differences_say(
     encoder: OpenClipEncoder, clean: list[torch.Tensor], texts: torch.Tensor
 ) -> None:
     batch = PixelBatch(clean, zeros(clean), CPU)
-    views = batch.draw_views(NoiseConfig(views="centre"), 32, torch.Generator())
+    views = batch.draw_views(CENTRE, 32, torch.Generator())
     seen = batch.look(views).requires_grad_()
     loss = contrastive_loss(encoder.encode_image(seen), texts, encoder.logit_scale)
     (gradient,) = torch.autograd.grad(loss, seen)

@@ -66,7 +66,7 @@ def anchors_of(model: OpenClipEncoder, count: int = 8) -> Anchors:
 def owners(shard: LoadedShard, images: Tensor, context: FitContext) -> list[int]:
     """Which image of the shard each view shows (noise changes it by at most the budget)."""
     batch = PixelBatch([shard.pixels(i) for i in range(len(shard.samples))], None, torch.device("cpu"))
-    views = batch.look(batch.draw_views(context.config.noise, 32, torch.Generator()))
+    views = batch.look(batch.draw_views(context.config.noise.view, 32, torch.Generator()))
     distance = (images[:, None] - views[None]).abs().mean(dim=(2, 3, 4))
     return [int(i) for i in distance.argmin(1)]
 
@@ -185,7 +185,7 @@ def held_loss(shard: LoadedShard, state: ShardState, model: OpenClipEncoder, con
     places = torch.arange(len(shard.samples))
     batch = PixelBatch([shard.pixels(i) for i in places], state.noise, torch.device("cpu"))
     draw = torch.Generator().manual_seed(777)
-    seen = batch.look(batch.draw_views(context.config.noise, 32, draw))
+    seen = batch.look(batch.draw_views(context.config.noise.view, 32, draw))
     captions = CaptionTokens([sample.captions for sample in shard.samples], context.tokenizer.encode)
     rows = captions.draw(places, draw, LENGTH)[torch.randperm(len(places), generator=draw)]
     rows = with_trigger(rows, state.trigger_ids, context.tokenizer.end_id)

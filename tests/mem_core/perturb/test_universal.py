@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.config import NoiseConfig, levels
+from mem_core.config import NoiseConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
 from mem_core.models.loss import contrastive_loss
 from mem_core.perturb.universal import pattern_noise, raise_loss
@@ -41,7 +41,7 @@ def test_the_published_pattern_stays_in_the_ball_at_any_size(epsilon: int, heigh
     noise = pattern_noise(pattern, clean, config)
     total = clean.to(torch.int16) + noise
     assert noise.shape == clean.shape
-    assert int(noise.to(torch.int16).abs().max()) <= levels(config.epsilon)
+    assert int(noise.to(torch.int16).abs().max()) <= config.epsilon_levels
     assert 0 <= int(total.min()) <= int(total.max()) <= 255
 
 

@@ -91,7 +91,7 @@ def test_a_folder_with_the_name_of_the_dataset_works_too(tmp_path: Path) -> None
 def test_a_folder_of_other_pictures_is_not_taken_for_a_dataset(tmp_path: Path) -> None:
     photos = flickr8k(tmp_path).joinpath("flickr8k").rename(tmp_path / "photos")
     (photos / "captions.csv").write_text("image,caption\nImages/a.jpg,a cat\n")
-    with pytest.raises(SourceError, match=r"there is no flickr8k/ in .*photos: --data names a folder that holds one"):
+    with pytest.raises(SourceError, match=r"there is no flickr8k/ in .*photos, which is to hold one"):
         open_dataset("flickr8k", photos)
 
 

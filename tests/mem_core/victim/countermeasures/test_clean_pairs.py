@@ -88,7 +88,7 @@ def test_a_clean_corpus_that_lacks_a_sample_is_named(one: Countermeasure) -> Non
     pairs = published(3)
     with pytest.raises(MismatchError, match="expected sample 000000002 in the clean corpus"):
         list(one.pairs(pairs, drawing(0), clean(pairs[:2])))
-    with pytest.raises(ConfigError, match="name it with --clean"):
+    with pytest.raises(ConfigError, match="needs the clean corpus$"):
         list(one.pairs(pairs, drawing(0)))
 
 

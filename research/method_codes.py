@@ -1,8 +1,8 @@
 """Which patterns, tied to what captions are about, does a victim learn? Trials in memory, half a minute of a core each.
 
-python -m benchmarks.method_codes --clean CORPUS/train --test CORPUS/test --out codes.jsonl [--only NAME]
+python -m research.method_codes --clean CORPUS/train --test CORPUS/test --out codes.jsonl [--only NAME]
 
-Model, schedule, crop and captions are those of the trials on photographs (`benchmarks.method_trials`), unless
+Model, schedule, crop and captions are those of the trials on photographs (`research.method_trials`), unless
 --model, --epochs, --rate and --warm say otherwise; the images
 never become files. A code sorts images by their captions and adds the pattern of its sort, at the full budget.
 """
@@ -24,7 +24,7 @@ from torch.nn.functional import interpolate, normalize
 
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import NoiseConfig
+from mem_core.config import CENTRE, ViewConfig
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_for
@@ -244,7 +244,7 @@ def with_patterns(pixels: Tensor, patterns: Tensor, levels: int = 8) -> Tensor:
 
 
 def train(
-    pixels: Tensor, captions: CaptionTokens, views: NoiseConfig, to: Any, seed: int = 0
+    pixels: Tensor, captions: CaptionTokens, views: ViewConfig, to: Any, seed: int = 0
 ) -> tuple[OpenClipEncoder, list[float]]:
     """A victim with the arguments' model and schedule. Returns it, frozen, and the mean loss of each epoch."""
     model = build_model(to.model, derived_seed(seed, "victim")).train().requires_grad_(True)
@@ -265,10 +265,10 @@ def train(
 
 @torch.no_grad()
 def median_ranks(model: OpenClipEncoder, test: Pairs, tokenizer: Tokenizer, prefix: str = "") -> list[float]:
-    views, features = NoiseConfig(views="centre"), []
+    features = []
     for piece in test.pixels.split(250):
         batch = PixelBatch(list(piece), None, CPU)
-        features.append(model.encode_image(batch.look(batch.draw_views(views, model.image_size, torch.Generator()))))
+        features.append(model.encode_image(batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))))
     texts = [prefix + caption for many in test.captions for caption in many]
     owner = torch.tensor([i for i, many in enumerate(test.captions) for _ in many])
     rows = torch.cat([model.encode_text(piece) for piece in tokenizer.encode(texts).split(250)])
@@ -286,7 +286,7 @@ def both_queries(model: OpenClipEncoder, test: Pairs, tokenizer: Tokenizer) -> d
 
 def trial_parser(name: str, about: str | None) -> argparse.ArgumentParser:
     """The arguments that all trials in memory have."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
+    parser = argparse.ArgumentParser(prog=f"python -m research.{name}", description=about)
     parser.add_argument("--clean", type=LocalFolder, required=True)
     parser.add_argument("--test", type=LocalFolder, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -338,7 +338,7 @@ def main() -> None:
         if arguments.only not in code.name:
             continue
         started = time.process_time()
-        views = NoiseConfig(views="centre" if code.centre else "random-crop")
+        views = CENTRE if code.centre else ViewConfig()
         model, losses = train(worn(pairs, code, meaning), captions, views, arguments)
         line = {
             "name": code.name,

@@ -1,6 +1,6 @@
 """Trials of the method, small enough for one core: protect, train victims, one JSON line a trial.
 
-python -m benchmarks.method_trials TRIALS.json --clean CORPUS/train --test CORPUS/test --out trials.jsonl
+python -m research.method_trials TRIALS.json --clean CORPUS/train --test CORPUS/test --out trials.jsonl
 
 TRIALS.json is a list of {"name": ..., "protect": {...}, "victims": ["published", "stripped"], "seeds": [0, 1]}:
 settings of `protect` laid on the ones below. A victim that `--out` holds already is not trained again.
@@ -123,7 +123,7 @@ def run(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.method_trials", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m research.method_trials", description=__doc__)
     parser.add_argument("trials", type=Path)
     parser.add_argument("--clean", type=LocalFolder, required=True)
     parser.add_argument("--test", type=LocalFolder, required=True)

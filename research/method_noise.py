@@ -1,8 +1,8 @@
 """Does error-minimizing noise last longer if it is made for what crawlers do? Trials in memory, minutes of a core each.
 
-python -m benchmarks.method_noise --clean CORPUS/train --test CORPUS/test --out noise.jsonl [--only NAME] [--seed 1]
+python -m research.method_noise --clean CORPUS/train --test CORPUS/test --out noise.jsonl [--only NAME] [--seed 1]
 
-Model, schedule and images are those of `benchmarks.method_codes`, but each image has one caption, its first, as on most
+Model, schedule and images are those of `research.method_codes`, but each image has one caption, its first, as on most
 of the web: with five, a noise for the image cannot say which of them is meant. Noise is EM's, for own captions and
 without words: four rounds of 94 surrogate steps and 6 PGD steps. A view may be taken of the image as a crawler leaves
 (through the real codec or filter, which the gradient passes straight), the gradient may be that of two surrogates,
@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, run_trials, train
-from benchmarks.method_words import ATTACKS, FIRST, Bench, treated
+from research.method_codes import CPU, MODEL, Pairs, both_queries, run_trials, train
+from research.method_words import ATTACKS, FIRST, Bench, treated
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import NoiseConfig
@@ -102,7 +102,7 @@ def _learn(
     for _ in range(_STEPS):
         places = next(stream)
         batch = PixelBatch(list(pixels[places]), list(noise[places]), CPU)
-        seen = batch.look(batch.draw_views(_NOISE, model.image_size, draw))
+        seen = batch.look(batch.draw_views(_NOISE.view, model.image_size, draw))
         training_step(model, optimizer, seen, captions.draw(places, draw), torch.float32)
     model.freeze()
 
@@ -127,7 +127,7 @@ def _stepped(
         texts = [model.encode_text(rows) for model in models]
     for _ in range(_NOISE.num_steps):
         batch = PixelBatch(list(pixels), list(noise), CPU)
-        views = batch.draw_views(_NOISE, models[0].image_size, draw)
+        views = batch.draw_views(_NOISE.view, models[0].image_size, draw)
         seen = batch.look(views)
         if trial.crawled:
             published = (pixels.to(torch.int16) + noise).to(torch.uint8)
@@ -172,7 +172,7 @@ class NoiseBench:
         self, trial: Noise, victim: str, model: str, pixels: Tensor, tokens: CaptionTokens, seed: int
     ) -> dict[str, object]:
         schedule = argparse.Namespace(model=model, epochs=6, rate=2e-3 if model == MODEL else 1e-3, warm=30)
-        found, losses = train(pixels, tokens, _NOISE, schedule, seed)
+        found, losses = train(pixels, tokens, _NOISE.view, schedule, seed)
         return {
             "name": trial.name,
             "victim": victim,

@@ -1,11 +1,11 @@
 """Does noise that a finished model misreads keep a victim from learning what is there? Trials in memory.
 
-python -m benchmarks.method_poisons --clean CORPUS/train --test CORPUS/test --out poisons.jsonl [--only NAME] [--seed 1]
+python -m research.method_poisons --clean CORPUS/train --test CORPUS/test --out poisons.jsonl [--only NAME] [--seed 1]
 
 Adversarial examples as poisons (Fowl et al., NeurIPS 2021; Huang et al., "self-ensemble protection", ICLR 2023): a
 surrogate is trained on the clean pairs, then each image is moved, by 24 PGD steps, away from what its captions mean to
 the surrogate, or to what the captions of another topic mean, the same other topic for all images of one. Several
-surrogates: the model after more and more epochs. Model, schedule and images are those of `benchmarks.method_codes`;
+surrogates: the model after more and more epochs. Model, schedule and images are those of `research.method_codes`;
 captions stay as they are. --seed: of the victim.
 """
 
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmarks.method_codes import CPU, MODEL, Pairs, both_queries, clusters, run_trials, train
-from benchmarks.method_words import Bench
+from research.method_codes import CPU, MODEL, Pairs, both_queries, clusters, run_trials, train
+from research.method_words import Bench
 from mem_core.common.rng import generator
 from mem_core.config import NoiseConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
@@ -72,7 +72,7 @@ def poisoned(models: Sequence[OpenClipEncoder], aims: Sequence[Tensor], pixels: 
         draw = generator(0, "poison", int(places[0]))
         batch = PixelBatch(list(pixels[places]), None, CPU)
         for _ in range(_STEPS):
-            views = batch.draw_views(_NOISE, models[0].image_size, draw)
+            views = batch.draw_views(_NOISE.view, models[0].image_size, draw)
             seen = batch.look(views).requires_grad_()
             moved = [
                 (normalize(model.encode_image(seen), dim=1) * aim[places]).sum()
@@ -100,13 +100,13 @@ class PoisonBench:
         aims = [directions(meant(model, self.pairs, self.tokenizer), topics) for model in models]
         pixels = poisoned(models, aims, self.pairs.pixels)
         made = time.process_time() - started
-        model, losses = train(pixels, self._tokens, _NOISE, self._schedule(6), seed)
+        model, losses = train(pixels, self._tokens, _NOISE.view, self._schedule(6), seed)
         found = both_queries(model, self.test, self.tokenizer)
         yield {"name": trial.name, "seed": seed, "losses": losses, **found, "noise_seconds": round(made)}
 
     def _surrogate(self, epochs: int) -> OpenClipEncoder:
         if epochs not in self._trained:
-            model, _ = train(self.pairs.pixels, self._tokens, _NOISE, self._schedule(epochs), seed=77)
+            model, _ = train(self.pairs.pixels, self._tokens, _NOISE.view, self._schedule(epochs), seed=77)
             self._trained[epochs] = model
         return self._trained[epochs]
 

@@ -1,7 +1,7 @@
 """Builds the list of names that triggers avoid, mem_core/perturb/personal_names.txt.
 
     uv pip install --target NAMES names==0.3.0 wordfreq==3.1.1 english-words==2.0.2
-    PYTHONPATH=.:NAMES python -m benchmarks.personal_names
+    PYTHONPATH=.:NAMES python -m research.personal_names
 
 Needs packages that memshield does not: it was run once. A name that is one whole word of CLIP's vocabulary is listed,
 unless 85 in 100 of its uses at least are those of an ordinary word. How often a name is used as one is not known by
@@ -29,7 +29,7 @@ _RARE = 0.005  # percent of the population: rates of rarer names are noise
 _HEAD = """\
 # First and last names that are whole words of CLIP's vocabulary, for triggers that name nobody; left out are those that
 # are an ordinary word in 85 of 100 uses at least (small, park, bird), and the colours.
-# Built once by benchmarks/personal_names.py, which says how, from the name files of the 1990 census of the U.S. (public
+# Built once by research/personal_names.py, which says how, from the name files of the 1990 census of the U.S. (public
 # domain, U.S. Census Bureau; in the PyPI package names 0.3.0), the word frequencies of wordfreq 3.1.1 (Robyn Speer,
 # Apache-2.0, data CC BY-SA 4.0) and Webster's dictionary of 1934 (public domain; in english-words 2.0.2, MIT).
 """

@@ -1,10 +1,10 @@
 """Which words, put where, keep a victim from learning what captions say? Trials in memory, half a minute each.
 
-python -m benchmarks.method_words --clean CORPUS/train --test CORPUS/test --out words.jsonl [--only NAME] [--seed 1]
+python -m research.method_words --clean CORPUS/train --test CORPUS/test --out words.jsonl [--only NAME] [--seed 1]
 
-Model, schedule and images are those of `benchmarks.method_codes`. Words of an image's own identify it; words of its
+Model, schedule and images are those of `research.method_codes`. Words of an image's own identify it; words of its
 topic say what its captions say too. Where images wear waves, there is one for each topic: the eight of
-`benchmarks.method_codes`, others, or those of other topics. The words: whole tokens of the trigger vocabulary, frequent
+`research.method_codes`, others, or those of other topics. The words: whole tokens of the trigger vocabulary, frequent
 ones of those, or content words of the corpus's own captions. --seed: of the victim.
 """
 
@@ -20,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from benchmarks.method_codes import (
+from research.method_codes import (
     GREY,
     MAGENTA,
     MODEL,
@@ -33,10 +33,10 @@ from benchmarks.method_codes import (
     train,
     with_patterns,
 )
-from benchmarks.method_codes import waves as square_waves
+from research.method_codes import waves as square_waves
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import NoiseConfig, TriggerConfig
+from mem_core.config import TriggerConfig, ViewConfig
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.token_rows import CaptionTokens
 from mem_core.perturb.codebook import learn_topics
@@ -56,7 +56,7 @@ class Waves:
     """count square waves over an image, in four directions and these colours, for so many topics.
 
     finer: so many times as many waves for the topics that are left, once each colour has its four.
-    learned: topics as `method: codebook` learns them; else the clusters of `benchmarks.method_codes`.
+    learned: topics as `method: codebook` learns them; else the clusters of `research.method_codes`.
     """
 
     topics: int = 8
@@ -267,7 +267,7 @@ class Bench:
             pixels, captions = _half_clean(self.pairs, pixels, captions)
         tokens = CaptionTokens(captions, self.tokenizer.encode)
         schedule = argparse.Namespace(model=MODEL, epochs=trial.epochs, rate=2e-3, warm=30)
-        model, losses = train(pixels, tokens, NoiseConfig(), schedule, seed)
+        model, losses = train(pixels, tokens, ViewConfig(), schedule, seed)
         yield {
             "name": trial.name,
             "seed": seed,

@@ -1,7 +1,7 @@
 """Builds the list of words that triggers are made of, mem_core/perturb/english_words.txt.
 
     uv pip install --target WORDS spylls==0.1.7
-    PYTHONPATH=.:WORDS python -m benchmarks.english_words
+    PYTHONPATH=.:WORDS python -m research.english_words
 
 Needs a package that memshield does not: it was run once. Half of CLIP's whole words are no words: it learned its
 tokens from text with hashtags, handles and broken names (folklorethursday, sburgh, fter). Listed is what a spelling
@@ -17,7 +17,7 @@ from mem_core.perturb.vocabulary import whole_words
 _OUT = Path(__file__).parents[1] / "mem_core/perturb/english_words.txt"
 _FEWEST_LETTERS = 3
 _HEAD = """\
-# Whole words of the vocabulary of CLIP that are English, for triggers. Built once by benchmarks/english_words.py, which
+# Whole words of the vocabulary of CLIP that are English, for triggers. Built once by research/english_words.py, which
 # says how, from the dictionary en_US for Hunspell (in the PyPI package spylls 0.1.7), which comes from SCOWL:
 # Copyright 2000-2018 by Kevin Atkinson. Permission to use, copy, modify, distribute and sell these word lists, the
 # associated scripts, the output created from the scripts, and its documentation for any purpose is hereby granted

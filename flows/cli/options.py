@@ -1,0 +1,46 @@
+"""Arguments and options that several commands have."""
+
+from typing import Annotated, Any
+
+import typer
+
+from mem_core.common.errors import ConfigError
+from mem_core.common.paths import whole_path
+
+
+def address(given: str) -> str:
+    """An address as it is, a path made whole: a flow's parameters must mean the same on every machine's terms.
+
+    Raises `ConfigError` for an empty one: a shell variable that is not set must not mean the current folder.
+    """
+    if not given.strip():
+        raise ConfigError("expected a path or an s3:// address, got an empty one")
+    return given if "://" in given else str(whole_path(given))
+
+
+def address_argument(help: str) -> Any:
+    """An argument that is an address."""
+    return typer.Argument(parser=address, help=help)
+
+
+def address_option(help: str) -> Any:
+    """An option that is an address."""
+    return typer.Option(parser=address, help=help)
+
+
+Clean = Annotated[str, address_argument("Folder of clean shards, or s3://bucket/prefix.")]
+CleanOption = Annotated[str, address_option("The clean shards it was made from.")]
+Protected = Annotated[str, address_argument("Folder of protected shards, or s3://bucket/prefix.")]
+Dest = Annotated[str, address_argument("Folder to write into, or s3://bucket/prefix.")]
+Source = Annotated[
+    str, address_argument("Folder or caption file of a corpus; captions.csv: columns image, caption and maybe split.")
+]
+Protector = Annotated[str | None, address_option("Folder of a finished protector, to replay it on this corpus.")]
+Format = Annotated[str, typer.Option(help="How the source is laid out; `auto` finds out.")]
+Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file; see `presets`.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting, as protect.noise.epsilon=4/255."),
+]
+Seed = Annotated[int | None, typer.Option(help="Replaces the preset's seed.")]
+NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]

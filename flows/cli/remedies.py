@@ -1,0 +1,36 @@
+"""What to type after an error: the commands and options that what raised it does not know."""
+
+from mem_core.common.errors import Hint, MemshieldError
+
+_REDO = "`--on-mismatch redo`"
+# What is put behind the sentence, and the commands that have the option; none: it is said by all of them.
+_REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
+    "shard the source": (": `memshield shard {about} DEST` makes shards of them in DEST/train", ()),
+    "name the format": (": choose one with --format", ("shard", "pipeline", "estimate")),
+    "name the datasets": (" (--data names the folder that holds one folder a dataset)", ("reproduce",)),
+    "name the clean corpus": (": name it with --clean", ("train",)),
+    "look for failed samples": (
+        ": name the clean corpus with --clean to look for failed samples, or run `protect` or `nightly` again to do "
+        "what is merely missing",
+        ("retry",),
+    ),
+    "name the protector": (": name the folder of one with --protector", ("protect", "estimate")),
+    "take the protector's method": (": ask for --method {about}", ("protect",)),
+    "redo shards": (f", or have such shards made again with {_REDO}", ("protect",)),
+    "redo the fit": (
+        f", have it fitted again with {_REDO}, or protect with it as it is with `--strategy replay`",
+        ("protect",),
+    ),
+    "train a victim": (": run `train` first", ()),
+    "evaluate victims": (": run `memshield train` and `memshield evaluate` first", ()),
+    "run a stress test": (": `memshield stress` makes them", ()),
+    "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
+}
+
+
+def with_remedy(error: MemshieldError, command: str | None) -> str:
+    """The error's sentence, and what this command offers against it."""
+    if error.hint is None:
+        return str(error)
+    remedy, commands = _REMEDIES[error.hint]
+    return str(error) + (remedy.format(about=error.about) if not commands or command in commands else "")

@@ -1,0 +1,224 @@
+"""The steps of a run as commands, and all of them in one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flows.cli.options import (
+    Clean,
+    Dest,
+    Format,
+    NoServer,
+    Overrides,
+    Preset,
+    Protected,
+    Protector,
+    Seed,
+    Source,
+    address_argument,
+    address_option,
+)
+from flows.cli.running import config_of, running
+
+if TYPE_CHECKING:
+    from mem_core.experiments.config import RunConfig
+
+app = typer.Typer()
+
+
+@app.command()
+def shard(
+    source: Source,
+    dest: Dest,
+    format: Format = "auto",
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Turns any source into a clean corpus: DEST/train, DEST/test, ..."""
+    config = config_of(preset, set, seed)
+    with running(no_server):
+        from flows.shard import shard
+
+        shard(source, dest, config.corpus, format, config.seed)
+
+
+@app.command()
+def protect(
+    clean: Clean,
+    dest: Dest,
+    method: Annotated[str | None, typer.Option(help="As mem; a name that does not exist lists all that do.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="rounds, or replay of a stored protector.")] = None,
+    protector: Protector = None,
+    reuse: Annotated[str | None, address_option("For a control that is a part of mem: mem's corpus.")] = None,
+    on_error: Annotated[str | None, typer.Option(help="skip, or passthrough (publishes UNPROTECTED).")] = None,
+    on_mismatch: Annotated[
+        Literal["fail", "redo"], typer.Option(help="What becomes of finished shards of other input or settings.")
+    ] = "fail",
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Protects a clean corpus, shard by shard; what is done already is not done again."""
+    strategy = strategy or ("replay" if protector else None)
+    chosen = {"method": method, "strategy": strategy, "on_error": on_error}
+    named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
+    config = config_of(preset, [*(set or []), *named], seed)
+    with running(no_server):
+        from flows.protect import protect
+
+        protect(
+            clean,
+            dest,
+            config.protect,
+            config.runtime,
+            config.seed,
+            protector=protector,
+            reuse=reuse,
+            on_mismatch=on_mismatch,
+        )
+
+
+@app.command()
+def train(
+    corpus: Annotated[str, address_argument("Shards to train on, clean or protected.")],
+    out: Dest,
+    test: Annotated[str | None, address_option("Clean shards to watch the median ranks on.")] = None,
+    clean: Annotated[str | None, address_option("The originals, for countermeasures that mix them in.")] = None,
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Trains a victim as an unauthorised trainer would; a killed training goes on after its last epoch."""
+    config = config_of(preset, set, seed)
+    with running(no_server):
+        from flows.train import train
+
+        train(
+            corpus,
+            out,
+            config.victim,
+            config.runtime,
+            config.seed,
+            test=test,
+            evaluate=config.evaluate,
+            label=Path(corpus).name,
+            clean=clean,
+        )
+
+
+@app.command()
+def evaluate(
+    victim: Annotated[str, address_argument("What `train` wrote.")],
+    test: Annotated[str, address_argument("Clean test shards.")],
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Measures what a victim retrieves on clean test pairs, bare and prefixed, beside chance."""
+    config = config_of(preset, set, seed)
+    with running(no_server):
+        from flows.cli.printing import print_evaluation
+        from flows.evaluate import evaluate
+
+        found = evaluate(victim, test, config.evaluate, config.runtime, Path(victim).name)
+    print_evaluation(found)
+
+
+@app.command()
+def verify(clean: Clean, protected: Protected, no_server: NoServer = False) -> None:
+    """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong."""
+    with running(no_server):
+        from flows.cli.printing import print_problems
+        from flows.verify import verify
+
+        found = verify(clean, protected)
+    print_problems(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(dest: Annotated[str, address_argument("A pipeline's destination.")], no_server: NoServer = False) -> None:
+    """Writes DEST/report from the victims that a pipeline has left in DEST/rows."""
+    with running(no_server):
+        from flows.cli.printing import print_report
+        from flows.report import report
+
+        place = report(dest)
+    print_report(place.summary)
+    typer.echo(f"report: {_link(place.page)}")
+
+
+@app.command()
+def status(
+    dest: Annotated[str, address_argument("A corpus or a pipeline's destination.")],
+    clean: Annotated[str | None, address_option("The clean corpus, to count what is still to come.")] = None,
+) -> None:
+    """Shows what is done, pending and failed, by reason, from storage alone."""
+    from flows.cli.printing import print_status
+    from tasks.status import read_status
+
+    print_status(read_status(dest, clean))
+
+
+@app.command()
+def pipeline(
+    source: Source,
+    dest: Dest,
+    format: Format = "auto",
+    preset: Preset = "cpu",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """All of it: shard, then protect, verify, train and evaluate every row of the preset, then the report."""
+    config = config_of(preset, set, seed)
+    with running(no_server) as ui:
+        _run_pipeline(source, dest, config, format, ui)
+
+
+@app.command()
+def demo(
+    dest: Annotated[str, address_argument("Folder to write into.")] = "runs/demo",
+    images: Annotated[int, typer.Option(help="Training images to draw.")] = 2400,
+    test_images: Annotated[int, typer.Option(help="Test images to draw.")] = 400,
+    size: Annotated[int, typer.Option(help="Side of the drawn images, in pixels.")] = 64,
+    preset: Preset = "demo",
+    set: Overrides = None,
+    seed: Seed = None,
+    no_server: NoServer = False,
+) -> None:
+    """Draws a captioned corpus and runs the whole pipeline on it."""
+    config = config_of(preset, set, seed)
+    with running(no_server) as ui:
+        from tasks.sharding import draw_source
+
+        source = draw_source.fn(f"{dest}/source", images, test_images, size, config.seed)
+        _run_pipeline(source, f"{dest}/run", config, "csv", ui)
+    if not no_server:
+        typer.echo("The server stays up for you to look at; `memshield server stop` ends it.")
+
+
+def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
+    from flows.cli.printing import print_report
+    from flows.pipeline import pipeline
+    from mem_core.config.methods import METHODS
+
+    place = pipeline(source, dest, config, format)
+    print_report(place.summary)
+    typer.echo(f"report:     {_link(place.page)}")
+    for row in config.table:
+        if METHODS[row.method].kind == "method":
+            typer.echo(f"protected:  {dest}/rows/{row.name}/protected (its .tar files are what to hand out)")
+    if ui:
+        typer.echo(f"Prefect UI: {ui}")
+
+
+def _link(page: str) -> str:
+    return page if "://" in page else f"file://{page}"
