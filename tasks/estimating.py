@@ -11,22 +11,19 @@ from mem_core.common.errors import DestinationError, MemshieldError
 from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder, LocalFolder, require_disjoint
-from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.readers import folder_of, open_source
 from mem_core.data.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
 from mem_core.experiments.estimate.forecast import Stage, forecast
-from mem_core.experiments.estimate.history import EstimateRecord, History, PastErrors, RunCost
-from mem_core.models.device import resolve_device
+from mem_core.experiments.estimate.history import EstimateRecord, History, PastErrors, RunCost, about_run
 from mem_core.protect.destination import PROTECTOR
 from tasks.options import step
 from tasks.progress import say, watched
-from tasks.protecting import ProtectSummary
 from tasks.sharding import place_of
 from tasks.storage import open_folder
-from tasks.workspace import ProtectJob
 
 T = TypeVar("T")
 
@@ -73,42 +70,39 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
     return found
 
 
-def note_protection(address: str, job: ProtectJob, seconds: float, summary: ProtectSummary) -> None:
-    """Keeps what a whole run of `protect` took beside its estimate in the history at an address, if there is one."""
+def note_run(
+    address: str,
+    settings: ProtectConfig | RunConfig,
+    runtime: RuntimeConfig,
+    samples: int,
+    seconds: float,
+    dest: str | None = None,
+) -> None:
+    """Keeps what a whole run with so many training samples took beside its estimate, if there is one in the history at
+    an address. dest: the protected corpus whose bytes were estimated, too."""
 
     def note(history: History) -> None:
-        dest = open_folder(job.dest)
-        manifest = manifest_or_none(dest)
-        kept = sum(size or 0 for entry in manifest.shards for size in entry.sizes.values()) if manifest else None
-        if kept is not None and job.protector is None:  # a fit is estimated with what it leaves
-            kept += sum(dest.below(PROTECTOR).top().values())
-        identity = _identity("protect", job.config, job.runtime)
-        _note(history, "protect", identity, sum(summary.counts.values()), RunCost(seconds=seconds, kept=kept))
+        kept, manifest = None, manifest_or_none(open_folder(dest)) if dest else None
+        if dest and manifest:  # what is fitted was estimated with the corpus
+            fitted = open_folder(dest).below(PROTECTOR).top()
+            kept = sum(size or 0 for entry in manifest.shards for size in entry.sizes.values()) + sum(fitted.values())
+        kind, identity = about_run(settings, runtime)
+        said = history.add_run(kind, identity, samples, RunCost(seconds=seconds, kept=kept))
+        if said is not None:
+            say(f"{kind} took {duration(seconds)}, {seconds / said.seconds:.2f} times what was estimated")
 
     _with_history(address, note)
-
-
-def note_pipeline(address: str, config: RunConfig, samples: int, seconds: float) -> None:
-    """The same for a whole pipeline with so many training samples."""
-    identity = _identity("pipeline", config, config.runtime)
-    _with_history(address, lambda history: _note(history, "pipeline", identity, samples, RunCost(seconds=seconds)))
-
-
-def _note(history: History, kind: str, identity: str, samples: int, took: RunCost) -> None:
-    said = history.add_run(kind, identity, samples, took)
-    if said is not None:
-        say(f"{kind} took {duration(took.seconds)}, {took.seconds / said.seconds:.2f} times what was estimated")
 
 
 def _compare(history: History, job: EstimateJob, found: RunEstimate) -> tuple[PastErrors, ...]:
     """How past estimates did; keeps this one for the run that it is about."""
     past, config = history.past_errors(), job.config
-    kind, settings = ("pipeline", config) if job.pipeline else ("protect", config.protect)
+    kind, identity = about_run(config if job.pipeline else config.protect, config.runtime)
     # The command `protect` does no more than fit and publish.
     stages = [stage for stage in found.stages if job.pipeline or stage.name in ("fit", "publish")]
     said = EstimateRecord(
         kind=kind,
-        identity=_identity(kind, settings, config.runtime),
+        identity=identity,
         about=f"{job.source}, preset {config.name}",
         samples=found.samples["train"],
         seconds=sum(stage.seconds for stage in stages),
@@ -118,24 +112,13 @@ def _compare(history: History, job: EstimateJob, found: RunEstimate) -> tuple[Pa
     return past
 
 
-def _identity(kind: str, settings: ProtectConfig | RunConfig, runtime: RuntimeConfig) -> str:
-    """By which an estimate recognises its runs; a pipeline's cost does not depend on its name and seed."""
-    if isinstance(settings, RunConfig):
-        settings = settings.model_copy(update={"name": "default", "seed": 0})
-    return fingerprint(kind, settings, "ray" if runtime.runner == "ray" else resolve_device(runtime).type)
-
-
 def _with_history(address: str, work: Callable[[History], T]) -> T | None:
     """A run is done and its result is good: what goes wrong with the notes on it is said, and costs nothing else."""
     try:
-        return work(History(open_folder(address), _warn))
+        return work(History(open_folder(address), lambda message: say(f"warning: {message}")))
     except (MemshieldError, OSError) as error:
-        _warn(f"past runs in {address} cannot be used: {error}")
+        say(f"warning: past runs in {address} cannot be used: {error}")
         return None
-
-
-def _warn(message: str) -> None:
-    say(f"warning: {message}")
 
 
 def _surveys(job: EstimateJob, progress: Progress) -> dict[str, Survey]:

@@ -1,7 +1,7 @@
 """Past estimates beside what the runs then took: one small JSON file an estimate, in a folder of this installation.
 
-An estimate and a run belong together when kind, settings and device are the same, and the number of samples nearly:
-what cannot be used shows only in the run.
+An estimate and a run belong together when their settings and the kind of device are the same, and the number of
+samples nearly: what cannot be used shows only in the run.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,7 +12,9 @@ from pydantic import ValidationError
 
 from mem_core import __version__
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, first_mistake
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint, first_mistake
+from mem_core.experiments.config import RunConfig
+from mem_core.models.device import resolve_device
 
 _MOST = 100  # runs kept of one estimate
 _NEAR = 0.1  # how much the numbers of samples may differ
@@ -27,7 +29,8 @@ class RunCost(Frozen):
 
 
 class EstimateRecord(Frozen):
-    """An estimate, and the runs that it was about. identity: fingerprint of settings and device. about: for people."""
+    """An estimate, and the runs that it was about. kind: the command. identity: by which it recognises its runs.
+    about: for people."""
 
     kind: str
     identity: str
@@ -47,6 +50,14 @@ class PastErrors(Frozen):
     storage: float | None
 
 
+def about_run(settings: ProtectConfig | RunConfig, runtime: RuntimeConfig) -> tuple[str, str]:
+    """Kind and identity of the estimates and runs with these settings: of `protect`, or of a whole `pipeline`."""
+    kind, device = "protect", "ray" if runtime.runner == "ray" else resolve_device(runtime).type
+    if isinstance(settings, RunConfig):  # what it costs does not depend on its name and seed
+        kind, settings = "pipeline", settings.model_copy(update={"name": "default", "seed": 0})
+    return kind, fingerprint(kind, settings, device)
+
+
 @dataclass(frozen=True)
 class History:
     """The estimates in a folder. warn: told of a file that is no estimate, which is then left out: no result may be
@@ -57,17 +68,15 @@ class History:
 
     def keep(self, said: EstimateRecord) -> None:
         """Writes or renews an estimate; runs that it was compared with before are dropped with the old one."""
-        name = f"{_start(said.kind, said.identity)}{said.samples}.json"
-        write_bytes(self.folder, name, (said.model_dump_json(indent=2) + "\n").encode())
+        data = (said.model_dump_json(indent=2) + "\n").encode()
+        write_bytes(self.folder, f"{_start(said.kind, said.identity)}{said.samples}.json", data)
 
     def add_run(self, kind: str, identity: str, samples: int, took: RunCost) -> EstimateRecord | None:
         """Notes what a run of so many samples took beside its estimate; None if there was none."""
-        near = [
-            said for said in self._records(_start(kind, identity)) if abs(said.samples - samples) <= _NEAR * samples
-        ]
-        if not near:
+        known = self._records(_start(kind, identity))
+        said = min(known, key=lambda said: abs(said.samples - samples), default=None)
+        if said is None or abs(said.samples - samples) > _NEAR * samples:
             return None
-        said = min(near, key=lambda said: abs(said.samples - samples))
         said = said.model_copy(update={"took": (*said.took, took)[-_MOST:]})
         self.keep(said)
         return said
