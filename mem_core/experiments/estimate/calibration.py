@@ -72,7 +72,7 @@ def _parts(config: RunConfig, pipeline: bool) -> tuple[dict[str, ProtectConfig],
     A row that takes its noise or triggers from another costs what that one does.
     """
     table = config.table if pipeline else ()
-    made = [row for row in table if row.method != "clean" and not source_row(row, config.table, config.protect)]
+    made = [row for row in table if not row.is_clean and not source_row(row, config.table, config.protect)]
     ways = [row.protect_config(config.protect) for row in made] if pipeline else [config.protect]
     victims = [row.victim_config(config.victim) for row in table]
     return {fingerprint(way): way for way in ways}, {fingerprint(victim): victim for victim in victims}
