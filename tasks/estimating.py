@@ -1,19 +1,16 @@
 """Estimates: calibrate on the real images in a scratch folder, and keep what was said beside what runs took."""
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
 from typing import TypeVar
 
-from mem_core.common.errors import DestinationError, MemshieldError
+from mem_core.common.errors import MemshieldError
 from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
-from mem_core.common.storage.folder import Folder, LocalFolder, require_disjoint
+from mem_core.common.storage.folder import require_disjoint
+from mem_core.common.storage.scratch import scratch_below
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.data.manifest import manifest_or_none
-from mem_core.data.readers import folder_of, open_source
+from mem_core.data.readers import open_source
 from mem_core.data.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
@@ -22,7 +19,7 @@ from mem_core.experiments.estimate.history import EstimateRecord, History, PastE
 from mem_core.protect.destination import PROTECTOR
 from tasks.options import step
 from tasks.progress import say, watched
-from tasks.sharding import place_of
+from tasks.sharding import place_of, source_folder
 from tasks.storage import open_folder
 
 T = TypeVar("T")
@@ -57,7 +54,10 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
     """Counts the source, calibrates on samples drawn from it, and multiplies."""
     say("trying the run's own steps on a few samples: half a minute of two free cores, or more")
     protector = open_folder(job.protector) if job.protector else None
-    with watched("estimate") as progress, _scratch(job) as scratch:
+    scratch_folder = open_folder(job.scratch) if job.scratch else None
+    if scratch_folder is not None:
+        require_disjoint(source_folder(job.source)[0].uri, scratch_folder.uri)
+    with watched("estimate") as progress, scratch_below(scratch_folder) as scratch:
         surveys = _surveys(job, progress)
         own = surveys[job.config.corpus.one_sample_per]
         costs = calibrate(own, scratch, job.config, pipeline=job.pipeline, protector=protector, progress=progress)
@@ -125,7 +125,7 @@ def _surveys(job: EstimateJob, progress: Progress) -> dict[str, Survey]:
     """By kind of corpus, one sample for each image or each pair, what the run takes."""
     config, own = job.config, job.config.corpus.one_sample_per
     count = samples_wanted(config, pipeline=job.pipeline)
-    folder, is_folder = _folder_of(job.source)
+    folder, is_folder = source_folder(job.source)
     if not job.pipeline and is_folder and (splits := sharded_splits(folder)):
         return {own: survey_shards(splits, config.seed, count)}
     place, file = place_of(job.source)
@@ -133,34 +133,3 @@ def _surveys(job: EstimateJob, progress: Progress) -> dict[str, Survey]:
     kinds = dict.fromkeys([own, *(row.corpus or own for row in config.table if job.pipeline)])
     corpora = {kind: config.corpus.model_copy(update={"one_sample_per": kind}) for kind in kinds}
     return {kind: survey_source(reader, corpus, config.seed, count, progress) for kind, corpus in corpora.items()}
-
-
-@contextmanager
-def _scratch(job: EstimateJob) -> Iterator[Folder]:
-    """An empty folder that is left as it was. Raises `DestinationError` for the source, or if something is in it."""
-    if job.scratch is None:
-        with tempfile.TemporaryDirectory(prefix="memshield-estimate-") as made:
-            yield LocalFolder(made)
-        return
-    folder = open_folder(job.scratch)
-    require_disjoint(_folder_of(job.source)[0].uri, folder.uri)
-    if other := next(folder.names(), None):
-        raise DestinationError(f"expected an empty folder to calibrate in, but {folder.uri} holds other data: {other}")
-    is_new = isinstance(folder, LocalFolder) and not folder.path.exists()
-    ours = folder.below("memshield-estimate")
-    try:
-        yield ours
-    finally:
-        for name in list(ours.names()):
-            ours.delete(name)
-        if isinstance(folder, LocalFolder):  # a store has no empty folders
-            shutil.rmtree(folder.path if is_new else folder.path / "memshield-estimate", ignore_errors=True)
-
-
-def _folder_of(source: str) -> tuple[Folder, bool]:
-    """The folder that the source is, or that its caption file lies in; whether it is the folder itself."""
-    place, file = place_of(source)
-    if not isinstance(place, str):
-        return place, not file
-    is_file = Path(place).is_file()
-    return LocalFolder(folder_of(place)[0] if is_file else place), not is_file
