@@ -3,7 +3,7 @@
     python -m benchmarks.estimates [--data FLICKR8K] [--samples 600] [--size 64] [--preset smoke] [--set KEY=VALUE]
 
 Without data the corpus is drawn. Both the calibration and the run count processor time (--wall: time on the clock), so
-that other work on the machine spoils little; bytes and requests are counted in both. One process, no scheduler.
+that other work on the machine spoils little. Bytes and requests of the run are counted. One process, no scheduler.
 """
 
 import argparse
@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks.counted_folder import Call, CountedFolder
 from flows.cli.presets import load_preset
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.survey import survey_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
-from mem_core.experiments.estimate.forecast import Stage, protect_stages, shard_stage, victim_stage
-from mem_core.experiments.estimate.request_counter import Call, CountedFolder, Requests
-from mem_core.experiments.estimate.survey import survey_source
+from mem_core.experiments.estimate.forecast import Stage, protect_stages, puts, shard_stage, victim_stage
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
 from mem_core.victim.evaluation import query_model
@@ -46,8 +46,7 @@ class Run:
         self.calls.clear()
         started = self.clock()
         yield
-        asked = sum((call.requests for call in self.calls), Requests())
-        self.stages[name] = (self.clock() - started, asked.total)
+        self.stages[name] = (self.clock() - started, sum(puts(call.size) for call in self.calls))
 
     def folder(self, path: Path) -> CountedFolder:
         return CountedFolder(LocalFolder(path), self.calls)
@@ -56,13 +55,13 @@ class Run:
 def estimated(source: str | Path, root: Path, config: RunConfig, clock: Clock) -> tuple[list[Stage], float]:
     """The stages, and the seconds on the clock that it took to say so."""
     started = time.monotonic()
-    reader = open_source(source)
-    count = samples_wanted([config.protect], [config.victim])
-    survey, drawn = survey_source(reader, config.corpus, config.seed, count)
-    costs = calibrate(drawn, LocalFolder(root), config, [config.protect], [config.victim], clock=clock)
-    stages = [shard_stage(survey, costs), *protect_stages(survey, costs, config.protect, config.runtime)]
-    test = survey.samples.get("test", 0)
-    stages.append(victim_stage(survey, test, costs, config.victim, config.runtime))
+    survey = survey_source(open_source(source), config.corpus, config.seed, samples_wanted(config))
+    costs = calibrate(survey, LocalFolder(root), config, clock=clock)
+    stages = [
+        shard_stage(survey, costs),
+        *protect_stages(survey, costs, config.protect, config.runtime),
+        victim_stage(survey, survey, costs, config.victim, config.runtime),
+    ]
     return stages, time.monotonic() - started
 
 
@@ -103,11 +102,12 @@ def table(stages: list[Stage], run: Run, left: int) -> str:
     for stage in stages:
         seconds, requests = run.stages[stage.name]
         ratio = seconds / max(stage.seconds, 1e-9)
-        lines.append(row.format(stage.name, stage.seconds, seconds, ratio, stage.requests.total, requests))
+        lines.append(row.format(stage.name, stage.seconds, seconds, ratio, round(stage.put + stage.get), requests))
     said, took = sum(stage.seconds for stage in stages), sum(run.stages[stage.name][0] for stage in stages)
-    asked, were = sum(stage.requests.total for stage in stages), sum(run.stages[stage.name][1] for stage in stages)
+    asked = round(sum(stage.put + stage.get for stage in stages))
+    were = sum(run.stages[stage.name][1] for stage in stages)
     lines.append(row.format("all", said, took, took / said, asked, were))
-    kept = next(stage.kept for stage in stages if stage.name == "publish")
+    kept = sum(stage.kept for stage in stages if stage.name in ("fit", "publish"))
     return "\n".join(
         [*lines, f"protected corpus and protector: {kept / 1e6:.1f} MB estimated, {left / 1e6:.1f} MB are"]
     )

@@ -23,7 +23,7 @@ from mem_core.common.formatting import duration
 from mem_core.experiments.config import RowConfig, RunConfig
 from mem_core.experiments.rows import clean_folder, in_order, source_row, time_left
 from mem_core.protect.destination import PROTECTOR
-from tasks.estimating import note_pipeline
+from tasks.estimating import note_run
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
 from tasks.sharding import SplitSummary, take_shards
@@ -50,7 +50,8 @@ def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "au
     place = report(dest, config)
     if fresh:
         taken = clean[config.corpus.one_sample_per]["train"]
-        note_pipeline(estimates(), config, taken.samples + taken.failed, time.monotonic() - started)
+        samples = taken.samples + taken.failed
+        note_run(estimates(), config, config.runtime, samples, time.monotonic() - started)
     return place
 
 

@@ -13,7 +13,7 @@ from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RunnerConfig
 from mem_core.perturb.rounds import Rounds
 from mem_core.protect.finished import OnMismatch
-from tasks.estimating import note_protection
+from tasks.estimating import note_run
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say
 from tasks.protecting import (
@@ -81,7 +81,8 @@ def protect(
         published = map_shards(publish_shard, todo.waiting, runner=runner, job=job)
     summary = finish_protection(job, todo, list(published.values()))
     if plan.fresh:
-        note_protection(estimates(), job, time.monotonic() - started, summary)
+        samples = sum(summary.counts.values())
+        note_run(estimates(), config, runtime, samples, time.monotonic() - started, dest)
     if then is not None and summary.repeated < summary.shards:
         announce_corpus(dest, summary.fingerprint, then)
     return summary

@@ -1,7 +1,9 @@
 """From any source to clean shards, as one task: a source is read from front to back."""
 
+from pathlib import Path
+
 from mem_core.common.formatting import counted
-from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig, Frozen
 from mem_core.data.corpus import copy_shards
 from mem_core.data.readers import folder_of, open_source
@@ -59,6 +61,15 @@ def place_of(source: str) -> tuple[str | Folder, str]:
     if "://" in above and open_folder(above).exists(name):
         return open_folder(above), name
     return open_folder(source), ""
+
+
+def source_folder(source: str) -> tuple[Folder, bool]:
+    """The folder that a source is, or that its caption file lies in; whether it is the folder itself."""
+    place, file = place_of(source)
+    if not isinstance(place, str):
+        return place, not file
+    is_file = Path(place).is_file()
+    return LocalFolder(folder_of(place)[0] if is_file else place), not is_file
 
 
 @step("draw corpus", run_name="draw {train} + {test} images")

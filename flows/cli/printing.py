@@ -9,6 +9,7 @@ from rich.table import Table
 from mem_core.audit.stress.page import HEADS, StressReport, cells, detected, headline
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
+from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
 from mem_core.report import ReportSummary
 from mem_core.victim.evaluation import Evaluation
@@ -79,27 +80,26 @@ def print_problems(found: VerifyReport) -> None:
 
 def print_estimate(found: RunEstimate) -> None:
     """What each step will take, what it rests on, and how near past estimates were."""
-    console, forecast = Console(), found.forecast
+    console, stages, full = Console(), found.stages, fullest(found.stages)
     table = Table(title_style="dim", header_style="bold")
     for head in ("step", "time", "storage", "at its fullest", "PUT, LIST", "GET"):
         table.add_column(head, justify="left" if head == "step" else "right")
-    for stage, fullest in zip(forecast.stages, forecast.fullest, strict=True):
-        asked = stage.requests
-        counts = (f"{asked.put + asked.list:,.0f}", f"{asked.get:,.0f}")
-        table.add_row(escape(stage.name), _time(stage.seconds), _bytes(stage.kept), _bytes(fullest), *counts)
-    asked = forecast.requests
-    counts = (f"{asked.put + asked.list:,.0f}", f"{asked.get:,.0f}")
-    table.add_row("all", _time(forecast.seconds), _bytes(forecast.kept), _bytes(forecast.most), *counts, style="bold")
+    seconds, kept, put, get = (sum(getattr(stage, of) for stage in stages) for of in ("seconds", "kept", "put", "get"))
+    for stage, most in zip(stages, full, strict=True):
+        sizes = (_bytes(stage.kept), _bytes(most))
+        table.add_row(escape(stage.name), _time(stage.seconds), *sizes, f"{stage.put:,.0f}", f"{stage.get:,.0f}")
+    table.add_row("all", _time(seconds), _bytes(kept), _bytes(max(full)), f"{put:,.0f}", f"{get:,.0f}", style="bold")
     console.print(table)
-    samples = ", ".join(f"{number:,} {split}" for split, number in sorted(found.survey.samples.items()))
-    memory = "no GPU" if forecast.memory is None else f"{_bytes(forecast.memory)} of GPU memory"
-    console.print(f"{samples} samples in {escape(found.survey.uri)}; {memory}", highlight=False)
-    console.print(f"measured on {found.costs.samples} of them, on this machine as it is now", highlight=False)
+    samples = ", ".join(f"{number:,} {split}" for split, number in sorted(found.samples.items()))
+    memory = max((stage.memory for stage in stages if stage.memory is not None), default=None)
+    needs = "no GPU" if memory is None else f"{_bytes(memory)} of GPU memory"
+    console.print(f"{samples} samples in {escape(found.source)}; {needs}", highlight=False)
+    console.print(f"measured on {found.measured} of them, on this machine as it is now", highlight=False)
     for past in found.past:
-        spread = f"{past.lowest:.2f} to {past.highest:.2f} times" if past.runs > 1 else f"{past.middle:.2f} times"
+        spread = " to ".join(f"{ratio:.2f}" for ratio in dict.fromkeys((past.seconds[0], past.seconds[-1])))
         space = "" if past.storage is None else f", {past.storage:.2f} times the storage"
-        runs = "one past run" if past.runs == 1 else f"{past.runs} past runs"
-        console.print(f"{runs} of {past.kind} took {spread} the estimated time{space}", highlight=False)
+        runs = "one past run" if len(past.seconds) == 1 else f"{len(past.seconds)} past runs"
+        console.print(f"{runs} of {past.kind} took {spread} times the estimated time{space}", highlight=False)
 
 
 def _time(seconds: float) -> str:

@@ -1,145 +1,123 @@
-"""From what one sample costs to what a run will take: pure arithmetic, linear in samples but for listings and caches.
+"""From what one sample costs to what a run will take: products of the calibration and of what the source holds.
 
-Not foreseen: rounds that end early at the loss threshold, other work on the machine, and a network that is slower
-than where the calibration ran. Prefect takes its time for every task.
+Not foreseen: rounds that end early at the loss threshold, other work on the machine, and a network that is slower than
+where the calibration ran. Requests to a store are the same on any machine: a test counts them with the real steps.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 
 from mem_core.common.formatting import counted
-from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
-from mem_core.config.base import Frozen
+from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.data.survey import Survey
 from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.estimate.calibrate_protection import even_batch
-from mem_core.experiments.estimate.costs import Costs, FitCost
-from mem_core.experiments.estimate.request_counter import Requests, puts
-from mem_core.experiments.estimate.survey import Survey
+from mem_core.experiments.estimate.calibration import Costs, even_batch
 from mem_core.experiments.rows import source_row
 from mem_core.victim.config import VictimConfig
 
-# Seconds that Prefect takes for a task run: 0.08 of processor time (python -m benchmarks.orchestration), and its
-# database waits.
-_TASK = 0.1
+_TASK = 0.1  # seconds for a task of Prefect: 0.08 of processor time (python -m benchmarks.orchestration), and waits
+_PART = 8 * 2**20  # from here on boto3 uploads in parts of this size
 
 
 class Stage(Frozen):
-    """One step of a run. kept: bytes that stay; passing: more bytes while it runs. memory: of a GPU, None on a CPU."""
+    """One step of a run. kept: bytes that stay; passing: more bytes while it runs. put, get: requests to an object
+    store, LIST and HEAD among them. memory: bytes of a GPU, None on a CPU."""
 
     name: str
     seconds: float
     kept: float = 0
     passing: float = 0
-    requests: Requests = Requests()
+    put: float = 0
+    get: float = 0
     memory: int | None = None
 
+    def times(self, factor: float) -> "Stage":
+        """So many times the work."""
+        fields = ("seconds", "kept", "passing", "put", "get")
+        return self.model_copy(update={field: factor * getattr(self, field) for field in fields})
 
-class Forecast(Frozen):
-    """A run: its stages in order."""
 
-    stages: tuple[Stage, ...]
+def fullest(stages: Sequence[Stage]) -> tuple[float, ...]:
+    """For each stage, bytes of it and those before that are there at its fullest moment."""
+    before = accumulate(stage.kept for stage in stages)
+    return tuple(left + stage.passing for left, stage in zip(before, stages, strict=True))
 
-    @property
-    def seconds(self) -> float:
-        return sum(stage.seconds for stage in self.stages)
 
-    @property
-    def kept(self) -> float:
-        """Bytes that are there when all is done."""
-        return sum(stage.kept for stage in self.stages)
+def puts(size: float) -> int:
+    """Requests to upload so many bytes: large files in parts, with a request to begin and one to end."""
+    return 1 if size < _PART else 2 + math.ceil(size / _PART)
 
-    @property
-    def fullest(self) -> tuple[float, ...]:
-        """For each stage, bytes of it and those before that are there at its fullest moment."""
-        before = accumulate(stage.kept for stage in self.stages)
-        return tuple(left + stage.passing for left, stage in zip(before, self.stages, strict=True))
 
-    @property
-    def most(self) -> float:
-        """Bytes that are there at the fullest moment of all."""
-        return max(self.fullest, default=0.0)
-
-    @property
-    def requests(self) -> Requests:
-        return sum((stage.requests for stage in self.stages), Requests())
-
-    @property
-    def memory(self) -> int | None:
-        """Bytes of the GPU that the most demanding stage takes, None on a CPU."""
-        return max((stage.memory for stage in self.stages if stage.memory is not None), default=None)
+def forecast(
+    surveys: Mapping[str, Survey], costs: Costs, config: RunConfig, *, pipeline: bool = True
+) -> tuple[Stage, ...]:
+    """All rows of a preset, or what leads to one protected corpus. surveys: by kind of corpus, image or pair."""
+    own = surveys[config.corpus.one_sample_per]
+    stages = [shard_stage(survey, costs) for survey in surveys.values() if not survey.sharded]
+    if not pipeline:
+        return (*stages, *protect_stages(own, costs, config.protect, config.runtime))
+    seeds = len(config.victim_seeds)
+    for row in config.table:
+        survey = surveys[row.corpus or config.corpus.one_sample_per]
+        victim = victim_stage(survey, own, costs, row.victim_config(config.victim), config.runtime).times(seeds)
+        victims = victim.model_copy(update={"name": counted(seeds, "victim")})
+        own_stages = (*_row_protection(row, survey, costs, config), victims)
+        stages += [stage.model_copy(update={"name": f"{row.name}: {stage.name}"}) for stage in own_stages]
+    return tuple(stages)
 
 
 def shard_stage(survey: Survey, costs: Costs) -> Stage:
     """Reading the source and writing clean shards of all splits."""
-    cost, samples, shards = costs.source, sum(survey.samples.values()), sum(survey.shards.values())
-    return Stage(
-        name="shard",
-        seconds=samples * cost.seconds,
-        kept=samples * (cost.tar + cost.beside),
-        requests=cost.calls.of(shards, samples / shards),
-    )
+    samples, shards = sum(survey.samples.values()), sum(survey.shards.values())
+    kept = samples * costs.size[""]["clean"]
+    put, get = 8 + shards * (3 + puts(kept / shards)), 7 + shards * 2
+    return Stage(name="shard", seconds=costs.of("", shard=samples), kept=kept, put=put, get=get)
 
 
 def protect_stages(
     survey: Survey, costs: Costs, config: ProtectConfig, runtime: RuntimeConfig, *, reuses: bool = False
 ) -> tuple[Stage, ...]:
     """Fit (if there is one), publish, verify. reuses: noise or trigger are taken from another row."""
-    samples, shards, cost = survey.samples["train"], survey.shards["train"], costs.ways[fingerprint(config)]
-    hands, load = max(1, len(runtime.devices)), costs.source.load
-    fits, held = cost.fit is not None and not reuses, _held(samples, costs, runtime)
-    stages = []
-    protector = 0.0
-    if cost.fit is not None and fits:
-        stages.append(_fit_stage(samples, shards, cost.fit, config, load, hands, held))
-        protector = config.rounds * cost.fit.surrogate
-    again = samples * load if fits and not held else 0.0
-    own = cost.publishing.of(shards, samples / shards) + Requests(get=0 if fits and held else shards)
+    samples, shards, name = survey.samples["train"], survey.shards["train"], fingerprint(config)
+    held, hands, memory = _held(samples, costs, runtime), max(1, len(runtime.devices)), costs.memory[name]
+    fits, kept = "round" in costs.seconds[name], samples * costs.size[name]["published"]
+    loads = fits and (reuses or not held)  # publishing was timed with the fit's pixels in memory
     publish = Stage(
         name="publish",
-        seconds=(samples * cost.publish + again + shards * _TASK) / hands,
-        kept=samples * (cost.tar + cost.beside) + protector,
-        requests=own,
-        memory=cost.memory,
+        seconds=(costs.of(name, publish=samples) + costs.of("", load=loads * samples) + shards * _TASK) / hands,
+        kept=kept,
+        put=6 + shards * (3 + puts(kept / shards)),
+        get=5 + shards * (4 + loads),
+        memory=memory,
     )
-    verify = Stage(name="verify", seconds=samples * cost.verify, requests=cost.verifying.of(shards, samples / shards))
-    stages = [stage.model_copy(update={"memory": cost.memory}) for stage in stages]
-    return (*stages, publish, verify)
+    verify = Stage(name="verify", seconds=costs.of(name, verify=samples), put=2, get=1 + shards * 8)
+    if not fits or reuses:
+        return (publish, verify)
+    fit = _fit_stage(survey, costs, config, hands, held)
+    return (fit.model_copy(update={"memory": memory}), publish, verify)
 
 
-def _fit_stage(
-    samples: int, shards: int, fit: FitCost, config: ProtectConfig, load: float, hands: int, held: bool
-) -> Stage:
-    rounds, surrogate = config.rounds, config.surrogate
+def _fit_stage(survey: Survey, costs: Costs, config: ProtectConfig, hands: int, held: bool) -> Stage:
+    samples, shards, name = survey.samples["train"], survey.shards["train"], fingerprint(config)
+    rounds, each, surrogate = config.rounds, samples / shards, costs.size[name]["surrogate"]
     searching = min(rounds, config.trigger.rounds) if config.recipe.trigger == "optimised" else 0
-    pool = min(samples, surrogate.pool_shards * samples / shards)
-    seen = surrogate.steps_per_round * even_batch(pool, surrogate.batch_size)  # pairs a round, by the surrogate
-    loaded = samples if held else rounds * (seen + samples)
-    advance = samples * (searching * fit.first + (rounds - searching) * fit.later) + rounds * shards * _TASK
-    visits = seen * shards / samples
-    states, tars = Requests(get=rounds * visits), Requests(get=loaded * shards / samples)
-    train = fit.train.of(shards, samples / shards).times(rounds)
+    pool = min(shards, config.surrogate.pool_shards)
+    pairs = config.surrogate.steps_per_round * even_batch(pool * each, config.surrogate.batch_size)  # a round
+    visits = max(pool, pairs / each)  # of the surrogate to shards, in a round
+    loaded = shards if held else rounds * (visits + shards)
+    state, optimizer = costs.size[""]["pixels"] * each, 2 * surrogate  # a byte of noise a value; two moments a weight
+    updates = costs.of(name, search=searching * samples, plain=(rounds - searching) * samples)
     return Stage(
         name="fit",
-        seconds=rounds * (seen * fit.pair + fit.round) + advance / hands + loaded * load,
-        passing=samples * fit.state + rounds * (fit.surrogate + fit.optimizer),
-        requests=fit.begin.of(shards, samples / shards)
-        + train
-        + fit.advance.of(shards, samples / shards).times(rounds)
-        + states
-        + tars,
+        seconds=costs.of(name, pair=rounds * pairs, round=rounds)
+        + (updates + rounds * shards * _TASK) / hands
+        + costs.of("", load=loaded * each),
+        kept=rounds * surrogate,
+        passing=shards * state + rounds * optimizer,
+        put=10 + rounds * (puts(surrogate) + puts(optimizer) + shards * puts(state)),
+        get=5 + rounds * (7 + shards * 2 + visits) + loaded,
     )
-
-
-def pipeline_stages(surveys: Mapping[str, Survey], costs: Costs, config: RunConfig) -> tuple[Stage, ...]:
-    """All rows of a preset. surveys: by kind of corpus, image or pair; the run's own among them."""
-    own = config.corpus.one_sample_per
-    stages = [shard_stage(survey, costs) for survey in surveys.values()]
-    test = surveys[own].samples.get("test", 0)
-    for row in config.table:
-        survey = surveys[row.corpus or own]
-        own_stages = (*_row_protection(row, survey, costs, config), *_row_victims(row, survey, test, costs, config))
-        stages += [stage.model_copy(update={"name": f"{row.name}: {stage.name}"}) for stage in own_stages]
-    return tuple(stages)
 
 
 def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunConfig) -> tuple[Stage, ...]:
@@ -150,50 +128,32 @@ def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunCon
     stages = protect_stages(survey, costs, settings, config.runtime, reuses=source is not None)
     if row.fit_shards is None or stages[0].name != "fit":
         return stages
-    part = min(1.0, row.fit_shards / survey.shards["train"])  # fitted and published on a part, then replayed on all
-    fitted, published, verified = stages
-    replayed = published.model_copy(update={"seconds": published.seconds + fitted.seconds})
-    return (_times(fitted, part), _times(published, part), replayed, verified)
+    # Fitted and published on a part, then replayed on all, which takes nearly as long as to fit them.
+    part = min(1.0, row.fit_shards / survey.shards["train"])
+    fit, publish, verify = stages
+    return (fit.times(1 + part), publish.times(1 + part), verify)
 
 
-def _row_victims(row: RowConfig, survey: Survey, test: int, costs: Costs, config: RunConfig) -> tuple[Stage, ...]:
-    settings = row.victim_config(config.victim)
-    one = victim_stage(survey, test, costs, settings, config.runtime)
-    seeds = len(config.victim_seeds)
-    return (_times(one, seeds).model_copy(update={"name": counted(seeds, "victim")}),)
-
-
-def victim_stage(survey: Survey, test: int, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:
-    """One victim, watched on so many test samples while it trains, then evaluated."""
-    cost, samples = costs.victims[fingerprint(config)], min(survey.samples["train"], config.samples or 2**62)
-    passes = config.epochs if not _held(samples, costs, runtime) else min(1, config.epochs)
-    pairs: float = config.epochs * samples
-    if config.finetune is not None:
+def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:
+    """One victim, watched on the test split of `tests` while it trains, then evaluated."""
+    name, samples, epochs = fingerprint(config), min(survey.samples["train"], config.samples or 2**62), config.epochs
+    loads = min(1, epochs) if _held(samples, costs, runtime) else epochs
+    pairs: float = epochs * samples
+    if config.finetune is not None:  # two views of each pair
         pairs += 2 * config.finetune.epochs * config.finetune.share * samples
-    checks = config.epochs // config.evaluate_every if config.evaluate_every else 0
-    shards, tests = survey.shards["train"], survey.shards.get("test", 0)
+    queries = 1 + (epochs // config.evaluate_every if config.evaluate_every else 0)
+    weights, asked = costs.size[name]["weights"], queries * tests.samples.get("test", 0)
     return Stage(
         name="victim",
-        seconds=pairs * cost.pair
-        + config.epochs * cost.epoch
-        + passes * samples * costs.source.load
-        + (checks + 1) * test * cost.query,
-        kept=cost.weights,
-        passing=3 * cost.weights,
-        requests=Requests(
-            put=config.epochs * puts(3 * cost.weights) + puts(cost.weights) + 2,
-            get=passes * shards + (checks + 1) * tests + config.epochs + 4,
-            list=3 + checks,
-        ),
-        memory=cost.memory,
+        seconds=costs.of(name, train=pairs, save=epochs, query=asked) + costs.of("", load=loads * samples),
+        kept=weights,
+        passing=3 * weights,  # a checkpoint has two moments of each
+        put=2 + epochs * puts(3 * weights) + puts(weights) + queries,
+        get=6 + loads * survey.shards["train"] + queries * tests.shards.get("test", 0),
+        memory=costs.memory[name],
     )
 
 
 def _held(samples: int, costs: Costs, runtime: RuntimeConfig) -> bool:
-    """Whether all decoded samples stay in memory."""
-    return samples * costs.source.pixels <= runtime.cache_mb * 2**20
-
-
-def _times(stage: Stage, factor: float) -> Stage:
-    changes = {name: factor * getattr(stage, name) for name in ("seconds", "kept", "passing")}
-    return stage.model_copy(update={**changes, "requests": stage.requests.times(factor)})
+    """Whether all samples stay in memory, decoded and as files."""
+    return samples * sum(costs.size[""].values()) <= runtime.cache_mb * 2**20

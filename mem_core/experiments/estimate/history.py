@@ -1,19 +1,20 @@
 """Past estimates beside what the runs then took: one small JSON file an estimate, in a folder of this installation.
 
-An estimate and a run belong together when kind, settings and device are the same, and the number of samples nearly:
-what cannot be used shows only in the run.
+An estimate and a run belong together when their settings and the kind of device are the same, and the number of
+samples nearly: what cannot be used shows only in the run.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from statistics import median
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from mem_core import __version__
-from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import fingerprint, first_mistake
-from mem_core.config.base import Frozen
+from mem_core.config import Frozen, ProtectConfig, RunnerConfig, fingerprint, first_mistake
+from mem_core.experiments.config import RunConfig
+from mem_core.models.device import resolve_device
 
 _MOST = 100  # runs kept of one estimate
 _NEAR = 0.1  # how much the numbers of samples may differ
@@ -28,7 +29,8 @@ class RunCost(Frozen):
 
 
 class EstimateRecord(Frozen):
-    """An estimate, and the runs that it was about. about: for people."""
+    """An estimate, and the runs that it was about. kind: the command. identity: by which it recognises its runs.
+    about: for people."""
 
     kind: str
     identity: str
@@ -40,79 +42,64 @@ class EstimateRecord(Frozen):
 
 
 class PastErrors(Frozen):
-    """How runs of one kind compared with their estimates: took over estimated. bytes: of storage, where counted."""
+    """How runs of one kind compared with their estimates, took over estimated. seconds: of each run, the lowest first.
+    storage: median over runs whose bytes were counted."""
 
     kind: str
-    runs: int
-    lowest: float
-    middle: float
-    highest: float
-    storage: float | None = None
+    seconds: tuple[float, ...]
+    storage: float | None
 
 
-def identity_of(kind: str, settings: BaseModel, device: str) -> str:
-    """By which an estimate recognises its runs."""
-    return fingerprint(kind, settings, device)
+def about_run(settings: ProtectConfig | RunConfig, runtime: RunnerConfig) -> tuple[str, str]:
+    """Kind and identity of the estimates and runs with these settings: of `protect`, or of a whole `pipeline`."""
+    kind, device = "protect", "ray" if runtime.runner == "ray" else resolve_device(runtime).type
+    if isinstance(settings, RunConfig):  # what it costs does not depend on its name and seed
+        kind, settings = "pipeline", settings.model_copy(update={"name": "default", "seed": 0})
+    return kind, fingerprint(kind, settings, device)
 
 
-def keep_estimate(folder: Folder, kept: EstimateRecord) -> None:
-    """Writes or renews an estimate; runs that it was compared with before are dropped with the old one."""
-    name = f"{_start(kept.kind, kept.identity)}{kept.samples}.json"
-    write_bytes(folder, name, (kept.model_dump_json(indent=2) + "\n").encode())
+@dataclass(frozen=True)
+class History:
+    """The estimates in a folder. warn: told of a file that is no estimate, which is then left out: no result may be
+    lost over a note of an older one."""
 
+    folder: Folder
+    warn: Callable[[str], None]
 
-Warn = Callable[[str], None]
-"""Told of a file that is no estimate: it is left out, for no result may be lost over a note of an older one."""
+    def keep(self, said: EstimateRecord) -> None:
+        """Writes or renews an estimate; runs that it was compared with before are dropped with the old one."""
+        data = (said.model_dump_json(indent=2) + "\n").encode()
+        write_bytes(self.folder, f"{_start(said.kind, said.identity)}{said.samples}.json", data)
 
+    def add_run(self, kind: str, identity: str, samples: int, took: RunCost) -> EstimateRecord | None:
+        """Notes what a run of so many samples took beside its estimate; None if there was none."""
+        known = self._records(_start(kind, identity))
+        said = min(known, key=lambda said: abs(said.samples - samples), default=None)
+        if said is None or abs(said.samples - samples) > _NEAR * samples:
+            return None
+        said = said.model_copy(update={"took": (*said.took, took)[-_MOST:]})
+        self.keep(said)
+        return said
 
-def add_run(folder: Folder, kind: str, identity: str, samples: int, took: RunCost, warn: Warn) -> EstimateRecord | None:
-    """Notes what a run of so many samples took beside its estimate; None if there was none."""
-    names = [name for name in folder.names() if name.startswith(_start(kind, identity))]
-    near = [kept for kept in _readable(folder, names, warn) if abs(kept.samples - samples) <= _NEAR * samples]
-    if not near:
-        return None
-    known = min(near, key=lambda kept: abs(kept.samples - samples))
-    found = known.model_copy(update={"took": (*known.took, took)[-_MOST:]})
-    keep_estimate(folder, found)
-    return found
+    def past_errors(self) -> tuple[PastErrors, ...]:
+        """What is known of each kind of run, by name."""
+        runs = [(said, run) for said in self._records() for run in said.took]
+        found = []
+        for kind in sorted({said.kind for said, _ in runs}):
+            own = [(said, run) for said, run in runs if said.kind == kind]
+            seconds = sorted(run.seconds / max(said.seconds, 1e-9) for said, run in own)
+            stored = [run.kept / max(said.kept, 1e-9) for said, run in own if run.kept is not None]
+            found.append(PastErrors(kind=kind, seconds=tuple(seconds), storage=median(stored) if stored else None))
+        return tuple(found)
 
-
-def past_errors(folder: Folder, warn: Warn) -> tuple[PastErrors, ...]:
-    """What is known of each kind of run, by name."""
-    ratios: dict[str, list[float]] = {}
-    left: dict[str, list[float]] = {}
-    for kept in _readable(folder, (name for name in folder.names() if name.endswith(".json")), warn):
-        for run in kept.took:
-            ratios.setdefault(kept.kind, []).append(run.seconds / max(kept.seconds, 1e-9))
-            if run.kept is not None:
-                left.setdefault(kept.kind, []).append(run.kept / max(kept.kept, 1e-9))
-    return tuple(
-        PastErrors(
-            kind=kind,
-            runs=len(found),
-            lowest=min(found),
-            middle=median(found),
-            highest=max(found),
-            storage=median(left[kind]) if kind in left else None,
-        )
-        for kind, found in sorted(ratios.items())
-    )
+    def _records(self, start: str = "") -> Iterator[EstimateRecord]:
+        for name in list(self.folder.names()):
+            if name.startswith(start) and name.endswith(".json"):
+                try:
+                    yield EstimateRecord.model_validate_json(read_bytes(self.folder, name))
+                except ValidationError as error:
+                    self.warn(f"expected an estimate in {self.folder.uri}/{name}, got: {first_mistake(error)}")
 
 
 def _start(kind: str, identity: str) -> str:
     return f"{kind}-{identity[:16]}-"
-
-
-def _readable(folder: Folder, names: Iterable[str], warn: Warn) -> Iterator[EstimateRecord]:
-    for name in names:
-        try:
-            yield _read(folder, name)
-        except MismatchError as error:
-            warn(str(error))
-
-
-def _read(folder: Folder, name: str) -> EstimateRecord:
-    try:
-        return EstimateRecord.model_validate_json(read_bytes(folder, name))
-    except ValidationError as error:
-        raise MismatchError(f"expected an estimate in {folder.uri}/{name}, got: {first_mistake(error)}") from error

@@ -1,38 +1,36 @@
 """An estimate against the run that it is about: requests and bytes must be right, arithmetic must obey its laws."""
 
-import io
-import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks.counted_folder import Call, CountedFolder
 from mem_core.audit.verify.corpus import verify_corpus
-from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
-from mem_core.config import CorpusConfig, fingerprint
-from mem_core.data.readers import RawSample, open_source
+from mem_core.config import fingerprint
+from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.survey import Survey, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
-from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
-from mem_core.experiments.estimate.costs import Costs, FitCost, ProtectCost, SourceCost
-from mem_core.experiments.estimate.forecast import Forecast, Stage, pipeline_stages, protect_stages, shard_stage
-from mem_core.experiments.estimate.history import (
-    EstimateRecord,
-    RunCost,
-    add_run,
-    identity_of,
-    keep_estimate,
-    past_errors,
+from mem_core.experiments.estimate.calibration import Costs, calibrate, samples_wanted
+from mem_core.experiments.estimate.forecast import (
+    Stage,
+    forecast,
+    fullest,
+    protect_stages,
+    puts,
+    shard_stage,
+    victim_stage,
 )
-from mem_core.experiments.estimate.request_counter import Call, Calls, CountedFolder, Requests, puts
-from mem_core.experiments.estimate.survey import Survey, sharded_splits, survey_shards, survey_source
+from mem_core.experiments.estimate.history import EstimateRecord, History, RunCost
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Protection
+from mem_core.victim.evaluation import query_model
+from mem_core.victim.record import load_victim
+from mem_core.victim.training import train_victim
+from tests.support.corpora import fit as run_fit
 
 
 class Ticks:
@@ -57,76 +55,8 @@ def config(smoke: RunConfig) -> RunConfig:
 @pytest.fixture(scope="module")
 def measured(drawn_source: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Survey, Costs]:
     reader = open_source(drawn_source)
-    survey, drawn = survey_source(reader, config.corpus, 0, samples_wanted([config.protect], [config.victim]))
-    scratch = LocalFolder(tmp_path_factory.mktemp("scratch"))
-    return survey, calibrate(drawn, scratch, config, [config.protect], [config.victim], clock=Ticks())
-
-
-def test_a_survey_counts_what_sharding_would_take(drawn_source: Path, tmp_path: Path) -> None:
-    reader = open_source(drawn_source)
-    for corpus in (CorpusConfig(samples_per_shard=20), CorpusConfig(samples_per_shard=20, limit=33, test_limit=5)):
-        survey, drawn = survey_source(reader, corpus, 0, 10)
-        dest = LocalFolder(tmp_path / str(corpus.limit))
-        made = shard_source(reader, dest, corpus)
-        assert survey.samples == {split: one.samples + one.failed for split, one in made.items()}
-        assert survey.shards == {split: one.shards for split, one in made.items()}
-        assert len({sample.name for sample in drawn}) == 10
-        again, shown = survey_shards(sharded_splits(dest), 0, 10)
-        assert (again.samples, again.shards, again.sharded) == (survey.samples, survey.shards, True)
-        assert len(shown) == 10
-        assert shown[0].checked().width == 32
-    assert sharded_splits(LocalFolder(drawn_source)) == {}
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """A source of numbers, all of one split."""
-
-    split: str = ""
-    format: str = "numbers"
-    uri: str = "memory"
-
-    def __iter__(self) -> Iterator[RawSample]:
-        return iter(RawSample(str(i), lambda: b"", ("a caption",), self.split) for i in range(200))
-
-
-def test_samples_are_drawn_evenly() -> None:
-    drawn = [
-        int(sample.name) for seed in range(60) for sample in survey_source(Numbered(), CorpusConfig(), seed, 20)[1]
-    ]
-    assert abs(fmean(drawn) - 99.5) < 8  # 57.7 / sqrt(1200) is 1.7
-    assert min(drawn) < 10
-    assert max(drawn) > 190
-
-
-def test_a_source_without_training_samples_is_refused() -> None:
-    with pytest.raises(SourceError, match="expected samples for a train split in memory"):
-        survey_source(Numbered("test"), CorpusConfig(), 0, 5)
-
-
-def test_shards_without_training_samples_or_already_protected_are_refused(
-    drawn_source: Path, config: RunConfig, tmp_path: Path
-) -> None:
-    dest = LocalFolder(tmp_path / "clean")
-    shard_source(open_source(drawn_source), dest, config.corpus)
-    cut = LocalFolder(tmp_path / "cut")
-    shutil.copytree(dest.path, cut.path)
-    cut.delete("train/00001.tar")
-    only_test = {"test": dest.below("test")}
-    with pytest.raises(SourceError, match=rf"expected samples for a train split in {dest.uri}, but it has none"):
-        survey_shards(only_test, 0, 5)
-    with pytest.raises(
-        SourceError, match=r"expected 00001\.tar, which its receipt lists, in .*train, but it is missing"
-    ):
-        survey_shards(sharded_splits(cut), 0, 20)
-    noise = config.protect.model_copy(update={"method": "random-noise"})
-    protection = Protection(dest.below("train"), LocalFolder(tmp_path / "out"), noise, config.runtime, seed=0)
-    protection.begin()
-    for shard in protection.shards:
-        protection.publish(shard)
-    protection.finish()
-    with pytest.raises(SourceError, match="was protected with random-noise: protecting it again would add up noise"):
-        survey_shards(sharded_splits(LocalFolder(tmp_path / "out")), 0, 5)
+    survey = survey_source(reader, config.corpus, 0, samples_wanted(config))
+    return survey, calibrate(survey, LocalFolder(tmp_path_factory.mktemp("scratch")), config, clock=Ticks())
 
 
 def test_requests_and_bytes_are_those_of_the_run(
@@ -136,89 +66,112 @@ def test_requests_and_bytes_are_those_of_the_run(
     calls: list[Call] = []
     clean = CountedFolder(LocalFolder(tmp_path / "clean"), calls)
     shard_source(open_source(drawn_source), clean, config.corpus)
+    shard = shard_stage(survey, costs)
+    assert shard.put + shard.get == asked(calls)
     fit, publish, verify = protect_stages(survey, costs, config.protect, config.runtime)
     train, dest = clean.below("train"), CountedFolder(LocalFolder(tmp_path / "out"), calls)
     protection = Protection(train, dest, config.protect, config.runtime, seed=0)
     calls.clear()
-    protection.begin()
-    losses = []
-    for number in range(config.protect.rounds):
-        protection.fit.train_surrogate(number)
-        losses.append(fmean(protection.fit.update_shard(shard, number) for shard in protection.shards))
-    protection.fit.finish(losses)
-    assert fit.requests.total == pytest.approx(asked(calls), rel=0.15)
+    run_fit(protection)
+    assert fit.put + fit.get == pytest.approx(asked(calls), rel=0.15)
+    assert fit.passing == pytest.approx(sum(LocalFolder(tmp_path / "out/_state").top().values()), rel=0.05)
     calls.clear()
     protection.plan()
-    for shard in protection.shards:
-        protection.publish(shard)
+    for name in protection.shards:
+        protection.publish(name)
     protection.finish()
-    assert publish.requests.total == asked(calls)
+    assert publish.put + publish.get == asked(calls)
     calls.clear()
     verify_corpus(train, dest, tokenize=Tokenizer(77).encode)
-    assert verify.requests.total == asked(calls)
+    assert verify.put + verify.get == asked(calls)
     left = sum(path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file())
-    assert publish.kept == pytest.approx(left, rel=0.02)
+    assert fit.kept + publish.kept == pytest.approx(left, rel=0.02)
     sharded = sum(path.stat().st_size for path in (tmp_path / "clean").rglob("*") if path.is_file())
-    assert shard_stage(survey, costs).kept == pytest.approx(sharded, rel=0.1)
+    assert shard.kept == pytest.approx(sharded, rel=0.1)
 
 
 def asked(calls: list[Call]) -> int:
-    return sum((call.requests for call in calls), Requests()).total
+    return sum(puts(call.size) for call in calls)
 
 
-def test_every_step_is_timed(measured: tuple[Survey, Costs]) -> None:
+def test_a_victims_requests_are_those_of_the_run(
+    clean_corpus: Path, config: RunConfig, measured: tuple[Survey, Costs], tmp_path: Path
+) -> None:
+    calls: list[Call] = []
+    clean, out = CountedFolder(LocalFolder(clean_corpus), calls), CountedFolder(LocalFolder(tmp_path), calls)
+    survey = survey_shards(
+        {"train": LocalFolder(clean_corpus / "train"), "test": LocalFolder(clean_corpus / "test")}, 0, 4
+    )
+    stage = victim_stage(survey, survey, measured[1], config.victim, config.runtime)
+    train, test = clean.below("train"), clean.below("test")
+    train_victim(train, out, config.victim, config.runtime, seed=0, test=test, evaluate=config.evaluate)
+    query_model(load_victim(out)[0], test, config.evaluate, config.runtime)
+    assert stage.put + stage.get == asked(calls)
+    assert stage.kept == pytest.approx(out.size("victim.safetensors"), rel=0.01)
+
+
+def test_every_step_is_timed(measured: tuple[Survey, Costs], config: RunConfig) -> None:
     costs = measured[1]
-    (way,), (victim,) = costs.ways.values(), costs.victims.values()
-    assert way.fit is not None
-    timed = [costs.source.seconds, costs.source.load, way.publish, way.verify, victim.pair, victim.epoch, victim.query]
-    assert all(seconds > 0 for seconds in (*timed, way.fit.pair, way.fit.first, way.fit.later))
-    assert way.fit.surrogate > 1_000_000
-    assert (way.memory, victim.memory, costs.device) == (None, None, "cpu")
+    way, victim = fingerprint(config.protect), fingerprint(config.victim)
+    assert {name: list(steps) for name, steps in costs.seconds.items()} == {
+        "": ["shard", "load"],
+        way: ["publish", "verify", "pair", "round", "search", "plain"],
+        victim: ["train", "save", "query"],
+    }
+    beyond_steps = costs.seconds[way]["round"]
+    assert beyond_steps >= 0
+    assert all(seconds > 0 for steps in costs.seconds.values() for name, seconds in steps.items() if name != "round")
+    assert costs.size[way]["surrogate"] > 1_000_000
+    assert costs.memory == {way: None, victim: None}
 
 
 def test_a_pipeline_has_all_rows_and_victims(measured: tuple[Survey, Costs], config: RunConfig) -> None:
     survey, costs = measured
     rows = config.model_copy(update={"rows": ("clean", "mem", "trigger-only"), "victim_seeds": (0, 1)})
-    stages = {stage.name: stage for stage in pipeline_stages({"image": survey}, costs, rows)}
+    stages = {stage.name: stage for stage in forecast({"image": survey}, costs, rows)}
     assert list(stages) == [
         *("shard", "clean: 2 victims", "mem: fit", "mem: publish", "mem: verify", "mem: 2 victims"),
         *("trigger-only: publish", "trigger-only: verify", "trigger-only: 2 victims"),
     ]
-    assert stages["mem: publish"].kept - stages["trigger-only: publish"].kept > 2 * 1_000_000  # the protector
+    assert stages["mem: fit"].kept > 2 * 1_000_000  # the protector
     assert stages["clean: 2 victims"] == stages["mem: 2 victims"].model_copy(update={"name": "clean: 2 victims"})
 
 
-def arithmetic(samples: int, held: bool) -> Forecast:
-    one = Calls(shard=Requests(get=2), uploads=(100.0,))
-    fit = FitCost(
-        pair=0.01, round=1, first=0.1, later=0.05, state=300, surrogate=1000, optimizer=2000,
-        begin=one, train=Calls(fixed=Requests(put=2)), advance=one,
-    )  # fmt: skip
-    way = ProtectCost(fit=fit, publish=0.01, verify=0.01, tar=500, beside=10, publishing=one, verifying=one)
-    source = SourceCost(seconds=0.01, load=0.002, tar=100, beside=5, pixels=3000, calls=one)
+def arithmetic(samples: int, held: bool) -> tuple[Stage, ...]:
     run = RunConfig()
+    way = fingerprint(run.protect)
+    fit = {"pair": 0.01, "round": 1, "search": 0.1, "plain": 0.05}
+    costs = Costs(
+        samples=10,
+        seconds={"": {"shard": 0.01, "load": 0.002}, way: {"publish": 0.01, "verify": 0.01, **fit}},
+        size={"": {"clean": 105, "pixels": 3000}, way: {"published": 510, "surrogate": 1000}},
+        memory={way: None},
+    )
     runtime = run.runtime.model_copy(update={"cache_mb": 2**20 if held else 0})
-    costs = Costs(samples=10, device="cpu", source=source, ways={fingerprint(run.protect): way})
-    survey = Survey(uri="u", samples={"train": samples}, shards={"train": -(-samples // 1000)}, sharded=True)
-    return Forecast(stages=protect_stages(survey, costs, run.protect, runtime))
+    survey = Survey(samples={"train": samples}, shards={"train": -(-samples // 1000)}, drawn=[])
+    return protect_stages(survey, costs, run.protect, runtime)
+
+
+def seconds_of(stages: tuple[Stage, ...]) -> float:
+    return sum(stage.seconds for stage in stages)
+
+
+def requests_of(stages: tuple[Stage, ...]) -> float:
+    return sum(stage.put + stage.get for stage in stages)
 
 
 @given(st.integers(1, 300), st.booleans())
 def test_twice_the_shards_take_twice_the_time_but_for_the_surrogate(shards: int, held: bool) -> None:
     small, large = arithmetic(1000 * shards, held), arithmetic(2000 * shards, held)
-    assert small.seconds < large.seconds <= 2 * small.seconds
-    assert small.most >= small.kept
-    assert large.requests.total <= 2 * small.requests.total
-    assert arithmetic(1000 * shards, True).seconds <= arithmetic(1000 * shards, False).seconds
+    assert seconds_of(small) < seconds_of(large) <= 2 * seconds_of(small)
+    assert max(fullest(small)) >= sum(stage.kept for stage in small)
+    assert requests_of(large) <= 2 * requests_of(small)
+    assert seconds_of(arithmetic(1000 * shards, True)) <= seconds_of(arithmetic(1000 * shards, False))
 
 
 def test_the_fullest_moment_is_while_states_lie_beside_what_is_published() -> None:
     stages = (Stage(name="a", seconds=1, kept=10, passing=5), Stage(name="b", seconds=1, kept=1, passing=7))
-    assert (Forecast(stages=stages).kept, Forecast(stages=stages).fullest, Forecast(stages=stages).most) == (
-        11,
-        (15, 18),
-        18,
-    )
+    assert fullest(stages) == (15, 18)
 
 
 @given(st.integers(0, 10**9))
@@ -228,51 +181,43 @@ def test_uploads_in_parts_take_their_parts_and_two_more(size: int) -> None:
     assert puts(size) == expected
 
 
-def test_a_counted_folder_is_the_folder(tmp_path: Path) -> None:
-    counted = CountedFolder(LocalFolder(tmp_path))
-    write_bytes(counted.below("deep"), "a.txt", b"abc")
-    assert list(counted.names()) == ["deep/a.txt"]
-    assert (counted.exists("deep/a.txt"), counted.size("deep/a.txt")) == (True, 3)
-    assert counted.read("deep/a.txt", 1, 5) == b"bc"
-    with counted.open("deep/a.txt") as stream:
-        assert isinstance(stream, io.BufferedReader)
-    counted.delete("deep/a.txt")
-    assert counted.top() == {}
-    assert sum((call.requests for call in counted.calls), Requests()) == Requests(put=1, get=4, list=2, delete=1)
-
-
 def test_a_run_is_noted_beside_the_estimate_it_was_about(tmp_path: Path) -> None:
-    folder, config = LocalFolder(tmp_path), RunConfig()
-    identity = identity_of("protect", config.protect, "cpu")
-    said = EstimateRecord(kind="protect", identity=identity, about="photos", samples=1000, seconds=100, kept=2000)
-    keep_estimate(folder, said)
-    keep_estimate(folder, said.model_copy(update={"samples": 2000, "seconds": 200}))
-    broken: list[str] = []
-    assert past_errors(folder, broken.append) == ()
-    for seconds in (90.0, 120.0):
-        found = add_run(folder, "protect", identity, 980, RunCost(seconds=seconds, kept=2100), broken.append)
+    told: list[str] = []
+    history = History(LocalFolder(tmp_path), told.append)
+    said = EstimateRecord(kind="protect", identity="a" * 64, about="photos", samples=1000, seconds=100, kept=2000)
+    history.keep(said)
+    history.keep(said.model_copy(update={"samples": 2000, "seconds": 200}))
+    assert history.past_errors() == ()
+    for seconds in (120.0, 90.0):
+        found = history.add_run("protect", said.identity, 980, RunCost(seconds=seconds, kept=2100))
         assert found is not None
         assert found.samples == 1000
-    (past,) = past_errors(folder, broken.append)
-    assert (past.runs, past.lowest, past.middle, past.highest) == (2, 0.9, 1.05, 1.2)
-    assert past.storage == 1.05
-    assert add_run(folder, "protect", identity, 5000, RunCost(seconds=1), broken.append) is None
-    elsewhere = identity_of("protect", config.protect, "cuda")
-    assert add_run(folder, "protect", elsewhere, 1000, RunCost(seconds=1), broken.append) is None
-    assert broken == []
+    (past,) = history.past_errors()
+    assert (past.seconds, past.storage) == ((0.9, 1.2), 1.05)
+    assert history.add_run("protect", said.identity, 5000, RunCost(seconds=1)) is None
+    assert history.add_run("protect", "b" * 64, 1000, RunCost(seconds=1)) is None
+    assert told == []
+
+
+def test_an_estimate_of_version_0_3_0_is_still_compared(tmp_path: Path) -> None:
+    record = """{"kind": "protect", "identity": "%s", "about": "photos, preset cpu", "samples": 64, "seconds": 4.0,
+        "kept": 100.0, "took": [{"seconds": 5.0, "kept": null, "version": "0.3.0"}]}""" % ("c" * 64)
+    (tmp_path / f"protect-{'c' * 16}-64.json").write_text(record)
+    history = History(LocalFolder(tmp_path), pytest.fail)
+    assert history.add_run("protect", "c" * 64, 64, RunCost(seconds=3.0, kept=150.0)) is not None
+    (past,) = history.past_errors()
+    assert (past.seconds, past.storage) == ((0.75, 1.25), 1.5)
 
 
 def test_a_file_that_is_no_estimate_is_told_and_left_out(tmp_path: Path) -> None:
-    folder = LocalFolder(tmp_path)
-    identity = identity_of("protect", RunConfig().protect, "cpu")
-    keep_estimate(
-        folder, EstimateRecord(kind="protect", identity=identity, about="", samples=1000, seconds=100, kept=2000)
-    )
+    told: list[str] = []
+    history, identity = History(LocalFolder(tmp_path), told.append), "a" * 64
+    history.keep(EstimateRecord(kind="protect", identity=identity, about="", samples=1000, seconds=100, kept=2000))
     for content in (b"{", b"{}", b"\xff"):
-        write_bytes(folder, f"protect-{identity[:16]}-1001.json", content)
-        told: list[str] = []
-        found = add_run(folder, "protect", identity, 1000, RunCost(seconds=100), told.append)
+        write_bytes(history.folder, f"protect-{identity[:16]}-1001.json", content)
+        told.clear()
+        found = history.add_run("protect", identity, 1000, RunCost(seconds=100))
         assert found is not None
-        assert len(past_errors(folder, told.append)) == 1
+        assert len(history.past_errors()) == 1
         assert [text.partition(", got")[0].rpartition("-")[2] for text in told] == ["1001.json"] * 2
         assert told[0].startswith("expected an estimate in ")

@@ -1,0 +1,108 @@
+"""What a source holds, and samples drawn evenly from it, in one pass that decodes nothing.
+
+Of a corpus that memshield has sharded the manifest tells how much there is, and only a few of its tars are opened.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from mem_core.common.errors import SourceError
+from mem_core.common.progress import Progress, silent
+from mem_core.common.rng import generator
+from mem_core.common.storage.folder import Folder
+from mem_core.config import CorpusConfig
+from mem_core.data.corpus import require_clean
+from mem_core.data.manifest import MANIFEST_NAME, build_manifest, manifest_or_none
+from mem_core.data.readers import SourceReader, open_source
+from mem_core.data.receipt import receipt_name
+from mem_core.data.sharding.candidate import Candidate
+from mem_core.data.sharding.sharder import SHARDING_NAME, limit_of, taken
+
+_TARS = 8  # of a sharded corpus that samples are drawn from
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How many samples each split has, unusable ones among them, in how many shards. drawn: some of those of train.
+    sharded: whether the shards are there already."""
+
+    samples: dict[str, int]
+    shards: dict[str, int]
+    drawn: list[Candidate]
+    sharded: bool = False
+
+
+def survey_source(
+    reader: SourceReader, config: CorpusConfig, seed: int, count: int, progress: Progress = silent
+) -> Survey:
+    """The samples of a source as `shard` would take them, any `count` of those of train with equal chance (reservoir
+    sampling). Raises `SourceError` if train would have none."""
+    found: Counter[str] = Counter()
+    drawn: list[Candidate] = []
+    draw = generator(seed, "estimate")
+
+    def is_full(split: str) -> bool:
+        limit = limit_of(config, split)
+        return limit is not None and found[split] >= limit
+
+    for sample in taken(reader, config, seed, is_full):
+        found[sample.split] += 1
+        if sample.split == "train":
+            place = len(drawn) if len(drawn) < count else int(torch.randint(found["train"], (1,), generator=draw))
+            drawn[place : place + 1] = [sample] if place < count else []
+        if found.total() % 1000 == 0:
+            progress(found.total(), 0, "samples counted")
+    _require_train(drawn, reader.uri)
+    return Survey(
+        dict(found), {split: -(-number // config.samples_per_shard) for split, number in found.items()}, drawn
+    )
+
+
+def sharded_splits(folder: Folder) -> dict[str, Folder]:
+    """The splits of a corpus that `shard` made; a folder with the shards of one is train. Empty for other sources."""
+    top = folder.top()
+    if any(name.endswith(receipt_name("")) for name in top):
+        return {"train": folder}
+    if SHARDING_NAME not in top:
+        return {}
+    found = {name.partition("/")[0] for name in folder.names() if name.endswith(f"/{MANIFEST_NAME}")}
+    return {split: folder.below(split) for split in sorted(found)}
+
+
+def survey_shards(splits: Mapping[str, Folder], seed: int, count: int) -> Survey:
+    """A sharded corpus, from its manifests, and samples from the beginnings of a few shards of train.
+
+    Raises `SourceError` if there are none, or if it is protected already.
+    """
+    listed = {
+        split: build_manifest(folder, kind="clean", known=manifest_or_none(folder)).shards
+        for split, folder in splits.items()
+    }
+    _require_train(listed.get("train"), next(iter(splits.values())).uri.rpartition("/")[0])
+    train = splits["train"]
+    require_clean(train, listed["train"][0].name)
+    order = torch.randperm(len(listed["train"]), generator=generator(seed, "estimate"))[:_TARS].tolist()
+    each = -(-count // len(order))
+    drawn = [
+        sample for place in order for sample in islice(_samples_of(train, listed["train"][place].name, seed), each)
+    ]
+    return Survey(
+        samples={split: sum(sum(entry.counts.values()) for entry in entries) for split, entries in listed.items()},
+        shards={split: len(entries) for split, entries in listed.items()},
+        drawn=drawn[:count],
+        sharded=True,
+    )
+
+
+def _require_train(found: object, uri: str) -> None:
+    if not found:
+        raise SourceError(f"expected samples for a train split in {uri}, but it has none")
+
+
+def _samples_of(folder: Folder, shard: str, seed: int) -> Iterator[Candidate]:
+    reader = open_source(folder, f"{shard}.tar", format="webdataset")
+    return taken(reader, CorpusConfig(), seed, lambda split: False)
