@@ -2,6 +2,10 @@
 
 A server that is named by PREFECT_API_URL is used as it is, and nothing is started. Nothing here imports Prefect: its
 settings are read from the environment when it is first imported, which is why `use_server` must come before that.
+
+Prefect's own `server start --background` does not do (3.8.8): it takes no free port and does not wait until the server
+answers, its server writes into a pipe that nobody reads, so that no log says why one ended; `server stop` sends a
+signal to whatever process has the stored id by now, and of two commands that start at once the second fails.
 """
 
 import fcntl
