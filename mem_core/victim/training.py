@@ -17,8 +17,8 @@ from mem_core.config import RuntimeConfig, fingerprint
 from mem_core.models import start_model, weights_identity
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.training import (
-    load_checkpoint,
     make_optimizer,
+    own_checkpoint,
     require_finite,
     save_checkpoint,
     set_rate,
@@ -29,7 +29,7 @@ from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.finetune import cleaning_step
 from mem_core.victim.record import Epoch, VictimRecord, delete_record, read_victim, write_victim
-from mem_core.victim.stream import PairStream
+from mem_core.victim.stream import ORDER, PairStream
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -166,15 +166,14 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "history": [epoch.model_dump() for epoch in history],
             "steps": self.steps_done,
+            "order": ORDER,
         }
         save_checkpoint(out, _CHECKPOINT, state)
 
     def resume(self, out: Folder, identity: str) -> list[Epoch]:
         """The history so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
-        if not out.exists(_CHECKPOINT):
-            return []
-        state = load_checkpoint(out, _CHECKPOINT, self.device)
-        if state.get("identity") != identity:
+        state = own_checkpoint(out, _CHECKPOINT, identity, self.device)
+        if state is None or state.get("order") != ORDER:
             return []
         self.model.clip.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -13,12 +13,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
 from mem_core.config.base import Frozen
+from mem_core.data.images import Pixels
 
-Pixels = npt.NDArray[np.uint8]
 Captions = tuple[str, ...]
 Draw = Callable[[str], Random]
 """Sample key -> the random numbers that this sample is treated with, the same whatever came before it."""
