@@ -13,7 +13,7 @@ what they write down.
 
 Why this is not scikit-image itself, which gave the same rounded values on 2,000 pairs of 7 to 136 pixels a side: it
 refuses sides below 7 pixels, its running sums are floats of some version where these numbers are published, and it
-takes 2.6 times as long at 32 pixels, 0.8 at 128 to 256, 3.8 at 1,024, and 2 GB at 4,000, where bands take a few MB.
+takes 2.6 times as long at 32 pixels, 0.8 at 128 to 256, 3.8 at 1,024, and 2 GB at 4,000, where bands take tens of MB.
 """
 
 import math
