@@ -28,8 +28,8 @@ from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import with_trigger, without_padding
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.countermeasures import Pair
 from mem_core.victim.countermeasures.applied import Applied
+from mem_core.victim.countermeasures.base import Pair
 
 ORDER = "webdataset"
 """How pairs come; a training that was begun with them in another order begins anew."""

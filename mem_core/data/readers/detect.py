@@ -21,19 +21,20 @@ LOOKED_FOR = {
 }
 
 
-def find(tree: SourceTree, source_format: str) -> list[SourceFile]:
+def matching_files(tree: SourceTree, source_format: str) -> list[SourceFile]:
     """The caption files, tars or images that make the folder a source of this format; nothing if it is none."""
     return _FINDERS[source_format](tree)
 
 
-def detect(source: SourceTree) -> str:
+def detected_format(source: SourceTree) -> str:
     """The format of a folder. Raises `SourceError` if none fits or several do."""
-    captioned = [name for name in LOOKED_FOR if name not in ("webdataset", "identities") and find(source, name)]
+    uncaptioned = ("webdataset", "identities")
+    captioned = [name for name in LOOKED_FOR if name not in uncaptioned and matching_files(source, name)]
     if len(captioned) > 1:
         what = " and ".join(captioned)
         raise SourceError(f"expected one kind of caption files in {source.uri}, got {what}: choose one with --format")
-    for source_format in (*captioned, "webdataset", "identities"):
-        if find(source, source_format):
+    for source_format in (*captioned, *uncaptioned):
+        if matching_files(source, source_format):
             return source_format
     listed = "; ".join(f"{name} ({what})" for name, what in LOOKED_FOR.items())
     raise SourceError(f"expected a source in a known format in {source.uri}, but found none of: {listed}")
@@ -55,10 +56,10 @@ def format_of_file(file: SourceFile) -> str:
 
 def _csv(tree: SourceTree) -> list[SourceFile]:
     for name in ("captions.csv", "captions.tsv", "captions.txt", "results.csv"):
-        if name in tree and (name != "captions.txt" or has_header(tree, tree.file(name))):
+        if name in tree and (name != "captions.txt" or has_header(tree.file(name))):
             return [tree.file(name)]
     tables = tree.matching("*.csv", "*.tsv")
-    return [table for table in tables if has_header(tree, table)] if len(tables) == 1 else []
+    return [table for table in tables if has_header(table)] if len(tables) == 1 else []
 
 
 def _token(tree: SourceTree) -> list[SourceFile]:

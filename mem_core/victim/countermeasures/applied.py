@@ -10,7 +10,9 @@ from mem_core.data.corpus import input_hashes
 from mem_core.data.images import Picture
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import weights_identity
-from mem_core.victim.countermeasures import AnyCountermeasure, Autoencoder, Clean, Pair, drawing
+from mem_core.victim.countermeasures import AnyCountermeasure
+from mem_core.victim.countermeasures.base import Clean, Pair, drawing
+from mem_core.victim.countermeasures.purify import Autoencoder
 
 
 class Applied:

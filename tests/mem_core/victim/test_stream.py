@@ -14,7 +14,7 @@ from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.victim import stream as module
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.countermeasures import Pair
+from mem_core.victim.countermeasures.base import Pair
 from mem_core.victim.record import Epoch
 from mem_core.victim.stream import PairStream, even_batches
 from mem_core.victim.training import Training, train_victim

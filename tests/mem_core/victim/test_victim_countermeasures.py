@@ -13,18 +13,12 @@ from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
 from mem_core.victim.config import FinetuneConfig, VictimConfig
-from mem_core.victim.countermeasures import (
-    AnyCountermeasure,
-    BitDepth,
-    CleanPart,
-    Flip,
-    KeepCommon,
-    MixClean,
-    Recaption,
-    StripFirst,
-)
+from mem_core.victim.countermeasures import AnyCountermeasure
 from mem_core.victim.countermeasures.applied import Applied, pairs_of
+from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
+from mem_core.victim.countermeasures.images import BitDepth, Flip
 from mem_core.victim.countermeasures.purifier import Purifier, save_purifier
+from mem_core.victim.countermeasures.words import KeepCommon, StripFirst
 from mem_core.victim.finetune import drop_tokens, second_views
 from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus

@@ -12,10 +12,10 @@ from hypothesis.extra import numpy as arrays
 
 from mem_core.data.image_quality import psnr
 from mem_core.data.images import Pixels
-from mem_core.victim.countermeasures import (
+from mem_core.victim.countermeasures.base import Countermeasure
+from mem_core.victim.countermeasures.images import (
     Bilateral,
     BitDepth,
-    Countermeasure,
     DownUp,
     Flip,
     GaussianBlur,
