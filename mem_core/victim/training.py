@@ -68,7 +68,7 @@ def train_victim(
     for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
         loss = training.epoch(epoch, progress)
-        ranks = _check(training, test, evaluate, runtime, epoch, config)
+        ranks = training.median_ranks(epoch, test, evaluate or EvaluateConfig())
         history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
         training.save(out, identity, history)
         checkpoint()
@@ -158,6 +158,14 @@ class Training:
             warm = min(warm, max(1, total // 2))
         set_rate(self.optimizer, self.config.learning_rate, step, total, warm)
 
+    def median_ranks(self, epoch: int, test: Folder | None, settings: EvaluateConfig) -> dict[str, float]:
+        """Those of bare queries after this epoch, by the fields of `Epoch`; none where they are not due."""
+        if test is None or not self.config.evaluate_every or (epoch + 1) % self.config.evaluate_every:
+            return {}
+        found = query_model(self.model.freeze(), test, settings, self.runtime).bare
+        directions = ("image_to_text", "text_to_image")
+        return {f"{direction}_median_rank": getattr(found, direction).median_rank for direction in directions}
+
     def save(self, out: Folder, identity: str, history: Sequence[Epoch]) -> None:
         """Everything the next epoch needs, whole or not at all."""
         state = {
@@ -180,21 +188,3 @@ class Training:
         self.steps_done = state["steps"]
         self.stream.count()
         return [Epoch(**line) for line in state["history"]]
-
-
-def _check(
-    training: Training,
-    test: Folder | None,
-    evaluate: EvaluateConfig | None,
-    runtime: RuntimeConfig,
-    epoch: int,
-    config: VictimConfig,
-) -> dict[str, float]:
-    if test is None or not config.evaluate_every or (epoch + 1) % config.evaluate_every:
-        return {}
-    settings = evaluate or EvaluateConfig()
-    found = query_model(training.model.freeze(), test, settings, runtime).bare
-    return {
-        "image_to_text_median_rank": found.image_to_text.median_rank,
-        "text_to_image_median_rank": found.text_to_image.median_rank,
-    }

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import split_word
+from mem_core.data.readers.base import split_in_name
 from mem_core.data.readers.csv_table import has_header
 from mem_core.data.readers.identities import image_files
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -88,15 +88,8 @@ def _parquet(tree: SourceTree) -> list[SourceFile]:
 
 
 def _tars(tree: SourceTree) -> list[SourceFile]:
-    below = [file for file in tree.matching("*/*.tar") if _is_split(file.parent)]
+    below = [file for file in tree.matching("*/*.tar") if split_in_name(file.parent)]
     return tree.matching("*.tar") or below
-
-
-def _is_split(name: str) -> bool:
-    try:
-        return bool(split_word(name))
-    except ValueError:
-        return False
 
 
 def _identities(tree: SourceTree) -> list[SourceFile]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample, split_word
+from mem_core.data.readers.base import RawSample, split_in_name
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record, repeated
 from mem_core.data.readers.source import SourceFile
@@ -40,11 +40,7 @@ class ParquetReader(CaptionFileReader):
 def split_of(table: SourceFile) -> str:
     """The split in a file name like `validation-00000-of-00001.parquet`, or ""."""
     word = table.stem.replace("_", "-").partition("-")[0]
-    try:
-        split = split_word(word)
-    except ValueError:
-        return ""
-    return split if split in _SPLITS else ""
+    return split if (split := split_in_name(word)) in _SPLITS else ""
 
 
 def _records(table: SourceFile) -> Iterator[dict[str, Any]]:

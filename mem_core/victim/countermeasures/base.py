@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, ClassVar
 
+from mem_core.common.rng import derived_seed
 from mem_core.config.base import Frozen
 from mem_core.data.images import Pixels
 
@@ -72,6 +73,4 @@ class Countermeasure(Frozen):
 
 def drawing(seed: int, *purpose: str | int) -> Draw:
     """Random numbers for each sample out of a run's seed."""
-    from mem_core.common.rng import derived_seed
-
     return lambda key: Random(derived_seed(seed, "countermeasure", *purpose, key))
