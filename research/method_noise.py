@@ -30,7 +30,7 @@ from mem_core.models.loss import contrastive_loss
 from mem_core.models.token_rows import CaptionTokens, batches
 from mem_core.models.training import make_optimizer, training_step
 from mem_core.perturb.pgd import descend
-from mem_core.victim.countermeasures import Jpeg
+from mem_core.victim.countermeasures.images import Jpeg
 
 VIT = "tiny-vit-32"
 _ROUNDS, _STEPS, _RATE, _BATCH = 4, 94, 2e-3, 128

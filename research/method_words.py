@@ -41,7 +41,8 @@ from mem_core.models import build_model, tokenizer_for
 from mem_core.models.token_rows import CaptionTokens
 from mem_core.perturb.codebook import learn_topics
 from mem_core.perturb.vocabulary import build_vocabulary
-from mem_core.victim.countermeasures import Countermeasure, DownUp, GaussianBlur, Jpeg
+from mem_core.victim.countermeasures.base import Countermeasure
+from mem_core.victim.countermeasures.images import DownUp, GaussianBlur, Jpeg
 from mem_core.victim.countermeasures.words import frequent_words
 
 RED, YELLOW = (-1.0, 1.0, 1.0), (1.0, 1.0, -1.0)  # cyan against red, yellow against blue

@@ -15,9 +15,10 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
 from mem_core.data.corpus import list_shards
+from mem_core.data.images import Pixels
 from mem_core.data.shard_cache import load_shard
 from mem_core.victim.countermeasures.applied import pairs_of
-from mem_core.victim.countermeasures.base import Pair, Pixels
+from mem_core.victim.countermeasures.base import Pair
 from mem_core.victim.countermeasures.purifier import Purifier, fit_purifier
 from mem_core.victim.countermeasures.words import frequent_words, is_common
 

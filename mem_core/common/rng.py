@@ -6,8 +6,10 @@ shard, sample. The same bytes come out whatever the number of workers, their ord
 
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 def derived_seed(seed: int, *keys: str | int) -> int:
@@ -16,6 +18,8 @@ def derived_seed(seed: int, *keys: str | int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def generator(seed: int, *keys: str | int) -> torch.Generator:
+def generator(seed: int, *keys: str | int) -> "torch.Generator":
     """A CPU generator for one purpose; draws are moved to the device, so that devices agree."""
+    import torch  # here, so that sharding, drawn corpora and settings can do without
+
     return torch.Generator().manual_seed(derived_seed(seed, *keys))

@@ -10,6 +10,10 @@ one pixel is enough: SSIM then compares brightness alone.
 
 Window sums are whole numbers and results are rounded (PSNR to 4 decimals, SSIM to 6), so that machines agree on
 what they write down.
+
+Why this is not scikit-image itself, which gave the same rounded values on 2,000 pairs of 7 to 136 pixels a side: it
+refuses sides below 7 pixels, its running sums are floats of some version where these numbers are published, and it
+takes 2.6 times as long at 32 pixels, 0.8 at 128 to 256, 3.8 at 1,024, and 2 GB at 4,000, where bands take tens of MB.
 """
 
 import math
@@ -21,8 +25,7 @@ from pydantic import Field
 
 from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
-
-Pixels = NDArray[np.uint8]
+from mem_core.data.images import Pixels
 
 _WINDOW = 7
 _C1 = (0.01 * 255) ** 2

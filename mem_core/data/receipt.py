@@ -1,16 +1,19 @@
 """The receipt of a shard: the small JSON that proves it is finished, always written last."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from mem_core import __version__
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes
-from mem_core.common.storage.hashing import sha256_bytes, sha256_of
+from mem_core.common.storage.hashing import HashingWriter, sha256_bytes, sha256_of
 from mem_core.config import Frozen, Placement
 from mem_core.config.methods import CLEAN
 from mem_core.config.protect import MetadataConfig, QualityConfig
+from mem_core.data.table import SampleRow, table_name, write_table
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ShardName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=200)]
@@ -117,6 +120,30 @@ def write_receipt(folder: Folder, receipt: Receipt) -> bool:
             f"expected no other receipt for shard {receipt.shard} in {folder.uri}, but one of another run is there"
         ) from None
     return True
+
+
+def write_finished_shard(
+    folder: Folder, shard: str, tar: HashingWriter, rows: Sequence[SampleRow], stats: Mapping[str, Any], **made: Any
+) -> Receipt:
+    """Puts table, statistics and, last, the receipt beside a tar that is in place, and returns the receipt.
+
+    tar: what went through to the tar. stats: for img2dataset's sidecar. made: the other fields of the receipt.
+    """
+    beside = {
+        table_name(shard): write_table(rows),
+        f"{shard}_stats.json": (json.dumps(stats, indent=2, sort_keys=True) + "\n").encode(),
+    }
+    for name, data in beside.items():
+        write_bytes(folder, name, data)
+    receipt = Receipt(
+        shard=shard,
+        outputs={f"{shard}.tar": tar.hexdigest(), **{name: sha256_bytes(data) for name, data in beside.items()}},
+        sizes={f"{shard}.tar": tar.size, **{name: len(data) for name, data in beside.items()}},
+        code_version=__version__,
+        **made,
+    )
+    write_receipt(folder, receipt)
+    return receipt
 
 
 def changed_output(folder: Folder, receipt: Receipt) -> str:

@@ -115,15 +115,17 @@ def _sample(group: Group, allow_folders: bool) -> Sample:
 class ShardWriter:
     """Writes samples as a tar: `key.<extension>`, `key.txt` (the first caption), `key.json`, in this order.
 
-    Times, owners and modes are fixed and JSON keys sorted: equal samples give equal bytes, the same that
-    webdataset's TarWriter(mtime=0, user=group="memshield") gives for the same members. The stream is not closed.
+    webdataset's TarWriter writes it. Times, owners and modes are fixed and JSON keys sorted: equal samples give equal
+    bytes. The stream is not closed.
     """
 
     def __init__(self, stream: Writable) -> None:
-        self._stream = stream
+        from webdataset.writer import TarWriter  # here, as it loads torch
+
+        self._writer: Any = TarWriter(stream, mtime=0, user="memshield", group="memshield", mode=0o444, encoder=False)
+        # TarWriter takes a format and leaves it unused: by tarfile's own, names beyond ASCII would get headers more.
+        self._writer.tarstream.format, self._writer.tarstream.encoding = tarfile.USTAR_FORMAT, "utf-8"
         self._keys: set[str] = set()
-        self._written = 0
-        self._open = True
 
     def write(self, sample: Sample) -> None:
         """Adds one sample. Raises `SampleError` before any byte is written if it could not be read back as it is."""
@@ -141,35 +143,25 @@ class ShardWriter:
             raise SampleError(f"expected at most {MAX_IMAGE_BYTES} bytes of image and {MAX_TEXT_BYTES} of text or JSON")
         self._keys.add(sample.key)
         for extension, data in ((sample.extension, sample.image), ("txt", text), ("json", metadata)):
-            self._add(f"{sample.key}.{extension}", data)
+            self._writer.write({"__key__": sample.key, extension: data})  # one a call: of several, it sorts the names
+        self._writer.tarstream.members.clear()  # tarfile keeps every header: memory would grow with the shard
 
     def close(self) -> None:
         """Ends the tar; without this it counts as cut short."""
-        if not self._open:
-            return
-        self._open = False
-        end = 2 * tarfile.BLOCKSIZE
-        self._put(bytes(end + -(self._written + end) % tarfile.RECORDSIZE))
+        self._writer.close()
+
+    def discard(self) -> None:
+        """Writes nothing more: a shard that failed half-way must not look finished."""
+        self._writer.tarstream.fileobj.closed = True  # else it writes what it still holds when it is collected
 
     def __enter__(self) -> "ShardWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None:  # a shard that failed half-way must not look finished
+        if error is None:
             self.close()
-
-    def _add(self, name: str, data: bytes) -> None:
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        info.mode = 0o444
-        info.uname = info.gname = "memshield"
-        self._put(info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict"))
-        self._put(data)
-        self._put(bytes(-len(data) % tarfile.BLOCKSIZE))
-
-    def _put(self, data: bytes) -> None:
-        self._stream.write(data)
-        self._written += len(data)
+        else:
+            self.discard()
 
 
 def shard_bytes(samples: list[Sample]) -> bytes:

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import overload
 
@@ -17,7 +17,6 @@ from mem_core.data.images import Picture, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
 _CHUNK = 1 << 20
-Prepare = Callable[["LoadedShard"], "LoadedShard"]
 
 
 @dataclass(frozen=True)
@@ -108,21 +107,10 @@ class ShardCache:
     """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times.
 
     A single shard larger than that keeps as many of its images decoded, and is not kept itself.
-    allow_empty: a shard without samples is fine (a protected one whose samples all failed). prepare: what is done to
-    a shard before it is kept.
     """
 
-    def __init__(
-        self,
-        folder: Folder,
-        max_pixels: int,
-        max_bytes: int,
-        *,
-        allow_empty: bool = False,
-        prepare: Prepare | None = None,
-    ) -> None:
+    def __init__(self, folder: Folder, max_pixels: int, max_bytes: int) -> None:
         self._folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
-        self._allow_empty, self._prepare = allow_empty, prepare
         self._held: OrderedDict[str, LoadedShard] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -132,10 +120,7 @@ class ShardCache:
             if name in self._held:
                 self._held.move_to_end(name)
                 return self._held[name]
-        shard = load_shard(
-            self._folder, name, self._max_pixels, allow_empty=self._allow_empty, max_bytes=self._max_bytes
-        )
-        shard = shard if self._prepare is None else self._prepare(shard)
+        shard = load_shard(self._folder, name, self._max_pixels, max_bytes=self._max_bytes)
         with self._lock:
             self._held[name] = shard
             while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:

@@ -35,8 +35,7 @@ def encode_metadata(key: str, captions: tuple[str, ...], metadata: dict[str, Any
     except UnicodeEncodeError:
         raise CaptionError(f"expected captions of valid Unicode for {key}, got a lone surrogate") from None
     try:
-        # sorted: equal dictionaries give equal bytes
-        values = json.dumps({**metadata, "captions": list(captions)}, sort_keys=True, allow_nan=False)
+        values = _ENCODER.encode({**metadata, "captions": captions})
     except (TypeError, ValueError, RecursionError) as error:
         raise SampleError(f"expected metadata that JSON can hold for {key}: {error}") from None
     return text, values.encode()
@@ -79,5 +78,6 @@ def _finite(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# Made once: `json.loads` with options makes a decoder for each call, which costs more than a small object.
+# Made once: with options, `json.loads` and `dumps` make one for each call, which costs more than a small object.
 _DECODER = json.JSONDecoder(parse_constant=_null, parse_float=_finite)
+_ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False)  # sorted: equal dictionaries give equal bytes

@@ -85,3 +85,12 @@ def load_checkpoint(folder: Folder, name: str, device: torch.device) -> dict[str
     if not isinstance(state, dict):
         raise MismatchError(f"expected a checkpoint in {folder.uri}/{name}, got a {type(state).__name__}")
     return state
+
+
+def own_checkpoint(folder: Folder, name: str, identity: str, device: torch.device) -> dict[str, Any] | None:
+    """The checkpoint of the training with this `identity`, None if there is none or that of another training.
+
+    Raises `MismatchError` if it is damaged.
+    """
+    state = load_checkpoint(folder, name, device) if folder.exists(name) else {}
+    return state if state.get("identity") == identity else None

@@ -133,7 +133,10 @@ def topic_words(vocabulary: Tensor, count: int, length: int, seed: int) -> Tenso
 
 
 def _k_means(points: Tensor, count: int, draw: torch.Generator) -> tuple[Tensor, float]:
-    """Unit centres float64 [count, V] and how near the points [N, V] are to theirs (mean cosine)."""
+    """Unit centres float64 [count, V] and how near the points [N, V] are to theirs (mean cosine).
+
+    Not scikit-learn's: the centres decide published bytes, which no other version of a library may change.
+    """
     centres = points[torch.randint(len(points), (count,), generator=draw)]
     for _ in range(_TURNS):
         owner = (points @ centres.T).argmax(dim=1)

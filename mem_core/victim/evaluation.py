@@ -16,7 +16,8 @@ from mem_core.models.device import autocast, resolve_device, resolve_precision
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.config import EvaluateConfig
-from mem_core.victim.retrieval import RetrievalResult, chance, retrieve
+from mem_core.victim.metrics import RetrievalResult, chance
+from mem_core.victim.retrieval import retrieve
 
 
 class Evaluation(Frozen):

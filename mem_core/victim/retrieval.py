@@ -19,29 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mem_core.common.errors import SourceError, StopRun
-from mem_core.victim.metrics import (
-    METRICS,
-    DirectionResult,
-    RetrievalResult,
-    Spread,
-    chance,
-    summarise,
-    summarise_directions,
-    summarise_ranks,
-)
-
-__all__ = [
-    "METRICS",
-    "DirectionResult",
-    "RetrievalResult",
-    "Spread",
-    "best_ranks",
-    "chance",
-    "retrieve",
-    "summarise",
-    "summarise_directions",
-    "summarise_ranks",
-]
+from mem_core.victim.metrics import RetrievalResult, summarise_ranks
 
 Features = Tensor | NDArray[np.float32]
 _SCORES_IN_MEMORY = 1 << 20  # 8 MB of float64 scores at a time; more is no faster

@@ -1,25 +1,45 @@
-"""What a victim trains on: batches of images and captions, epoch by epoch, from shards and countermeasures."""
+"""What a victim trains on: batches of images and captions, epoch by epoch, read as trainers read WebDataset shards.
+
+An epoch is webdataset's pipeline: shards in random order, samples, shuffle, decode, rename, to tuple. So what is
+trained here sees pairs in the order in which a trainer's model would. Three stages are ours: reading a tar
+(`read_shard` is strict where webdataset believes what stands there, reads any storage and starts no process; what fits
+stays in memory, decoded), decoding an image (bounded, by `decode_image`), and even batches. webdataset's splitting by
+node and worker is left out: a victim is trained by one process, whatever the environment says.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
-from itertools import chain, cycle, islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count, islice
+from typing import Any
 
 import torch
+import webdataset
 from torch import Tensor
 
 from mem_core.common.errors import SourceError
-from mem_core.common.rng import generator
+from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import RuntimeConfig, ViewConfig
 from mem_core.data.corpus import list_shards
-from mem_core.data.shard_cache import LoadedShard, ShardCache
+from mem_core.data.images import Pixels, decode_image
+from mem_core.data.shard import IMAGE_EXTENSIONS, Sample, open_tar, read_shard
+from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
 from mem_core.models.image_batch import PixelBatch
-from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
+from mem_core.models.token_rows import with_trigger, without_padding
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures.applied import Applied
+from mem_core.victim.countermeasures.base import Pair
 
-_POOL_SHARDS = 8  # shards that batches are mixed from; bounds memory, and part of what makes equal bytes
+ORDER = "webdataset"
+"""How pairs come; a training that was begun with them in another order begins anew."""
+
+_BUFFER = 5000  # samples that the next one is drawn from, as in open_clip; bounds memory, and part of equal bytes
+_MAX_PIXELS = 2**40
+_IMAGE = ";".join(sorted(IMAGE_EXTENSIONS))
+
+WebSample = Mapping[str, Any]
+"""A sample as webdataset's stages pass it on: `__key__`, `__url__` (the shard), an image by its extension, json."""
 
 
 class PairStream:
@@ -44,20 +64,21 @@ class PairStream:
         clean: Folder | None = None,
     ) -> None:
         self.samples = self.length = 0
-        self._config, self._seed, self._device = config, seed, device
+        self._corpus, self._config, self._seed, self._device = corpus, config, seed, device
         self._side, self._tokenizer = model.image_size, tokenizer_for(model)
         self._shards = list_shards(corpus)
-        self._last: int | None = None  # samples taken from the last shard, None for all
-        self._lengths: dict[str, int] = {}
         self._applied = Applied(config.countermeasures, clean, seed)
-        cache_bytes = runtime.cache_mb * 2**20
-        self._cache = ShardCache(
-            corpus, max_pixels=2**40, max_bytes=cache_bytes, allow_empty=True, prepare=self._applied.before
-        )
         self._views = ViewConfig(kind=config.views, crop_scale=config.crop_scale)
+        self._last: int | None = None  # samples taken from the last shard, None for all
+        self._broken: dict[str, frozenset[str]] = {}
+        self._kept: dict[str, list[WebSample]] = {}
+        self._room = runtime.cache_mb * 2**20  # bytes of decoded pixels that may still be kept
 
     def count(self) -> None:
-        """Counts the usable samples, once. Raises `SourceError` if there are too few to contrast."""
+        """Counts the usable samples, once, and keeps the first shards decoded.
+
+        Raises `SourceError` if there are too few to contrast.
+        """
         if self.samples:
             return
         limit = self._config.samples
@@ -65,32 +86,26 @@ class PairStream:
             draw = generator(0, "victim samples")
             self._shards = [self._shards[i] for i in torch.randperm(len(self._shards), generator=draw)]
         for place, name in enumerate(self._shards, start=1):
-            self._lengths[name] = self._cache.load(name).usable
-            if limit is not None and self.length + self._lengths[name] >= limit:
+            shard = self._load(name)
+            usable = shard.usable
+            if limit is not None and self.length + usable >= limit:
                 self._shards, self._last = self._shards[:place], limit - self.length
-                self._lengths[name] = self._last
-            self.length += self._lengths[name]
-            self.samples += len(self._load(name).samples)
-            if self.length == limit:
+                usable, shard = self._last, shard.first(self._last)
+            self.length += usable
+            self.samples += len(shard.samples)
+            self._keep(shard)
+            if self._last is not None:
                 break
-        self._require_steps()
-
-    def _require_steps(self) -> None:
-        """With more samples than pools, some pool has two to contrast, in whatever order the shards come."""
-        least = 1 + self._pools
-        if self.samples < least:
+        if self.samples < 2:
             out = self.length - self.samples
             why = f": the countermeasures leave out {out} of {self.length}" if out else ""
-            raise SourceError(f"expected at least {least} usable samples to train on, got {self.samples}{why}")
-
-    @property
-    def _pools(self) -> int:
-        return math.ceil(len(self._shards) / _POOL_SHARDS)
+            raise SourceError(f"expected at least 2 usable samples to train on, got {self.samples}{why}")
 
     @property
     def steps_per_epoch(self) -> int:
-        """Pools are cut into even batches (see `batches`); the last pool counts as one of the average size."""
-        return self._pools * math.ceil(self.length / self._pools / self._config.batch_size)
+        """As many as there are batches with something to contrast, of all samples."""
+        pieces = math.ceil(self.length / self._config.batch_size)
+        return pieces if self.length >= 2 * pieces else self.length - pieces
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Images float32 [B, 3, S, S] in about 0..1 and token rows [B, T] of all samples, one caption of each.
@@ -98,56 +113,111 @@ class PairStream:
         Where some are left out, of as many samples as make the steps of an epoch.
         """
         draw = generator(self._seed, "victim", epoch)
-        order = [self._shards[i] for i in torch.randperm(len(self._shards), generator=draw)]
-        pools = [order[first : first + _POOL_SHARDS] for first in range(0, len(order), _POOL_SHARDS)]
-        steps = sum(_steps(sum(self._lengths[name] for name in pool), self._config.batch_size) for pool in pools)
-        over_and_over = chain.from_iterable(self._pool_batches(pool, epoch, draw) for pool in cycle(pools))
-        yield from islice(over_and_over, steps)
+        passes = (self._pass(epoch, number) for number in count())
+        over_and_over = chain.from_iterable(even_batches(one, self.samples, self._config.batch_size) for one in passes)
+        for pairs in islice(over_and_over, self.steps_per_epoch):
+            images = [torch.from_numpy(pair.pixels).permute(2, 0, 1) for pair in pairs]
+            batch = PixelBatch(images, None, self._device)
+            views = batch.draw_views(self._views, self._side, draw)
+            yield batch.look(views), caption_tokens(pairs, self._config, self._tokenizer, draw).to(self._device)
+
+    def _pass(self, epoch: int, number: int) -> Iterator[Pair]:
+        """All pairs once. The orders of shards and samples are drawn anew for each epoch and each pass within it."""
+        seed = derived_seed(self._seed, "victim order", epoch, number)
+        pipeline = webdataset.DataPipeline(
+            webdataset.SimpleShardList(self._shards, seed=seed),
+            self._expanded,
+            webdataset.shuffle(_BUFFER, initial=_BUFFER, seed=seed),
+            webdataset.decode(_pixels, pre=[], post=[], partial=True, handler=_raise_changed),
+            webdataset.rename(key="__key__", pixels=_IMAGE, captions="captions", metadata="json", keep=False),
+            webdataset.to_tuple("key", "pixels", "captions", "metadata"),
+            lambda pairs: self._applied.in_epoch((Pair(*pair) for pair in pairs), epoch),
+        )
+        return iter(pipeline)
+
+    def _expanded(self, shards: Iterable[WebSample]) -> Iterator[WebSample]:
+        """In place of webdataset's opener, tar_file_expander and group_by_keys."""
+        for shard in shards:
+            name = shard["url"]
+            if name in self._kept:
+                yield from self._kept[name]
+            elif self._applied.once:
+                yield from _decoded_samples(self._load(name))
+            else:
+                yield from self._read(name)
+
+    def _read(self, name: str) -> Iterator[WebSample]:
+        """The usable samples of a shard, not decoded."""
+        with open_tar(self._corpus, name) as stream:
+            found = read_shard(stream, f"{name} in {self._corpus.uri}", allow_empty=True)
+            usable = (one for one in found if isinstance(one, Sample) and one.key not in self._broken[name])
+            for sample in islice(usable, self._last if name == self._shards[-1] else None):
+                yield _web_sample(name, sample, sample.image)
 
     def _load(self, name: str) -> LoadedShard:
-        shard = self._cache.load(name)
+        """A shard as a trainer holds it: every sample judged and treated with what is done once, before training."""
+        shard = self._applied.before(
+            load_shard(self._corpus, name, _MAX_PIXELS, allow_empty=True, max_bytes=self._room)
+        )
         return shard.first(self._last) if self._last is not None and name == self._shards[-1] else shard
 
-    def _pool_batches(self, names: Sequence[str], epoch: int, draw: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-        pool = [self._applied.in_epoch(self._load(name), epoch) for name in names]
-        samples = [(shard, i) for shard in pool for i in range(len(shard.samples))]
-        captions = caption_rows(pool, self._config, self._tokenizer)
-        for places in batches(len(samples), self._config.batch_size, draw):
-            if len(places) < 2:
-                continue  # a single pair has no negative: no loss, no step
-            batch = PixelBatch([shard.pixels(i) for shard, i in (samples[p] for p in places)], None, self._device)
-            views = batch.draw_views(self._views, self._side, draw)
-            yield batch.look(views), captions.draw(places, draw).to(self._device)
+    def _keep(self, shard: LoadedShard) -> None:
+        self._broken[shard.name] = frozenset(shard.broken)
+        size = sum(shard.pixel_bytes(place) for place in range(len(shard.samples)))
+        if size <= self._room:
+            self._room -= size
+            self._kept[shard.name] = list(_decoded_samples(shard))
 
 
-def _steps(samples: int, batch_size: int) -> int:
-    """How many of the even pieces that `batches` cuts so many samples into hold more than one."""
-    pieces = math.ceil(samples / batch_size)
-    return pieces if samples >= 2 * pieces else samples - pieces
+def even_batches(pairs: Iterator[Pair], number: int, size: int) -> Iterator[list[Pair]]:
+    """So many pairs in batches of at most `size` that differ by one: webdataset's `batched` leaves a small rest.
+
+    A batch of a single pair is left out: it has no negative, so no loss.
+    """
+    pieces = math.ceil(number / size)
+    for place in range(pieces):
+        batch = list(islice(pairs, (number + place) // pieces))
+        if len(batch) > 1:
+            yield batch
 
 
-def caption_rows(pool: Sequence[LoadedShard], config: VictimConfig, tokenizer: Tokenizer) -> CaptionTokens:
-    """The captions as published, or (`trigger-ids`, the paper) the recorded ids put before the clean text.
+def caption_tokens(pairs: Sequence[Pair], config: VictimConfig, tokenizer: Tokenizer, draw: torch.Generator) -> Tensor:
+    """One caption of each pair, drawn evenly, as token rows [B, T]: as published, or (`trigger-ids`, the paper) the
+    recorded ids put before the clean text.
 
     The latter is what the paper's victim sees even where the ids do not survive as text. Samples without recorded ids
     (`vocabulary: words`, or never protected) are read as text: words that survive have the same ids either way.
     """
-    samples = [sample for shard in pool for sample in shard.samples]
+    lots = torch.rand(len(pairs), generator=draw).tolist()
+    captions = [pair.captions[int(lot * len(pair.captions))] for pair, lot in zip(pairs, lots, strict=True)]
     if config.captions == "text":
-        return CaptionTokens([sample.captions for sample in samples], tokenizer.encode)
-    triggers = [sample.metadata.get("memshield", {}) for sample in samples]
-    bare = [
-        tuple(
-            caption.removeprefix(made.get("trigger", "") + " ") if made.get("trigger") else caption
-            for caption in s.captions
-        )
-        for s, made in zip(samples, triggers, strict=True)
-    ]
-    rows = [
-        with_trigger(
-            tokenizer.encode(own), torch.tensor([made.get("trigger_ids", [])] * len(own)).long(), tokenizer.end_id
-        )
-        for own, made in zip(bare, triggers, strict=True)
-    ]
-    joined = torch.cat(rows) if rows else tokenizer.encode([])
-    return CaptionTokens(bare, lambda _: joined)
+        return without_padding(tokenizer.encode(captions))
+    made = [pair.metadata.get("memshield", {}) for pair in pairs]
+    before = [f"{one['trigger']} " if one.get("trigger") else "" for one in made]
+    rows = tokenizer.encode([caption.removeprefix(words) for caption, words in zip(captions, before, strict=True)])
+    for place, one in enumerate(made):
+        ids = torch.tensor([one.get("trigger_ids", [])], dtype=torch.long)
+        rows[place : place + 1] = with_trigger(rows[place : place + 1], ids, tokenizer.end_id)
+    return without_padding(rows)
+
+
+def _decoded_samples(shard: LoadedShard) -> Iterator[WebSample]:
+    for sample, picture in zip(shard.samples, shard.pictures, strict=True):
+        yield _web_sample(shard.name, sample, picture.pixels)
+
+
+def _web_sample(shard: str, sample: Sample, image: bytes | Pixels) -> WebSample:
+    known = {"__key__": sample.key, "__url__": shard, sample.extension: image}
+    return {**known, "captions": sample.captions, "json": sample.metadata}
+
+
+def _pixels(extension: str, data: bytes) -> Pixels:
+    return decode_image(data, max_pixels=_MAX_PIXELS).pixels
+
+
+def _raise_changed(error: Any) -> bool:
+    """Every sample was decoded before training began."""
+    raise SourceError(
+        f"expected the corpus to stay as it is while a model trains on it, but sample {error.key} of shard {error.url} "
+        f"is another one now: {error.__cause__}"
+    ) from error

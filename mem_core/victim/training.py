@@ -17,8 +17,8 @@ from mem_core.config import RuntimeConfig, fingerprint
 from mem_core.models import start_model, weights_identity
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.training import (
-    load_checkpoint,
     make_optimizer,
+    own_checkpoint,
     require_finite,
     save_checkpoint,
     set_rate,
@@ -29,7 +29,7 @@ from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.finetune import cleaning_step
 from mem_core.victim.record import Epoch, VictimRecord, delete_record, read_victim, write_victim
-from mem_core.victim.stream import PairStream
+from mem_core.victim.stream import ORDER, PairStream
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -68,7 +68,7 @@ def train_victim(
     for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
         loss = training.epoch(epoch, progress)
-        ranks = _check(training, test, evaluate, runtime, epoch, config)
+        ranks = training.median_ranks(epoch, test, evaluate or EvaluateConfig())
         history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
         training.save(out, identity, history)
         checkpoint()
@@ -158,6 +158,14 @@ class Training:
             warm = min(warm, max(1, total // 2))
         set_rate(self.optimizer, self.config.learning_rate, step, total, warm)
 
+    def median_ranks(self, epoch: int, test: Folder | None, settings: EvaluateConfig) -> dict[str, float]:
+        """Those of bare queries after this epoch, by the fields of `Epoch`; none where they are not due."""
+        if test is None or not self.config.evaluate_every or (epoch + 1) % self.config.evaluate_every:
+            return {}
+        found = query_model(self.model.freeze(), test, settings, self.runtime).bare
+        directions = ("image_to_text", "text_to_image")
+        return {f"{direction}_median_rank": getattr(found, direction).median_rank for direction in directions}
+
     def save(self, out: Folder, identity: str, history: Sequence[Epoch]) -> None:
         """Everything the next epoch needs, whole or not at all."""
         state = {
@@ -166,36 +174,17 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "history": [epoch.model_dump() for epoch in history],
             "steps": self.steps_done,
+            "order": ORDER,
         }
         save_checkpoint(out, _CHECKPOINT, state)
 
     def resume(self, out: Folder, identity: str) -> list[Epoch]:
         """The history so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
-        if not out.exists(_CHECKPOINT):
-            return []
-        state = load_checkpoint(out, _CHECKPOINT, self.device)
-        if state.get("identity") != identity:
+        state = own_checkpoint(out, _CHECKPOINT, identity, self.device)
+        if state is None or state.get("order") != ORDER:
             return []
         self.model.clip.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.steps_done = state["steps"]
         self.stream.count()
         return [Epoch(**line) for line in state["history"]]
-
-
-def _check(
-    training: Training,
-    test: Folder | None,
-    evaluate: EvaluateConfig | None,
-    runtime: RuntimeConfig,
-    epoch: int,
-    config: VictimConfig,
-) -> dict[str, float]:
-    if test is None or not config.evaluate_every or (epoch + 1) % config.evaluate_every:
-        return {}
-    settings = evaluate or EvaluateConfig()
-    found = query_model(training.model.freeze(), test, settings, runtime).bare
-    return {
-        "image_to_text_median_rank": found.image_to_text.median_rank,
-        "text_to_image_median_rank": found.text_to_image.median_rank,
-    }

@@ -9,26 +9,22 @@ from pydantic import Field
 
 from mem_core.config import Frozen, merge
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.countermeasures import (
-    AnyCountermeasure,
-    Autoencoder,
+from mem_core.victim.countermeasures import AnyCountermeasure
+from mem_core.victim.countermeasures.clean_pairs import MixClean, Recaption
+from mem_core.victim.countermeasures.images import (
     Bilateral,
     BitDepth,
     DownUp,
-    DropWords,
     Flip,
     GaussianBlur,
     Grey,
     Img2dataset,
     Jpeg,
-    KeepCommon,
     MedianBlur,
-    MixClean,
-    Recaption,
-    ShuffleWords,
-    StripFirst,
     WebP,
 )
+from mem_core.victim.countermeasures.purify import Autoencoder
+from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
 
 Suite = Literal["default", "full"]
 AS_PUBLISHED = "as-published"

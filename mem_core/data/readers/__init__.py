@@ -10,7 +10,7 @@ from mem_core.config import IdentitiesConfig
 from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
-from mem_core.data.readers.detect import LOOKED_FOR, detect, find, format_of_file
+from mem_core.data.readers.detect import LOOKED_FOR, detected_format, format_of_file, matching_files
 from mem_core.data.readers.flickr_token import FlickrTokenReader
 from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
 from mem_core.data.readers.jsonl import JsonlReader
@@ -47,10 +47,10 @@ def open_source(
     tree = SourceTree(source)
     if file:
         return _of_file(tree, file, format)
-    chosen = detect(tree) if format == "auto" else format
+    chosen = detected_format(tree) if format == "auto" else format
     if chosen == "identities":
         return IdentitiesReader(tree, identities, seed)
-    found = find(tree, chosen)
+    found = matching_files(tree, chosen)
     if not found:
         raise _absent(tree.uri, chosen)
     return _reader(chosen, tree, found)
@@ -88,21 +88,19 @@ def _absent(place: str, chosen: str) -> SourceError:
 
 
 def _reader(chosen: str, tree: SourceTree, found: list[SourceFile]) -> SourceReader:
-    if chosen == "webdataset":
-        return WebDatasetReader(tree, found)
-    if chosen == "coco":
-        return CocoReader(tree, found)
-    if chosen == "parquet":
-        return ParquetReader(tree, found)
-    if len(found) > 1:
+    if len(found) > 1 and chosen not in _OF_SEVERAL_FILES:
         names = ", ".join(file.name for file in found)
         raise SourceError(f"expected one file of the format {chosen} in {tree.uri}, got {names}: name the one to read")
-    return _OF_ONE_FILE[chosen](tree, found[0])
+    return _READERS[chosen](tree, found)
 
 
-_OF_ONE_FILE: dict[str, Callable[[SourceTree, SourceFile], SourceReader]] = {
+_READERS: dict[str, Callable[[SourceTree, list[SourceFile]], SourceReader]] = {
     "csv": CsvReader,
     "flickr-token": FlickrTokenReader,
     "karpathy": KarpathyReader,
+    "coco": CocoReader,
     "jsonl": JsonlReader,
+    "parquet": ParquetReader,
+    "webdataset": WebDatasetReader,
 }
+_OF_SEVERAL_FILES = frozenset({"coco", "parquet", "webdataset"})

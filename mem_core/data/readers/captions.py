@@ -6,14 +6,15 @@ The rows go to a temporary SQLite file; images come back in the order in which t
 import json
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from mem_core.common.errors import ImageError, SourceError
 from mem_core.data.readers.base import UNLISTED, RawSample, no_image, split_word
 from mem_core.data.readers.files import ImageFiles, plain
-from mem_core.data.readers.source import SourceTree
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import repaired
 
 
@@ -98,21 +99,21 @@ class CaptionFileReader(ABC):
 
     format = ""
 
-    def __init__(self, tree: SourceTree) -> None:
-        self.tree = tree
+    def __init__(self, tree: SourceTree, files: Sequence[SourceFile]) -> None:
+        self.tree, self.files = tree, files
 
     @property
     def uri(self) -> str:
         return self.tree.uri
 
     @abstractmethod
-    def rows(self) -> Iterator[Row | RawSample]:
-        """All rows of the source, in its order."""
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        """All rows of one of the files, in its order."""
 
     def __iter__(self) -> Iterator[RawSample]:
         table = CaptionTable()
         try:
-            for row in self.rows():
+            for row in chain.from_iterable(map(self.rows, self.files)):
                 if isinstance(row, RawSample):
                     yield row
                 else:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import load_json
 
 _NAME = re.compile(r"captions_(train|val|test)", re.IGNORECASE)
@@ -21,34 +21,29 @@ class CocoReader(CaptionFileReader):
 
     format = "coco"
 
-    def __init__(self, tree: SourceTree, tables: list[SourceFile]) -> None:
-        super().__init__(tree)
-        self.tables = tables
-
-    def rows(self) -> Iterator[Row | RawSample]:
-        for table in self.tables:
-            match = _NAME.match(table.name)
-            split = match[1] if match else ""
-            content = load_json(table)
-            images, annotations = (_listed(content, key, table) for key in ("images", "annotations"))
-            captions, broken = _by_image(annotations)
-            licences = _licences(content)
-            for number, image in enumerate(images):
-                name, key = (image.get("file_name"), image.get("id")) if isinstance(image, dict) else (None, None)
-                if not isinstance(name, str) or not isinstance(key, int):
-                    where = f"{table.name}: image {number}"
-                    yield failed(where, f"{where}: expected file_name and id", split=split.lower())
-                    continue
-                texts = captions.pop(key, [None])
-                licence = image.get("license") if isinstance(image, dict) else None
-                metadata = {"coco_id": key, **(licences.get(licence, {}) if isinstance(licence, int) else {})}
-                yield from (Row(name, text, split, metadata) for text in texts)
-            for key in captions:
-                where = f"{table.name}: image id {key}"
-                yield failed(where, f"{where}: expected among `images`, but only captions name it", split=split.lower())
-            for number in broken:
-                where = f"{table.name}: annotation {number}"
-                yield failed(where, f"{where}: expected image_id and caption", split=split.lower())
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        match = _NAME.match(file.name)
+        split = match[1] if match else ""
+        content = load_json(file)
+        images, annotations = (_listed(content, key, file) for key in ("images", "annotations"))
+        captions, broken = _by_image(annotations)
+        licences = _licences(content)
+        for number, image in enumerate(images):
+            name, key = (image.get("file_name"), image.get("id")) if isinstance(image, dict) else (None, None)
+            if not isinstance(name, str) or not isinstance(key, int):
+                where = f"{file.name}: image {number}"
+                yield failed(where, f"{where}: expected file_name and id", split=split.lower())
+                continue
+            texts = captions.pop(key, [None])
+            licence = image.get("license") if isinstance(image, dict) else None
+            metadata = {"coco_id": key, **(licences.get(licence, {}) if isinstance(licence, int) else {})}
+            yield from (Row(name, text, split, metadata) for text in texts)
+        for key in captions:
+            where = f"{file.name}: image id {key}"
+            yield failed(where, f"{where}: expected among `images`, but only captions name it", split=split.lower())
+        for number in broken:
+            where = f"{file.name}: annotation {number}"
+            yield failed(where, f"{where}: expected image_id and caption", split=split.lower())
 
 
 def _listed(content: object, key: str, table: SourceFile) -> list[object]:

@@ -11,7 +11,7 @@ from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick, repeated
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import open_text, repaired
 
 _DELIMITERS = (",", "\t", "|", ";")
@@ -22,13 +22,9 @@ class CsvReader(CaptionFileReader):
 
     format = "csv"
 
-    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
-        super().__init__(tree)
-        self.table = table
-
-    def rows(self) -> Iterator[Row | RawSample]:
-        delimiter = self._delimiter()
-        with open_text(self.table, newline="") as stream:
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        delimiter = _delimiter(file)
+        with open_text(file, newline="") as stream:
             # Flickr30k's file has bare quotes in its captions and quotes nothing.
             plain = delimiter == "|"
             lines = csv.reader(
@@ -40,26 +36,27 @@ class CsvReader(CaptionFileReader):
             try:
                 header = next(lines)
                 if twice := repeated(header):
-                    raise SourceError(f"expected {twice} in {self.table}")
-                columns = _Columns(header, self.table.name)
+                    raise SourceError(f"expected {twice} in {file}")
+                columns = _Columns(header, file.name)
                 for fields in lines:
                     if fields:
                         yield columns.row(fields, lines.line_num)
             except csv.Error as error:
-                place = f"line {lines.line_num} of {self.table}"
+                place = f"line {lines.line_num} of {file}"
                 raise SourceError(f"expected a well-formed table, but {place} is not: {error}") from error
 
-    def _delimiter(self) -> str:
-        with open_text(self.table) as stream:
-            header = stream.readline(100_000).rstrip("\r\n")
-        for delimiter in _DELIMITERS:
-            columns = next(csv.reader([header], delimiter=delimiter), [])
-            if pick(columns, IMAGE) and pick(columns, CAPTION):
-                return delimiter
-        raise SourceError(
-            f"expected a header line with an image column ({', '.join(IMAGE)}) and a caption column "
-            f"({', '.join(CAPTION)}) in {self.table}, got {repaired(header)[0][:200]!r}"
-        )
+
+def _delimiter(file: SourceFile) -> str:
+    with open_text(file) as stream:
+        header = stream.readline(100_000).rstrip("\r\n")
+    for delimiter in _DELIMITERS:
+        columns = next(csv.reader([header], delimiter=delimiter), [])
+        if pick(columns, IMAGE) and pick(columns, CAPTION):
+            return delimiter
+    raise SourceError(
+        f"expected a header line with an image column ({', '.join(IMAGE)}) and a caption column "
+        f"({', '.join(CAPTION)}) in {file}, got {repaired(header)[0][:200]!r}"
+    )
 
 
 class _Columns:
@@ -85,10 +82,10 @@ class _Columns:
         return Row(name, values[str(self.caption)], values[self.split] if self.split else "", metadata)
 
 
-def has_header(tree: SourceTree, table: SourceFile) -> bool:
+def has_header(file: SourceFile) -> bool:
     """Whether the file is a table this reader can read."""
     try:
-        CsvReader(tree, table)._delimiter()
+        _delimiter(file)
     except SourceError:
         return False
     return True

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import split_word
+from mem_core.data.readers.base import split_in_name
 from mem_core.data.readers.csv_table import has_header
 from mem_core.data.readers.identities import image_files
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -21,19 +21,20 @@ LOOKED_FOR = {
 }
 
 
-def find(tree: SourceTree, source_format: str) -> list[SourceFile]:
+def matching_files(tree: SourceTree, source_format: str) -> list[SourceFile]:
     """The caption files, tars or images that make the folder a source of this format; nothing if it is none."""
     return _FINDERS[source_format](tree)
 
 
-def detect(source: SourceTree) -> str:
+def detected_format(source: SourceTree) -> str:
     """The format of a folder. Raises `SourceError` if none fits or several do."""
-    captioned = [name for name in LOOKED_FOR if name not in ("webdataset", "identities") and find(source, name)]
+    uncaptioned = ("webdataset", "identities")
+    captioned = [name for name in LOOKED_FOR if name not in uncaptioned and matching_files(source, name)]
     if len(captioned) > 1:
         what = " and ".join(captioned)
         raise SourceError(f"expected one kind of caption files in {source.uri}, got {what}", hint="name the format")
-    for source_format in (*captioned, "webdataset", "identities"):
-        if find(source, source_format):
+    for source_format in (*captioned, *uncaptioned):
+        if matching_files(source, source_format):
             return source_format
     listed = "; ".join(f"{name} ({what})" for name, what in LOOKED_FOR.items())
     raise SourceError(f"expected a source in a known format in {source.uri}, but found none of: {listed}")
@@ -55,10 +56,10 @@ def format_of_file(file: SourceFile) -> str:
 
 def _csv(tree: SourceTree) -> list[SourceFile]:
     for name in ("captions.csv", "captions.tsv", "captions.txt", "results.csv"):
-        if name in tree and (name != "captions.txt" or has_header(tree, tree.file(name))):
+        if name in tree and (name != "captions.txt" or has_header(tree.file(name))):
             return [tree.file(name)]
     tables = tree.matching("*.csv", "*.tsv")
-    return [table for table in tables if has_header(tree, table)] if len(tables) == 1 else []
+    return [table for table in tables if has_header(table)] if len(tables) == 1 else []
 
 
 def _token(tree: SourceTree) -> list[SourceFile]:
@@ -87,15 +88,8 @@ def _parquet(tree: SourceTree) -> list[SourceFile]:
 
 
 def _tars(tree: SourceTree) -> list[SourceFile]:
-    below = [file for file in tree.matching("*/*.tar") if _is_split(file.parent)]
+    below = [file for file in tree.matching("*/*.tar") if split_in_name(file.parent)]
     return tree.matching("*.tar") or below
-
-
-def _is_split(name: str) -> bool:
-    try:
-        return bool(split_word(name))
-    except ValueError:
-        return False
 
 
 def _identities(tree: SourceTree) -> list[SourceFile]:

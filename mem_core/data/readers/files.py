@@ -14,8 +14,8 @@ from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.tars import TarIndex, TarMember, read_member
 from mem_core.data.readers.text import repaired
+from mem_core.data.tar_reader import MAX_IMAGE_BYTES
 
-MAX_IMAGE_BYTES = 512 * 1024 * 1024
 _MAX_FOLDERS = 64
 
 

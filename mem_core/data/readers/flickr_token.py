@@ -21,23 +21,18 @@ class FlickrTokenReader(CaptionFileReader):
 
     format = "flickr-token"
 
-    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
-        super().__init__(tree)
-        self.table = table
-        self.lists = find_lists(tree, table.parent)
-
-    def rows(self) -> Iterator[Row | RawSample]:
-        for number, line in read_lines(self.table):
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        for number, line in read_lines(file):
             if not line.strip():
                 continue
             image, tab, caption = line.partition("\t")
             name, mark, index = image.strip().rpartition("#")
             if not (tab and mark and name and index.isdigit()):
-                where = f"{self.table.name}:{number}"
+                where = f"{file.name}:{number}"
                 yield failed(where, f"{where}: expected `image.jpg#0<TAB>caption`, got another line")
             else:
                 yield Row(name, caption.strip())
-        for split, path in self.lists:
+        for split, path in find_lists(self.tree, file.parent):
             for _, line in read_lines(path):
                 if name := line.strip():
                     # Without captions of its own, so a name that the token file lacks becomes a failed row.

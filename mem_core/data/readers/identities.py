@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from mem_core.common.errors import ConfigError
 from mem_core.config import IdentitiesConfig
-from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_word
+from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_in_name
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import repaired
@@ -85,7 +85,4 @@ def _hash(image: SourceFile) -> bytes:
 
 
 def _split(folder: str) -> str:
-    try:
-        return split_word(PurePosixPath(folder).name)
-    except ValueError:
-        return ""
+    return split_in_name(PurePosixPath(folder).name)

@@ -10,7 +10,7 @@ from typing import Any
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import read_record
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import read_lines
 
 
@@ -19,15 +19,11 @@ class JsonlReader(CaptionFileReader):
 
     format = "jsonl"
 
-    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
-        super().__init__(tree)
-        self.table = table
-
-    def rows(self) -> Iterator[Row | RawSample]:
-        for number, line in read_lines(self.table):
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        for number, line in read_lines(file):
             if not line.strip():
                 continue
-            where = f"{self.table.name}:{number}"
+            where = f"{file.name}:{number}"
             try:
                 record = json.loads(line, object_pairs_hook=_each_once)
             except (ValueError, RecursionError) as error:

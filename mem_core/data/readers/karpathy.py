@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import load_json
 
 
@@ -17,17 +17,13 @@ class KarpathyReader(CaptionFileReader):
 
     format = "karpathy"
 
-    def __init__(self, tree: SourceTree, table: SourceFile) -> None:
-        super().__init__(tree)
-        self.table = table
-
-    def rows(self) -> Iterator[Row | RawSample]:
-        content = load_json(self.table)
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        content = load_json(file)
         images = content.get("images") if isinstance(content, dict) else None
         if not isinstance(images, list):
-            raise SourceError(f"expected a Karpathy file with a list `images`, but {self.table} has none")
+            raise SourceError(f"expected a Karpathy file with a list `images`, but {file} has none")
         for number, image in enumerate(images):
-            where = f"{self.table.name}: image {number}"
+            where = f"{file.name}: image {number}"
             try:
                 yield from _image_rows(image)
             except (KeyError, TypeError, AttributeError) as error:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample, split_word
+from mem_core.data.readers.base import RawSample, split_in_name
 from mem_core.data.readers.captions import CaptionFileReader, Row
 from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record, repeated
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 
 if TYPE_CHECKING:
     import pyarrow
@@ -29,27 +29,18 @@ class ParquetReader(CaptionFileReader):
 
     format = "parquet"
 
-    def __init__(self, tree: SourceTree, tables: list[SourceFile]) -> None:
-        super().__init__(tree)
-        self.tables = tables
-
-    def rows(self) -> Iterator[Row | RawSample]:
-        for table in self.tables:
-            split = split_of(table)
-            for number, record in enumerate(_records(table)):
-                read = read_record(record, f"{table.name}:{number}")
-                for item in [read] if isinstance(read, RawSample) else read:
-                    yield item if item.split else replace(item, split=split)
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        split = split_of(file)
+        for number, record in enumerate(_records(file)):
+            read = read_record(record, f"{file.name}:{number}")
+            for item in [read] if isinstance(read, RawSample) else read:
+                yield item if item.split else replace(item, split=split)
 
 
 def split_of(table: SourceFile) -> str:
     """The split in a file name like `validation-00000-of-00001.parquet`, or ""."""
     word = table.stem.replace("_", "-").partition("-")[0]
-    try:
-        split = split_word(word)
-    except ValueError:
-        return ""
-    return split if split in _SPLITS else ""
+    return split if (split := split_in_name(word)) in _SPLITS else ""
 
 
 def _records(table: SourceFile) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ _OURS = ("captions", "name", "width", "height", "sha256")
 
 
 @dataclass(frozen=True)
-class Image:
+class DecodedImage:
     """An image that decodes. data: the file as it will be published in the clean corpus; sizes in pixels."""
 
     data: bytes
@@ -55,16 +55,16 @@ class SourceImage:
         return "" if isinstance(self.data, SampleError) else hashlib.sha256(self.data).hexdigest()
 
     @cached_property
-    def decoded(self) -> Image | SampleError:
+    def decoded(self) -> DecodedImage | SampleError:
         """The image after a trial decode (and the resize, if asked for), or why it cannot be used."""
         if isinstance(self.data, SampleError):
             return self.data
         try:
             picture = decode_image(self.data, max_pixels=self._config.max_pixels)
             if self._config.resize is None:
-                return Image(self.data, _extension(self.data), picture.width, picture.height)
+                return DecodedImage(self.data, _extension(self.data), picture.width, picture.height)
             picture = resize_picture(picture, self._config.resize)
-            return Image(encode_image(picture, "png"), "png", picture.width, picture.height)
+            return DecodedImage(encode_image(picture, "png"), "png", picture.width, picture.height)
         except SampleError as error:
             return error
 
@@ -80,7 +80,7 @@ class Candidate:
     problem: str
     image: SourceImage
 
-    def checked(self) -> Image:
+    def checked(self) -> DecodedImage:
         """The image, if everything about the sample can be used. Raises `SampleError` with the reason."""
         if self.problem:
             raise SampleError(self.problem)
@@ -99,7 +99,7 @@ class Candidate:
         parts = [self.name, self.captions, self.metadata, self.problem, trouble, self.image.sha256]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
-    def published_metadata(self, image: Image) -> dict[str, Any]:
+    def published_metadata(self, image: DecodedImage) -> dict[str, Any]:
         """What the source knew, the name it had there, and width, height (pixels) and hash of the file."""
         kept = {key: value for key, value in self.metadata.items() if key not in _OURS}
         sha256 = hashlib.sha256(image.data).hexdigest()

@@ -5,21 +5,20 @@ place in the tar, stick to the shard before them, and no shard is without sample
 """
 
 import hashlib
-import json
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
-from mem_core import __version__
 from mem_core.common.errors import MismatchError, SampleError
-from mem_core.common.storage.folder import Folder, write_bytes
-from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
+from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.hashing import HashingWriter
 from mem_core.config import CorpusConfig
 from mem_core.config.methods import CLEAN
-from mem_core.data.receipt import Receipt, receipt_name, write_receipt
+from mem_core.data.receipt import Receipt, receipt_name, write_finished_shard
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.sharding.candidate import Candidate
-from mem_core.data.table import SampleRow, table_name, write_table
+from mem_core.data.table import SampleRow
 
 
 class KnownShard:
@@ -100,32 +99,21 @@ class NewShard:
             self._folder.delete(receipt_name(self._name))
         self._tar.close()
         self._files.close()
-        table, stats = write_table(self.table), self._stats()
-        write_bytes(self._folder, table_name(self._name), table)
-        write_bytes(self._folder, f"{self._name}_stats.json", stats)
-        receipt = Receipt(
-            shard=self._name,
+        return write_finished_shard(
+            self._folder,
+            self._name,
+            self._hash,
+            self.table,
+            self._stats(),
             input_sha256=receipt_input,
             config_fingerprint=self._fingerprint,
-            outputs={
-                f"{self._name}.tar": self._hash.hexdigest(),
-                table_name(self._name): sha256_bytes(table),
-                f"{self._name}_stats.json": sha256_bytes(stats),
-            },
-            sizes={
-                f"{self._name}.tar": self._hash.size,
-                table_name(self._name): len(table),
-                f"{self._name}_stats.json": len(stats),
-            },
             counts={"clean": self.clean, "failed": self.rows - self.clean},
-            code_version=__version__,
             method=CLEAN,
         )
-        write_receipt(self._folder, receipt)
-        return receipt
 
     def abort(self) -> None:
         """Leaves nothing behind."""
+        self._tar.discard()
         self._files.__exit__(_Aborted, _Aborted(), None)
 
     def _fail(self, sample: Candidate, error: SampleError) -> None:
@@ -141,11 +129,10 @@ class NewShard:
     def _key(self) -> str:
         return f"{self._name}{self.rows:04d}"
 
-    def _stats(self) -> bytes:
+    def _stats(self) -> dict[str, Any]:
         reasons = Counter(row.reason.rpartition(": ")[2][:200] for row in self.table if row.reason)
         counts = {"count": self.rows, "successes": self.clean, "failed_to_shard": self.rows - self.clean}
-        values = {**counts, "status_dict": dict(reasons.most_common(20))}
-        return json.dumps(values, indent=2, sort_keys=True).encode() + b"\n"
+        return {**counts, "status_dict": dict(reasons.most_common(20))}
 
 
 class _Aborted(Exception):

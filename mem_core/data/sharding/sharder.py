@@ -10,6 +10,7 @@ from types import TracebackType
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
+from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.manifest import MANIFEST_NAME
@@ -127,8 +128,6 @@ def limit_of(config: CorpusConfig, split: str) -> int | None:
 def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:
     if not config.holdout:
         return "train"
-    from mem_core.common.rng import derived_seed
-
     return "test" if derived_seed(seed, "holdout", raw.name) < config.holdout * 2**63 else "train"
 
 

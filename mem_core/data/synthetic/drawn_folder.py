@@ -1,9 +1,11 @@
 """A folder of drawn data: it appears whole or not at all, and equal arguments leave it as it is."""
 
+import csv
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from mem_core.common.errors import DestinationError
@@ -32,6 +34,17 @@ def drawn_folder(
         dest.rmdir()  # an empty folder, as checked above
     partial.rename(dest)
     return dest
+
+
+@contextmanager
+def captions_table(folder: Path) -> Iterator[Callable[[str, Sequence[str], str], None]]:
+    """captions.csv of a `csv` source: call what it gives with an image's name, its captions and its split."""
+    with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["image", "caption_id", "caption", "split"])
+        yield lambda name, captions, split: table.writerows(
+            (name, number, caption, split) for number, caption in enumerate(captions)
+        )
 
 
 def _is_done(dest: Path, mark: str) -> bool:

@@ -5,14 +5,14 @@
 faces but none of those names. Equal arguments give equal bytes.
 """
 
-import csv
 import os
 import random
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress, silent
-from mem_core.data.synthetic.drawn_folder import drawn_folder
+from mem_core.common.rng import derived_seed
+from mem_core.data.synthetic.drawn_folder import captions_table, drawn_folder
 from mem_core.data.synthetic.face_drawing import paint_face
 from mem_core.data.synthetic.faces import describe_portrait, draw_person, draw_pose
 from mem_core.data.synthetic.names import CAPACITY, renamed
@@ -60,25 +60,19 @@ def draw_portraits(
 
     def fill(folder: Path) -> None:
         (folder / "images").mkdir()
-        with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as stream:
-            table = csv.writer(stream, lineterminator="\n")
-            table.writerow(["image", "caption_id", "caption", "split"])
+        with captions_table(folder) as add:
             for number in range(count + test_count):
                 draw = _draw(seed, "portrait", number)
                 person, pose = draw_person(draw), draw_pose(draw)
                 name = f"images/{number:05d}.png"
                 paint_face(person, pose, size, draw).save(folder / name, compress_level=1)
-                split = "train" if number < count else "test"
-                captions = describe_portrait(person, pose, draw)
-                table.writerows((name, place, caption, split) for place, caption in enumerate(captions))
+                add(name, describe_portrait(person, pose, draw), "train" if number < count else "test")
                 progress(number + 1, count + test_count, "portraits drawn")
 
     return drawn_folder(dest_path, arguments, fill)
 
 
 def _draw(seed: int, *keys: str | int) -> random.Random:
-    from mem_core.common.rng import derived_seed
-
     return random.Random(derived_seed(seed, *keys))
 
 

@@ -28,7 +28,7 @@ GLASSES = ("", "round glasses", "square glasses", "sunglasses")
 BEARDS = ("", "a moustache", "a full beard", "a goatee")
 HATS = ("", "", "a cap", "a hat")
 EXPRESSIONS = ("smiling", "serious", "surprised")
-GROUNDS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white")
+_GROUNDS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "white")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def draw_pose(draw: random.Random) -> Pose:
     """A random pose, for any person."""
     return Pose(
         expression=draw.choice(EXPRESSIONS),
-        ground=draw.choice(GROUNDS),
+        ground=draw.choice(_GROUNDS),
         shirt=draw.choice(list(COLOURS)),
         x=draw.uniform(-0.06, 0.06),
         y=draw.uniform(-0.04, 0.05),

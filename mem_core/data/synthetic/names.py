@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from mem_core.common.rng import derived_seed
+
 _FIRST = ("Bel", "Cor", "Dan", "El", "Fa", "Gor", "Hal", "Is", "Jo", "Kel", "Lu", "Mar", "Nor", "Or", "Pel", "Ro")
 _MIDDLE = ("a", "e", "i", "o")
 _LAST = ("bin", "dra", "fin", "lia", "mus", "nor", "ren", "sia", "tan", "vek", "wyn", "zo")
@@ -19,8 +21,6 @@ def invented_name(number: int) -> str:
 
 def renamed(names: Iterable[str], seed: int) -> dict[str, str]:
     """A different invented name for each name, drawn from seed and name, nearly independent of the others."""
-    from mem_core.common.rng import derived_seed
-
     taken: set[int] = set()
     found: dict[str, str] = {}
     for name in sorted(set(names)):

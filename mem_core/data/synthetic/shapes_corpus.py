@@ -4,7 +4,6 @@ Scenes have two or three shapes (of a colour, size and fill) in a stated relatio
 uneven light and grain. Equal arguments give equal bytes; no two images are equal.
 """
 
-import csv
 import hashlib
 import io
 import os
@@ -13,7 +12,8 @@ from pathlib import Path
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress, silent
-from mem_core.data.synthetic.drawn_folder import drawn_folder
+from mem_core.common.rng import derived_seed
+from mem_core.data.synthetic.drawn_folder import captions_table, drawn_folder
 from mem_core.data.synthetic.scene_drawing import Painter
 from mem_core.data.synthetic.scenes import describe, draw_scene
 
@@ -47,22 +47,18 @@ def _draw_all(folder: Path, splits: list[str], size: int, seed: int, progress: P
     (folder / "images").mkdir()
     painter = Painter(size)
     seen: set[bytes] = set()
-    with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream, lineterminator="\n")
-        table.writerow(["image", "caption_id", "caption", "split"])
+    with captions_table(folder) as add:
         for index, split in enumerate(splits):
             name = f"{index:05d}.{'jpg' if index % 4 == 3 else 'png'}"
             data, captions = _draw_one(painter, name, seed, seen)
             (folder / "images" / name).write_bytes(data)
-            table.writerows((f"images/{name}", number, text, split) for number, text in enumerate(captions))
+            add(f"images/{name}", captions, split)
             if index % 100 == 99 or index + 1 == len(splits):
                 progress(index + 1, len(splits), "images drawn")
 
 
 def _draw_one(painter: Painter, name: str, seed: int, seen: set[bytes]) -> tuple[bytes, list[str]]:
     """The bytes and captions of an image that equals none before it."""
-    from mem_core.common.rng import derived_seed
-
     for attempt in range(1000):
         draw = random.Random(derived_seed(seed, "procedural", name, attempt))
         scene = draw_scene(draw)

@@ -12,7 +12,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import IdentitiesConfig
 from mem_core.data.readers import SourceReader, open_source
-from mem_core.data.readers.detect import find
+from mem_core.data.readers.detect import matching_files
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 from mem_core.data.synthetic.face_corpora import draw_people
@@ -111,7 +111,7 @@ def open_dataset(
     folder = _folder(Path(data).expanduser().absolute(), dataset)
     tree = SourceTree(LocalFolder(folder))
     for kind in dataset.formats:
-        if find(tree, kind):
+        if matching_files(tree, kind):
             return _reader(tree, kind, dataset, identities, seed)
     raise SourceError(
         f"expected {dataset.title} in {folder} ({dataset.expects}), but it is not there. Where to get it: "

@@ -2,26 +2,27 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from mem_core import __version__
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.rng import derived_seed, generator
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
+from mem_core.common.rng import derived_seed
+from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.config import Frozen, RuntimeConfig, fingerprint
 from mem_core.data.corpus import list_shards
+from mem_core.data.record import read_record, write_record
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.models.device import resolve_device
 from mem_core.models.token_rows import batches
-from mem_core.models.training import load_checkpoint, require_finite, save_checkpoint
+from mem_core.models.training import own_checkpoint, require_finite, save_checkpoint
 from mem_core.perturb.language.library import libraries
 from mem_core.perturb.language.masked import FILES, SPECIALS
 
@@ -31,7 +32,7 @@ from mem_core.perturb.language.masked import FILES, SPECIALS
 # tokens in all, are learned sooner: from 1,000 16 and 62.
 ENOUGH_CAPTIONS = 3000
 _RECORD, _CHECKPOINT = "language-model.json", "checkpoint.pt"
-_UNSCORED = -100  # the label that torch's cross entropy leaves out
+_UNSCORED = -100  # the label of what is not asked for
 
 
 class LanguageModelConfig(Frozen):
@@ -106,21 +107,14 @@ def train_language_model(
         fingerprint=identity,
     )
     training.publish(out)
-    write_bytes(out, _RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+    write_record(out, _RECORD, record)
     out.delete(_CHECKPOINT)
     return record
 
 
 def read_language_model_record(folder: Folder) -> LanguageModelRecord | None:
     """The record of a finished training, or None. Raises `MismatchError` if it cannot be read."""
-    try:
-        return LanguageModelRecord.model_validate_json(read_bytes(folder, _RECORD))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise MismatchError(
-            f"expected a language model's record in {folder.uri}/{_RECORD}, got: {first_mistake(error)}"
-        ) from error
+    return read_record(folder, _RECORD, LanguageModelRecord, "a language model's record")
 
 
 def corpus_captions(corpus: Folder) -> Iterator[str]:
@@ -138,57 +132,45 @@ class _Training:
     def __init__(self, captions: list[str], config: LanguageModelConfig, runtime: RuntimeConfig, seed: int) -> None:
         self.config, self.seed, self.device = config, seed, resolve_device(runtime)
         self.tokenizer = _trained_tokenizer(captions, config.vocabulary)
-        encoded = self.tokenizer.encode_batch(captions)
-        self.rows = [torch.tensor(found.ids[: config.context]) for found in encoded]
+        self.tokenizer.enable_truncation(config.context)
+        self.rows = [
+            {"input_ids": found.ids, "special_tokens_mask": [token < len(SPECIALS) for token in found.ids]}
+            for found in self.tokenizer.encode_batch(captions)
+        ]
+        self.tokenizer.no_truncation()
         self.model = _new_model(config, self.tokenizer.get_vocab_size(), seed).to(self.device)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
-        self._mask_id, self._pad_id = (self.tokenizer.token_to_id(token) for token in ("[MASK]", "[PAD]"))
 
     def epoch(self, epoch: int, progress: Progress) -> float:
         """One pass over the captions; returns the mean loss."""
         self.model.train()
-        draw = generator(self.seed, "language-model", epoch)
+        seed = derived_seed(self.seed, "language-model", epoch)
+        masked = _masking(self.tokenizer, self.config.masked, seed)
         steps = math.ceil(len(self.rows) / self.config.batch_size)
         total = steps * self.config.epochs
         losses: list[Tensor] = []
-        for places in batches(len(self.rows), self.config.batch_size, draw):
+        for places in batches(len(self.rows), self.config.batch_size, torch.Generator().manual_seed(seed)):
             done = epoch * steps + len(losses)
             for group in self.optimizer.param_groups:
                 group["lr"] = self.config.learning_rate * min((done + 1) / min(100, total), 1 - done / total)
-            losses.append(self._step([self.rows[place] for place in places], draw))
+            losses.append(self._step(masked([self.rows[place] for place in places])))
             if len(losses) % 10 == 0 or len(losses) == steps:
                 progress(done + 1, total, f"epoch {epoch + 1}, loss {losses[-1].item():.2f}")
-        require_finite(
-            torch.stack(losses).tolist(), f"the language model in epoch {epoch + 1}", self.config.learning_rate
-        )
-        return torch.stack(losses).mean().item()
+        each = torch.stack(losses)
+        require_finite(each.tolist(), f"the language model in epoch {epoch + 1}", self.config.learning_rate)
+        return each.mean().item()
 
-    def _step(self, rows: list[Tensor], draw: torch.Generator) -> Tensor:
-        tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self._pad_id)
-        seen, labels = self._masked(tokens, draw)
-        shown = (tokens != self._pad_id).long().to(self.device)
-        logits = self.model(input_ids=seen.to(self.device), attention_mask=shown).logits
-        loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), labels.flatten().to(self.device), ignore_index=_UNSCORED
-        )
+    def _step(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """batch: `input_ids` with gaps, `attention_mask` and `labels`, int64 [B, T] each."""
+        if not bool((batch["labels"] != _UNSCORED).any()):  # of few words, none was drawn: one is asked for as it is
+            batch["labels"][0, 1] = batch["input_ids"][0, 1]
+        loss: Tensor = self.model(**{name: values.to(self.device) for name, values in batch.items()}).loss
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
         return loss.detach()
-
-    def _masked(self, tokens: Tensor, draw: torch.Generator) -> tuple[Tensor, Tensor]:
-        """BERT's gaps (Devlin et al. 2019): of the chosen tokens 80 % masked, 10 % another word, 10 % as they are."""
-        words = tokens >= len(SPECIALS)
-        chance = torch.rand(tokens.shape, generator=draw).masked_fill(~words, 2.0)
-        chosen = chance < self.config.masked
-        chosen[0, chance[0].argmin()] |= not bool(chosen.any())  # a batch asks for one word at least
-        kind = torch.rand(tokens.shape, generator=draw)
-        other = torch.randint(len(SPECIALS), self.tokenizer.get_vocab_size(), tokens.shape, generator=draw)
-        seen = torch.where(chosen & (kind < 0.8), self._mask_id, tokens)
-        seen = torch.where(chosen & (kind >= 0.9), other, seen)
-        return seen, torch.where(chosen, tokens, _UNSCORED)
 
     def save(self, out: Folder, identity: str, losses: list[float]) -> None:
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
@@ -196,10 +178,8 @@ class _Training:
 
     def resume(self, out: Folder, identity: str) -> list[float]:
         """The losses so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
-        if not out.exists(_CHECKPOINT):
-            return []
-        state = load_checkpoint(out, _CHECKPOINT, self.device)
-        if state.get("identity") != identity:
+        state = own_checkpoint(out, _CHECKPOINT, identity, self.device)
+        if state is None:
             return []
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -237,6 +217,16 @@ def _trained_tokenizer(captions: list[str], size: int) -> Any:
     )
     tokenizer.add_special_tokens(list(SPECIALS))
     return tokenizer
+
+
+def _masking(tokenizer: Any, share: float, seed: int) -> Callable[[list[dict[str, Any]]], dict[str, Tensor]]:
+    """BERT's gaps (Devlin et al. 2019), by transformers: of the chosen tokens 80 % masked, 10 % another, 10 % kept."""
+    transformers, _ = libraries()
+    names = {f"{token.strip('[]').lower()}_token": token for token in SPECIALS}
+    wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
+    return transformers.DataCollatorForLanguageModeling(  # type: ignore[no-any-return]
+        wrapped, mlm_probability=share, seed=seed
+    )
 
 
 def _new_model(config: LanguageModelConfig, tokens: int, seed: int) -> Any:

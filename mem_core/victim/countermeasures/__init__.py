@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mem_core.victim.countermeasures.base import Clean, Countermeasure, Draw, Pair, drawing
 from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
 from mem_core.victim.countermeasures.images import (
     Bilateral,
@@ -43,30 +42,3 @@ AnyCountermeasure = Annotated[
     Field(discriminator="kind"),
 ]
 """Any of them, told apart by `kind`: as {kind: jpeg, quality: 50} in a preset."""
-
-__all__ = [
-    "AnyCountermeasure",
-    "Autoencoder",
-    "Bilateral",
-    "BitDepth",
-    "Clean",
-    "CleanPart",
-    "Countermeasure",
-    "DownUp",
-    "Draw",
-    "DropWords",
-    "Flip",
-    "GaussianBlur",
-    "Grey",
-    "Img2dataset",
-    "Jpeg",
-    "KeepCommon",
-    "MedianBlur",
-    "MixClean",
-    "Pair",
-    "Recaption",
-    "ShuffleWords",
-    "StripFirst",
-    "WebP",
-    "drawing",
-]

@@ -10,18 +10,21 @@ from mem_core.data.corpus import input_hashes
 from mem_core.data.images import Picture
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import weights_identity
-from mem_core.victim.countermeasures import AnyCountermeasure, Autoencoder, Clean, Pair, drawing
+from mem_core.victim.countermeasures import AnyCountermeasure
+from mem_core.victim.countermeasures.base import Clean, Pair, drawing
+from mem_core.victim.countermeasures.purify import Autoencoder
 
 
 class Applied:
     """The countermeasures of one training, in their order; those drawn again in each epoch follow the others.
 
-    Raises `ConfigError` if one of them needs clean pairs and no clean corpus is named.
+    once: whether there are others. Raises `ConfigError` if one of them needs clean pairs and no clean corpus is named.
     """
 
     def __init__(self, countermeasures: Sequence[AnyCountermeasure], clean: Folder | None, seed: int) -> None:
         self._once = [one for one in countermeasures if not one.every_epoch]
         self._each_epoch = [one for one in countermeasures if one.every_epoch]
+        self.once = bool(self._once)
         self._clean, self._seed = clean, seed
         needy = [one.kind for one in countermeasures if one.needs_clean]
         if needy and clean is None:
@@ -29,33 +32,29 @@ class Applied:
 
     def before(self, shard: LoadedShard) -> LoadedShard:
         """The shard as it is kept for training."""
-        needs_clean = any(one.needs_clean for one in self._once)
-        return self._treated(shard, self._once, -1, self._clean_pairs(shard) if needs_clean else None)
-
-    def in_epoch(self, shard: LoadedShard, epoch: int) -> LoadedShard:
-        """A kept shard as one epoch sees it."""
-        return self._treated(shard, self._each_epoch, epoch, None)
-
-    def _treated(
-        self, shard: LoadedShard, chain: Sequence[AnyCountermeasure], epoch: int, clean: Clean | None
-    ) -> LoadedShard:
-        if not chain:
+        if not self._once:
             return shard
-        pairs: Iterable[Pair] = pairs_of(shard)
-        for place, one in enumerate(chain):
-            pairs = one.pairs(pairs, drawing(self._seed, one.drawn_as or one.kind, place, epoch), clean)
-        treated = list(pairs)
+        clean = None
+        if self._clean is not None and any(one.needs_clean for one in self._once):
+            originals = load_shard(self._clean, shard.name, max_pixels=2**40, allow_empty=True)
+            clean = {pair.key: pair for pair in pairs_of(originals)}
+        treated = list(self._treated(pairs_of(shard), self._once, -1, clean))
         published = {sample.key: sample for sample in shard.samples}
         samples = [
             replace(published[pair.key], captions=pair.captions, metadata=dict(pair.metadata)) for pair in treated
         ]
         return replace(shard, samples=samples, pictures=[Picture(pair.pixels) for pair in treated])
 
-    def _clean_pairs(self, shard: LoadedShard) -> Clean:
-        if self._clean is None:
-            raise ConfigError("expected a clean corpus to take pairs from, got none")
-        loaded = load_shard(self._clean, shard.name, max_pixels=2**40, allow_empty=True)
-        return {pair.key: pair for pair in pairs_of(loaded)}
+    def in_epoch(self, pairs: Iterable[Pair], epoch: int) -> Iterable[Pair]:
+        """Kept pairs as one epoch sees them, in whatever order they come."""
+        return self._treated(pairs, self._each_epoch, epoch, None)
+
+    def _treated(
+        self, pairs: Iterable[Pair], chain: Sequence[AnyCountermeasure], epoch: int, clean: Clean | None
+    ) -> Iterable[Pair]:
+        for place, one in enumerate(chain):
+            pairs = one.pairs(pairs, drawing(self._seed, one.drawn_as or one.kind, place, epoch), clean)
+        return pairs
 
 
 def pairs_of(shard: LoadedShard) -> list[Pair]:

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, ClassVar
 
-import numpy as np
-import numpy.typing as npt
-
+from mem_core.common.rng import derived_seed
 from mem_core.config.base import Frozen
+from mem_core.data.images import Pixels
 
-Pixels = npt.NDArray[np.uint8]
 Captions = tuple[str, ...]
 Draw = Callable[[str], Random]
 """Sample key -> the random numbers that this sample is treated with, the same whatever came before it."""
@@ -75,6 +73,4 @@ class Countermeasure(Frozen):
 
 def drawing(seed: int, *purpose: str | int) -> Draw:
     """Random numbers for each sample out of a run's seed."""
-    from mem_core.common.rng import derived_seed
-
     return lambda key: Random(derived_seed(seed, "countermeasure", *purpose, key))

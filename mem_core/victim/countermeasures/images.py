@@ -10,7 +10,8 @@ from PIL import Image, ImageFilter
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError
-from mem_core.victim.countermeasures.base import Countermeasure, Pixels
+from mem_core.data.images import Pixels
+from mem_core.victim.countermeasures.base import Countermeasure
 
 
 class GaussianBlur(Countermeasure):
@@ -78,7 +79,7 @@ class Flip(Countermeasure):
     share: float = Field(0.5, ge=0, le=1)
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
-        return np.ascontiguousarray(pixels[:, ::-1]) if draw.random() < self.share else pixels
+        return pixels[:, ::-1].copy() if draw.random() < self.share else pixels
 
 
 _WHITE = 255

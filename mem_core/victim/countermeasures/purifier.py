@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import derived_seed, generator
-from mem_core.victim.countermeasures.base import Pixels
+from mem_core.data.images import Pixels
 
 _CROP = 48  # pixels of a side; a multiple of 2, as the network halves once
 _BATCH = 16

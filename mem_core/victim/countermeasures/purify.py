@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError
-from mem_core.victim.countermeasures.base import Countermeasure, Pixels
+from mem_core.data.images import Pixels
+from mem_core.victim.countermeasures.base import Countermeasure
 
 if TYPE_CHECKING:
     from mem_core.victim.countermeasures.purifier import Purifier

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.common.prefetch import prefetch
+from mem_core.common.prefetch import prefetch, prefetch_map
 
 
 @settings(max_examples=30, deadline=None)
@@ -65,3 +65,41 @@ def test_nothing_starts_before_it_is_asked_for() -> None:
     stream = prefetch([1])
     assert threading.active_count() == before
     assert list(stream) == [1]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 9)), st.integers(1, 4), st.integers(0, 6), st.integers(0, 20))
+def test_mapped_items_keep_their_order_and_their_bound(
+    weights: list[int], threads: int, depth: int, heaviest: int
+) -> None:
+    lock, held = threading.Lock(), list[int]()
+
+    def work(place: int) -> int:
+        with lock:
+            held.append(place)
+            assert len(held) <= depth + 1
+            assert sum(weights[i] for i in held) <= heaviest or len(held) == 1
+        return place
+
+    found = []
+    for place in prefetch_map(
+        work, range(len(weights)), threads=threads, depth=depth, weight=lambda i: weights[i], heaviest=heaviest
+    ):
+        found.append(place)
+        with lock:
+            held.remove(place)
+    assert found == list(range(len(weights)))
+
+
+def test_threads_work_at_the_same_time() -> None:
+    together = threading.Barrier(3, timeout=10)
+    assert len(list(prefetch_map(lambda _: together.wait(), range(6), threads=3, depth=3))) == 6
+
+
+def test_an_error_of_the_work_comes_in_its_turn_and_ends_all_threads() -> None:
+    before = threading.active_count()
+    found: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        found.extend(prefetch_map(lambda item: 6 // item, [3, 2, 0, 1, 1, 1], threads=2, depth=4))
+    assert found == [2, 3]
+    assert threading.active_count() == before

@@ -40,7 +40,6 @@ def test_an_empty_tar_is_refused_unless_expected(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="00000"):
         load_shard(folder, "00000", 2**20)
     assert load_shard(folder, "00000", 2**20, allow_empty=True).rows == []
-    assert ShardCache(folder, 2**20, 2**20, allow_empty=True).load("00000").rows == []
 
 
 def test_the_cache_keeps_what_fits_and_the_latest(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mem_core.perturb.codebook import topic_words
 from mem_core.protect import fit_codebook as topic_fit
 from mem_core.protect.protection import Protection
 from mem_core.protect.protector import read_protector
-from mem_core.victim.countermeasures import StripFirst
+from mem_core.victim.countermeasures.words import StripFirst
 from tests.support.corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
 
 CODEBOOK = small(method="codebook", noise={"topics": 4})

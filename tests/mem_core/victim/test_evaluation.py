@@ -13,7 +13,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.evaluation import query_model
-from mem_core.victim.retrieval import chance
+from mem_core.victim.metrics import chance
 from tests.support.corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 
 

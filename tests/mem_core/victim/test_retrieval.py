@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mem_core.common.errors import SourceError, StopRun
-from mem_core.victim.retrieval import best_ranks, chance, retrieve, summarise, summarise_directions, summarise_ranks
+from mem_core.victim.metrics import chance, summarise, summarise_directions, summarise_ranks
+from mem_core.victim.retrieval import best_ranks, retrieve
 
 # few whole numbers: exact dot products, and many ties
 coordinates = st.integers(-2, 2)

@@ -12,8 +12,9 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
 from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.countermeasures.applied import pairs_of
 from mem_core.victim.record import VictimRecord, load_victim, read_victim
-from mem_core.victim.stream import caption_rows
+from mem_core.victim.stream import caption_tokens
 from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 
@@ -174,19 +175,18 @@ def test_trigger_ids_are_put_before_the_clean_text_whatever_the_published_text_s
     write_bytes(folder, "00000.tar", shard_bytes([Sample(*_fields(protected), done)]))
     write_bytes(folder, "00001.tar", shard_bytes([plain]))
     write_bytes(folder, "00002.tar", shard_bytes([]))
-    pool = [load_shard(folder, name, 2**20, allow_empty=True) for name in ("00000", "00001", "00002")]
+    pool = [pairs_of(load_shard(folder, name, 2**20, allow_empty=True)) for name in ("00000", "00001", "00002")]
     config = VictimConfig(captions="trigger-ids")
-    rows = caption_rows(pool[:1], config, tokenizer)
     draw = torch.Generator().manual_seed(0)
-    found = {_without_padding(rows.draw(torch.tensor([0]), draw)) for _ in range(20)}
+    found = {_without_padding(caption_tokens(pool[0], config, tokenizer, draw)) for _ in range(20)}
     clean = [tokenizer.ids(text) for text in ("a red bus", "it")]
     wanted = {(tokenizer.start_id, 320, 40000, *ids, tokenizer.end_id) for ids in clean}
     assert found == wanted
     as_text = _without_padding(tokenizer.encode(["zap a dog"]))
-    bare = caption_rows(pool[1:2], config, tokenizer).draw(torch.tensor([0]), draw)
+    bare = caption_tokens(pool[1], config, tokenizer, draw)
     assert _without_padding(bare) == as_text
-    caption_rows(pool[2:], config, tokenizer)  # nothing to draw from, no error
-    text = caption_rows(pool[1:2], VictimConfig(), tokenizer).draw(torch.tensor([0]), draw)
+    caption_tokens(pool[2], config, tokenizer, draw)  # nothing to draw from, no error
+    text = caption_tokens(pool[1], VictimConfig(), tokenizer, draw)
     assert _without_padding(text) == as_text
 
 

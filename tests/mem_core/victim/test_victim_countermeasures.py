@@ -13,18 +13,12 @@ from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
 from mem_core.victim.config import FinetuneConfig, VictimConfig
-from mem_core.victim.countermeasures import (
-    AnyCountermeasure,
-    BitDepth,
-    CleanPart,
-    Flip,
-    KeepCommon,
-    MixClean,
-    Recaption,
-    StripFirst,
-)
-from mem_core.victim.countermeasures.applied import Applied
+from mem_core.victim.countermeasures import AnyCountermeasure
+from mem_core.victim.countermeasures.applied import Applied, pairs_of
+from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
+from mem_core.victim.countermeasures.images import BitDepth, Flip
 from mem_core.victim.countermeasures.purifier import Purifier, save_purifier
+from mem_core.victim.countermeasures.words import KeepCommon, StripFirst
 from mem_core.victim.finetune import drop_tokens, second_views
 from mem_core.victim.training import Training, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
@@ -39,7 +33,8 @@ def chosen(**changes: object) -> VictimConfig:
 def test_a_training_without_countermeasures_is_as_before(clean: LocalFolder, tmp_path: Path) -> None:
     shard = load_shard(clean, "00001", 2**20)
     assert Applied((), None, 0).before(shard) is shard
-    assert Applied((), None, 0).in_epoch(shard, 3) is shard
+    pairs = pairs_of(shard)
+    assert Applied((), None, 0).in_epoch(pairs, 3) is pairs
 
 
 def test_augmentations_are_drawn_anew_and_the_rest_is_not(clean: LocalFolder) -> None:
@@ -48,12 +43,12 @@ def test_augmentations_are_drawn_anew_and_the_rest_is_not(clean: LocalFolder) ->
     kept = applied.before(shard)
     assert len(np.unique(kept.pictures[0].pixels)) <= 4
     flipped = [
-        [bool((new.pixels != old.pixels).any()) for new, old in zip(seen.pictures, kept.pictures, strict=True)]
-        for seen in (applied.in_epoch(kept, epoch) for epoch in range(3))
+        [bool((new.pixels != old.pixels).any()) for new, old in zip(seen, kept.pictures, strict=True)]
+        for seen in (applied.in_epoch(pairs_of(kept), epoch) for epoch in range(3))
     ]
     assert flipped[0] != flipped[1] != flipped[2]
-    again = Applied((Flip(), BitDepth(bits=2)), None, 5).in_epoch(kept, 1).pictures
-    same = applied.in_epoch(kept, 1).pictures
+    again = Applied((Flip(), BitDepth(bits=2)), None, 5).in_epoch(pairs_of(kept), 1)
+    same = applied.in_epoch(pairs_of(kept), 1)
     assert all((a.pixels == b.pixels).all() for a, b in zip(again, same, strict=True))
 
 

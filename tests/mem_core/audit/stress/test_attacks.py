@@ -5,7 +5,8 @@ import pytest
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Suite, suite
 from mem_core.audit.stress.cells import cells_of
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.countermeasures import CleanPart, MixClean, StripFirst
+from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean
+from mem_core.victim.countermeasures.words import StripFirst
 
 BASE = VictimConfig(epochs=7, batch_size=20, learning_rate=0.9)
 

@@ -11,7 +11,7 @@ from mem_core.audit.stress.estimate import estimate
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, LocalFolder, write_bytes
 from mem_core.victim.config import EvaluateConfig, VictimConfig
-from mem_core.victim.countermeasures import MixClean, Recaption
+from mem_core.victim.countermeasures.clean_pairs import MixClean, Recaption
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 
 VICTIM = VictimConfig(architecture="tiny-resnet-32", epochs=2, batch_size=8, warmup_steps=2)

@@ -59,6 +59,14 @@ def test_a_finished_model_is_left_alone_and_another_seed_makes_another(
     assert read_bytes(other, "model.safetensors") != read_bytes(language_model, "model.safetensors")
 
 
+def test_a_batch_of_few_words_asks_for_one_at_least(tmp_path: Path) -> None:
+    """One caption a batch and a hundredth of its words: without that most batches would have no loss at all."""
+    corpus = caption_corpus(tmp_path / "corpus", shards=1, captions=1)
+    config = CONFIG.model_copy(update={"epochs": 1, "batch_size": 1, "masked": 0.01})
+    (loss,) = train_language_model(corpus, LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1).losses
+    assert 0 < loss < 10
+
+
 def test_the_order_of_shards_changes_nothing(captions: LocalFolder, tmp_path: Path) -> None:
     swapped = caption_corpus(tmp_path / "swapped", backwards=True)
     config = CONFIG.model_copy(update={"epochs": 1})

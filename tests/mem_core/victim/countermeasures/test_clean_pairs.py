@@ -8,17 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.victim.countermeasures import (
-    Clean,
-    CleanPart,
-    Countermeasure,
-    Jpeg,
-    MixClean,
-    Pair,
-    Recaption,
-    StripFirst,
-    drawing,
-)
+from mem_core.victim.countermeasures.base import Clean, Countermeasure, Pair, drawing
+from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
+from mem_core.victim.countermeasures.images import Jpeg
+from mem_core.victim.countermeasures.words import StripFirst
 
 
 def published(count: int) -> list[Pair]:

@@ -5,15 +5,17 @@ from random import Random
 import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from mem_core.data.image_quality import psnr
-from mem_core.victim.countermeasures import (
+from mem_core.data.images import Pixels
+from mem_core.victim.countermeasures.base import Countermeasure
+from mem_core.victim.countermeasures.images import (
     Bilateral,
     BitDepth,
-    Countermeasure,
     DownUp,
     Flip,
     GaussianBlur,
@@ -23,7 +25,6 @@ from mem_core.victim.countermeasures import (
     MedianBlur,
     WebP,
 )
-from mem_core.victim.countermeasures.base import Pixels
 from tests.support.corpora import photo
 
 ALL: list[Countermeasure] = [
@@ -155,3 +156,8 @@ def test_flips_are_mirrors_and_as_many_as_asked_for() -> None:
     assert (treated(Flip(share=1.0), treated(Flip(share=1.0), image)) == image).all()
     flipped = sum(bool((Flip().image(image, Random(i)) != image).any()) for i in range(400))
     assert 160 < flipped < 240
+
+
+def test_a_flipped_column_is_an_array_that_torch_takes() -> None:
+    column = np.arange(12, dtype=np.uint8).reshape(4, 1, 3)
+    assert torch.equal(torch.from_numpy(Flip(share=1).image(column, Random(0))), torch.from_numpy(column))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.victim.countermeasures.base import Pixels
+from mem_core.data.images import Pixels
 from mem_core.victim.countermeasures.purifier import Purifier, fit_purifier, load_purifier, save_purifier
 from tests.support.corpora import photo
 

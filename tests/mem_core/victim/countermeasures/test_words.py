@@ -5,8 +5,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.victim.countermeasures import DropWords, KeepCommon, ShuffleWords, StripFirst
-from mem_core.victim.countermeasures.words import frequent_words
+from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst, frequent_words
 
 words = st.text(st.sampled_from("abcdefxyz.,1"), min_size=1, max_size=8)
 sentences = st.lists(words, min_size=1, max_size=12).map(" ".join)
