@@ -1,27 +1,25 @@
 """Writing one protected shard: every sample encoded, read back, audited, and accounted for."""
 
-import json
 import math
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from mem_core import __version__
 from mem_core.common.errors import SampleError
-from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.prefetch import prefetch_map
+from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.image_metadata import NOTE
 from mem_core.data.images import audit_image, encode_image
-from mem_core.data.receipt import Receipt, write_receipt
+from mem_core.data.receipt import write_finished_shard
 from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
-from mem_core.data.table import SampleRow, write_table
+from mem_core.data.table import SampleRow
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.noise import noise_for
 from mem_core.perturb.placement import placed
@@ -63,34 +61,27 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         hashing = HashingWriter(stream)
         with ShardWriter(hashing) as writer:
             rows = [_written(writer, outcome, shard) for outcome in _outcomes(shard, state, job)]
-    table = write_table(rows)
     counts: dict[str, int] = dict(Counter(row.status for row in rows))
-    stats = (json.dumps(_stats(rows, counts), indent=2, sort_keys=True) + "\n").encode()
-    write_bytes(dest, f"{name}.parquet", table)
-    write_bytes(dest, f"{name}_stats.json", stats)
-    receipt = Receipt(
-        shard=name,
+    config = job.config
+    write_finished_shard(
+        dest,
+        name,
+        hashing,
+        rows,
+        _stats(rows, counts),
         input_sha256=shard.sha256,
         input_bytes=shard.size,
         config_fingerprint=job.fingerprint,
         protector=job.protector,
-        outputs={
-            f"{name}.tar": hashing.hexdigest(),
-            f"{name}.parquet": sha256_bytes(table),
-            f"{name}_stats.json": sha256_bytes(stats),
-        },
-        sizes={f"{name}.tar": hashing.size, f"{name}.parquet": len(table), f"{name}_stats.json": len(stats)},
         counts=counts,
-        code_version=__version__,
-        method=job.config.method,
-        epsilon_levels=job.config.noise.epsilon_levels,
-        trigger_length=state.trigger_ids.shape[1] if job.config.recipe.publishes_trigger else 0,
-        vocabulary=job.config.trigger.vocabulary,
-        placement=job.config.trigger.placement,
-        metadata=job.config.metadata,
-        quality=job.config.quality,
+        method=config.method,
+        epsilon_levels=config.noise.epsilon_levels,
+        trigger_length=state.trigger_ids.shape[1] if config.recipe.publishes_trigger else 0,
+        vocabulary=config.trigger.vocabulary,
+        placement=config.trigger.placement,
+        metadata=config.metadata,
+        quality=config.quality,
     )
-    write_receipt(dest, receipt)
     return counts, max((row.max_abs_difference for row in rows), default=0)
 
 
@@ -116,24 +107,10 @@ def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterato
         except SampleError as error:
             return _unprotected(shard, key, str(error), job.config.on_error)
 
-    weights = [shard.pixel_bytes(index[key]) if key in index else 0 for key in shard.rows]
-    yield from _ordered(outcome, shard.rows, weights)
+    def weight(key: str) -> int:
+        return shard.pixel_bytes(index[key]) if key in index else 0
 
-
-def _ordered(work: Callable[[str], _Outcome], keys: list[str], weights: list[int]) -> Iterator[_Outcome]:
-    """`work` over all keys by a few threads, results in order, few of them waiting and those not heavy together."""
-    with ThreadPoolExecutor(_ENCODERS) as pool:
-        waiting: deque[Future[_Outcome]] = deque()
-        taken = ahead = 0
-        for place in range(len(keys)):
-            while taken < len(keys) and taken - place < _AHEAD:
-                if waiting and ahead + weights[taken] > _PIXELS_AHEAD:
-                    break
-                waiting.append(pool.submit(work, keys[taken]))
-                ahead += weights[taken]
-                taken += 1
-            yield waiting.popleft().result()
-            ahead -= weights[place]
+    yield from prefetch_map(outcome, shard.rows, threads=_ENCODERS, depth=_AHEAD, weight=weight, heaviest=_PIXELS_AHEAD)
 
 
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
