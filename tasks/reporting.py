@@ -23,10 +23,9 @@ from mem_core.report import (
     summarise_protection,
 )
 from mem_core.report.inputs import MontageItem
-from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.evaluation import EVALUATION_NAME, Evaluation, read_evaluation
 from mem_core.victim.record import VictimRecord, read_victim
 from tasks.artifacts import show_report
-from tasks.evaluating import EVALUATION_NAME, read_evaluation
 from tasks.options import step
 from tasks.progress import say
 from tasks.storage import address_below, open_folder

@@ -1,11 +1,10 @@
 """What a finished victim leaves in its folder: weights, and how they were trained."""
 
-from pydantic import ValidationError
-
 from mem_core import __version__
 from mem_core.common.errors import MismatchError, SourceError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, first_mistake
+from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.config import Frozen
+from mem_core.config.stored import read_record, write_record
 from mem_core.models import OpenClipEncoder, load_model, save_model
 from mem_core.victim.config import VictimConfig
 
@@ -39,14 +38,7 @@ class VictimRecord(Frozen):
 
 def read_victim(folder: Folder) -> VictimRecord | None:
     """The record of a finished victim, or None. Raises `MismatchError` if it cannot be read."""
-    if not folder.exists(_RECORD):
-        return None
-    try:
-        return VictimRecord.model_validate_json(read_bytes(folder, _RECORD))
-    except ValidationError as error:
-        raise MismatchError(
-            f"expected a victim's record in {folder.uri}/{_RECORD}, got: {first_mistake(error)}"
-        ) from error
+    return read_record(folder, _RECORD, VictimRecord, "a victim's record")
 
 
 def load_victim(folder: Folder) -> tuple[OpenClipEncoder, VictimRecord]:
@@ -66,7 +58,7 @@ def load_victim(folder: Folder) -> tuple[OpenClipEncoder, VictimRecord]:
 def write_victim(folder: Folder, model: OpenClipEncoder, record: VictimRecord) -> None:
     """Weights first: a record says that they are there."""
     write_bytes(folder, _WEIGHTS, save_model(model))
-    write_bytes(folder, _RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+    write_record(folder, _RECORD, record)
 
 
 def delete_record(folder: Folder) -> None:

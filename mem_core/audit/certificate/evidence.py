@@ -3,25 +3,24 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
-
-from pydantic import ValidationError
+from typing import NamedTuple
 
 from mem_core.audit.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
 from mem_core.audit.stress.attacks import suite
-from mem_core.audit.stress.cells import CellResult
+from mem_core.audit.stress.cells import CELL, CellResult
 from mem_core.audit.stress.findings import share_of_chance
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.config import fingerprint, first_mistake
+from mem_core.config import fingerprint
+from mem_core.config.stored import read_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
 from mem_core.report.verdict import percent
-from mem_core.victim.evaluation import Evaluation
-from mem_core.victim.record import VictimRecord
+from mem_core.victim.evaluation import Evaluation, read_evaluation
+from mem_core.victim.record import VictimRecord, read_victim
 
 ALWAYS_OPEN = (
     "a trainer who knows the method and adapts training to it beyond the countermeasures named above",
@@ -81,7 +80,7 @@ def read_cells(stress: Folder) -> list[CellResult]:
         raise SourceError(
             f"expected the cells of a stress test in {stress.uri}/cells, but there is none", hint="run a stress test"
         )
-    return [_parsed(CellResult, stress, name) for name in names]
+    return [cell for name in names if (cell := read_record(stress, name, CellResult, CELL)) is not None]
 
 
 def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
@@ -161,13 +160,12 @@ def _trial(victims: Sequence[_Victim], clean: Sequence[_Victim]) -> Trial:
 
 
 def _victim(folder: Folder) -> _Victim:
-    try:
-        record = _parsed(VictimRecord, folder, "victim.json")
-        return _Victim(folder.uri, record, _parsed(Evaluation, folder, "evaluation.json"))
-    except FileNotFoundError as error:
+    record, found = read_victim(folder), read_evaluation(folder)
+    if record is None or found is None:
         raise SourceError(
             f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims"
-        ) from error
+        )
+    return _Victim(folder.uri, record, found)
 
 
 def lowest_share(found: Evaluation) -> float:
@@ -206,10 +204,3 @@ def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[s
     if not trials or min(len(trial.seeds) for trial in trials) < 2:
         yield "the spread over victim seeds"
     yield from ALWAYS_OPEN
-
-
-def _parsed(model: Any, folder: Folder, name: str) -> Any:
-    try:
-        return model.model_validate_json(read_bytes(folder, name))
-    except ValidationError as error:
-        raise MismatchError(f"expected {name} in {folder.uri} as memshield wrote it: {first_mistake(error)}") from error

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import ValidationError
-
 from mem_core import __version__
 from mem_core.audit.stress.attacks import Attack
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, Placement, RuntimeConfig, fingerprint, first_mistake
+from mem_core.common.storage.folder import Folder
+from mem_core.config import Frozen, Placement, RuntimeConfig, fingerprint
+from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.victim.config import EvaluateConfig, VictimConfig
@@ -24,7 +23,7 @@ from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim
 
 TrainedOn = Literal["protected", "clean"]
-_CELLS = "cells"
+_CELLS, CELL = "cells", "a cell of a stress test"
 
 
 class Cell(Frozen):
@@ -106,7 +105,7 @@ class Arena:
             evaluation=query_model(model, self.test, self.evaluate, self.runtime, progress),
             fingerprint=identity,
         )
-        write_bytes(self.out, cell.file, (result.model_dump_json(indent=2) + "\n").encode())
+        write_record(self.out, cell.file, result)
         for name in list(scratch.names()):
             scratch.delete(name)
         return result
@@ -127,12 +126,7 @@ def cells_of(attacks: Sequence[Attack], seeds: Sequence[int]) -> list[Cell]:
 
 def read_cell(out: Folder, cell: Cell) -> CellResult | None:
     """The result of a cell, None if there is none. Raises `MismatchError` if it cannot be read."""
-    try:
-        return CellResult.model_validate_json(read_bytes(out, cell.file))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise MismatchError(f"expected a cell in {out.uri}/{cell.file}, got: {first_mistake(error)}") from error
+    return read_record(out, cell.file, CellResult, CELL)
 
 
 class Subject(Frozen):

@@ -1,10 +1,8 @@
 """One measurement of the study: a victim trained on one row of one dataset, and what it retrieves."""
 
-from pydantic import ValidationError
-
-from mem_core.common.errors import MismatchError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, first_mistake
+from mem_core.common.storage.folder import Folder
+from mem_core.config import Frozen
+from mem_core.config.stored import read_record, write_record
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import Epoch
 
@@ -46,16 +44,10 @@ def read_result(folder: Folder, cell: Cell, identity: str = "") -> CellResult | 
 
     Raises `MismatchError` if the file cannot be read.
     """
-    name = result_name(cell)
-    try:
-        found = CellResult.model_validate_json(read_bytes(folder, name))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise MismatchError(f"expected a result in {folder.uri}/{name}, got: {first_mistake(error)}") from error
-    return found if identity in ("", found.identity) else None
+    found = read_record(folder, result_name(cell), CellResult, "a result")
+    return found if found is not None and identity in ("", found.identity) else None
 
 
 def write_result(folder: Folder, result: CellResult) -> None:
     """Keeps the result of a cell."""
-    write_bytes(folder, result_name(result.cell), (result.model_dump_json(indent=1) + "\n").encode())
+    write_record(folder, result_name(result.cell), result, indent=1)

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mem_core.common.errors import ConfigError, DestinationError, MismatchError
 from mem_core.common.paths import whole_path
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RunnerConfig, first_mistake, merge, parse_config
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RunnerConfig, merge, parse_config
 from mem_core.config.base import parse_yaml, settings_text
+from mem_core.config.stored import read_record, write_record
 from mem_core.perturb.language import LanguageModelConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
@@ -135,7 +136,7 @@ def claim_folder(folder: Folder, scale: Scale) -> None:
     """Leaves the record, unless it is there. Raises as `require_own`."""
     require_own(folder, scale)
     if not folder.exists(RECORD):
-        write_bytes(folder, RECORD, (_record(scale).model_dump_json(indent=1) + "\n").encode())
+        write_record(folder, RECORD, _record(scale), indent=1)
 
 
 def _record(scale: Scale) -> Record:
@@ -145,14 +146,7 @@ def _record(scale: Scale) -> Record:
 
 def _found(folder: Folder) -> Record | None:
     """The record, or what the report of a folder made before there were records says; None where neither is."""
-    try:
-        return Record.model_validate_json(read_bytes(folder, RECORD))
-    except FileNotFoundError:
-        return _reported(folder)
-    except ValidationError as error:
-        raise MismatchError(
-            f"expected {RECORD} in {folder.uri} as memshield wrote it, got: {first_mistake(error)}"
-        ) from error
+    return read_record(folder, RECORD, Record, "the record of a study") or _reported(folder)
 
 
 def _reported(folder: Folder) -> Record | None:

@@ -8,15 +8,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from mem_core import __version__
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import derived_seed, generator
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, RuntimeConfig, fingerprint, first_mistake
+from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.config import Frozen, RuntimeConfig, fingerprint
+from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.models.device import resolve_device
@@ -106,21 +107,14 @@ def train_language_model(
         fingerprint=identity,
     )
     training.publish(out)
-    write_bytes(out, _RECORD, (record.model_dump_json(indent=2) + "\n").encode())
+    write_record(out, _RECORD, record)
     out.delete(_CHECKPOINT)
     return record
 
 
 def read_language_model_record(folder: Folder) -> LanguageModelRecord | None:
     """The record of a finished training, or None. Raises `MismatchError` if it cannot be read."""
-    try:
-        return LanguageModelRecord.model_validate_json(read_bytes(folder, _RECORD))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise MismatchError(
-            f"expected a language model's record in {folder.uri}/{_RECORD}, got: {first_mistake(error)}"
-        ) from error
+    return read_record(folder, _RECORD, LanguageModelRecord, "a language model's record")
 
 
 def corpus_captions(corpus: Folder) -> Iterator[str]:

@@ -84,7 +84,7 @@ def test_a_mix_measured_before_it_had_a_control_of_its_own_is_not_measured_again
 
 def test_a_damaged_cell_is_named(tmp_path: Path) -> None:
     write_bytes(LocalFolder(tmp_path), CELL.file, b"{")
-    with pytest.raises(MismatchError, match=r"expected a cell in .*cells/recaption-protected-1\.json"):
+    with pytest.raises(MismatchError, match=r"expected a cell of a stress test in .*cells/recaption-protected-1\.json"):
         read_cell(LocalFolder(tmp_path), CELL)
 
 
