@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from mem_core.config import Frozen
 from mem_core.config.methods import CLEAN, without_noise
 from mem_core.experiments.config import RowConfig
-from mem_core.experiments.reproduce.cells import Cell, CellResult
+from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.study import Study
 from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, compute_findings, gap
@@ -71,11 +71,11 @@ class Experiment:
     datasets: tuple[str, ...] = ("flickr8k",)
     victims: tuple[str, ...] = ("main",)
 
-    def cells(self, study: Study, seed: int) -> list[Cell]:
+    def cells(self, study: Study, seed: int) -> list[StudyCell]:
         """The cells of one seed at the study's scale; what resolves to the same settings is there once."""
         scale = study.scale
         found = [
-            Cell(dataset=dataset, row=study.same_as(row), victim=study.same_victim(victim), seed=seed)
+            StudyCell(dataset=dataset, row=study.same_as(row), victim=study.same_victim(victim), seed=seed)
             for dataset in self.datasets
             if dataset in scale.datasets
             for victim in self.victims
@@ -91,9 +91,9 @@ class Shown:
     """What `show` may use: the study with its folders, and the results that are there."""
 
     study: Study
-    results: Sequence[CellResult] = field(default_factory=tuple)
+    results: Sequence[StudyResult] = field(default_factory=tuple)
 
-    def of(self, dataset: str, row: str, victim: str = "main") -> list[CellResult]:
+    def of(self, dataset: str, row: str, victim: str = "main") -> list[StudyResult]:
         """The results of a row over its seeds; none for a victim that the scale does not have."""
         if victim not in self.study.scale.victims:
             return []
@@ -121,7 +121,7 @@ NOTES = (
 )
 
 
-def report_row(row: RowConfig, results: Sequence[CellResult]) -> ReportRow:
+def report_row(row: RowConfig, results: Sequence[StudyResult]) -> ReportRow:
     """The results of a row over its seeds, as the report takes them."""
     return ReportRow(
         name=row.name,

@@ -1,6 +1,6 @@
 """Table 2: noise made with one architecture, victims of others."""
 
-from mem_core.experiments.reproduce.cells import CellResult
+from mem_core.experiments.reproduce.cells import StudyResult
 from mem_core.experiments.reproduce.experiment import Experiment, Section, Shown, Table, ranked
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.report.tables import NOTHING
@@ -32,7 +32,7 @@ def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: 
     found = shown.of(dataset, row, victim)
     if not found:
         return None
-    architecture = shown.study.victim_config(found[0].cell).architecture
+    architecture = shown.study.plan(found[0].cell).victims[0].config.architecture
     label = shown.study.row(row).label
     bare, prefixed = (_ranks(found, query) for query in ("bare", "prefixed"))
     return (
@@ -46,7 +46,7 @@ def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: 
     )
 
 
-def _ranks(found: list[CellResult], query: str) -> str:
+def _ranks(found: list[StudyResult], query: str) -> str:
     results = [getattr(result.evaluation, query) for result in found]
     spreads: list[Spread] = [
         summarise([getattr(result, direction).median_rank for result in results])
