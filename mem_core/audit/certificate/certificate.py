@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import Field
 
 from mem_core import __version__
-from mem_core.common.errors import MismatchError
-from mem_core.common.storage.folder import Folder
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen, Placement, fingerprint
 from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import changed_output, finished_manifest, finished_receipts, size_difference
@@ -112,6 +112,18 @@ def parse_certificate(data: bytes, name: str) -> Certificate:
         raise MismatchError(
             f"expected the certificate {name} as memshield wrote it, but its hash does not match: it was edited"
         )
+    return certificate
+
+
+def read_certificate(folder: Folder, name: str, protected: Folder) -> Certificate:
+    """The certificate of that name, if it is as it was written and speaks of this corpus. Raises `MismatchError`, and
+    `SourceError` where there is none."""
+    try:
+        data = read_bytes(folder, name)
+    except FileNotFoundError as error:
+        raise SourceError(f"expected a certificate at {folder.uri}/{name}, but there is no such file") from error
+    certificate = parse_certificate(data, f"{folder.uri}/{name}")
+    require_same_corpus(certificate, protected)
     return certificate
 
 
