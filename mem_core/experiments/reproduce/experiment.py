@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 from mem_core.config import Frozen
 from mem_core.config.methods import CLEAN, without_noise
-from mem_core.experiments.config import RowConfig
 from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.study import Study
+from mem_core.experiments.run_report import report_row
 from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, compute_findings, gap
-from mem_core.report.inputs import EpochPoint, ReportInputs, ReportRow
+from mem_core.report.inputs import ReportInputs
 from mem_core.report.tables import NOTHING, signed
 from mem_core.report.verdict import percent, rank
 from mem_core.victim.metrics import RetrievalResult, Spread
@@ -121,21 +121,6 @@ NOTES = (
 )
 
 
-def report_row(row: RowConfig, results: Sequence[StudyResult]) -> ReportRow:
-    """The results of a row over its seeds, as the report takes them."""
-    return ReportRow(
-        name=row.name,
-        method=row.method,
-        label=row.label,
-        seeds=tuple(result.cell.seed for result in results),
-        bare=tuple(result.evaluation.bare for result in results),
-        prefixed=tuple(result.evaluation.prefixed for result in results),
-        history=tuple(
-            tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in result.history) for result in results
-        ),
-    )
-
-
 def report_inputs(shown: Shown, rows: Sequence[str], dataset: str, victim: str = "main") -> ReportInputs | None:
     """What the report's figures are drawn from; None if nothing was measured."""
     found = {name: shown.of(dataset, name, victim) for name in dict.fromkeys(rows)}
@@ -143,7 +128,10 @@ def report_inputs(shown: Shown, rows: Sequence[str], dataset: str, victim: str =
     if not measured:
         return None
     return ReportInputs(
-        rows=tuple(report_row(shown.study.row(name), results) for name, results in measured.items()),
+        rows=tuple(
+            report_row(shown.study.row(name), [(r.cell.seed, r.evaluation, r.history) for r in results])
+            for name, results in measured.items()
+        ),
         chance=next(iter(measured.values()))[0].evaluation.chance,
     )
 

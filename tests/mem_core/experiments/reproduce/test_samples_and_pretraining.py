@@ -43,9 +43,9 @@ def _shown(study: Study, experiment: Experiment, *others: Experiment) -> Section
 
 def test_fluent_triggers_are_marked_and_read_better(study: Study, tmp_path: Path) -> None:
     retrieval, reading, examples = _shown(study, FLUENT).tables
-    assert [row[0] for row in retrieval.rows[1:]] == ["Clean", "MEM-3", "MEM-3, fluent words"]
+    assert [row[0] for row in retrieval.rows[1:]] == ["Clean", "MEM-3", "MEM-3, fluent trigger words"]
     scores = {row[0]: float(row[2].replace(",", "")) for row in reading.rows}
-    assert scores["MEM-3, fluent words"] < scores["MEM-3"]
+    assert scores["MEM-3, fluent trigger words"] < scores["MEM-3"]
     assert {len(row[1].split()) for row in examples.rows} == {3}
     page = write_study(study, StudyPlan((FLUENT,), tuple(FLUENT.cells(study, 0))), LocalFolder(tmp_path))
     shown = (tmp_path / page.page).read_text()
