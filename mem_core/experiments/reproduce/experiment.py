@@ -4,7 +4,7 @@ To add one: a file in `mem_core/experiments/reproduce/paper/`, and its `Experime
 needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mem_core.config import Frozen
@@ -36,7 +36,7 @@ class Table(Frozen):
 
 
 @dataclass(frozen=True)
-class Picture:
+class StudyPicture:
     """A PNG with the name it is kept under (`table1-flickr8k-curves`), and a sentence on what it shows."""
 
     name: str
@@ -52,24 +52,33 @@ class Section:
     title: str
     about: str
     tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[StudyPicture, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """`cells`: what is measured, the most telling first. `show`: the section, from whatever is there; None if nothing.
+    """`rows` are measured, the most telling first. `show`: what there is to show of a dataset, from whatever is there.
 
-    datasets and victims: those that the scale does not have are left out.
+    datasets and victims: those that the scale does not have are left out. notes: below everything shown.
     """
 
     name: str
     title: str
     about: str
     rows: tuple[str, ...]
-    show: Callable[["Experiment", "Shown"], Section | None]
+    show: Callable[["Experiment", "Shown", str], Iterable[Table | StudyPicture | str]]
     datasets: tuple[str, ...] = ("flickr8k",)
     victims: tuple[str, ...] = ("main",)
+    notes: tuple[str, ...] = ()
+
+    def section(self, shown: "Shown") -> Section | None:
+        """The part of the page, None if there is nothing to show yet."""
+        parts = [part for dataset in self.datasets for part in self.show(self, shown, dataset)]
+        tables = tuple(part for part in parts if isinstance(part, Table))
+        pictures = tuple(part for part in parts if isinstance(part, StudyPicture))
+        notes = (*(part for part in parts if isinstance(part, str)), *self.notes)
+        return Section(self.name, self.title, self.about, tables, pictures, notes) if parts else None
 
     def cells(self, study: Study, seed: int) -> list[StudyCell]:
         """The cells of one seed at the study's scale; what resolves to the same settings is there once."""
@@ -102,7 +111,7 @@ class Shown:
         return sorted(found, key=lambda result: result.cell.seed)
 
 
-HEADER = (
+_HEADER = (
     "training set",
     "seeds",
     "Hit@10 bare",
@@ -113,7 +122,7 @@ HEADER = (
     "the noise adds to Medr",
     "paper: Hit@10, Medr",
 )
-NOTES = (
+_NOTES = (
     "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
     "corpora, noise and triggers come from one seed.",
     "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection.",
@@ -121,10 +130,9 @@ NOTES = (
 )
 
 
-def report_inputs(shown: Shown, rows: Sequence[str], dataset: str, victim: str = "main") -> ReportInputs | None:
+def report_inputs(shown: Shown, rows: Sequence[str], dataset: str) -> ReportInputs | None:
     """What the report's figures are drawn from; None if nothing was measured."""
-    found = {name: shown.of(dataset, name, victim) for name in dict.fromkeys(rows)}
-    measured = {name: results for name, results in found.items() if results}
+    measured = {name: results for name in dict.fromkeys(rows) if (results := shown.of(dataset, name))}
     if not measured:
         return None
     return ReportInputs(
@@ -136,24 +144,20 @@ def report_inputs(shown: Shown, rows: Sequence[str], dataset: str, victim: str =
     )
 
 
-def retrieval_table(experiment: Experiment, shown: Shown, dataset: str, victim: str = "main") -> Table | None:
-    """One line a row, analytic chance first; None if nothing was measured."""
-    inputs = report_inputs(shown, experiment.rows, dataset, victim)
-    if inputs is None:
-        return None
+def rows_table(experiment: str, inputs: ReportInputs, dataset: str) -> Table:
+    """One line a row, analytic chance level first, beside the paper's value in its table of that name."""
     findings = compute_findings(inputs)
-    lines = [_chance_line(inputs.chance)]
     names = [row.name for row in inputs.rows]
-    lines += [
-        _line(row, _related(row, findings), paper_value(experiment.name, dataset, victim, row.name))
+    lines = [
+        _line(row, _related(row, findings), paper_value(experiment, dataset, "main", row.name))
         for row in sorted(findings.rows, key=lambda row: names.index(row.name))
     ]
     return Table(
-        caption=f"{dataset}, victim {victim}",
-        header=HEADER,
-        rows=tuple(lines),
+        caption=f"{dataset}, victim main",
+        header=_HEADER,
+        rows=(_chance_line(inputs.chance), *lines),
         bold=tuple(i for i, name in enumerate(names, start=1) if name == "mem-3"),
-        notes=NOTES,
+        notes=_NOTES,
     )
 
 

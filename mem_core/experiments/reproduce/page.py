@@ -29,7 +29,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
     """Shows every experiment of the plan that has results. The page is written last."""
     results = [result for cell in plan.cells if (result := study.result(cell)) is not None]
     shown = Shown(study, tuple(results))
-    sections = [section for each in plan.experiments if (section := each.show(each, shown)) is not None]
+    sections = [section for each in plan.experiments if (section := each.section(shown)) is not None]
     headline = _headline(len(results), len(plan.cells), study.scale.seeds)
     for section in sections:
         for picture in section.pictures:
