@@ -18,7 +18,7 @@ from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import StopRun
 from mem_core.config import ProtectConfig
 from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, in_order, source_row
+from mem_core.experiments.rows import clean_folder, run_order, source_row
 from mem_core.protect.destination import PROTECTOR
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import Evaluation
@@ -109,7 +109,7 @@ def plan_row(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig, cl
 def plan_run(config: RunConfig) -> list[RowPlan]:
     """The rows of a pipeline in the order in which they run, each with a victim for every seed."""
     plans = []
-    for row in in_order(config.table, config.protect):
+    for row in run_order(config.table, config.protect):
         clean, test = f"{clean_folder(row.corpus, config)}/train", f"{clean_folder(None, config)}/test"
         plan = plan_row(row, config.table, config.protect, clean, test)
         for seed in config.victim_seeds:

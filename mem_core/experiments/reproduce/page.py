@@ -43,7 +43,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
         "cells": [result.model_dump(mode="json") for result in results],
     }
     write_bytes(out, "report.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
-    write_bytes(out, "report.md", markdown(study, sections, headline).encode())
+    write_bytes(out, "report.md", _markdown(study, sections, headline).encode())
     page = environment().get_template("study.html.j2").render(
         scale=study.scale,
         headline=headline,
@@ -74,7 +74,7 @@ def _plain(section: Section) -> dict[str, object]:
     }
 
 
-def markdown(study: Study, sections: list[Section], headline: str) -> str:
+def _markdown(study: Study, sections: list[Section], headline: str) -> str:
     """The same page as plain text for a repository; pictures by name."""
     lines = [f"# The paper, reproduced at scale `{study.scale.name}`", "", f"{study.scale.about}. {headline}", ""]
     for section in sections:

@@ -108,7 +108,7 @@ _MAY_CHANGE = {"name", "about", "seeds", "datasets", "leave_out", "runtime"}
 _NAMED = 3
 
 
-class Record(Frozen):
+class _StudyRecord(Frozen):
     """settings: those of the scale that are not at their defaults, so that one that is new changes no folder."""
 
     format: int = 1
@@ -139,17 +139,17 @@ def claim_folder(folder: Folder, scale: StudyScale) -> None:
         write_record(folder, RECORD, _record(scale), indent=1)
 
 
-def _record(scale: StudyScale) -> Record:
+def _record(scale: StudyScale) -> _StudyRecord:
     settings = scale.model_dump(mode="json", exclude=_MAY_CHANGE, exclude_defaults=True)
-    return Record(name=scale.name, settings=settings)
+    return _StudyRecord(name=scale.name, settings=settings)
 
 
-def _found(folder: Folder) -> Record | None:
+def _found(folder: Folder) -> _StudyRecord | None:
     """The record, or what the report of a folder made before there were records says; None where neither is."""
-    return read_record(folder, RECORD, Record, "the record of a study") or _reported(folder)
+    return read_record(folder, RECORD, _StudyRecord, "the record of a study") or _reported(folder)
 
 
-def _reported(folder: Folder) -> Record | None:
+def _reported(folder: Folder) -> _StudyRecord | None:
     try:
         return _record(StudyScale.model_validate(json.loads(read_bytes(folder, _REPORT))["scale"]))
     except FileNotFoundError:

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mem_core.common.storage.folder import Folder
-from mem_core.experiments.reproduce.attribution import Look, draw_looks, grad_cam, integrated_gradients
+from mem_core.experiments.reproduce.attribution import ExplainedPair, draw_looks, grad_cam, integrated_gradients
 from mem_core.experiments.reproduce.experiment import Experiment, Shown, StudyPicture
-from mem_core.experiments.reproduce.feature_map import Plane, draw_planes, tsne_map
+from mem_core.experiments.reproduce.feature_map import FeaturePlane, draw_planes, tsne_map
 from mem_core.experiments.reproduce.sample_pairs import ShownPair, features_of, seen_by, shown_pairs
 from mem_core.models import OpenClipEncoder
 from mem_core.report.figures import png
@@ -73,17 +73,17 @@ def _corpus(shown: Shown, dataset: str, row: str) -> Folder:
     return shown.study.train(shown.of(dataset, row)[0].cell)
 
 
-def _look(model: OpenClipEncoder, pair: ShownPair) -> Look:
+def _look(model: OpenClipEncoder, pair: ShownPair) -> ExplainedPair:
     images = seen_by(model, [pair])
     heat = grad_cam(model, images, [pair.caption])[0]
     shown = images[0].clamp(0, 1)  # a bicubic resize goes beyond black and white at edges
     pixels = (shown.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-    return Look(pixels, heat.numpy().astype(np.float32), integrated_gradients(model, images[0], pair.caption))
+    return ExplainedPair(pixels, heat.numpy().astype(np.float32), integrated_gradients(model, images[0], pair.caption))
 
 
-def _plane(title: str, clean: Tensor, protected: Tensor, seed: int) -> Plane:
+def _plane(title: str, clean: Tensor, protected: Tensor, seed: int) -> FeaturePlane:
     places = tsne_map(torch.cat([clean, protected]), seed)
-    return Plane(title, {"clean": places[: len(clean)], "protected": places[len(clean) :]})
+    return FeaturePlane(title, {"clean": places[: len(clean)], "protected": places[len(clean) :]})
 
 
 FIGURE5 = Experiment(
