@@ -8,6 +8,7 @@ DEST/report/report.html
 """
 
 import time
+from dataclasses import dataclass
 
 from prefect import flow
 
@@ -18,11 +19,15 @@ from flows.report import report
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify
-from mem_core.common.errors import SourceError, StopRun
+from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.common.errors import SourceError
 from mem_core.common.formatting import duration
-from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, in_order, source_row, time_left
-from mem_core.protect.destination import PROTECTOR
+from mem_core.config import ProtectConfig
+from mem_core.experiments.config import RunConfig
+from mem_core.experiments.row_runner import VictimPlan, plan_run, run_row
+from mem_core.experiments.rows import clean_folder, time_left
+from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.record import VictimRecord
 from tasks.estimating import note_run
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
@@ -36,34 +41,63 @@ _RUN = RunConfig()
 def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "auto") -> ReportPlace:
     """Everything from a source to a report. Running it again does only what is missing."""
     started = time.monotonic()
-    clean = {kind: _clean(kind, source, dest, config, format) for kind in _kinds(config)}
-    train = {kind: _split(splits, "train", source) for kind, splits in clean.items()}
-    test = _split(clean[config.corpus.one_sample_per], "test", source)
+    own = config.corpus.one_sample_per
+    kinds = dict.fromkeys([own, *(row.corpus or own for row in config.table)])
+    clean = {kind: _clean(kind, source, dest, config, format) for kind in kinds}
+    for splits in clean.values():
+        _require(splits, "train", source)
+    _require(clean[own], "test", source)
     fresh = keep_run(dest, config) and not any(split.kept for splits in clean.values() for split in splits.values())
-    rows, begun = in_order(config.table, config.protect), time.monotonic()
-    for number, row in enumerate(rows):
+    plans, steps, begun = plan_run(config), FlowSteps(dest, config), time.monotonic()
+    rows = [plan.row for plan in plans]
+    for number, plan in enumerate(plans):
         left = time_left(rows, number, time.monotonic() - begun, config.protect, len(config.victim_seeds))
-        say(f"row {number + 1} of {len(rows)}: {row.name}" + (f", about {duration(left)} left" if left else ""))
-        own = train[row.corpus or config.corpus.one_sample_per]
-        corpus = own if row.is_clean else _protected(row, own, dest, config)
-        _victims(row, corpus, test, dest, config)
+        say(f"row {number + 1} of {len(rows)}: {plan.row.name}" + (f", about {duration(left)} left" if left else ""))
+        run_row(plan, steps)
     place = report(dest, config)
     if fresh:
-        taken = clean[config.corpus.one_sample_per]["train"]
+        taken = clean[own]["train"]
         samples = taken.samples + taken.failed
         note_run(estimates(), config, config.runtime, samples, time.monotonic() - started)
     return place
 
 
-def row_address(dest: str, row: str) -> str:
-    """Where a row keeps its corpus and its victims."""
-    return address_below(dest, f"rows/{row}")
+@dataclass(frozen=True)
+class FlowSteps:
+    """The steps of a row (`RowSteps`), each as a flow of its own; places are names below DEST."""
 
+    dest: str
+    config: RunConfig
 
-def _kinds(config: RunConfig) -> list[str]:
-    """The kinds of corpora that rows want, the run's own first."""
-    own = config.corpus.one_sample_per
-    return list(dict.fromkeys([own, *(row.corpus or own for row in config.table)]))
+    def take(self, clean: str, part: str, shards: int) -> None:
+        take_shards(self._at(clean), self._at(part), shards)
+
+    def protect(
+        self, clean: str, dest: str, config: ProtectConfig, protector: str | None = None, reuse: str | None = None
+    ) -> None:
+        protect(
+            self._at(clean),
+            self._at(dest),
+            config,
+            self.config.runtime,
+            self.config.seed,
+            protector=self._at(protector) if protector else None,
+            reuse=self._at(reuse) if reuse else None,
+        )
+
+    def verify(self, clean: str, protected: str, record: str) -> VerifyReport:
+        return verify(self._at(clean), self._at(protected), record=self._at(record))
+
+    def train(self, victim: VictimPlan) -> VictimRecord:
+        corpus, out, test = (self._at(name) for name in (victim.corpus, victim.out, victim.test))
+        return train(corpus, out, victim.config, self.config.runtime, victim.seed, test, victim.queries, victim.label)
+
+    def evaluate(self, victim: VictimPlan) -> Evaluation:
+        out, test, label = self._at(victim.out), self._at(victim.test), f"{victim.label}, seed {victim.seed}"
+        return evaluate(out, test, victim.queries, self.config.runtime, label)
+
+    def _at(self, name: str) -> str:
+        return address_below(self.dest, name)
 
 
 def _clean(kind: str, source: str, dest: str, config: RunConfig, format: str) -> dict[str, SplitSummary]:
@@ -71,51 +105,9 @@ def _clean(kind: str, source: str, dest: str, config: RunConfig, format: str) ->
     return shard(source, address_below(dest, clean_folder(kind, config)), corpus, format, config.seed)
 
 
-def _protected(row: RowConfig, clean: str, dest: str, config: RunConfig) -> str:
-    """A protected corpus, proven to be what it claims."""
-    place = row_address(dest, row.name)
-    settings = row.protect_config(config.protect)
-    source = source_row(row, config.table, config.protect)
-    protector = None
-    if row.fit_shards is not None:
-        part = take_shards(clean, address_below(place, "part"), row.fit_shards)
-        fitted = protect(part, address_below(place, "fitted"), settings, config.runtime, config.seed)
-        protector = address_below(fitted.uri, PROTECTOR)
-        settings = settings.model_copy(update={"strategy": "replay"})
-    done = protect(
-        clean,
-        address_below(place, "protected"),
-        settings,
-        config.runtime,
-        config.seed,
-        protector=protector,
-        reuse=address_below(row_address(dest, source.name), "protected") if source else None,
-    )
-    found = verify(clean, done.uri, record=place)
-    if not found.ok:
-        first = found.problems[0]
-        raise StopRun(
-            f"expected {done.uri} to verify, but {len(found.problems)} things are wrong, the first in shard "
-            f"{first.shard} {first.key}: {first.what}"
-        )
-    return done.uri
-
-
-def _victims(row: RowConfig, corpus: str, test: str, dest: str, config: RunConfig) -> None:
-    """A victim for every seed, queried with a prefix as long as the row's triggers are."""
-    length = row.protect_config(config.protect).trigger.length
-    queries = config.evaluate.model_copy(update={"prefix_length": length})
-    settings = row.victim_config(config.victim)
-    for seed in config.victim_seeds:
-        out = address_below(row_address(dest, row.name), f"victim-{seed}")
-        train(corpus, out, settings, config.runtime, seed, test, queries, row.name)
-        evaluate(out, test, queries, config.runtime, f"{row.name}, seed {seed}")
-
-
-def _split(splits: dict[str, SplitSummary], name: str, source: str) -> str:
+def _require(splits: dict[str, SplitSummary], name: str, source: str) -> None:
     if name not in splits or not splits[name].samples:
         raise SourceError(
             f"expected a {name} split with usable samples in {source}, got {', '.join(splits) or 'none'}: "
             "`--set corpus.holdout=0.1`, with another destination, keeps a share of the samples for test"
         )
-    return splits[name].uri

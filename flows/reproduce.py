@@ -4,7 +4,7 @@ import time
 
 from prefect import flow
 
-from mem_core.experiments.reproduce import Scale, StudyReport
+from mem_core.experiments.reproduce import StudyReport, StudyScale
 from tasks.progress import say
 from tasks.storage import address_below
 from tasks.studying import StudyJob, measure_cell, prepare_study, write_study_report
@@ -13,7 +13,7 @@ from tasks.studying import StudyJob, measure_cell, prepare_study, write_study_re
 @flow(name="reproduce", flow_run_name="reproduce at scale {scale.name}")
 def reproduce(
     dest: str,
-    scale: Scale,
+    scale: StudyScale,
     data: str | None = None,
     only: tuple[str, ...] = (),
     minutes: float | None = None,

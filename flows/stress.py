@@ -3,6 +3,7 @@
 from prefect import flow
 
 from mem_core.audit.stress.attacks import Suite
+from mem_core.audit.stress.stress_test import StressSettings
 from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.stressing import (
@@ -38,11 +39,7 @@ def stress(
     clean: the originals of `protected`, for the controls. samples: pairs that each victim trains on at most, which
     bounds the cost whatever the size of the corpus. pretrained: weights for one more row of the full suite.
     """
-    job = StressJob(
-        protected=protected,
-        clean=clean,
-        test=test,
-        out=out,
+    settings = StressSettings(
         suite=suite,
         victim=victim,
         evaluate=evaluate,
@@ -51,6 +48,7 @@ def stress(
         samples=samples,
         pretrained=pretrained,
     )
+    job = StressJob(protected=protected, clean=clean, test=test, out=out, settings=settings)
     plan = plan_stress(job)
     found = measure_detectability(job)
     results = [measure_cell(job, plan, cell) for cell in plan.cells]

@@ -17,7 +17,7 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext, TaskRunContext
 
-from mem_core.audit.stress.page import StressReport, headline, markdown
+from mem_core.audit.stress.page import StressReport, stress_headline, stress_markdown
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.protect.protection import ShardSummary
@@ -105,8 +105,8 @@ def show_stress(report: StressReport, page: str) -> None:
     """The table of a stress test, worst case first, and a link to its page."""
     if not _in_run():
         return
-    said = headline(report.findings)
-    table, run = f"**{said}**\n\n{markdown(report.findings)}\n", _above(page)
+    said = stress_headline(report.findings)
+    table, run = f"**{said}**\n\n{stress_markdown(report.findings)}\n", _above(page)
     create_markdown_artifact(table, key=artifact_key("stress", run), description=said)
     address = page if "://" in page else f"file://{page}"
     create_link_artifact(address, link_text="stress.html", key=artifact_key("stress-page", run), description=said)

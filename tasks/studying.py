@@ -2,8 +2,8 @@
 
 from mem_core.common.progress import Paused
 from mem_core.config import Frozen
-from mem_core.experiments.reproduce import Scale, Study, StudyReport, make_plan, write_study
-from mem_core.experiments.reproduce.cells import Cell
+from mem_core.experiments.reproduce import Study, StudyReport, StudyScale, make_plan, write_study
+from mem_core.experiments.reproduce.cells import StudyCell
 from mem_core.experiments.reproduce.run import prepare_all, run_cell, time_limit
 from mem_core.experiments.reproduce.scale import require_own
 from tasks.options import step
@@ -15,13 +15,13 @@ class StudyJob(Frozen):
     """One study. data: the folder of the datasets; only: names of experiments, none for all of them."""
 
     dest: str
-    scale: Scale
+    scale: StudyScale
     data: str | None = None
     only: tuple[str, ...] = ()
 
 
 @step("prepare study", run_name="prepare study at scale {job.scale.name}")
-def prepare_study(job: StudyJob) -> tuple[Cell, ...]:
+def prepare_study(job: StudyJob) -> tuple[StudyCell, ...]:
     """Shards the datasets that the plan needs; returns the cells that are still to be measured, in order.
 
     Raises `DestinationError` before anything else if the folder is that of another scale.
@@ -41,7 +41,7 @@ def prepare_study(job: StudyJob) -> tuple[Cell, ...]:
 
 
 @step("measure cell", run_name="measure {cell.name}", tags=("memshield-device",))
-def measure_cell(job: StudyJob, cell: Cell, minutes: float | None) -> bool:
+def measure_cell(job: StudyJob, cell: StudyCell, minutes: float | None) -> bool:
     """Protects what the cell is trained on, trains and queries; False if the time was over before it was done."""
     with watched(cell.name) as progress:
         try:

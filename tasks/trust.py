@@ -1,21 +1,15 @@
 """Certificates, previews and ownership tests: open the folders, call mem_core, write what it returns."""
 
-from mem_core.audit.certificate.certificate import (
-    Audit,
-    Certificate,
-    parse_certificate,
-    require_all_files,
-    require_same_corpus,
-)
-from mem_core.audit.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
-from mem_core.audit.certificate.page import DATA, PAGE, headline, write_certificate
+from functools import partial
+
+from mem_core.audit.certificate.certificate import Certificate, read_certificate
+from mem_core.audit.certificate.evidence import make_certificate
+from mem_core.audit.certificate.page import CERTIFICATE_PAGE, certificate_headline, write_certificate
 from mem_core.audit.ownership import Ownership, detect_shortcut
 from mem_core.audit.preview import Preview, write_preview
 from mem_core.common.errors import SourceError
-from mem_core.common.storage.folder import LocalFolder, read_bytes
-from mem_core.config import RuntimeConfig
-from mem_core.config.base import Frozen
-from mem_core.data.corpus import corpus_fingerprint
+from mem_core.common.storage.folder import LocalFolder
+from mem_core.config import Frozen, RuntimeConfig
 from mem_core.models import OpenClipEncoder, start_model
 from mem_core.victim.record import load_victim
 from tasks.options import step
@@ -42,39 +36,24 @@ def certify_corpus(
     controls: tuple[str, ...] = (),
 ) -> CertificatePlace:
     """Audits the corpus if the clean one is at hand, gathers what was measured, writes certificate.json and .html."""
-    folder = open_folder(protected)
-    made = read_made(folder)
-    audit = Audit(compared=False)
-    if clean is None:
-        require_all_files(folder)
-    else:
-        report = verify_protected.fn(clean, protected)
-        first = report.problems[0] if report.problems else None
-        audit = Audit(
-            compared=True,
-            clean=corpus_fingerprint(open_folder(clean)),
-            problems=len(report.problems),
-            first_problem=f"{first.shard} {first.key}: {first.what}" if first else "",
-        )
-    trials = trials_of_cells(read_cells(open_folder(stress))) if stress is not None else []
-    trials += trials_of_victims(map(open_folder, victims), map(open_folder, controls))
-    certificate = certify(made, audit, trials)
+    certificate = make_certificate(
+        open_folder(protected),
+        open_folder(clean) if clean is not None else None,
+        partial(verify_protected.fn, clean, protected) if clean is not None else None,
+        stress=open_folder(stress) if stress is not None else None,
+        victims=map(open_folder, victims),
+        controls=map(open_folder, controls),
+    )
     write_certificate(open_folder(out), certificate)
-    place = CertificatePlace(page=address_below(out, PAGE), headline=headline(certificate), certificate=certificate)
-    say(f"certificate: {place.page}")
-    return place
+    page, headline = address_below(out, CERTIFICATE_PAGE), certificate_headline(certificate)
+    say(f"certificate: {page}")
+    return CertificatePlace(page=page, headline=headline, certificate=certificate)
 
 
 def check_certificate(path: str, protected: str) -> Certificate:
     """The certificate at a path or address, if it is as it was written and speaks of this corpus."""
     place, _, name = path.rpartition("/")
-    try:
-        data = read_bytes(open_folder(place or "."), name)
-    except FileNotFoundError as error:
-        raise SourceError(f"expected a certificate ({DATA}) at {path}, but there is no such file") from error
-    certificate = parse_certificate(data, path)
-    require_same_corpus(certificate, open_folder(protected))
-    return certificate
+    return read_certificate(open_folder(place or "."), name, open_folder(protected))
 
 
 @step("preview", run_name="preview {protected}")

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mem_core.audit.stress.page import HEADS, StressReport, cells, detected, headline
+from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, stress_cells, stress_headline
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.experiments.estimate.forecast import fullest
@@ -41,13 +41,13 @@ def print_stress(report: StressReport) -> None:
     """The table of a stress test, worst case first, and how easily protection is found."""
     title = "median rank in % of chance, the worse direction; a trainer gets the lower of bare and prefixed"
     table = Table(title=title, title_style="dim", header_style="bold")
-    for head in HEADS:
-        table.add_column(head, justify="left" if head == HEADS[0] else "right")
+    for head in STRESS_HEADER:
+        table.add_column(head, justify="left" if head == STRESS_HEADER[0] else "right")
     for row in report.findings.rows:
-        table.add_row(escape(row.label), *cells(row))
+        table.add_row(escape(row.label), *stress_cells(row))
     console = Console()
     console.print(table)
-    console.print(f"[bold]{escape(headline(report.findings))}[/bold]", highlight=False)
+    console.print(f"[bold]{escape(stress_headline(report.findings))}[/bold]", highlight=False)
     for name, text in (detected(report.detectability) if report.detectability else {}).items():
         console.print(f"- {name}: {text}", highlight=False)
 

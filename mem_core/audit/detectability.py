@@ -47,7 +47,7 @@ class Detectability(Frozen):
     damage: float
 
 
-def detect(
+def measure_detectability(
     protected: Folder, clean: Folder, seed: int, *, samples: int = 400, steps: int = 600, progress: Progress = silent
 ) -> tuple[Detectability, Purifier]:
     """Raises `SourceError` where the two corpora have too few samples in common."""

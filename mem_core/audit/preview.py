@@ -7,7 +7,7 @@ from mem_core.report.gather import pick_samples, summarise_protection
 from mem_core.report.page import environment
 from mem_core.report.pictures import AMPLIFY, contact_sheet
 
-PAGE, SHEET = "preview.html", "preview.png"
+_PAGE, _SHEET = "preview.html", "preview.png"
 
 
 class Preview(Frozen):
@@ -16,8 +16,8 @@ class Preview(Frozen):
     (A field called `keys` would make a mapping of it for everyone who asks, Prefect among them.)
     """
 
-    page: str = PAGE
-    sheet: str = SHEET
+    page: str = _PAGE
+    sheet: str = _SHEET
     samples: tuple[str, ...]
     psnr: tuple[float | None, ...]
     ssim: tuple[float | None, ...]
@@ -29,11 +29,11 @@ def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -
     if not worst:
         raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")
     summary = summarise_protection(protected)
-    write_bytes(out, SHEET, contact_sheet(worst[:8]))
+    write_bytes(out, _SHEET, contact_sheet(worst[:8]))
     page = environment().get_template("preview.html.j2").render(
         samples=worst, counts=summary.counts, amplify=AMPLIFY, uri=protected.uri
     )  # fmt: skip
-    write_bytes(out, PAGE, page.encode())
+    write_bytes(out, _PAGE, page.encode())
     return Preview(
         samples=tuple(item.key for item in worst),
         psnr=tuple(item.psnr for item in worst),

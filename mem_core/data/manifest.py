@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import Frozen, fingerprint
+from mem_core.config.stored import parse_record
 from mem_core.data.receipt import Count, Sha256, ShardName, parse_receipt, receipt_name
 
 MANIFEST_NAME = "manifest.json"
@@ -94,12 +95,7 @@ def read_manifest(folder: Folder) -> Manifest | None:
 
 def parse_manifest(data: bytes, uri: str) -> Manifest:
     """The manifest in the bytes of a file in the folder at `uri`. Raises `MismatchError`."""
-    try:
-        manifest = Manifest.model_validate_json(data)
-    except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"])) or "file"
-        text = f"expected a manifest in {uri}, but {place}: {error.errors()[0]['msg']}"
-        raise MismatchError(text) from error
+    manifest = parse_record(data, Manifest, "a manifest", f"{uri}/{MANIFEST_NAME}")
     if manifest.fingerprint != manifest.contents_fingerprint():
         raise MismatchError(f"expected {MANIFEST_NAME} in {uri} as memshield wrote it, but it was edited")
     return manifest

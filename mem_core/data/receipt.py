@@ -10,7 +10,7 @@ from mem_core import __version__
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes, sha256_of
-from mem_core.config import Frozen, Placement
+from mem_core.config import Frozen, Placement, first_mistake
 from mem_core.config.methods import CLEAN
 from mem_core.config.protect import MetadataConfig, QualityConfig
 from mem_core.data.table import SampleRow, table_name, write_table
@@ -82,9 +82,7 @@ def parse_receipt(data: bytes, shard: str) -> Receipt:
     try:
         receipt = Receipt.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "receipt"
-        raise MismatchError(f"expected a receipt in {receipt_name(shard)}, but {place}: {first['msg']}") from error
+        raise MismatchError(f"expected a receipt in {receipt_name(shard)}, got: {first_mistake(error)}") from error
     if receipt.shard != shard:
         raise MismatchError(f"expected the receipt of shard {shard} in {receipt_name(shard)}, got {receipt.shard}'s")
     return receipt

@@ -5,12 +5,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.storage.folder import Folder
 from mem_core.config.base import Frozen, merge, parse_config
 from mem_core.config.corpus import CorpusConfig
 from mem_core.config.methods import CLEAN, MEM, METHODS, Method
 from mem_core.config.protect import ProtectConfig
 from mem_core.config.runner import RunnerConfig
+from mem_core.config.stored import read_record, write_record
 from mem_core.victim.config import EvaluateConfig, VictimConfig
+
+RUN_NAME = "run.json"
+"""At the top of a pipeline's destination: its `RunConfig`."""
 
 
 class RowConfig(Frozen):
@@ -83,3 +88,15 @@ class RunConfig(Frozen):
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self
+
+
+def read_run(folder: Folder) -> RunConfig | None:
+    """The settings a pipeline was last run with, None elsewhere. Raises `MismatchError` if they cannot be read."""
+    return read_record(folder, RUN_NAME, RunConfig, "a pipeline's settings")
+
+
+def write_run(folder: Folder, config: RunConfig) -> bool:
+    """Leaves the settings, for the report and for `status`. Returns whether there were none before."""
+    first = not folder.exists(RUN_NAME)
+    write_record(folder, RUN_NAME, config)
+    return first

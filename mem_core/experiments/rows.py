@@ -35,6 +35,6 @@ def _fits(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig) -> bo
     return source_row(row, table, base) is None and row.protect_config(base).recipe.needs_surrogate
 
 
-def in_order(table: Sequence[RowConfig], base: ProtectConfig) -> list[RowConfig]:
+def run_order(table: Sequence[RowConfig], base: ProtectConfig) -> list[RowConfig]:
     """The table's order, but those that take after those that give."""
     return sorted(table, key=lambda row: source_row(row, table, base) is not None)

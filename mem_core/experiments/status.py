@@ -4,24 +4,23 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.config import Frozen, first_mistake
+from mem_core.config import Frozen
+from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import finished_receipts
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import receipt_name
-from mem_core.experiments.config import RunConfig
+from mem_core.experiments.config import RunConfig, read_run
 from mem_core.experiments.rows import clean_folder
 from mem_core.protect.destination import STATE
 from mem_core.protect.failures import read_failures
 
 JOB = f"{STATE}/job.json"
 """In a destination while work goes on: the job, from which one learns which clean corpus the shards come from."""
-RUN = "run.json"
-"""At the top of a pipeline's destination: its `RunConfig`."""
 
 OpenFolder = Callable[[str], Folder]
 _TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
@@ -92,18 +91,6 @@ def read_status(folder: Folder, clean: Folder | None, open_folder: OpenFolder) -
         victims=tuple(_victim(place, set(listing)) for place in sorted(victims)),
         report=f"{folder.uri}/{page}" if page in listing else "",
     )
-
-
-def read_run(folder: Folder) -> RunConfig | None:
-    """The settings a pipeline was last run with, None elsewhere. Raises `MismatchError` if they cannot be read."""
-    try:
-        return RunConfig.model_validate_json(read_bytes(folder, RUN))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise MismatchError(
-            f"expected a pipeline's settings in {folder.uri}/{RUN}, got: {first_mistake(error)}"
-        ) from error
 
 
 def _sources(root: Folder, run: RunConfig) -> dict[str, Folder]:
@@ -196,10 +183,7 @@ class _Statistics(BaseModel):
 
 def _statistics(folder: Folder, names: list[str]) -> Iterator[_Statistics]:
     for name in names:
-        try:
-            yield _Statistics.model_validate_json(read_bytes(folder, name))
-        except ValidationError as error:
-            raise MismatchError(f"expected statistics in {folder.uri}/{name}, got: {first_mistake(error)}") from error
+        yield parse_record(read_bytes(folder, name), _Statistics, "statistics", f"{folder.uri}/{name}")
 
 
 def _reasons(stats: list[_Statistics]) -> dict[str, int]:

@@ -6,8 +6,9 @@ A shard with a receipt is finished, whatever was noted about it before: notes ar
 from pydantic import Field, ValidationError
 
 from mem_core.common.errors import MismatchError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen
+from mem_core.config.stored import write_record
 from mem_core.data.finished_shard import has_receipt
 
 _NAME = "_state/failures.json"
@@ -39,6 +40,6 @@ def read_failures(dest: Folder) -> Failures:
 def write_failures(dest: Folder, failures: Failures) -> None:
     """Replaces the notes; without failed shards there is none."""
     if failures.shards:
-        write_bytes(dest, _NAME, (failures.model_dump_json(indent=1) + "\n").encode())
+        write_record(dest, _NAME, failures, indent=1)
     else:
         dest.delete(_NAME)

@@ -1,4 +1,7 @@
-"""Querying a model on clean test pairs: bare captions, and captions with a neutral prefix."""
+"""Querying a model on clean test pairs: bare captions, and captions with a neutral prefix.
+
+The result of a victim is kept beside its weights, as evaluation.json.
+"""
 
 from collections.abc import Sequence
 
@@ -8,8 +11,9 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import CENTRE, Frozen, RuntimeConfig
-from mem_core.data.corpus import list_shards
+from mem_core.config import CENTRE, Frozen, RuntimeConfig, fingerprint
+from mem_core.config.stored import read_record, write_record
+from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
@@ -17,7 +21,10 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
+from mem_core.victim.record import load_victim, read_victim
 from mem_core.victim.retrieval import retrieve
+
+EVALUATION_NAME = "evaluation.json"
 
 
 class Evaluation(Frozen):
@@ -32,6 +39,29 @@ class Evaluation(Frozen):
     prefixed: RetrievalResult
     chance: RetrievalResult
     fingerprint: str = ""  # of settings, victim and test corpus, where a caller keeps the result
+
+
+def evaluate_victim(
+    folder: Folder, test: Folder, config: EvaluateConfig, runtime: RuntimeConfig, progress: Progress = silent
+) -> Evaluation:
+    """Queries the victim in a folder and keeps the result beside it; an equal one is not made again.
+
+    Raises `SourceError` where there is no victim or no usable pair.
+    """
+    record = read_victim(folder)
+    identity = fingerprint(config, record.fingerprint if record else "", corpus_fingerprint(test))
+    known = read_evaluation(folder)
+    if known is not None and known.fingerprint == identity:
+        return known
+    found = query_model(load_victim(folder)[0], test, config, runtime, progress)
+    found = found.model_copy(update={"fingerprint": identity})
+    write_record(folder, EVALUATION_NAME, found)
+    return found
+
+
+def read_evaluation(folder: Folder) -> Evaluation | None:
+    """The stored result of a victim, None if there is none. Raises `MismatchError` if it cannot be read."""
+    return read_record(folder, EVALUATION_NAME, Evaluation, "an evaluation")
 
 
 def query_model(

@@ -4,7 +4,7 @@ from mem_core import __version__
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.record import read_record, write_record
+from mem_core.config.stored import read_record, write_record
 from mem_core.models import OpenClipEncoder, load_model, save_model
 from mem_core.victim.config import VictimConfig
 

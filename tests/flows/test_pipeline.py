@@ -1,6 +1,7 @@
 """The whole way through the real flows and a real server, at preset smoke."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,12 @@ from prefect import get_client
 
 from flows.cli.printing import print_status
 from flows.pipeline import pipeline
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import merge
 from mem_core.experiments.config import RunConfig
+from mem_core.experiments.direct_steps import DirectSteps
+from mem_core.experiments.row_runner import plan_run, run_row
+from mem_core.victim.evaluation import read_evaluation
 from tasks.reporting import ReportPlace
 from tasks.status import read_status
 
@@ -51,6 +56,20 @@ def test_queries_are_prefixed_to_the_length_of_the_triggers(
     dest, _ = finished
     evaluation = json.loads((dest / "rows/mem/victim-0/evaluation.json").read_text())
     assert evaluation["prefix"] == " ".join(["the"] * config.protect.trigger.length)
+
+
+def test_direct_calls_leave_what_flows_leave(
+    finished: tuple[Path, ReportPlace], config: RunConfig, tmp_path: Path
+) -> None:
+    dest, _ = finished
+    shutil.copytree(dest / "clean", tmp_path / "clean")
+    (plan,) = (plan for plan in plan_run(config) if plan.row.name == "mem")
+    ((_, evaluation),) = run_row(plan, DirectSteps(LocalFolder(tmp_path), config.runtime, config.seed))
+    theirs = read_evaluation(LocalFolder(dest).below(plan.victims[0].out))
+    assert theirs is not None
+    assert (evaluation.bare, evaluation.prefixed, evaluation.prefix) == (theirs.bare, theirs.prefixed, theirs.prefix)
+    tars = [f"{plan.corpus}/0000{shard}.tar" for shard in range(3)]
+    assert [(tmp_path / tar).read_bytes() for tar in tars] == [(dest / tar).read_bytes() for tar in tars]
 
 
 def test_status_says_that_all_is_done(finished: tuple[Path, ReportPlace]) -> None:

@@ -8,9 +8,10 @@ import pytest
 
 from flows.stress import stress
 from flows.trust import certify
-from mem_core.audit.detectability import detect
-from mem_core.audit.stress import attacks
+from mem_core.audit.detectability import measure_detectability
+from mem_core.audit.stress import attacks, stress_test
 from mem_core.audit.stress.attacks import Attack, suite
+from mem_core.audit.stress.stress_test import StressSettings
 from mem_core.common.errors import ConfigError, DestinationError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
@@ -54,8 +55,8 @@ def test_a_stress_test_from_plan_to_page(
     def short(name: attacks.Suite, length: int, purifier: str, pretrained: str = "") -> list[Attack]:
         return [attack for attack in suite(name, length, purifier, pretrained) if attack.name in SHORT]
 
-    monkeypatch.setattr("tasks.stressing.suite", short)
-    monkeypatch.setattr("tasks.stressing.detect", partial(detect, steps=5))
+    monkeypatch.setattr(stress_test, "suite", short)
+    monkeypatch.setattr(stress_test, "measure_detectability", partial(measure_detectability, steps=5))
     place = run(protected, clean_corpus, tmp_path, smoke)
     assert {row.name for row in place.report.findings.rows} == set(SHORT)
     assert Path(place.page).is_file()
@@ -106,4 +107,5 @@ def test_mistakes_are_found_before_anything_is_trained(
             value = value.replace(f"{{{mark}}}", str(place))
         values[name] = value
     with pytest.raises(error, match=sentence):
-        plan_stress.fn(StressJob(**values, victim=smoke.victim, runtime=smoke.runtime, samples=40))
+        settings = StressSettings(victim=smoke.victim, runtime=smoke.runtime, samples=40)
+        plan_stress.fn(StressJob(**values, settings=settings))

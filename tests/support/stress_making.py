@@ -1,7 +1,7 @@
 """Results of a stress test out of plain numbers."""
 
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
-from mem_core.audit.stress.cells import Cell, CellResult, TrainedOn
+from mem_core.audit.stress.cells import StressCell, StressResult, TrainedOn
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult, chance
@@ -26,11 +26,11 @@ def at(image_to_text: float, text_to_image: float) -> RetrievalResult:
 
 def result(
     attack: Attack, trained_on: TrainedOn, bare: tuple[float, float], prefixed: tuple[float, float], seed: int = 0
-) -> CellResult:
+) -> StressResult:
     evaluation = Evaluation(
         test="test", images=100, captions=500, prefix="the", bare=at(*bare), prefixed=at(*prefixed), chance=CHANCE
     )
-    cell = Cell(attack=attack, trained_on=trained_on, seed=seed)
-    return CellResult(
+    cell = StressCell(attack=attack, trained_on=trained_on, seed=seed)
+    return StressResult(
         cell=cell, victim=VictimConfig(), samples=50, steps=9, seconds=30.0, evaluation=evaluation, fingerprint=""
     )

@@ -8,13 +8,13 @@ import json
 from statistics import fmean
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mem_core import __version__
-from mem_core.common.errors import MismatchError
-from mem_core.common.storage.folder import Folder
-from mem_core.config import Placement, fingerprint, first_mistake
-from mem_core.config.base import Frozen
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.config import Frozen, Placement, fingerprint
+from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import changed_output, finished_manifest, finished_receipts, size_difference
 from mem_core.data.image_quality import QualitySummary
 from mem_core.data.manifest import manifest_or_none
@@ -106,15 +106,24 @@ def certificate_bytes(certificate: Certificate) -> bytes:
 
 def parse_certificate(data: bytes, name: str) -> Certificate:
     """Raises `MismatchError` for anything but a certificate with the hash of its content."""
-    try:
-        certificate = Certificate.model_validate_json(data)
-    except ValidationError as error:
-        raise MismatchError(f"expected a certificate in {name}, got: {first_mistake(error)}") from error
+    certificate = parse_record(data, Certificate, "a certificate", name)
     written = json.loads(data)  # hashed as it stands: a version with further fields reads it, too
     if certificate.sha256 != fingerprint({name: value for name, value in written.items() if name != "sha256"}):
         raise MismatchError(
             f"expected the certificate {name} as memshield wrote it, but its hash does not match: it was edited"
         )
+    return certificate
+
+
+def read_certificate(folder: Folder, name: str, protected: Folder) -> Certificate:
+    """The certificate of that name, if it is as it was written and speaks of this corpus. Raises `MismatchError`, and
+    `SourceError` where there is none."""
+    try:
+        data = read_bytes(folder, name)
+    except FileNotFoundError as error:
+        raise SourceError(f"expected a certificate at {folder.uri}/{name}, but there is no such file") from error
+    certificate = parse_certificate(data, f"{folder.uri}/{name}")
+    require_same_corpus(certificate, protected)
     return certificate
 
 

@@ -2,26 +2,33 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from mem_core.audit.certificate.certificate import Audit, Certificate, Made, Trial, manifest_fingerprint
+from mem_core.audit.certificate.certificate import (
+    Audit,
+    Certificate,
+    Made,
+    Trial,
+    manifest_fingerprint,
+    require_all_files,
+)
 from mem_core.audit.stress.attacks import suite
-from mem_core.audit.stress.cells import CellResult
+from mem_core.audit.stress.cells import CELL, StressResult
 from mem_core.audit.stress.findings import share_of_chance
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.config import fingerprint, first_mistake
-from mem_core.data.corpus import list_shards
+from mem_core.config import fingerprint
+from mem_core.config.stored import read_record
+from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.receipt import read_receipt
 from mem_core.data.table import read_table, table_name
 from mem_core.report.verdict import percent
-from mem_core.victim.evaluation import Evaluation
-from mem_core.victim.record import VictimRecord
+from mem_core.victim.evaluation import Evaluation, read_evaluation
+from mem_core.victim.record import VictimRecord, read_victim
 
 ALWAYS_OPEN = (
     "a trainer who knows the method and adapts training to it beyond the countermeasures named above",
@@ -30,6 +37,37 @@ ALWAYS_OPEN = (
     "purification by a generative (diffusion) model",
     "other uses of the images than training an image-text model",
 )
+
+
+def make_certificate(
+    protected: Folder,
+    clean: Folder | None,
+    verify: Callable[[], VerifyReport] | None,
+    *,
+    stress: Folder | None = None,
+    victims: Iterable[Folder] = (),
+    controls: Iterable[Folder] = (),
+) -> Certificate:
+    """What is known about a corpus: what was made, how it was audited, and what was measured.
+
+    clean, verify: the clean corpus and what compares it with the protected one, if it is at hand; else the files are
+    held against the receipts. stress: the folder of a stress test; victims, controls: see
+    `trials_of_victims`. Raises `SourceError`, `MismatchError`.
+    """
+    made, audit = read_made(protected), Audit(compared=False)
+    if clean is None or verify is None:
+        require_all_files(protected)
+    else:
+        verified = verify()
+        first = verified.problems[0] if verified.problems else None
+        audit = Audit(
+            compared=True,
+            clean=corpus_fingerprint(clean),
+            problems=len(verified.problems),
+            first_problem=f"{first.shard} {first.key}: {first.what}" if first else "",
+        )
+    trials = trials_of_cells(read_cells(stress)) if stress is not None else []
+    return certify(made, audit, [*trials, *trials_of_victims(victims, controls)])
 
 
 def read_made(protected: Folder) -> Made:
@@ -74,19 +112,19 @@ def read_made(protected: Folder) -> Made:
     )
 
 
-def read_cells(stress: Folder) -> list[CellResult]:
+def read_cells(stress: Folder) -> list[StressResult]:
     """The cells of a stress test. Raises `SourceError` if there is none, `MismatchError` if one cannot be read."""
     names = [name for name in stress.names() if name.startswith("cells/") and name.endswith(".json")]
     if not names:
         raise SourceError(
             f"expected the cells of a stress test in {stress.uri}/cells, but there is none", hint="run a stress test"
         )
-    return [_parsed(CellResult, stress, name) for name in names]
+    return [cell for name in names if (cell := read_record(stress, name, StressResult, CELL)) is not None]
 
 
-def trials_of_cells(cells: Iterable[CellResult]) -> list[Trial]:
+def trials_of_cells(cells: Iterable[StressResult]) -> list[Trial]:
     """One trial an attack, beside protected victims its clean ones, or those of the attack that lends it some."""
-    by_attack: dict[tuple[str, str], list[CellResult]] = {}
+    by_attack: dict[tuple[str, str], list[StressResult]] = {}
     for result in sorted(cells, key=lambda r: r.cell.seed):
         by_attack.setdefault((result.cell.attack.name, result.cell.trained_on), []).append(result)
     trials = []
@@ -161,13 +199,10 @@ def _trial(victims: Sequence[_Victim], clean: Sequence[_Victim]) -> Trial:
 
 
 def _victim(folder: Folder) -> _Victim:
-    try:
-        record = _parsed(VictimRecord, folder, "victim.json")
-        return _Victim(folder.uri, record, _parsed(Evaluation, folder, "evaluation.json"))
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims"
-        ) from error
+    record, found = read_victim(folder), read_evaluation(folder)
+    if record is None or found is None:
+        raise SourceError(f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims")
+    return _Victim(folder.uri, record, found)
 
 
 def lowest_share(found: Evaluation) -> float:
@@ -206,10 +241,3 @@ def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[s
     if not trials or min(len(trial.seeds) for trial in trials) < 2:
         yield "the spread over victim seeds"
     yield from ALWAYS_OPEN
-
-
-def _parsed(model: Any, folder: Folder, name: str) -> Any:
-    try:
-        return model.model_validate_json(read_bytes(folder, name))
-    except ValidationError as error:
-        raise MismatchError(f"expected {name} in {folder.uri} as memshield wrote it: {first_mistake(error)}") from error

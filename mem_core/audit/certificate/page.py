@@ -1,34 +1,27 @@
 """Writes a certificate into a folder: certificate.json, and certificate.html, one file that fetches nothing."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from mem_core.audit.certificate.certificate import Certificate, Trial, certificate_bytes
+from mem_core.audit.page_template import filled_page
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.report.verdict import no_verdict
 
-PAGE, DATA = "certificate.html", "certificate.json"
+CERTIFICATE_PAGE, CERTIFICATE_NAME = "certificate.html", "certificate.json"
 
 
 def write_certificate(folder: Folder, certificate: Certificate) -> None:
     """The page last: a folder that has one has both."""
-    write_bytes(folder, DATA, certificate_bytes(certificate))
-    write_bytes(folder, PAGE, render(certificate).encode())
+    write_bytes(folder, CERTIFICATE_NAME, certificate_bytes(certificate))
+    write_bytes(folder, CERTIFICATE_PAGE, certificate_page(certificate))
 
 
-def render(certificate: Certificate) -> str:
+def certificate_page(certificate: Certificate) -> bytes:
     """The HTML of the page."""
-    environment = Environment(
-        loader=PackageLoader("mem_core.audit.certificate", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters["counted"] = counted
-    return environment.get_template("certificate.html.j2").render(c=certificate, headline=headline(certificate))
+    values = {"c": certificate, "headline": certificate_headline(certificate)}
+    return filled_page("mem_core.audit.certificate", "certificate.html.j2", **values)
 
 
-def headline(certificate: Certificate) -> str:
+def certificate_headline(certificate: Certificate) -> str:
     """What is claimed, in one sentence."""
     samples = certificate.made.counts.get("protected", 0)
     start = f"{counted(samples, 'sample')} protected with {' and '.join(certificate.made.methods)}"

@@ -4,30 +4,24 @@ A cell is one JSON file. Victims are scratch: their weights are removed once the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
-
-from pydantic import ValidationError
 
 from mem_core import __version__
 from mem_core.audit.stress.attacks import Attack
-from mem_core.common.errors import MismatchError, SourceError
-from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, Placement, RuntimeConfig, fingerprint, first_mistake
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import Folder
+from mem_core.config import Frozen, Placement
+from mem_core.config.stored import read_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
-from mem_core.victim.config import EvaluateConfig, VictimConfig
-from mem_core.victim.countermeasures.applied import taken_from
-from mem_core.victim.evaluation import Evaluation, query_model
-from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.config import VictimConfig
+from mem_core.victim.evaluation import Evaluation
 
 TrainedOn = Literal["protected", "clean"]
-_CELLS = "cells"
+_CELLS, CELL = "cells", "a cell of a stress test"
 
 
-class Cell(Frozen):
+class StressCell(Frozen):
     """Which victim: the attack, what it is trained on, and the seed."""
 
     attack: Attack
@@ -49,11 +43,11 @@ class Cell(Frozen):
         return f"{_CELLS}/{self.name}.json"
 
 
-class CellResult(Frozen):
+class StressResult(Frozen):
     """What a cell's victim retrieves, and what it took."""
 
     format: int = 1
-    cell: Cell
+    cell: StressCell
     victim: VictimConfig
     samples: int
     steps: int
@@ -63,76 +57,18 @@ class CellResult(Frozen):
     code_version: str = __version__
 
 
-@dataclass(frozen=True)
-class Arena:
-    """Where all cells of a test are measured. fingerprints: of protected, clean and test corpus."""
-
-    protected: Folder
-    clean: Folder
-    test: Folder
-    out: Folder
-    victim: VictimConfig
-    evaluate: EvaluateConfig
-    runtime: RuntimeConfig
-    samples: int | None
-    fingerprints: tuple[str, str, str]
-
-    def measure(self, cell: Cell, progress: Progress = silent) -> CellResult:
-        """Trains and queries the victim of a cell, or finds the cell measured; a killed training goes on."""
-        config = cell.victim(self.victim, self.samples)
-        identity = self._identity(cell, config)
-        known = read_cell(self.out, cell)
-        if known is not None and known.fingerprint == identity:
-            return known.model_copy(update={"cell": cell})  # the label may be another by now
-        scratch = self.out.below("scratch").below(cell.name)
-        published = cell.trained_on == "protected" or any(one.picks_published for one in config.countermeasures)
-        record = train_victim(
-            self.protected if published else self.clean,
-            scratch,
-            config,
-            self.runtime,
-            seed=cell.seed,
-            corpus_fingerprint=self.fingerprints[not published],
-            clean=self.clean,
-            progress=progress,
-        )
-        model, _ = load_victim(scratch)
-        result = CellResult(
-            cell=cell,
-            victim=config,
-            samples=record.samples,
-            steps=record.steps,
-            seconds=sum(epoch.seconds for epoch in record.history),
-            evaluation=query_model(model, self.test, self.evaluate, self.runtime, progress),
-            fingerprint=identity,
-        )
-        write_bytes(self.out, cell.file, (result.model_dump_json(indent=2) + "\n").encode())
-        for name in list(scratch.names()):
-            scratch.delete(name)
-        return result
-
-    def _identity(self, cell: Cell, config: VictimConfig) -> str:
-        more = taken_from(config.countermeasures, self.clean, also=config.finetune is not None)
-        return fingerprint(config, cell.trained_on, cell.seed, self.evaluate, *self.fingerprints, more, __version__)
-
-
-def cells_of(attacks: Sequence[Attack], seeds: Sequence[int]) -> list[Cell]:
+def cells_of(attacks: Sequence[Attack], seeds: Sequence[int]) -> list[StressCell]:
     """Every victim that the attacks take, in their order; an attack with another's control needs no clean one."""
     cells = []
     for attack in attacks:
         sides: tuple[TrainedOn, ...] = ("protected",) if attack.control else ("protected", "clean")
-        cells += [Cell(attack=attack, trained_on=side, seed=seed) for seed in seeds for side in sides]
+        cells += [StressCell(attack=attack, trained_on=side, seed=seed) for seed in seeds for side in sides]
     return cells
 
 
-def read_cell(out: Folder, cell: Cell) -> CellResult | None:
+def read_cell(out: Folder, cell: StressCell) -> StressResult | None:
     """The result of a cell, None if there is none. Raises `MismatchError` if it cannot be read."""
-    try:
-        return CellResult.model_validate_json(read_bytes(out, cell.file))
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        raise MismatchError(f"expected a cell in {out.uri}/{cell.file}, got: {first_mistake(error)}") from error
+    return read_record(out, cell.file, StressResult, CELL)
 
 
 class Subject(Frozen):

@@ -14,7 +14,7 @@ means that the protected pairs did no harm beside them.
 from collections.abc import Sequence
 
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
-from mem_core.audit.stress.cells import CellResult
+from mem_core.audit.stress.cells import StressResult
 from mem_core.config import Frozen
 from mem_core.report.findings import DIRECTIONS, Query, result_of
 from mem_core.report.verdict import too_weak
@@ -64,7 +64,7 @@ class StressFindings(Frozen):
         return next((row for row in self.rows if row.name == AS_PUBLISHED), None)
 
 
-def find(attacks: Sequence[Attack], results: Sequence[CellResult]) -> StressFindings:
+def judge_attacks(attacks: Sequence[Attack], results: Sequence[StressResult]) -> StressFindings:
     """Rows for the attacks with a protected victim among the results. Raises ValueError if there is none."""
     rows = []
     for attack in attacks:
@@ -98,7 +98,7 @@ def share_of_chance(found: RetrievalResult, chance: RetrievalResult) -> float:
     return min(result_of(found, d).median_rank / result_of(chance, d).median_rank for d in DIRECTIONS)
 
 
-def _shares(results: Sequence[CellResult], attack: str, trained_on: str) -> Shares | None:
+def _shares(results: Sequence[StressResult], attack: str, trained_on: str) -> Shares | None:
     found = [r.evaluation for r in results if r.cell.attack.name == attack and r.cell.trained_on == trained_on]
     if not found:
         return None

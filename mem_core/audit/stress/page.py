@@ -1,23 +1,23 @@
 """Writes what a stress test found: stress.json, stress.png, and stress.html, one file that fetches nothing."""
 
-import base64
 import json
 from collections.abc import Mapping
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic import Field
 
 from mem_core.audit.detectability import Detectability
+from mem_core.audit.page_template import filled_page
 from mem_core.audit.stress.attacks import AS_PUBLISHED
 from mem_core.audit.stress.findings import Shares, StressFindings, StressRow
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.report.figures import INK, RULE, SOFT, png
+from mem_core.report.page import data_uri
 from mem_core.report.verdict import no_verdict, too_weak
 
-PAGE, DATA, PICTURE = "stress.html", "stress.json", "stress.png"
+STRESS_PAGE = "stress.html"
 
 
 class StressReport(Frozen):
@@ -28,40 +28,37 @@ class StressReport(Frozen):
     about: dict[str, str] = Field(default_factory=dict)
 
 
-def write_report(out: Folder, report: StressReport) -> None:
+def write_stress(out: Folder, report: StressReport) -> None:
     """Equal findings give equal bytes; the page is written last."""
     picture = png(draw_stress(report.findings))
-    write_bytes(out, PICTURE, picture)
-    write_bytes(out, DATA, (json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode())
-    write_bytes(out, PAGE, render(report, picture).encode())
-
-
-def render(report: StressReport, picture: bytes) -> str:
-    """The page."""
-    environment = Environment(
-        loader=PackageLoader("mem_core.audit.stress", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    write_bytes(out, "stress.png", picture)
+    write_bytes(
+        out, "stress.json", (json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
     )
-    return environment.get_template("stress.html.j2").render(
+    page = filled_page(
+        "mem_core.audit.stress",
+        "stress.html.j2",
         report=report,
-        headline=headline(report.findings),
-        rows=[(row, cells(row)) for row in report.findings.rows],
-        heads=HEADS,
+        headline=stress_headline(report.findings),
+        rows=[(row, stress_cells(row)) for row in report.findings.rows],
+        heads=STRESS_HEADER,
         detected=detected(report.detectability) if report.detectability else {},
-        picture="data:image/png;base64," + base64.b64encode(picture).decode(),
+        picture=data_uri(picture),
     )
+    write_bytes(out, STRESS_PAGE, page)
 
 
-HEADS = ("attack", "what a trainer gets", "bare", "prefixed", "clean pairs only", "protection left")
+STRESS_HEADER = ("attack", "what a trainer gets", "bare", "prefixed", "clean pairs only", "protection left")
 
 
-def cells(row: StressRow) -> tuple[str, ...]:
-    """The shares of a row in percent, as `HEADS` names them after the first."""
+def stress_cells(row: StressRow) -> tuple[str, ...]:
+    """The shares of a row in percent, as `STRESS_HEADER` names them after the first."""
     clean = "\N{EN DASH}" if row.clean is None else _percent(row.clean, "worst")
     left = "\N{EN DASH}" if row.left is None else f"{100 * row.left:.0f} %"
     return (*(_percent(row.protected, which) for which in ("worst", "bare", "prefixed")), clean, left)
 
 
-def headline(findings: StressFindings) -> str:
+def stress_headline(findings: StressFindings) -> str:
     """The worst case in a sentence, beside what there is without an attack; no claim where no clean victim shows it."""
     worst, published = findings.worst, findings.published
     share = f"{100 * worst.protected.worst.mean:.0f} % of chance"
@@ -77,9 +74,10 @@ def headline(findings: StressFindings) -> str:
     return f"Worst case: {worst.label}. The median rank falls from {before} to {share}{left}."
 
 
-def markdown(findings: StressFindings) -> str:
+def stress_markdown(findings: StressFindings) -> str:
     """The table for logs, artifacts and notes."""
-    lines = [HEADS, ("---",) * len(HEADS), *((row.label, *cells(row)) for row in findings.rows)]
+    header = STRESS_HEADER
+    lines = [header, ("---",) * len(header), *((row.label, *stress_cells(row)) for row in findings.rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 

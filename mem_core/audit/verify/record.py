@@ -1,9 +1,11 @@
 """A note that two corpora were compared and nothing was wrong, so that the same ones are not compared twice."""
 
 from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
+from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, fingerprint
+from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint
 from mem_core.models import Tokenizer
 
@@ -27,8 +29,7 @@ def verify_once(
         return known, True
     report = verify(clean, protected, progress)
     if report.ok:
-        done = VerifiedRecord(fingerprint=identity, report=report)
-        write_bytes(record, _NAME, (done.model_dump_json(indent=2) + "\n").encode())
+        write_record(record, _NAME, VerifiedRecord(fingerprint=identity, report=report))
     return report, False
 
 
@@ -39,7 +40,7 @@ def verify(clean: Folder, protected: Folder, progress: Progress = silent) -> Ver
 
 def _verified(folder: Folder, identity: str) -> VerifyReport | None:
     try:
-        known = VerifiedRecord.model_validate_json(read_bytes(folder, _NAME))
-    except (FileNotFoundError, ValueError):  # never noted, or by another version: compare again
+        known = read_record(folder, _NAME, VerifiedRecord, "the note of a verified corpus")
+    except MismatchError:  # by another version: compare again
         return None
-    return known.report if known.fingerprint == identity else None
+    return known.report if known is not None and known.fingerprint == identity else None

@@ -124,7 +124,7 @@ _WORDS_SHOWN = 22
 
 
 @dataclass(frozen=True)
-class Look:
+class ExplainedPair:
     """One model on one pair. pixels: uint8 [S, S, 3]; heat: float [S, S] in 0..1; words: each with its part."""
 
     pixels: NDArray[np.uint8]
@@ -132,7 +132,7 @@ class Look:
     words: Sequence[tuple[str, float]]
 
 
-def draw_looks(rows: Sequence[tuple[str, Sequence[Look]]], models: Sequence[str]) -> Figure:
+def draw_looks(rows: Sequence[tuple[str, Sequence[ExplainedPair]]], models: Sequence[str]) -> Figure:
     """A row for each pair (title, a look of each model), a column for each model, before them the image itself."""
     columns = len(models) + 1
     figure = Figure(figsize=(2.1 * columns, 2.95 * len(rows) + 0.3), dpi=200)

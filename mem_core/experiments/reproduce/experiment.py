@@ -4,17 +4,17 @@ To add one: a file in `mem_core/experiments/reproduce/paper/`, and its `Experime
 needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mem_core.config import Frozen
 from mem_core.config.methods import CLEAN, without_noise
-from mem_core.experiments.config import RowConfig
-from mem_core.experiments.reproduce.cells import Cell, CellResult
+from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.study import Study
+from mem_core.experiments.run_report import report_row
 from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, compute_findings, gap
-from mem_core.report.inputs import EpochPoint, ReportInputs, ReportRow
+from mem_core.report.inputs import ReportInputs
 from mem_core.report.tables import NOTHING, signed
 from mem_core.report.verdict import percent, rank
 from mem_core.victim.metrics import RetrievalResult, Spread
@@ -36,7 +36,7 @@ class Table(Frozen):
 
 
 @dataclass(frozen=True)
-class Picture:
+class StudyPicture:
     """A PNG with the name it is kept under (`table1-flickr8k-curves`), and a sentence on what it shows."""
 
     name: str
@@ -52,30 +52,39 @@ class Section:
     title: str
     about: str
     tables: tuple[Table, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[StudyPicture, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """`cells`: what is measured, the most telling first. `show`: the section, from whatever is there; None if nothing.
+    """`rows` are measured, the most telling first. `show`: what there is to show of a dataset, from whatever is there.
 
-    datasets and victims: those that the scale does not have are left out.
+    datasets and victims: those that the scale does not have are left out. notes: below everything shown.
     """
 
     name: str
     title: str
     about: str
     rows: tuple[str, ...]
-    show: Callable[["Experiment", "Shown"], Section | None]
+    show: Callable[["Experiment", "Shown", str], Iterable[Table | StudyPicture | str]]
     datasets: tuple[str, ...] = ("flickr8k",)
     victims: tuple[str, ...] = ("main",)
+    notes: tuple[str, ...] = ()
 
-    def cells(self, study: Study, seed: int) -> list[Cell]:
+    def section(self, shown: "Shown") -> Section | None:
+        """The part of the page, None if there is nothing to show yet."""
+        parts = [part for dataset in self.datasets for part in self.show(self, shown, dataset)]
+        tables = tuple(part for part in parts if isinstance(part, Table))
+        pictures = tuple(part for part in parts if isinstance(part, StudyPicture))
+        notes = (*(part for part in parts if isinstance(part, str)), *self.notes)
+        return Section(self.name, self.title, self.about, tables, pictures, notes) if parts else None
+
+    def cells(self, study: Study, seed: int) -> list[StudyCell]:
         """The cells of one seed at the study's scale; what resolves to the same settings is there once."""
         scale = study.scale
         found = [
-            Cell(dataset=dataset, row=study.same_as(row), victim=study.same_victim(victim), seed=seed)
+            StudyCell(dataset=dataset, row=study.same_as(row), victim=study.same_victim(victim), seed=seed)
             for dataset in self.datasets
             if dataset in scale.datasets
             for victim in self.victims
@@ -91,9 +100,9 @@ class Shown:
     """What `show` may use: the study with its folders, and the results that are there."""
 
     study: Study
-    results: Sequence[CellResult] = field(default_factory=tuple)
+    results: Sequence[StudyResult] = field(default_factory=tuple)
 
-    def of(self, dataset: str, row: str, victim: str = "main") -> list[CellResult]:
+    def of(self, dataset: str, row: str, victim: str = "main") -> list[StudyResult]:
         """The results of a row over its seeds; none for a victim that the scale does not have."""
         if victim not in self.study.scale.victims:
             return []
@@ -102,7 +111,7 @@ class Shown:
         return sorted(found, key=lambda result: result.cell.seed)
 
 
-HEADER = (
+_HEADER = (
     "training set",
     "seeds",
     "Hit@10 bare",
@@ -113,7 +122,7 @@ HEADER = (
     "the noise adds to Medr",
     "paper: Hit@10, Medr",
 )
-NOTES = (
+_NOTES = (
     "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
     "corpora, noise and triggers come from one seed.",
     "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection.",
@@ -121,51 +130,34 @@ NOTES = (
 )
 
 
-def report_row(row: RowConfig, results: Sequence[CellResult]) -> ReportRow:
-    """The results of a row over its seeds, as the report takes them."""
-    return ReportRow(
-        name=row.name,
-        method=row.method,
-        label=row.label,
-        seeds=tuple(result.cell.seed for result in results),
-        bare=tuple(result.evaluation.bare for result in results),
-        prefixed=tuple(result.evaluation.prefixed for result in results),
-        history=tuple(
-            tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in result.history) for result in results
-        ),
-    )
-
-
-def report_inputs(shown: Shown, rows: Sequence[str], dataset: str, victim: str = "main") -> ReportInputs | None:
+def report_inputs(shown: Shown, rows: Sequence[str], dataset: str) -> ReportInputs | None:
     """What the report's figures are drawn from; None if nothing was measured."""
-    found = {name: shown.of(dataset, name, victim) for name in dict.fromkeys(rows)}
-    measured = {name: results for name, results in found.items() if results}
+    measured = {name: results for name in dict.fromkeys(rows) if (results := shown.of(dataset, name))}
     if not measured:
         return None
     return ReportInputs(
-        rows=tuple(report_row(shown.study.row(name), results) for name, results in measured.items()),
+        rows=tuple(
+            report_row(shown.study.row(name), [(r.cell.seed, r.evaluation, r.history) for r in results])
+            for name, results in measured.items()
+        ),
         chance=next(iter(measured.values()))[0].evaluation.chance,
     )
 
 
-def retrieval_table(experiment: Experiment, shown: Shown, dataset: str, victim: str = "main") -> Table | None:
-    """One line a row, analytic chance first; None if nothing was measured."""
-    inputs = report_inputs(shown, experiment.rows, dataset, victim)
-    if inputs is None:
-        return None
+def rows_table(experiment: str, inputs: ReportInputs, dataset: str) -> Table:
+    """One line a row, analytic chance level first, beside the paper's value in its table of that name."""
     findings = compute_findings(inputs)
-    lines = [_chance_line(inputs.chance)]
     names = [row.name for row in inputs.rows]
-    lines += [
-        _line(row, _related(row, findings), paper_value(experiment.name, dataset, victim, row.name))
+    lines = [
+        _line(row, _related(row, findings), paper_value(experiment, dataset, "main", row.name))
         for row in sorted(findings.rows, key=lambda row: names.index(row.name))
     ]
     return Table(
-        caption=f"{dataset}, victim {victim}",
-        header=HEADER,
-        rows=tuple(lines),
+        caption=f"{dataset}, victim main",
+        header=_HEADER,
+        rows=(_chance_line(inputs.chance), *lines),
         bold=tuple(i for i, name in enumerate(names, start=1) if name == "mem-3"),
-        notes=NOTES,
+        notes=_NOTES,
     )
 
 

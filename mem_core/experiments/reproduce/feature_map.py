@@ -43,14 +43,14 @@ _STYLES: Mapping[str, tuple[str, str]] = {  # Okabe and Ito's colours
 
 
 @dataclass(frozen=True)
-class Plane:
+class FeaturePlane:
     """places: float [N, 2] for `clean` and for `protected`."""
 
     title: str
     places: Mapping[str, NDArray[np.float64]]
 
 
-def draw_planes(planes: Sequence[Plane], columns: int = 2) -> Figure:
+def draw_planes(planes: Sequence[FeaturePlane], columns: int = 2) -> Figure:
     """Panels row by row; axes have no unit, only nearness means something."""
     rows = -(-len(planes) // columns)
     figure = Figure(figsize=(4.6 * columns, 4.4 * rows + 0.4), dpi=200)

@@ -29,7 +29,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
     """Shows every experiment of the plan that has results. The page is written last."""
     results = [result for cell in plan.cells if (result := study.result(cell)) is not None]
     shown = Shown(study, tuple(results))
-    sections = [section for each in plan.experiments if (section := each.show(each, shown)) is not None]
+    sections = [section for each in plan.experiments if (section := each.section(shown)) is not None]
     headline = _headline(len(results), len(plan.cells), study.scale.seeds)
     for section in sections:
         for picture in section.pictures:
@@ -43,7 +43,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
         "cells": [result.model_dump(mode="json") for result in results],
     }
     write_bytes(out, "report.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
-    write_bytes(out, "report.md", markdown(study, sections, headline).encode())
+    write_bytes(out, "report.md", _markdown(study, sections, headline).encode())
     page = environment().get_template("study.html.j2").render(
         scale=study.scale,
         headline=headline,
@@ -74,7 +74,7 @@ def _plain(section: Section) -> dict[str, object]:
     }
 
 
-def markdown(study: Study, sections: list[Section], headline: str) -> str:
+def _markdown(study: Study, sections: list[Section], headline: str) -> str:
     """The same page as plain text for a repository; pictures by name."""
     lines = [f"# The paper, reproduced at scale `{study.scale.name}`", "", f"{study.scale.about}. {headline}", ""]
     for section in sections:

@@ -10,7 +10,7 @@ from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, 
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.face_corpora import draw_portraits
-from mem_core.experiments.reproduce.scale import OWN, PEOPLE, PORTRAITS, Scale
+from mem_core.experiments.reproduce.scale import OWN, PEOPLE, PORTRAITS, StudyScale
 from mem_core.perturb.language import train_language_model
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.training import train_victim
@@ -19,7 +19,7 @@ from mem_core.victim.training import train_victim
 class PretrainedModels:
     """Below FOLDER/starts: portraits and a model of each architecture trained on them, a language model a dataset."""
 
-    def __init__(self, folder: Folder, scale: Scale, runtime: RuntimeConfig) -> None:
+    def __init__(self, folder: Folder, scale: StudyScale, runtime: RuntimeConfig) -> None:
         self._folder, self._scale, self._runtime = folder.below("starts"), scale, runtime
 
     def identity(self, protect: ProtectConfig | None, victim: VictimConfig, dataset: str) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Checkpoint, Paused, Progress, carry_on, silent
-from mem_core.experiments.reproduce.cells import Cell
+from mem_core.experiments.reproduce.cells import StudyCell
 from mem_core.experiments.reproduce.datasets import open_dataset
 from mem_core.experiments.reproduce.experiment import Experiment
 from mem_core.experiments.reproduce.paper import EXPERIMENTS
@@ -21,10 +21,10 @@ class StudyPlan:
     """cells: all of them in order, done or not. missing: dataset -> where to get it; its cells are left out."""
 
     experiments: tuple[Experiment, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[StudyCell, ...]
     missing: dict[str, str] = field(default_factory=dict)
 
-    def waiting(self, study: Study) -> list[Cell]:
+    def waiting(self, study: Study) -> list[StudyCell]:
         """The cells that are still to be measured."""
         return [cell for cell in self.cells if study.result(cell) is None]
 
@@ -79,11 +79,9 @@ def prepare_all(study: Study, plan: StudyPlan, progress: Progress = silent) -> N
 
 
 def run_cell(
-    study: Study, cell: Cell, say: Say, progress: Progress = silent, checkpoint: Checkpoint = carry_on
+    study: Study, cell: StudyCell, say: Say, progress: Progress = silent, checkpoint: Checkpoint = carry_on
 ) -> None:
-    """Protects what a cell is trained on, where that is still to be done, and measures it."""
-    study.protect(cell.dataset, cell.row, progress, checkpoint)
-    checkpoint()
+    """Measures a cell and says what came out."""
     bare = study.measure(cell, progress, checkpoint).evaluation.bare
     medr = bare.image_to_text.median_rank, bare.text_to_image.median_rank
     say(f"{cell.name}: median rank {medr[0]:g} / {medr[1]:g}")

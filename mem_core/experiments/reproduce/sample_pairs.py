@@ -20,7 +20,7 @@ _BATCH = 128
 
 
 @dataclass(frozen=True)
-class Pair:
+class ShownPair:
     """One image, uint8 [3, H, W], with its first caption as published; trigger: the words in front, if any."""
 
     key: str
@@ -29,7 +29,7 @@ class Pair:
     trigger: str = ""
 
 
-def pairs_of(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Pair]:
+def shown_pairs(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[ShownPair]:
     """`count` pairs spread evenly over the first shard of a corpus, or those with the named keys."""
     shard = load_shard(corpus, list_shards(corpus)[0], _MAX_PIXELS, allow_empty=True)
     samples = shard.samples
@@ -41,7 +41,7 @@ def pairs_of(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Pair]
     receipt = read_receipt(corpus, shard.name)
     triggers = recorded_triggers(corpus, shard.name) if receipt is not None and receipt.trigger_length else {}
     return [
-        Pair(
+        ShownPair(
             samples[place].key,
             shard.pixels(place),
             samples[place].captions[0],
@@ -51,13 +51,13 @@ def pairs_of(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Pair]
     ]
 
 
-def seen_by(model: OpenClipEncoder, pairs: Sequence[Pair]) -> Tensor:
+def seen_by(model: OpenClipEncoder, pairs: Sequence[ShownPair]) -> Tensor:
     """The images at the size of the model, cut to the centre: float [B, 3, S, S] in 0..1."""
     batch = PixelBatch([pair.pixels for pair in pairs], None, torch.device("cpu"))
     return batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))
 
 
-def features_of(model: OpenClipEncoder, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+def features_of(model: OpenClipEncoder, pairs: Sequence[ShownPair]) -> tuple[Tensor, Tensor]:
     """Image and text features, float32 [N, D] unit rows each."""
     images, texts = [], []
     tokenizer = tokenizer_for(model)

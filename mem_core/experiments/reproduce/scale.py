@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from mem_core.common.errors import ConfigError, DestinationError, MismatchError
 from mem_core.common.paths import whole_path
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RunnerConfig, first_mistake, merge, parse_config
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RunnerConfig, merge, parse_config
 from mem_core.config.base import parse_yaml, settings_text
+from mem_core.config.stored import read_record, write_record
 from mem_core.perturb.language import LanguageModelConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
@@ -38,7 +39,7 @@ class People(Frozen):
     learning_rate: float = Field(1e-3, gt=0, le=1)
 
 
-class Scale(Frozen):
+class StudyScale(Frozen):
     """Everything that all experiments of a study share.
 
     victims: what each role of the tables (`rn50`, `vit-b-32`, ...) is at this scale, laid on `victim`; `main` is the
@@ -83,7 +84,7 @@ def scale_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in _SHIPPED.iterdir() if entry.name.endswith(".yaml"))
 
 
-def load_scale(name_or_path: str, changes: Mapping[str, Any] | None = None) -> Scale:
+def load_scale(name_or_path: str, changes: Mapping[str, Any] | None = None) -> StudyScale:
     """A shipped scale or a YAML file of the user's, with some settings changed. Raises `ConfigError`."""
     path = whole_path(name_or_path)
     if name_or_path in scale_names():
@@ -95,7 +96,7 @@ def load_scale(name_or_path: str, changes: Mapping[str, Any] | None = None) -> S
     values = parse_yaml(text, f"YAML in {name_or_path}")
     if not isinstance(values, dict):
         raise ConfigError(f"expected settings by name in {name_or_path}, got {type(values).__name__}")
-    scale = parse_config(Scale, merge(values, changes or {}), f"scale {name_or_path}")
+    scale = parse_config(StudyScale, merge(values, changes or {}), f"scale {name_or_path}")
     for role in scale.victims:
         scale.victim_config(role)
     return scale
@@ -107,7 +108,7 @@ _MAY_CHANGE = {"name", "about", "seeds", "datasets", "leave_out", "runtime"}
 _NAMED = 3
 
 
-class Record(Frozen):
+class _StudyRecord(Frozen):
     """settings: those of the scale that are not at their defaults, so that one that is new changes no folder."""
 
     format: int = 1
@@ -115,7 +116,7 @@ class Record(Frozen):
     settings: dict[str, Any]
 
 
-def require_own(folder: Folder, scale: Scale) -> None:
+def require_own(folder: Folder, scale: StudyScale) -> None:
     """Raises `DestinationError` if the folder was made at another scale, before anything in it is touched.
 
     How much is measured (seeds, datasets, rows left out) and where it runs may change from call to call.
@@ -131,33 +132,26 @@ def require_own(folder: Folder, scale: Scale) -> None:
     )
 
 
-def claim_folder(folder: Folder, scale: Scale) -> None:
+def claim_folder(folder: Folder, scale: StudyScale) -> None:
     """Leaves the record, unless it is there. Raises as `require_own`."""
     require_own(folder, scale)
     if not folder.exists(RECORD):
-        write_bytes(folder, RECORD, (_record(scale).model_dump_json(indent=1) + "\n").encode())
+        write_record(folder, RECORD, _record(scale), indent=1)
 
 
-def _record(scale: Scale) -> Record:
+def _record(scale: StudyScale) -> _StudyRecord:
     settings = scale.model_dump(mode="json", exclude=_MAY_CHANGE, exclude_defaults=True)
-    return Record(name=scale.name, settings=settings)
+    return _StudyRecord(name=scale.name, settings=settings)
 
 
-def _found(folder: Folder) -> Record | None:
+def _found(folder: Folder) -> _StudyRecord | None:
     """The record, or what the report of a folder made before there were records says; None where neither is."""
-    try:
-        return Record.model_validate_json(read_bytes(folder, RECORD))
-    except FileNotFoundError:
-        return _reported(folder)
-    except ValidationError as error:
-        raise MismatchError(
-            f"expected {RECORD} in {folder.uri} as memshield wrote it, got: {first_mistake(error)}"
-        ) from error
+    return read_record(folder, RECORD, _StudyRecord, "the record of a study") or _reported(folder)
 
 
-def _reported(folder: Folder) -> Record | None:
+def _reported(folder: Folder) -> _StudyRecord | None:
     try:
-        return _record(Scale.model_validate(json.loads(read_bytes(folder, _REPORT))["scale"]))
+        return _record(StudyScale.model_validate(json.loads(read_bytes(folder, _REPORT))["scale"]))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -10,47 +10,39 @@ Every step does only what is missing and may be left at its checkpoints.
 """
 
 import time
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from mem_core import __version__
-from mem_core.audit.verify.corpus import verify_corpus
-from mem_core.common.errors import ConfigError, SourceError, StopRun
+from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
-from mem_core.data.corpus import copy_shards
-from mem_core.data.manifest import build_manifest
+from mem_core.config.stored import read_record, write_record
 from mem_core.data.readers import SourceReader
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.experiments.config import RowConfig
-from mem_core.experiments.reproduce.cells import Cell, CellResult, read_result, write_result
+from mem_core.experiments.direct_steps import DirectSteps
+from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
 from mem_core.experiments.reproduce.datasets import dataset_of, draw_dataset, draw_people_dataset, open_dataset
 from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.rows import study_rows
-from mem_core.experiments.reproduce.scale import PEOPLE, Scale
-from mem_core.experiments.rows import source_row
-from mem_core.models import Tokenizer
+from mem_core.experiments.reproduce.scale import PEOPLE, StudyScale
+from mem_core.experiments.row_runner import RowPlan, measure_victims, plan_row, protect_row
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR
-from mem_core.protect.protection import Protection, protect_all
-from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import query_model
-from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
 
 _VERIFIED = "verified.txt"
-_CONTEXT = 77
 
 
 class Study:
     """The steps of a study below one folder. data: where the datasets lie, None if they are drawn."""
 
-    def __init__(self, folder: Folder, scale: Scale, data: str | Path | None = None) -> None:
+    def __init__(self, folder: Folder, scale: StudyScale, data: str | Path | None = None) -> None:
         self.folder, self.scale, self.data = folder, scale, data
         self.rows = study_rows(scale.protect, scale.fluent, scale.faces)
-        self._starts = PretrainedModels(folder, scale, scale.runtime)
+        self._pretrained = PretrainedModels(folder, scale, scale.runtime)
 
     @property
     def runtime(self) -> RuntimeConfig:
@@ -83,49 +75,46 @@ class Study:
     def protect_config(self, row: RowConfig) -> ProtectConfig:
         return row.protect_config(self.scale.protect)
 
-    def victim_config(self, cell: Cell) -> VictimConfig:
-        return self.row(cell.row).victim_config(self.scale.victim_config(cell.victim))
-
     def clean(self, dataset: str, kind: str) -> Folder:
         """The clean corpus of a dataset: its splits lie below."""
-        return self.folder.below(f"datasets/{dataset}/clean-{kind}")
+        return self._of(dataset).below(f"clean-{kind}")
+
+    def _of(self, dataset: str) -> Folder:
+        return self.folder.below(f"datasets/{dataset}")
 
     def test(self, dataset: str) -> Folder:
         """The clean pairs that victims are queried on: images with all their captions, whatever the rows are."""
-        return self.clean(dataset, "image").below("test" if self.scale.draws(dataset) else dataset_of(dataset).test)
+        return self._of(dataset).below(self._row_plan(dataset, "clean").test)
 
-    def train(self, cell: Cell) -> Folder:
+    def train(self, cell: StudyCell) -> Folder:
         """What the victims of a cell's row are trained on."""
-        row = self.row(cell.row)
-        if row.is_clean:
-            return self.clean(cell.dataset, self.kind(row)).below("train")
-        return self.place(cell.dataset, row.name).below("protected")
+        return self._of(cell.dataset).below(self.plan(cell).corpus)
 
-    def place(self, dataset: str, row: str) -> Folder:
-        return self.folder.below(f"datasets/{dataset}/rows/{row}")
-
-    def victim(self, cell: Cell) -> Folder:
+    def victim(self, cell: StudyCell) -> Folder:
         """Where the trained victim of a cell lies; `load_victim` reads it."""
-        return self.place(cell.dataset, cell.row).below(f"{cell.victim}-{cell.seed}")
+        return self._of(cell.dataset).below(self.plan(cell).victims[0].out)
 
     def language_model(self, dataset: str, row: str) -> Folder:
         """The language model that proposed the words of a finished row."""
-        return self.place(dataset, row).below("protected").below(PROTECTOR).below(LANGUAGE_MODEL)
+        protected = self._of(dataset).below(self._row_plan(dataset, row).corpus)
+        return protected.below(PROTECTOR).below(LANGUAGE_MODEL)
 
-    def identity(self, cell: Cell) -> str:
+    def identity(self, cell: StudyCell) -> str:
         """What a result depends on, besides the dataset's files."""
-        row, scale = self.row(cell.row), self.scale
-        made = _brief(self.protect_config(row)) if not row.is_clean else {}
-        settings = (self._corpus(self.kind(row)), self.victim_config(cell), scale.evaluate, scale.drawn or Frozen())
-        protect = None if row.is_clean else self.protect_config(row)
-        starts = self._starts.identity(protect, self.victim_config(cell), cell.dataset)
+        plan, scale = self.plan(cell), self.scale
+        row, victim = plan.row, plan.victims[0].config
+        protect = None if row.is_clean else plan.protect
+        settings = (self._corpus(self.kind(row)), victim, scale.evaluate, scale.drawn or Frozen())
+        starts = self._pretrained.identity(protect, victim, cell.dataset)
+        made = {} if protect is None else _brief(protect)
         return fingerprint(
             made, *map(_brief, settings), str(row.fit_shards), scale.seed, cell.model_dump(), __version__, *starts
         )
 
-    def result(self, cell: Cell) -> CellResult | None:
+    def result(self, cell: StudyCell) -> StudyResult | None:
         """What was measured for a cell under these very settings, None if it is still to come."""
-        return read_result(self.folder, cell, self.identity(cell))
+        found = read_record(self.folder, cell.file, StudyResult, "a result")
+        return found if found is not None and found.identity == self.identity(cell) else None
 
     def prepare(self, dataset: str, kind: str, progress: Progress = silent) -> None:
         """Shards a dataset. Raises `SourceError` if it is not there or has no test split."""
@@ -154,92 +143,64 @@ class Study:
     def _corpus(self, kind: str) -> CorpusConfig:
         return CorpusConfig.model_validate(self.scale.corpus.model_dump() | {"one_sample_per": kind})
 
-    def protect(self, dataset: str, name: str, progress: Progress = silent, checkpoint: Checkpoint = carry_on) -> None:
-        """Protects a row's corpus and proves it by reading it again. Raises `StopRun` if anything is wrong."""
-        row, place = self.row(name), self.place(dataset, name)
-        identity = fingerprint(
-            _brief(self.protect_config(row)), self.kind(row), str(row.fit_shards), self.scale.seed, __version__
+    def plan(self, cell: StudyCell) -> RowPlan:
+        """The row of a cell with the cell's victim, below the folder of its dataset."""
+        scale = self.scale
+        return self._row_plan(cell.dataset, cell.row).with_victim(
+            cell.victim, scale.victim_config(cell.victim), scale.evaluate, cell.seed
         )
+
+    def _row_plan(self, dataset: str, name: str) -> RowPlan:
+        row = self.row(name)
+        test = "test" if self.scale.draws(dataset) else dataset_of(dataset).test
+        clean, test = f"clean-{self.kind(row)}/train", f"clean-image/{test}"
+        return plan_row(row, list(self.rows.values()), self.scale.protect, clean, test)
+
+    def _steps(self, dataset: str, progress: Progress, checkpoint: Checkpoint) -> DirectSteps:
+        return DirectSteps(self._of(dataset), self.runtime, self.scale.seed, progress, checkpoint)
+
+    def _protect(self, dataset: str, name: str, progress: Progress, checkpoint: Checkpoint) -> None:
+        """A row's corpus and that of the row it takes from, protected and verified."""
+        plan, steps = self._row_plan(dataset, name), self._steps(dataset, progress, checkpoint)
+        row, place = plan.row, steps.folder.below(plan.folder)
+        identity = fingerprint(_brief(plan.protect), self.kind(row), str(row.fit_shards), self.scale.seed, __version__)
         if row.is_clean or _says(place, _VERIFIED, identity):
             return
-        clean = self.clean(dataset, self.kind(row)).below("train")
-        config = self._starts.of_protection(self.protect_config(row), clean, dataset, progress, checkpoint)
-        protector = None
-        if row.fit_shards is not None:
-            copy_shards(clean, place.below("part"), row.fit_shards)
-            self._protect(place.below("part"), place.below("fitted"), config, progress, checkpoint)
-            protector = place.below("fitted").below(PROTECTOR)
-            config = config.model_copy(update={"strategy": "replay"})
-        source = source_row(row, list(self.rows.values()), self.scale.protect)
-        reuse = self.place(dataset, source.name).below("protected") if source else None
-        if source:
-            self.protect(dataset, source.name, progress, checkpoint)
-        dest = place.below("protected")
-        self._protect(clean, dest, config, progress, checkpoint, protector, reuse)
-        self._verify(clean, dest, progress)
+        if plan.source:
+            self._protect(dataset, plan.source, progress, checkpoint)
+        captions = steps.folder.below(plan.clean)
+        config = self._pretrained.of_protection(plan.protect, captions, dataset, progress, checkpoint)
+        protect_row(replace(plan, protect=config), steps)
         write_bytes(place, _VERIFIED, identity.encode())
 
-    def _protect(
-        self,
-        clean: Folder,
-        dest: Folder,
-        config: ProtectConfig,
-        progress: Progress,
-        checkpoint: Checkpoint,
-        protector: Folder | None = None,
-        reuse: Folder | None = None,
-    ) -> None:
-        job = Protection(
-            clean, dest, config, self.runtime, seed=self.scale.seed, protector=protector, reuse=reuse
-        )  # fmt: skip
-        protect_all(job, progress=progress, checkpoint=checkpoint)
+    def measure(self, cell: StudyCell, progress: Progress = silent, checkpoint: Checkpoint = carry_on) -> StudyResult:
+        """Protects what a cell is trained on, trains its victim and queries it: what of this is still to be done.
 
-    def _verify(self, clean: Folder, dest: Folder, progress: Progress) -> None:
-        found = verify_corpus(clean, dest, tokenize=Tokenizer(_CONTEXT).encode, progress=progress)
-        if not found.ok:
-            first = found.problems[0]
-            raise StopRun(f"expected {dest.uri} to verify, but shard {first.shard} {first.key}: {first.what}")
-
-    def measure(self, cell: Cell, progress: Progress = silent, checkpoint: Checkpoint = carry_on) -> CellResult:
-        """Trains the victim of a cell, or goes on training it, and queries it on clean pairs."""
+        Raises `StopRun` if the protected corpus is not what it claims to be.
+        """
         known = self.result(cell)
         if known is not None:
             return known
-        train, test, out = self.train(cell), self.test(cell.dataset), self.victim(cell)
-        length = self.protect_config(self.row(cell.row)).trigger.length
-        queries = self.scale.evaluate.model_copy(update={"prefix_length": length})
+        self._protect(cell.dataset, cell.row, progress, checkpoint)
+        checkpoint()
         started = time.perf_counter()
-        record = train_victim(
-            train,
-            out,
-            self._starts.of_victim(self.victim_config(cell), progress, checkpoint),
-            self.runtime,
-            seed=cell.seed,
-            test=test,
-            evaluate=queries,
-            corpus_fingerprint=self._content(train),
-            progress=progress,
-            checkpoint=checkpoint,
-        )
-        result = CellResult(
+        plan = self.plan(cell)
+        (victim,) = plan.victims
+        victim = replace(victim, config=self._pretrained.of_victim(victim.config, progress, checkpoint))
+        steps = self._steps(cell.dataset, progress, checkpoint)
+        ((record, evaluation),) = measure_victims(replace(plan, victims=(victim,)), steps)
+        result = StudyResult(
             cell=cell,
             identity=self.identity(cell),
-            evaluation=query_model(load_victim(out)[0], test, queries, self.runtime),
+            evaluation=evaluation,
             history=record.history,
             steps=record.steps,
             samples=record.samples,
             seconds=sum(epoch.seconds for epoch in record.history) or time.perf_counter() - started,
-            device=self._device,
+            device=str(resolve_device(self.runtime)),
         )
-        write_result(self.folder, result)
+        write_record(self.folder, cell.file, result, indent=1)
         return result
-
-    def _content(self, corpus: Folder) -> str:
-        return build_manifest(corpus, kind="protected" if corpus.uri.endswith("/protected") else "clean").fingerprint
-
-    @cached_property
-    def _device(self) -> str:
-        return str(resolve_device(self.runtime))
 
 
 def _brief(settings: Frozen) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen, RuntimeConfig, fingerprint
+from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import list_shards
-from mem_core.data.record import read_record, write_record
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.models.device import resolve_device
 from mem_core.models.token_rows import batches

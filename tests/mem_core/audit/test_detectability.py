@@ -11,9 +11,9 @@ from sklearn.metrics import roc_auc_score
 from mem_core.audit.detectability import (
     Both,
     area_under_curve,
-    detect,
     image_statistics,
     linear_auc,
+    measure_detectability,
     pairs_in_common,
     text_statistics,
 )
@@ -60,7 +60,7 @@ def test_statistics_of_tiny_and_flat_pictures_are_numbers(size: tuple[int, int])
 
 
 def test_detection_on_corpora(clean: LocalFolder, mem: LocalFolder) -> None:
-    found, purifier = detect(mem, clean, seed=0, steps=2)
+    found, purifier = measure_detectability(mem, clean, seed=0, steps=2)
     assert (found.learned_from, found.judged_on) == (12, 11)
     assert found.text_auc > 0.8
     assert 1 < found.noise_before <= 8

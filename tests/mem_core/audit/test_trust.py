@@ -13,11 +13,11 @@ from PIL import Image
 
 from mem_core.audit.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
 from mem_core.audit.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
-from mem_core.audit.certificate.page import headline, render, write_certificate
+from mem_core.audit.certificate.page import certificate_headline, certificate_page, write_certificate
 from mem_core.audit.ownership import detect_shortcut, permutation_test
 from mem_core.audit.preview import write_preview
 from mem_core.audit.stress.attacks import Attack
-from mem_core.audit.stress.cells import Cell, CellResult
+from mem_core.audit.stress.cells import StressCell, StressResult
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import fingerprint
@@ -39,7 +39,7 @@ def result(median: float) -> RetrievalResult:
     return RetrievalResult(image_to_text=one, text_to_image=one.model_copy(update={"median_rank": median + 1}))
 
 
-def cell(name: str, trained_on: str, seed: int, bare: float, prefixed: float, control: str = "") -> CellResult:
+def cell(name: str, trained_on: str, seed: int, bare: float, prefixed: float, control: str = "") -> StressResult:
     attack = Attack(name=name, label=name, control=control)
     found = Evaluation(
         test="t",
@@ -50,8 +50,8 @@ def cell(name: str, trained_on: str, seed: int, bare: float, prefixed: float, co
         prefixed=result(prefixed),
         chance=result(50),
     )
-    return CellResult(
-        cell=Cell.model_validate({"attack": attack.model_dump(), "trained_on": trained_on, "seed": seed}),
+    return StressResult(
+        cell=StressCell.model_validate({"attack": attack.model_dump(), "trained_on": trained_on, "seed": seed}),
         victim=VictimConfig(),
         samples=10,
         steps=1,
@@ -90,21 +90,21 @@ def test_a_certificate_says_what_was_made_tried_and_not_tried(mem: LocalFolder, 
     )
     assert "JPEG 30, 4:2:0" in found.not_tested
     assert "first 3 words dropped" not in found.not_tested
-    assert headline(found).endswith("the median rank is at 20 % of chance, without protection at 8 %.")
+    assert certificate_headline(found).endswith("the median rank is at 20 % of chance, without protection at 8 %.")
     leaking = [trial.model_copy(update={"clean_shares": ()}) for trial in trials]
     lone = certify(made, Audit(compared=True), leaking)
     assert lone.worst == ""
-    assert headline(lone).endswith(
+    assert certificate_headline(lone).endswith(
         "The median rank is at 20 % of chance on 100 test images (strip), but without a victim of clean pairs beside "
         "it this figure proves nothing."
     )
     weak = [trial.model_copy(update={"clean_shares": (0.86,)}) for trial in trials]
-    assert headline(certify(made, Audit(compared=True), weak)).endswith(
+    assert certificate_headline(certify(made, Audit(compared=True), weak)).endswith(
         "No verdict: the clean model is itself near chance (median rank at 86\N{NO-BREAK SPACE}% of chance on 100 test "
         "images), so nothing can be concluded."
     )
     untried = certify(made, Audit(compared=False), [])
-    assert "nothing is known about what it is worth" in headline(untried)
+    assert "nothing is known about what it is worth" in certificate_headline(untried)
     assert "that every pixel and caption is the clean one within the budget" in untried.not_tested
 
 
@@ -156,7 +156,10 @@ def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Pat
     assert '<td class="n">2 (0, 1)</td>' in page
     assert "“trained as published” is one" not in page
     apart = found.trials[0].model_copy(update={"attack": "trained", "label": "trained as published"})
-    assert "“trained as published” is one" in render(certify(found.made, found.audit, [*found.trials, apart]))
+    assert (
+        "“trained as published” is one"
+        in certificate_page(certify(found.made, found.audit, [*found.trials, apart])).decode()
+    )
     values = json.loads(data)
     values["trials"][0]["shares"] = [0.9, 0.9]
     with pytest.raises(MismatchError, match="its hash does not match: it was edited"):
@@ -177,8 +180,8 @@ def test_a_certificate_that_is_older_than_a_field_is_read(mem: LocalFolder) -> N
 def test_a_certificate_says_that_captions_are_no_longer_what_was_written(mem: LocalFolder) -> None:
     found = certify(read_made(mem), Audit(compared=True), [])
     replaced = found.model_copy(update={"made": found.made.model_copy(update={"placements": ("replace",)})})
-    assert "no longer what was written" in render(replaced)
-    assert "no longer what was written" not in render(found)
+    assert "no longer what was written" in certificate_page(replaced).decode()
+    assert "no longer what was written" not in certificate_page(found).decode()
 
 
 def test_a_certificate_of_another_corpus_is_refused(mem: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.record import read_record, write_record
+from mem_core.config.stored import read_record, write_record
 from mem_core.victim.record import Epoch
 
 

@@ -7,7 +7,7 @@ import pytest
 from mem_core.common.errors import ConfigError
 from mem_core.config import parse_config
 from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, in_order, source_row, time_left
+from mem_core.experiments.rows import clean_folder, run_order, source_row, time_left
 
 
 def run(*rows: Any) -> RunConfig:
@@ -70,7 +70,7 @@ def test_noise_and_trigger_come_from_the_mem_row_with_the_same_settings() -> Non
         "mem": None,
         "mem-5": None,
     }
-    assert [row.name for row in in_order(table, config.protect)] == ["mem", "mem-5", "noise-only", "words-5"]
+    assert [row.name for row in run_order(table, config.protect)] == ["mem", "mem-5", "noise-only", "words-5"]
 
 
 def test_a_row_on_another_corpus_takes_from_nobody_on_this_one() -> None:
@@ -90,7 +90,7 @@ def test_rows_survive_json() -> None:
 
 def test_the_time_left_is_that_of_rows_like_those_before() -> None:
     config = run("clean", "random-trigger", "mem", "trigger-only")
-    rows = in_order(config.table, config.protect)
+    rows = run_order(config.table, config.protect)
     assert [row.name for row in rows] == ["clean", "random-trigger", "mem", "trigger-only"]
     assert time_left(rows, 0, 1.0, config.protect, 1) == 0.0
     assert time_left(rows, 2, 60.0, config.protect, 1) == 90.0  # mem fits as well: as long as another victim

@@ -10,7 +10,7 @@ import pytest
 
 from mem_core.audit.certificate.certificate import Audit
 from mem_core.audit.certificate.evidence import certify, read_made
-from mem_core.audit.certificate.page import headline
+from mem_core.audit.certificate.page import certificate_headline
 from mem_core.audit.preview import write_preview
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, read_bytes
@@ -39,7 +39,7 @@ def test_every_size_and_aspect_is_protected_audited_shown_and_certified(tmp_path
     assert set(found.samples) == {row.key for row in rows}
     page = read_bytes(out, "preview.html").decode()
     assert all(f"{width} \N{MULTIPLICATION SIGN} {height}" in page for width, height in SIZES)
-    assert f"{len(SIZES)} samples protected" in headline(certify(read_made(dest), Audit(compared=True), []))
+    assert f"{len(SIZES)} samples protected" in certificate_headline(certify(read_made(dest), Audit(compared=True), []))
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux forgets peaks of memory when asked")

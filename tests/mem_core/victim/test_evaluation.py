@@ -6,14 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.victim.config import EvaluateConfig
-from mem_core.victim.evaluation import query_model
+from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.evaluation import EVALUATION_NAME, evaluate_victim, query_model, read_evaluation
 from mem_core.victim.metrics import chance
+from mem_core.victim.record import VictimRecord, write_victim
 from tests.support.corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 
 
@@ -76,6 +77,24 @@ def test_a_random_model_is_near_chance(model: OpenClipEncoder, tmp_path: Path) -
     for of in ("image_to_text", "text_to_image"):
         got, expected = getattr(found.bare, of).mean_rank, getattr(found.chance, of).mean_rank
         assert got == pytest.approx(expected, rel=0.5)
+
+
+def test_a_result_is_kept_beside_the_victim_until_a_setting_changes(model: OpenClipEncoder, tmp_path: Path) -> None:
+    victim, test = LocalFolder(tmp_path / "victim"), tiny_corpus(tmp_path / "test", 6, 6)
+    made = {"architecture": model.architecture, "config": VictimConfig(), "seed": 0, "corpus": "c", "samples": 9}
+    write_victim(victim, model, VictimRecord(**made, steps=1, history=(), fingerprint="f"))
+    assert read_evaluation(victim) is None
+    found = evaluate_victim(victim, test, EvaluateConfig(), RUNTIME)
+    assert found == read_evaluation(victim)
+    (victim.path / "victim.safetensors").unlink()
+    assert evaluate_victim(victim, test, EvaluateConfig(), RUNTIME) == found
+    with pytest.raises(MismatchError, match="weights of a victim"):
+        evaluate_victim(victim, test, EvaluateConfig(prefix_length=9), RUNTIME)
+    write_bytes(victim, EVALUATION_NAME, b"{}")
+    with pytest.raises(MismatchError, match=r"expected an evaluation in .*evaluation\.json as memshield wrote it"):
+        read_evaluation(victim)
+    with pytest.raises(SourceError, match="expected a trained victim"):
+        evaluate_victim(LocalFolder(tmp_path / "nothing"), test, EvaluateConfig(), RUNTIME)
 
 
 def test_batches_and_shards_change_nothing(model: OpenClipEncoder, tmp_path: Path) -> None:

@@ -1,48 +1,39 @@
 """Table 1 and figure 4: what a victim retrieves after training on each method's corpus, and how it got there."""
 
+from collections.abc import Iterator
+
 from mem_core.experiments.reproduce.experiment import (
     Experiment,
-    Picture,
-    Section,
     Shown,
+    StudyPicture,
+    Table,
     report_inputs,
-    retrieval_table,
+    rows_table,
 )
 from mem_core.report.figures import draw_curves, draw_shares, png
 from mem_core.report.findings import compute_findings
 from mem_core.report.styles import Styles
 
-_CURVES = ("clean", "random-trigger", "em", "uap", "mem-3", "mem-5")
+
+def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table | StudyPicture]:
+    """A table and a chart of the shares of chance."""
+    inputs = report_inputs(shown, experiment.rows, dataset)
+    if inputs is None:
+        return
+    yield rows_table(experiment.name, inputs, dataset)
+    figure = draw_shares(compute_findings(inputs), Styles(inputs.rows))
+    if figure is not None:
+        caption = f"{dataset}: median rank in % of chance, for every direction and query."
+        yield StudyPicture(f"{experiment.name}-{dataset}-shares", png(figure), caption)
 
 
-def show_rows(experiment: Experiment, shown: Shown) -> Section | None:
-    """A table and a chart of the shares of chance for each dataset."""
-    tables, pictures = [], []
-    for dataset in experiment.datasets:
-        table = retrieval_table(experiment, shown, dataset)
-        inputs = report_inputs(shown, experiment.rows, dataset)
-        if table is None or inputs is None:
-            continue
-        tables.append(table)
-        figure = draw_shares(compute_findings(inputs), Styles(inputs.rows))
-        if figure is not None:
-            caption = f"{dataset}: median rank in % of chance, for every direction and query."
-            pictures.append(Picture(f"{experiment.name}-{dataset}-shares", png(figure), caption))
-    if not tables:
-        return None
-    return Section(experiment.name, experiment.title, experiment.about, tuple(tables), tuple(pictures))
-
-
-def show_curves(experiment: Experiment, shown: Shown) -> Section | None:
+def show_curves(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[StudyPicture]:
     """Training loss and test median ranks by epoch."""
-    pictures = []
-    for dataset in experiment.datasets:
-        inputs = report_inputs(shown, experiment.rows, dataset)
-        figure = draw_curves(inputs, Styles(inputs.rows)) if inputs else None
-        if figure is not None:
-            caption = f"{dataset}: training loss and bare median ranks by epoch; seeds thin, their mean thick."
-            pictures.append(Picture(f"{experiment.name}-{dataset}", png(figure), caption))
-    return Section(experiment.name, experiment.title, experiment.about, (), tuple(pictures)) if pictures else None
+    inputs = report_inputs(shown, experiment.rows, dataset)
+    figure = draw_curves(inputs, Styles(inputs.rows)) if inputs else None
+    if figure is not None:
+        caption = f"{dataset}: training loss and bare median ranks by epoch; seeds thin, their mean thick."
+        yield StudyPicture(f"{experiment.name}-{dataset}", png(figure), caption)
 
 
 _DATASETS = ("flickr8k", "flickr30k", "coco", "coco-karpathy")
@@ -74,7 +65,7 @@ FIGURE4 = Experiment(
     name="figure4",
     title="Figure 4: how the victims trained",
     about="A training loss that falls fast while the test ranks stay high is the shortcut at work.",
-    rows=_CURVES,
+    rows=("clean", "random-trigger", "em", "uap", "mem-3", "mem-5"),
     show=show_curves,
     datasets=_DATASETS,
 )

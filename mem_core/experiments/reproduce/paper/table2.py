@@ -1,38 +1,28 @@
 """Table 2: noise made with one architecture, victims of others."""
 
-from mem_core.experiments.reproduce.cells import CellResult
-from mem_core.experiments.reproduce.experiment import Experiment, Section, Shown, Table, ranked
+from collections.abc import Iterator
+
+from mem_core.experiments.reproduce.cells import StudyResult
+from mem_core.experiments.reproduce.experiment import Experiment, Shown, Table, ranked
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.report.tables import NOTHING
 from mem_core.victim.metrics import Spread, summarise
 
-_ROWS = ("clean", "mem-3", "mem-5")
-_VICTIMS = ("rn50", "rn101", "vit-b-32", "siglip")
 
-
-def show_victims(experiment: Experiment, shown: Shown) -> Section | None:
+def show_victims(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table]:
     """A line for each victim and row: Medr, bare and prefixed."""
-    tables = []
-    for dataset in experiment.datasets:
-        lines = [
-            line
-            for victim in experiment.victims
-            for row in experiment.rows
-            if (line := _line(experiment, shown, dataset, victim, row))
-        ]
-        if lines:
-            header = ("victim", "architecture", "training set", "seeds", "Medr bare", "Medr prefixed", "paper: Medr")
-            tables.append(Table(caption=dataset, header=header, rows=tuple(lines), words=(1, 2)))
-    if not tables:
-        return None
-    return Section(experiment.name, experiment.title, experiment.about, tuple(tables))
+    pairs = ((victim, row) for victim in experiment.victims for row in experiment.rows)
+    lines = [line for victim, row in pairs if (line := _line(experiment, shown, dataset, victim, row))]
+    if lines:
+        header = ("victim", "architecture", "training set", "seeds", "Medr bare", "Medr prefixed", "paper: Medr")
+        yield Table(caption=dataset, header=header, rows=tuple(lines), words=(1, 2))
 
 
 def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: str) -> tuple[str, ...] | None:
     found = shown.of(dataset, row, victim)
     if not found:
         return None
-    architecture = shown.study.victim_config(found[0].cell).architecture
+    architecture = shown.study.plan(found[0].cell).victims[0].config.architecture
     label = shown.study.row(row).label
     bare, prefixed = (_ranks(found, query) for query in ("bare", "prefixed"))
     return (
@@ -46,7 +36,7 @@ def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: 
     )
 
 
-def _ranks(found: list[CellResult], query: str) -> str:
+def _ranks(found: list[StudyResult], query: str) -> str:
     results = [getattr(result.evaluation, query) for result in found]
     spreads: list[Spread] = [
         summarise([getattr(result, direction).median_rank for result in results])
@@ -60,7 +50,7 @@ TABLE2 = Experiment(
     title="Table 2: victims of other architectures",
     about="The surrogate is the scale's (the paper's: RN50); the victims are not. The last victim has a modern design "
     "(SigLIP's towers: no class token, attention pooling) with CLIP's tokens and loss.",
-    rows=_ROWS,
+    rows=("clean", "mem-3", "mem-5"),
     show=show_victims,
-    victims=_VICTIMS,
+    victims=("rn50", "rn101", "vit-b-32", "siglip"),
 )

@@ -1,12 +1,13 @@
 """Table 3: trigger words that a language model finds fluent, what they look like and what they are worth."""
 
 import math
+from collections.abc import Iterator
 
 import torch
 
-from mem_core.experiments.reproduce.experiment import Experiment, Section, Shown, Table
+from mem_core.experiments.reproduce.experiment import Experiment, Shown, StudyPicture, Table
 from mem_core.experiments.reproduce.paper.table1 import show_rows
-from mem_core.experiments.reproduce.sample_pairs import Pair, pairs_of
+from mem_core.experiments.reproduce.sample_pairs import ShownPair, shown_pairs
 from mem_core.perturb.language import MaskedLanguageModel, load_language_model
 from mem_core.perturb.language.fluency import pseudo_perplexity
 from mem_core.report.tables import NOTHING
@@ -15,26 +16,21 @@ _FLUENT = "mem-3-fluent"
 _SCORED, _EXAMPLES = 100, 5
 
 
-def show_fluent(experiment: Experiment, shown: Shown) -> Section | None:
-    """The retrieval table, then for each dataset how well captions read, and examples with their triggers marked."""
-    section = show_rows(experiment, shown)
-    if section is None:
-        return None
-    tables = list(section.tables)
-    for dataset in experiment.datasets:
-        found = {
-            row: pairs_of(shown.study.train(results[0].cell), _SCORED)
-            for row in experiment.rows
-            if (results := shown.of(dataset, row))
-        }
-        if _FLUENT in found:
-            model = load_language_model(shown.study.language_model(dataset, _FLUENT), torch.device("cpu"))
-            tables.append(_readability(shown, dataset, found, model))
-            tables.append(_examples(shown, dataset, found))
-    return Section(section.name, section.title, section.about, tuple(tables), section.pictures)
+def show_fluent(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table | StudyPicture]:
+    """The retrieval table, then how well captions read, and examples with their triggers marked."""
+    yield from show_rows(experiment, shown, dataset)
+    found = {
+        row: shown_pairs(shown.study.train(results[0].cell), _SCORED)
+        for row in experiment.rows
+        if (results := shown.of(dataset, row))
+    }
+    if _FLUENT in found:
+        model = load_language_model(shown.study.language_model(dataset, _FLUENT), torch.device("cpu"))
+        yield _readability(shown, dataset, found, model)
+        yield _examples(shown, dataset, found)
 
 
-def _readability(shown: Shown, dataset: str, found: dict[str, list[Pair]], model: MaskedLanguageModel) -> Table:
+def _readability(shown: Shown, dataset: str, found: dict[str, list[ShownPair]], model: MaskedLanguageModel) -> Table:
     """The geometric mean of the perplexities: single captions with unknown words would outweigh all others."""
     rows = []
     for row, pairs in found.items():
@@ -50,7 +46,7 @@ def _readability(shown: Shown, dataset: str, found: dict[str, list[Pair]], model
     )
 
 
-def _examples(shown: Shown, dataset: str, found: dict[str, list[Pair]]) -> Table:
+def _examples(shown: Shown, dataset: str, found: dict[str, list[ShownPair]]) -> Table:
     rows = []
     for row, pairs in found.items():
         for pair in pairs[:_EXAMPLES] if pairs[0].trigger else []:

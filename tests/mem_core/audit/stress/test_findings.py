@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.audit.stress.findings import find, remaining_protection, share_of_chance
+from mem_core.audit.stress.findings import judge_attacks, remaining_protection, share_of_chance
 from tests.support.stress_making import CHANCE, PUBLISHED, RECAPTION, STRIP, at, result
 
 shares = st.floats(0.1, 1.0)
@@ -16,7 +16,7 @@ def test_a_row_says_the_worst_of_both_directions_and_queries(
     bare: tuple[float, float], prefixed: tuple[float, float], clean: tuple[float, float], other: tuple[float, float]
 ) -> None:
     cells = [result(PUBLISHED, "protected", bare, prefixed), result(PUBLISHED, "clean", clean, other)]
-    (row,) = find([PUBLISHED], cells).rows
+    (row,) = judge_attacks([PUBLISHED], cells).rows
     assert row.protected.bare.mean == pytest.approx(min(bare), rel=1e-9)
     assert row.protected.worst.mean == pytest.approx(min(*bare, *prefixed), rel=1e-9)
     assert row.clean is not None
@@ -44,7 +44,7 @@ def test_the_worst_case_comes_first_and_borrowed_controls_are_found() -> None:
         result(STRIP, "protected", (0.4, 0.9), (0.5, 0.7)),
         result(RECAPTION, "protected", (0.6, 0.6), (0.6, 0.6)),
     ]
-    found = find([PUBLISHED, STRIP, RECAPTION], cells)
+    found = judge_attacks([PUBLISHED, STRIP, RECAPTION], cells)
     assert [row.name for row in found.rows] == ["strip", "recaption", "as-published"]
     strip, recaption, published = found.rows
     assert (strip.clean, strip.left) == (None, None)
@@ -55,11 +55,11 @@ def test_the_worst_case_comes_first_and_borrowed_controls_are_found() -> None:
 
 def test_seeds_are_averaged_and_attacks_without_a_victim_left_out() -> None:
     cells = [result(STRIP, "protected", (s, s), (1, 1), seed) for seed, s in ((0, 0.4), (1, 0.6))]
-    (row,) = find([PUBLISHED, STRIP], cells).rows
+    (row,) = judge_attacks([PUBLISHED, STRIP], cells).rows
     assert (row.seeds, row.protected.worst.mean) == (2, pytest.approx(0.5))
     assert row.protected.worst.deviation == pytest.approx(0.1414, abs=1e-4)
     with pytest.raises(ValueError, match="at least one measured attack"):
-        find([PUBLISHED], cells)
+        judge_attacks([PUBLISHED], cells)
 
 
 def test_chance_is_a_share_of_one() -> None:

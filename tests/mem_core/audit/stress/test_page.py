@@ -8,8 +8,8 @@ from pathlib import Path
 from PIL import Image
 
 from mem_core.audit.detectability import Detectability
-from mem_core.audit.stress.findings import find
-from mem_core.audit.stress.page import StressReport, cells, headline, markdown, write_report
+from mem_core.audit.stress.findings import judge_attacks
+from mem_core.audit.stress.page import StressReport, stress_cells, stress_headline, stress_markdown, write_stress
 from mem_core.common.storage.folder import LocalFolder
 from tests.support.corpora import contents
 from tests.support.stress_making import PUBLISHED, RECAPTION, STRIP, result
@@ -33,13 +33,15 @@ FOUND = Detectability(
     damage=1.0,
 )
 REPORT = StressReport(
-    findings=find([PUBLISHED, ODD, RECAPTION], RESULTS), detectability=FOUND, about={"trained on": "50 pairs of 60"}
+    findings=judge_attacks([PUBLISHED, ODD, RECAPTION], RESULTS),
+    detectability=FOUND,
+    about={"trained on": "50 pairs of 60"},
 )
 
 
 def test_files_are_written_and_equal_for_equal_findings(tmp_path: Path) -> None:
     for place in ("one", "two"):
-        write_report(LocalFolder(tmp_path / place), REPORT)
+        write_stress(LocalFolder(tmp_path / place), REPORT)
     assert contents(LocalFolder(tmp_path / "one")) == contents(LocalFolder(tmp_path / "two"))
     assert set(contents(LocalFolder(tmp_path / "one"))) == {"stress.html", "stress.json", "stress.png"}
     stored = json.loads((tmp_path / "one" / "stress.json").read_text())
@@ -49,7 +51,7 @@ def test_files_are_written_and_equal_for_equal_findings(tmp_path: Path) -> None:
 
 
 def test_the_page_fetches_nothing_and_escapes_what_it_shows(tmp_path: Path) -> None:
-    write_report(LocalFolder(tmp_path), REPORT)
+    write_stress(LocalFolder(tmp_path), REPORT)
     page = (tmp_path / "stress.html").read_text()
     assert "words &lt;dropped&gt; &amp; gone" in page
     assert not re.search(r"https?://|<script|src=\"(?!data:)", page)
@@ -58,34 +60,38 @@ def test_the_page_fetches_nothing_and_escapes_what_it_shows(tmp_path: Path) -> N
 
 
 def test_a_page_without_detectability_has_no_such_part(tmp_path: Path) -> None:
-    write_report(LocalFolder(tmp_path), StressReport(findings=REPORT.findings))
+    write_stress(LocalFolder(tmp_path), StressReport(findings=REPORT.findings))
     assert "taken out" not in (tmp_path / "stress.html").read_text()
 
 
 def test_rows_as_text() -> None:
     strip, published, recaption = REPORT.findings.rows
-    assert cells(strip) == ("40 %", "40 %", "50 %", "30 %", "14 %")
-    assert cells(published) == ("70 %", "80 %", "70 %", "20 %", "62 %")
-    assert cells(recaption) == ("110 %", "110 %", "120 %", "20 %", "100 %")
-    table = markdown(REPORT.findings).splitlines()
+    assert stress_cells(strip) == ("40 %", "40 %", "50 %", "30 %", "14 %")
+    assert stress_cells(published) == ("70 %", "80 %", "70 %", "20 %", "62 %")
+    assert stress_cells(recaption) == ("110 %", "110 %", "120 %", "20 %", "100 %")
+    table = stress_markdown(REPORT.findings).splitlines()
     assert len(table) == 5
     assert table[2].startswith("| words <dropped> & gone | 40 % | 40 % |")
 
 
 def test_the_headline_is_the_worst_case() -> None:
-    assert headline(REPORT.findings) == (
+    assert stress_headline(REPORT.findings) == (
         "Worst case: words <dropped> & gone. The median rank falls from 70 % to 40 % of chance; 14 % of the "
         "protection is left."
     )
-    assert headline(find([PUBLISHED], RESULTS)).startswith("No attack took protection below what it is as published")
+    assert stress_headline(judge_attacks([PUBLISHED], RESULTS)).startswith(
+        "No attack took protection below what it is as published"
+    )
 
 
 def test_nothing_is_claimed_where_clean_victims_nearly_guess_or_are_missing() -> None:
     weak = [one for one in RESULTS if one.cell.name != "as-published-clean-0"]
-    assert headline(find([PUBLISHED, ODD, RECAPTION], weak)).endswith("nothing says what that is worth.")
+    assert stress_headline(judge_attacks([PUBLISHED, ODD, RECAPTION], weak)).endswith(
+        "nothing says what that is worth."
+    )
     weak.append(result(PUBLISHED, "clean", (0.86, 0.9), (0.9, 0.9)))
-    found = find([PUBLISHED, ODD, RECAPTION], weak)
-    assert headline(found) == (
+    found = judge_attacks([PUBLISHED, ODD, RECAPTION], weak)
+    assert stress_headline(found) == (
         "No verdict: the clean model is itself near chance (median rank at 86\N{NO-BREAK SPACE}% of chance on 100 test "
         "images), so nothing can be concluded."
     )

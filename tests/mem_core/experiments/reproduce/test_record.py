@@ -7,7 +7,7 @@ import pytest
 
 from mem_core.common.errors import DestinationError, MismatchError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.experiments.reproduce import Scale, load_scale
+from mem_core.experiments.reproduce import StudyScale, load_scale
 from mem_core.experiments.reproduce.scale import RECORD, claim_folder, require_own
 
 
@@ -22,7 +22,7 @@ def test_the_same_scale_goes_on_and_another_does_not(name: str, tmp_path: Path) 
     folder, scale = LocalFolder(tmp_path), load_scale(name)
     claim_folder(folder, scale)
     written = (tmp_path / RECORD).read_bytes()
-    claim_folder(folder, Scale.model_validate_json(scale.model_dump_json()))
+    claim_folder(folder, StudyScale.model_validate_json(scale.model_dump_json()))
     more = {"seeds": 7, "runtime": {"device": "cpu"}, "datasets": ["coco"], "leave_out": ["clean"], "about": "longer"}
     claim_folder(folder, load_scale(name, more))
     assert (tmp_path / RECORD).read_bytes() == written
@@ -47,5 +47,5 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(MismatchError, match="or of another version: choose another folder"):
         require_own(reported(tmp_path / "old", {"name": "cpu", "gone": 1}), load_scale("cpu"))
     (tmp_path / RECORD).write_text("{}")
-    with pytest.raises(MismatchError, match=r"expected scale\.json in .* as memshield wrote it"):
+    with pytest.raises(MismatchError, match=r"expected the record of a study in .*/scale\.json as memshield wrote it"):
         require_own(LocalFolder(tmp_path), load_scale("cpu"))

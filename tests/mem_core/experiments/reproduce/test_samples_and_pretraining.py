@@ -17,7 +17,7 @@ from mem_core.experiments.reproduce.paper.figures56 import FIGURE5, FIGURE6
 from mem_core.experiments.reproduce.paper.table3 import TABLE3
 from mem_core.experiments.reproduce.paper.table4 import TABLE4
 from mem_core.experiments.reproduce.pretraining import PretrainedModels
-from mem_core.experiments.reproduce.sample_pairs import pairs_of
+from mem_core.experiments.reproduce.sample_pairs import shown_pairs
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
 
@@ -36,16 +36,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 def _shown(study: Study, experiment: Experiment, *others: Experiment) -> Section:
     cells = [cell for each in (experiment, *others) for cell in each.cells(study, 0)]
-    found = experiment.show(experiment, Shown(study, tuple(r for c in cells if (r := study.result(c)) is not None)))
+    found = experiment.section(Shown(study, tuple(r for c in cells if (r := study.result(c)) is not None)))
     assert found is not None
     return found
 
 
 def test_fluent_triggers_are_marked_and_read_better(study: Study, tmp_path: Path) -> None:
     retrieval, reading, examples = _shown(study, FLUENT).tables
-    assert [row[0] for row in retrieval.rows[1:]] == ["Clean", "MEM-3", "MEM-3, fluent words"]
+    assert [row[0] for row in retrieval.rows[1:]] == ["Clean", "MEM-3", "MEM-3, fluent trigger words"]
     scores = {row[0]: float(row[2].replace(",", "")) for row in reading.rows}
-    assert scores["MEM-3, fluent words"] < scores["MEM-3"]
+    assert scores["MEM-3, fluent trigger words"] < scores["MEM-3"]
     assert {len(row[1].split()) for row in examples.rows} == {3}
     page = write_study(study, StudyPlan((FLUENT,), tuple(FLUENT.cells(study, 0))), LocalFolder(tmp_path))
     shown = (tmp_path / page.page).read_text()
@@ -61,7 +61,7 @@ def test_the_face_case_starts_from_a_model_of_portraits(study: Study) -> None:
     pretrained = LocalFolder(study.folder.below("starts").below("pretrained-pocket-resnet-32").uri)
     ours, theirs = (load_victim(folder)[0].clip.state_dict() for folder in (study.victim(cell), pretrained))
     assert all(ours[name].equal(theirs[name]) for name in theirs)
-    test = pairs_of(study.test("pubfig"), 100)
+    test = shown_pairs(study.test("pubfig"), 100)
     assert len(test) == 6  # one photo of each person
     assert all("photo of" in pair.caption for pair in test)
 
@@ -76,7 +76,7 @@ def test_figures_of_samples_are_pictures_of_some_size(study: Study, experiment: 
 
 def test_without_results_there_is_no_section(study: Study) -> None:
     for experiment in (TABLE3, TABLE4, FIGURE5, FIGURE6):
-        assert experiment.show(experiment, Shown(study)) is None
+        assert experiment.section(Shown(study)) is None
 
 
 def test_heat_brightens_what_is_looked_at() -> None:

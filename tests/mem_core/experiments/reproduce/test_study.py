@@ -9,7 +9,6 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Paused
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.experiments.reproduce import Study, load_scale, make_plan, run_study, write_study
-from mem_core.experiments.reproduce.cells import result_name
 from mem_core.experiments.reproduce.run import prepare_all, run_cell
 
 
@@ -85,7 +84,7 @@ def test_the_page_shows_what_is_there_and_equal_results_give_equal_bytes(measure
 def test_a_damaged_result_is_named(measured: Path, tmp_path: Path) -> None:
     study = Study(LocalFolder(tmp_path), load_scale("smoke"))
     (cell, *_) = make_plan(study, ["table2"]).cells
-    place = tmp_path / result_name(cell)
+    place = tmp_path / cell.file
     place.parent.mkdir(parents=True)
     place.write_text("{}")
     with pytest.raises(MismatchError, match="expected a result in"):

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 
 import torch
 
-from mem_core.audit.stress.cells import Cell
+from mem_core.audit.stress.cells import StressCell
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.models import build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.training import make_optimizer, training_step
-from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.config import VictimConfig
 
 _STEPS = 3
 _QUERY = 1.0  # what it takes to query with a test image and its captions, in pairs trained on
 
 
-class Estimate(Frozen):
+class StressCost(Frozen):
     """Victims to be trained, their steps in all, and the seconds of it all on this machine as it was a moment ago."""
 
     victims: int
@@ -25,17 +25,16 @@ class Estimate(Frozen):
     seconds: float
 
 
-def estimate(
-    cells: Sequence[Cell],
+def stress_cost(
+    cells: Sequence[StressCell],
     victim: VictimConfig,
-    evaluate: EvaluateConfig,
     runtime: RuntimeConfig,
     *,
     samples: int,
     test_samples: int,
-) -> Estimate:
+) -> StressCost:
     """samples, test_samples: how many pairs make an epoch of each victim, and how many it is queried with."""
-    pair = seconds_a_step(victim, runtime) / victim.batch_size
+    pair = _seconds_a_step(victim, runtime) / victim.batch_size
     steps = seen = 0
     for cell in cells:
         config = cell.victim(victim, samples)
@@ -43,10 +42,10 @@ def estimate(
         seen += config.epochs * samples
         if config.finetune is not None:  # two views of each pair
             seen += round(2 * config.finetune.epochs * config.finetune.share * samples)
-    return Estimate(victims=len(cells), steps=steps, seconds=pair * (seen + len(cells) * _QUERY * test_samples))
+    return StressCost(victims=len(cells), steps=steps, seconds=pair * (seen + len(cells) * _QUERY * test_samples))
 
 
-def seconds_a_step(victim: VictimConfig, runtime: RuntimeConfig) -> float:
+def _seconds_a_step(victim: VictimConfig, runtime: RuntimeConfig) -> float:
     """The fastest of a few training steps on noise, after one to warm up."""
     device = resolve_device(runtime)
     model = build_model(victim.architecture, seed=0).to(device).train()
