@@ -26,7 +26,7 @@ from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
 from mem_core.experiments.estimate.forecast import Stage, protect_stages, puts, shard_stage, victim_stage
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim
@@ -71,7 +71,7 @@ def measured(source: str | Path, root: Path, config: RunConfig, clock: Clock) ->
     with run.stage("shard"):
         shard_source(open_source(source), run.folder(root / "clean"), config.corpus, config.seed)
     clean, dest, test = run.folder(root / "clean/train"), run.folder(root / "out"), run.folder(root / "clean/test")
-    protection = Protection(clean, dest, config.protect, config.runtime, seed=config.seed)
+    protection = Protection(Places(clean, dest), config.protect, config.runtime, seed=config.seed)
     with run.stage("fit"):
         protection.begin()
         losses: list[float] = []

@@ -49,7 +49,7 @@ def protect(clean: Path, dest: Path, samples: int) -> int:
 
     from mem_core.common.storage.folder import LocalFolder
     from mem_core.config import NoiseConfig, ProtectConfig, RuntimeConfig, SurrogateConfig
-    from mem_core.protect.protection import Protection
+    from mem_core.protect.protection import Places, Protection
 
     torch.set_num_threads(1)
     surrogate = SurrogateConfig(
@@ -57,7 +57,7 @@ def protect(clean: Path, dest: Path, samples: int) -> int:
     )
     config = ProtectConfig(rounds=1, batch_size=_BATCH, noise=NoiseConfig(num_steps=1), surrogate=surrogate)
     protection = Protection(
-        LocalFolder(str(clean)), LocalFolder(str(dest)), config, RuntimeConfig(device="cpu", cache_mb=4), seed=0
+        Places(LocalFolder(str(clean)), LocalFolder(str(dest))), config, RuntimeConfig(device="cpu", cache_mb=4), seed=0
     )
     protection.begin()
     protection.fit.train_surrogate(0)

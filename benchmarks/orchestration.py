@@ -24,7 +24,7 @@ from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 
 _SAMPLES, _SAMPLES_A_SECOND, _MOST_SHARE = 10_000, 100.0, 0.01
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -118,7 +118,7 @@ def _clean(folder: Path, shards: int) -> Path:
 
 
 def _protect_bare(clean: Path, dest: Path) -> None:
-    protection = Protection(LocalFolder(clean), LocalFolder(dest), _CONFIG, _RUNTIME, seed=0)
+    protection = Protection(Places(LocalFolder(clean), LocalFolder(dest)), _CONFIG, _RUNTIME, seed=0)
     protection.begin()
     for shard in protection.plan().waiting:
         protection.publish(shard)

@@ -19,7 +19,7 @@ from benchmarks.memory import make_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig, SurrogateConfig
 from mem_core.perturb import rounds
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 
 _SIDE, _BATCH = 128, 128
 _STEPS_A_BATCH = 2
@@ -45,7 +45,7 @@ def _protect(folder: Path, samples: int) -> dict[str, float]:
     surrogate = SurrogateConfig(steps_per_round=_STEPS_A_BATCH * -(-samples // _BATCH), batch_size=_BATCH)
     config = ProtectConfig(rounds=1, batch_size=_BATCH, surrogate=surrogate)
     clean, dest = LocalFolder(str(folder / "clean" / "train")), LocalFolder(str(folder / "protected"))
-    protection = Protection(clean, dest, config, RuntimeConfig(device="cpu"), seed=0)
+    protection = Protection(Places(clean, dest), config, RuntimeConfig(device="cpu"), seed=0)
     protection.begin()
     inner = {"update_triggers": 0.0, "update_noise": 0.0}
     original = {name: getattr(rounds, name) for name in inner}

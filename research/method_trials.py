@@ -27,7 +27,7 @@ from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint, m
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
-from mem_core.protect.protection import Protection, protect_all
+from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
@@ -55,7 +55,7 @@ class Trial(Frozen):
 def protect(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig) -> float:
     """Protects a corpus as the flow does; returns the process seconds it took."""
     started = time.process_time()
-    protect_all(Protection(clean, dest, config, RUNTIME, seed=0))
+    protect_all(Protection(Places(clean, dest), config, RUNTIME, seed=0))
     return time.process_time() - started
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from mem_core.config import Frozen, ProtectConfig, RunnerConfig
 from mem_core.models.device import resolve_device
 from mem_core.protect.finished import OnMismatch
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tasks.storage import open_folder
 
 
@@ -84,12 +84,14 @@ def _opened(job: ProtectJob) -> Protection:
     if job.runtime.devices:
         resolve_device(job.runtime)  # now, not when the first of them is needed
     return Protection(
-        open_folder(job.clean),
-        open_folder(job.dest),
+        Places(
+            open_folder(job.clean),
+            open_folder(job.dest),
+            protector=open_folder(job.protector) if job.protector else None,
+            reuse=open_folder(job.reuse) if job.reuse else None,
+        ),
         job.config,
         job.runtime,
         seed=job.seed,
-        protector=open_folder(job.protector) if job.protector else None,
-        reuse=open_folder(job.reuse) if job.reuse else None,
         on_mismatch=job.on_mismatch,
     )

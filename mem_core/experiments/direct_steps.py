@@ -10,7 +10,7 @@ from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.corpus import copy_shards
 from mem_core.data.manifest import build_manifest
 from mem_core.experiments.row_runner import VictimPlan
-from mem_core.protect.protection import Protection, protect_all
+from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.evaluation import Evaluation, query_model
 from mem_core.victim.record import VictimRecord, load_victim
 from mem_core.victim.training import train_victim
@@ -33,13 +33,15 @@ class DirectSteps:
         self, clean: str, dest: str, config: ProtectConfig, protector: str | None = None, reuse: str | None = None
     ) -> None:
         protection = Protection(
-            self.folder.below(clean),
-            self.folder.below(dest),
+            Places(
+                self.folder.below(clean),
+                self.folder.below(dest),
+                protector=self.folder.below(protector) if protector else None,
+                reuse=self.folder.below(reuse) if reuse else None,
+            ),
             config,
             self.runtime,
             seed=self.seed,
-            protector=self.folder.below(protector) if protector else None,
-            reuse=self.folder.below(reuse) if reuse else None,
         )
         protect_all(protection, progress=self.progress, checkpoint=self.checkpoint)
 

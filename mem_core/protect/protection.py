@@ -11,6 +11,7 @@ What a shard becomes depends only on the shard itself, the surrogates and the se
 that the rounds left and replaying the finished protector on the clean shard give the same bytes.
 """
 
+from dataclasses import dataclass
 from functools import cached_property
 
 from mem_core.common.errors import ConfigError, MismatchError
@@ -48,52 +49,67 @@ class ShardSummary(Frozen):
     repeated: bool = False
 
 
+@dataclass(frozen=True)
+class Places:
+    """The folders of a protection. protector: of a finished one, for `strategy: replay` alone; its settings and seed
+    then hold. reuse: the corpus protected by the method that a control is a part of (`fitted_as`)."""
+
+    clean: Folder
+    dest: Folder
+    protector: Folder | None = None
+    reuse: Folder | None = None
+
+    def check(self, config: ProtectConfig) -> None:
+        """Raises `ConfigError` or `DestinationError` where folders and settings do not go together."""
+        require_disjoint(self.clean.uri, self.dest.uri)
+        if self.protector is not None and config.strategy != "replay":
+            raise ConfigError(
+                f"a protector goes with strategy `replay`, got `{config.strategy}`: it is not written over"
+            )
+        needs = config.recipe.needs_protector
+        if config.strategy == "replay" and needs and self.protector is None and self.reuse is None:
+            raise ConfigError("strategy `replay` needs a protector, but none is named", hint="name the protector")
+        shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
+        if config.strategy == "independent" and shared is not None:
+            raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
+        if self.reuse is not None and not config.recipe.fitted_as:
+            able = " and ".join(row.name for row in METHODS.values() if row.fitted_as)
+            raise ConfigError(f"only {able} reuse a protected corpus, not {config.method}")
+
+
 class Protection:
     """One corpus, one config, one destination.
 
-    protector: the folder of a finished one, for `strategy: replay` alone; its settings and seed then hold. reuse: the
-    corpus protected by the method that a control is a part of (`fitted_as`). on_mismatch: what to do with
-    a finished shard or fit that was made from other input or with other settings, or whose files are missing or have
-    another size: `fail` with a sentence, or make it again (`redo`).
+    on_mismatch: what to do with a finished shard or fit that was made from other input or with other settings, or whose
+    files are missing or have another size: `fail` with a sentence, or make it again (`redo`).
     Raises `ConfigError`, `DestinationError` or `MismatchError` where these do not go together.
     """
 
     def __init__(
         self,
-        clean: Folder,
-        dest: Folder,
+        places: Places,
         config: ProtectConfig,
         runtime: RuntimeConfig,
         *,
         seed: int,
-        protector: Folder | None = None,
-        reuse: Folder | None = None,
         on_mismatch: OnMismatch = "fail",
     ) -> None:
-        _check_places(clean, dest, config, protector, reuse)
-        self.clean, self.dest, self.runtime, self.reuse, self.on_mismatch = clean, dest, runtime, reuse, on_mismatch
-        self._given_protector = protector
-        self.protector_folder = dest.below(PROTECTOR) if protector is None else protector
+        places.check(config)
+        self.places, self.clean, self.dest = places, places.clean, places.dest
+        self.runtime, self.on_mismatch = runtime, on_mismatch
+        own = places.dest.below(PROTECTOR)
+        self.protector_folder = own if places.protector is None else places.protector
         self.config, self.seed = config, seed
-        if config.strategy == "replay" and config.recipe.needs_protector and reuse is None:
+        if config.strategy == "replay" and config.recipe.needs_protector and places.reuse is None:
             stored = require_protector(self.protector_folder)
             self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
-        self._corpus = CleanCorpus(clean, config.max_pixels, runtime.cache_mb * 2**20)
-        self._finished = FinishedShards(dest, self._expected, on_mismatch)
+        self._corpus = CleanCorpus(self.clean, config.max_pixels, runtime.cache_mb * 2**20)
+        self._finished = FinishedShards(self.dest, self._expected, on_mismatch)
 
     def on(self, device: str) -> "Protection":
         """The same protection on another device: models of its own, the clean corpus in memory shared."""
         runtime = self.runtime.model_copy(update={"device": device, "devices": ()})
-        other = Protection(
-            self.clean,
-            self.dest,
-            self.config,
-            runtime,
-            seed=self.seed,
-            protector=self._given_protector,
-            reuse=self.reuse,
-            on_mismatch=self.on_mismatch,
-        )
+        other = Protection(self.places, self.config, runtime, seed=self.seed, on_mismatch=self.on_mismatch)
         other._corpus = self._corpus
         return other
 
@@ -174,8 +190,8 @@ class Protection:
     def source(self) -> NothingLearned:
         """Where the noise and trigger words of a shard come from."""
         recipe, strategy, work = self.config.recipe, self.config.strategy, self.dest.below(STATE)
-        if self.reuse is not None:
-            return PublishedCorpus(self._get_context, self.reuse)
+        if self.places.reuse is not None:
+            return PublishedCorpus(self._get_context, self.places.reuse)
         if not recipe.needs_protector:
             return NothingLearned(self._get_context)
         if strategy == "independent":
@@ -192,7 +208,11 @@ class Protection:
     def _language_model(self) -> Folder | None:
         """Who proposes trigger words: the model of the config while fitting, that of the protector ever after."""
         wanted = self.config.trigger
-        if self.config.recipe.trigger != "optimised" or wanted.proposals != "masked-lm" or self.reuse is not None:
+        if (
+            self.config.recipe.trigger != "optimised"
+            or wanted.proposals != "masked-lm"
+            or self.places.reuse is not None
+        ):
             return None
         if self.config.strategy == "replay":
             return self.protector_folder.below(LANGUAGE_MODEL)
@@ -226,20 +246,3 @@ def _fit_all(protection: Protection, progress: Progress, checkpoint: Checkpoint)
             checkpoint()
         rounds.close(losses)
     protection.fit.finish(rounds.losses)
-
-
-def _check_places(
-    clean: Folder, dest: Folder, config: ProtectConfig, protector: Folder | None, reuse: Folder | None
-) -> None:
-    require_disjoint(clean.uri, dest.uri)
-    if protector is not None and config.strategy != "replay":
-        raise ConfigError(f"a protector goes with strategy `replay`, got `{config.strategy}`: it is not written over")
-    needs = config.recipe.needs_protector
-    if config.strategy == "replay" and needs and protector is None and reuse is None:
-        raise ConfigError("strategy `replay` needs a protector, but none is named", hint="name the protector")
-    shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
-    if config.strategy == "independent" and shared is not None:
-        raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
-    if reuse is not None and not config.recipe.fitted_as:
-        able = " and ".join(row.name for row in METHODS.values() if row.fitted_as)
-        raise ConfigError(f"only {able} reuse a protected corpus, not {config.method}")

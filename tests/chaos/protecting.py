@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.storage.folder import Folder
 from mem_core.perturb.rounds import Rounds
-from mem_core.protect.protection import Protection, ShardSummary
+from mem_core.protect.protection import Places, Protection, ShardSummary
 from tasks import storage
 from tests.support.corpora import RUNTIME, small
 
@@ -62,7 +62,7 @@ def run(job: dict[str, Any]) -> list[ShardSummary]:
         dest = Suicidal(dest, job["kill_at"])
     config = small(method=job["method"], **QUICK)
     clean = storage.open_folder(job["clean"])
-    protection = Protection(clean, dest, config, RUNTIME, seed=3, on_mismatch=job.get("on_mismatch", "fail"))
+    protection = Protection(Places(clean, dest), config, RUNTIME, seed=3, on_mismatch=job.get("on_mismatch", "fail"))
     retried(protection.begin)
     if not retried(lambda: protection.fitted):
         fit(protection)

@@ -16,7 +16,7 @@ from mem_core.common.errors import ConfigError, DestinationError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
 from mem_core.experiments.config import RunConfig
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tasks.stressing import StressJob, StressPlace, plan_stress
 
 SHORT = ("as-published", "autoencoder", "mix-50")
@@ -28,7 +28,9 @@ def protected(clean_corpus: Path, smoke: RunConfig, tmp_path_factory: pytest.Tem
     dest = tmp_path_factory.mktemp("protected")
     placed = {"method": "random-trigger", "trigger": {"placement": "replace"}}
     config = ProtectConfig.model_validate(merge(smoke.protect.model_dump(), placed))
-    protection = Protection(LocalFolder(clean_corpus / "train"), LocalFolder(dest), config, smoke.runtime, seed=0)
+    protection = Protection(
+        Places(LocalFolder(clean_corpus / "train"), LocalFolder(dest)), config, smoke.runtime, seed=0
+    )
     protection.begin()
     for shard in protection.shards:
         protection.publish(shard)

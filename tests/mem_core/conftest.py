@@ -3,7 +3,7 @@ import torch
 
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.perturb.language import MaskedLanguageModel, load_language_model, train_language_model
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, SEED, odd_shard, plain_shard, protect, small
 from tests.support.language_making import CONFIG, caption_corpus
 
@@ -28,7 +28,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
 def mem(clean: LocalFolder, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
     """The clean corpus protected by MEM in rounds, without interruption. Not to be changed."""
     dest = LocalFolder(tmp_path_factory.mktemp("mem"))
-    protect(Protection(clean, dest, small(), RUNTIME, seed=SEED))
+    protect(Protection(Places(clean, dest), small(), RUNTIME, seed=SEED))
     return dest
 
 

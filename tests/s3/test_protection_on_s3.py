@@ -14,7 +14,7 @@ from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tasks.storage import open_folder
 from tests.s3.swift_server import SwiftServer
 from tests.support.corpora import RUNTIME, contents, protect, published, small
@@ -36,12 +36,14 @@ def make(source: Path, place: Folder) -> None:
     """Everything that is written below one place."""
     shard_source(open_source(source), place.below("clean"), CorpusConfig(samples_per_shard=8))
     clean = place.below("clean").below("train")
-    protect(Protection(clean, place.below("protected"), CONFIG, RUNTIME, seed=3))
+    protect(Protection(Places(clean, place.below("protected")), CONFIG, RUNTIME, seed=3))
     replay = CONFIG.model_copy(update={"strategy": "replay"})
     protector = place.below("protected").below("protector")
-    protect(Protection(clean, place.below("replayed"), replay, RUNTIME, seed=0, protector=protector))
+    protect(Protection(Places(clean, place.below("replayed"), protector=protector), replay, RUNTIME, seed=0))
     noise_only = small(method="noise-only")
-    protect(Protection(clean, place.below("noise"), noise_only, RUNTIME, seed=3, reuse=place.below("protected")))
+    protect(
+        Protection(Places(clean, place.below("noise"), reuse=place.below("protected")), noise_only, RUNTIME, seed=3)
+    )
 
 
 def test_an_object_store_holds_the_bytes_of_a_disk(source: Path, bucket: str, tmp_path: Path, admin: Any) -> None:
@@ -55,7 +57,7 @@ def test_an_object_store_holds_the_bytes_of_a_disk(source: Path, bucket: str, tm
     assert report.problems == ()
     assert report.counts == {"protected": 18}
     assert not admin.list_multipart_uploads(Bucket=bucket).get("Uploads")
-    again = Protection(clean, protected, CONFIG, RUNTIME, seed=3)
+    again = Protection(Places(clean, protected), CONFIG, RUNTIME, seed=3)
     again.begin()
     assert (again.plan().waiting, again.plan().receipts_read) == ((), 0)
     damage(protected, clean)
@@ -67,8 +69,8 @@ def damage(protected: Folder, clean: Folder) -> None:
     protected.delete("00001.parquet")
     write_bytes(protected, "00000.tar", read_bytes(protected, "00000.tar")[:-512])
     with pytest.raises(MismatchError, match=r"00000\.tar has \d+ bytes .*and 1 more shards differ"):
-        Protection(clean, protected, CONFIG, RUNTIME, seed=3).plan()
-    summaries = protect(Protection(clean, protected, CONFIG, RUNTIME, seed=3, on_mismatch="redo"))
+        Protection(Places(clean, protected), CONFIG, RUNTIME, seed=3).plan()
+    summaries = protect(Protection(Places(clean, protected), CONFIG, RUNTIME, seed=3, on_mismatch="redo"))
     assert [summary.repeated for summary in summaries] == [False, False, True]
     assert contents(protected) == whole
 

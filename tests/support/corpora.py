@@ -13,7 +13,7 @@ from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, writ
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard import Sample, read_shard, shard_bytes
 from mem_core.perturb.rounds import Rounds
-from mem_core.protect.protection import Protection, ShardSummary
+from mem_core.protect.protection import Places, Protection, ShardSummary
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=64)
 SMALL: dict[str, Any] = {
@@ -108,7 +108,7 @@ def tiny_corpus(path: Path, *counts: int) -> LocalFolder:
 
 
 def open_again(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig | None = None) -> Protection:
-    return Protection(clean, dest, config or small(), RUNTIME, seed=SEED)
+    return Protection(Places(clean, dest), config or small(), RUNTIME, seed=SEED)
 
 
 def fit(protection: Protection) -> list[float]:

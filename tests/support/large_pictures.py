@@ -21,7 +21,7 @@ from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, small
 
 
@@ -66,7 +66,7 @@ def main() -> None:
     clean, dest, out = (LocalFolder(place / name) for name in ("clean", "dest", "out"))
     corpus_of(clean, [(width, height)] * count)
     config = small(method="random-noise", quality={"min_psnr": 36})
-    protection = Protection(clean, dest, config, RUNTIME.model_copy(update={"cache_mb": 0}), seed=0)
+    protection = Protection(Places(clean, dest), config, RUNTIME.model_copy(update={"cache_mb": 0}), seed=0)
     tokenize = Tokenizer(77).encode
     found = {"publish": _peak(lambda: protection.publish("00000"))}
     protection.finish()

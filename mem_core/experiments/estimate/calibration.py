@@ -22,7 +22,7 @@ from mem_core.experiments.config import RunConfig
 from mem_core.experiments.rows import source_row
 from mem_core.models import Tokenizer
 from mem_core.models.device import peak_memory, resolve_device, watch_memory
-from mem_core.protect.protection import Protection, protect_all
+from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.training import Training
@@ -141,7 +141,9 @@ class _Trial:
         device, half = resolve_device(self.config.runtime), self.costs.samples / 2
         watch_memory(device)
         runtime = self.config.runtime.model_copy(update={"cache_mb": 2**20})
-        protection = Protection(self.clean, place, _short(way), runtime, seed=self.config.seed, protector=protector)
+        protection = Protection(
+            Places(self.clean, place, protector=protector), _short(way), runtime, seed=self.config.seed
+        )
         protection.begin()
         fits = not protection.fitted
         told: list[_Told] = [[(0, self.clock())]]

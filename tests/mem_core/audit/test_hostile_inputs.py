@@ -16,7 +16,7 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import read_shard, shard_bytes
 from mem_core.data.table import read_table
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, encoded, photo, plain_shard, protect, sample, small
 
 NOISE = small(method="random-noise")
@@ -52,7 +52,7 @@ def test_a_hostile_tar_is_refused_and_its_neighbour_lives(case: str, tmp_path: P
     data, said = TARS[case]
     write_bytes(clean, "00000.tar", plain_shard("00000", 2))
     write_bytes(clean, "00001.tar", data)
-    protection = Protection(clean, dest, NOISE, RUNTIME, seed=3)
+    protection = Protection(Places(clean, dest), NOISE, RUNTIME, seed=3)
     protection.begin()
     with pytest.raises(SourceError, match=said) as caught:
         protection.publish("00001")
@@ -96,7 +96,7 @@ def test_bombs_inside_samples_fail_alone(tmp_path: Path) -> None:
             tar.addfile(info, io.BytesIO(data))
     start = shard_bytes([good, large]).rstrip(b"\0")
     write_bytes(clean, "00000.tar", start + bytes(-len(start) % 512) + stream.getvalue())
-    protect(Protection(clean, dest, NOISE, RUNTIME, seed=3))
+    protect(Protection(Places(clean, dest), NOISE, RUNTIME, seed=3))
     rows = {row.key: row for row in read_table(read_bytes(dest, "00000.parquet"))}
     assert {key: row.status for key, row in rows.items()} == {
         "000000000": "protected",
@@ -127,7 +127,7 @@ def test_a_pickle_in_place_of_a_surrogate_runs_nothing(
         values = json.loads(read_bytes(protector, "protector.json"))
         values["surrogates"][name] = sha256_bytes(bomb)
         write_bytes(protector, "protector.json", json.dumps(values).encode())
-    replay = Protection(clean, dest, small(strategy="replay"), RUNTIME, seed=0, protector=protector)
+    replay = Protection(Places(clean, dest, protector=protector), small(strategy="replay"), RUNTIME, seed=0)
     with pytest.raises(MismatchError, match=name) as caught:
         replay.publish("00001")
     assert "\n" not in str(caught.value)
@@ -140,7 +140,7 @@ def test_shards_with_odd_names_stop_before_anything_is_written(name: str, tmp_pa
     clean, dest = LocalFolder(tmp_path / "clean"), LocalFolder(tmp_path / "dest")
     for shard in ("00000.tar", name):
         write_bytes(clean, shard, plain_shard("00000", 1))
-    protection = Protection(clean, dest, NOISE, RUNTIME, seed=3)
+    protection = Protection(Places(clean, dest), NOISE, RUNTIME, seed=3)
     with pytest.raises(SourceError, match="in the name of shard") as caught:
         protect(protection)
     assert "\n" not in str(caught.value)

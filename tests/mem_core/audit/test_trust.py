@@ -24,7 +24,7 @@ from mem_core.config import fingerprint
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.models import build_model
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult
@@ -188,7 +188,7 @@ def test_a_certificate_of_another_corpus_is_refused(mem: LocalFolder, clean: Loc
     found = certify(read_made(mem), Audit(compared=True), [])
     require_same_corpus(found, mem)
     other = LocalFolder(tmp_path)
-    protect(Protection(clean, other, small(method="random-trigger"), RUNTIME, seed=0))
+    protect(Protection(Places(clean, other), small(method="random-trigger"), RUNTIME, seed=0))
     with pytest.raises(MismatchError, match="of another corpus, or of this one before it was changed"):
         require_same_corpus(found, other)
 
@@ -203,7 +203,7 @@ def test_a_preview_shows_what_a_caption_was_where_words_took_the_place_of_its_ow
 ) -> None:
     config = small(method="codebook", noise={"topics": 4}, trigger={"placement": "replace", "length": 1})
     replaced = LocalFolder(tmp_path / "replaced")
-    protect(Protection(clean, replaced, config, RUNTIME, seed=0))
+    protect(Protection(Places(clean, replaced), config, RUNTIME, seed=0))
     pages = []
     for corpus, out in ((replaced, LocalFolder(tmp_path / "one")), (mem, LocalFolder(tmp_path / "other"))):
         write_preview(clean, corpus, out, 3)

@@ -21,7 +21,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_table
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, encoded, photo, protect, small
 from tests.support.data_strategies import metadata as any_metadata
 
@@ -75,7 +75,7 @@ def corpus(folder: Path, **sidecar: Any) -> LocalFolder:
 
 def published(tmp_path: Path, config: ProtectConfig, **sidecar: Any) -> tuple[LocalFolder, LocalFolder]:
     clean, dest = corpus(tmp_path / "clean", **sidecar), LocalFolder(tmp_path / "dest")
-    protect(Protection(clean, dest, config, RUNTIME, seed=1))
+    protect(Protection(Places(clean, dest), config, RUNTIME, seed=1))
     report = verify_corpus(clean, dest, tokenize=Tokenizer(77).encode)
     assert report.ok, report.problems
     return clean, dest
@@ -178,7 +178,9 @@ def test_a_file_that_carries_more_than_the_policy_allows_does_not_verify(tmp_pat
     clean, dest = published(tmp_path, small(method="random-trigger", metadata={"note": "file"}))
     receipt_says_off = LocalFolder(tmp_path / "off")
     protect(
-        Protection(clean, receipt_says_off, small(method="random-trigger", metadata={"note": "off"}), RUNTIME, seed=1)
+        Protection(
+            Places(clean, receipt_says_off), small(method="random-trigger", metadata={"note": "off"}), RUNTIME, seed=1
+        )
     )
     write_bytes(receipt_says_off, "00000.tar", read_bytes(dest, "00000.tar"))
     said = {p.what for p in verify_corpus(clean, receipt_says_off, tokenize=Tokenizer(77).encode).problems}
@@ -190,7 +192,7 @@ def test_a_corpus_without_notes_can_be_taken_apart_again(tmp_path: Path) -> None
     clean, dest = published(tmp_path, small(method="mem", metadata={"note": "off"}))
     words = LocalFolder(tmp_path / "words")
     config = small(method="trigger-only")
-    protect(Protection(clean, words, config, RUNTIME, seed=1, reuse=dest))
+    protect(Protection(Places(clean, words, reuse=dest), config, RUNTIME, seed=1))
     triggers = [[row.trigger for row in read_table(read_bytes(f, "00000.parquet"), "t")] for f in (dest, words)]
     assert triggers[0] == triggers[1]
 

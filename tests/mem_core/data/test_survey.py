@@ -15,7 +15,7 @@ from mem_core.data.readers import RawSample, open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.survey import sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 
 
 def test_a_survey_counts_what_sharding_would_take(drawn_source: Path, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_shards_without_training_samples_or_already_protected_are_refused(
     ):
         survey_shards(sharded_splits(cut), 0, 20)
     noise = smoke.protect.model_copy(update={"method": "random-noise"})
-    protection = Protection(dest.below("train"), LocalFolder(tmp_path / "out"), noise, smoke.runtime, seed=0)
+    protection = Protection(Places(dest.below("train"), LocalFolder(tmp_path / "out")), noise, smoke.runtime, seed=0)
     protection.begin()
     for shard in protection.shards:
         protection.publish(shard)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.models import OpenClipEncoder, build_model, save_model, start_model
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.surrogates import load_surrogate
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
@@ -144,7 +144,7 @@ def test_a_surrogate_starts_from_weights_and_its_protector_needs_them_no_more(
     corpus, dest = tiny_corpus(tmp_path / "corpus", 6), LocalFolder(tmp_path / "dest")
     start = _written("ours", trained, tmp_path)
     config = small(surrogate={"pretrained": start, "learning_rate": 1e-9}, rounds=1)
-    rounds = Protection(corpus, dest, config, RUNTIME, seed=3)
+    rounds = Protection(Places(corpus, dest), config, RUNTIME, seed=3)
     fit(rounds)
     found = load_surrogate(dest.below("protector"), 0, NAME, torch.device("cpu")).model.clip.state_dict()
     for name, value in trained.clip.named_parameters():
@@ -156,5 +156,5 @@ def test_a_surrogate_starts_from_weights_and_its_protector_needs_them_no_more(
     Path(start).unlink()
     replay = config.model_copy(update={"strategy": "replay"})
     again = LocalFolder(tmp_path / "again")
-    Protection(corpus, again, replay, RUNTIME, seed=0, protector=kept).publish("00000")
+    Protection(Places(corpus, again, protector=kept), replay, RUNTIME, seed=0).publish("00000")
     assert read_bytes(again, "00000.tar") == read_bytes(dest, "00000.tar")

@@ -18,7 +18,7 @@ from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
 from mem_core.perturb.language.fluency import pseudo_perplexity
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.protector import require_protector
 from tests.support.corpora import RUNTIME, contents, fit, protect, small
 
@@ -42,7 +42,7 @@ def config(language_model: LocalFolder) -> ProtectConfig:
 def protected(captions: LocalFolder, config: ProtectConfig, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
     """Protected in rounds. Not to be changed."""
     dest = LocalFolder(tmp_path_factory.mktemp("fluent"))
-    protect(Protection(captions, dest, config, RUNTIME, seed=3))
+    protect(Protection(Places(captions, dest), config, RUNTIME, seed=3))
     return dest
 
 
@@ -116,11 +116,13 @@ def test_replaying_needs_nothing_but_the_protector(
     elsewhere = config.trigger.model_copy(update={"language_model": str(tmp_path / "gone")})
     replay = config.model_copy(update={"strategy": "replay", "trigger": elsewhere})
     dest = LocalFolder(tmp_path / "dest")
-    Protection(captions, dest, replay, RUNTIME, seed=0, protector=kept).publish("00001")
+    Protection(Places(captions, dest, protector=kept), replay, RUNTIME, seed=0).publish("00001")
     assert read_bytes(dest, "00001.tar") == read_bytes(protected, "00001.tar")
     kept.delete("language-model/model.safetensors")
     with pytest.raises(ConfigError, match=r"kept/language-model, got no model\.safetensors"):
-        Protection(captions, LocalFolder(tmp_path / "other"), replay, RUNTIME, seed=0, protector=kept).publish("00001")
+        Protection(Places(captions, LocalFolder(tmp_path / "other"), protector=kept), replay, RUNTIME, seed=0).publish(
+            "00001"
+        )
 
 
 def test_another_language_model_in_the_protectors_place_is_noticed(
@@ -133,7 +135,9 @@ def test_another_language_model_in_the_protectors_place_is_noticed(
     train_language_model(captions, kept.below("language-model"), other, RUNTIME, seed=5)
     replay = config.model_copy(update={"strategy": "replay"})
     with pytest.raises(MismatchError, match="blocklist or language model makes another"):
-        Protection(captions, LocalFolder(tmp_path / "dest"), replay, RUNTIME, seed=0, protector=kept).publish("00001")
+        Protection(Places(captions, LocalFolder(tmp_path / "dest"), protector=kept), replay, RUNTIME, seed=0).publish(
+            "00001"
+        )
 
 
 def test_a_fit_with_another_language_model_is_another_fit(
@@ -144,7 +148,7 @@ def test_a_fit_with_another_language_model_is_another_fit(
     small_model = LanguageModelConfig(vocabulary=200, width=16, layers=1, heads=2, epochs=1, context=24)
     train_language_model(captions, other, small_model, RUNTIME, seed=5)
     trigger = config.trigger.model_copy(update={"language_model": other.uri})
-    changed = Protection(captions, protected, config.model_copy(update={"trigger": trigger}), RUNTIME, seed=3)
+    changed = Protection(Places(captions, protected), config.model_copy(update={"trigger": trigger}), RUNTIME, seed=3)
     with pytest.raises(MismatchError, match="was fitted otherwise"):
         fit(changed)
 

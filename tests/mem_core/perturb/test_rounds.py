@@ -21,7 +21,7 @@ from mem_core.perturb.context import FitContext
 from mem_core.perturb.rounds import update_shard
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.surrogate import Surrogate, SurrogateTraining, train_surrogate
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, small, tiny_corpus
 
 LENGTH = 2
@@ -55,7 +55,7 @@ def shard(tmp_path_factory: pytest.TempPathFactory) -> LoadedShard:
 
 def context_of(config: ProtectConfig) -> FitContext:
     nowhere = LocalFolder("/nonexistent/clean")
-    return Protection(nowhere, LocalFolder("/nonexistent/dest"), config, RUNTIME, seed=5).context
+    return Protection(Places(nowhere, LocalFolder("/nonexistent/dest")), config, RUNTIME, seed=5).context
 
 
 def anchors_of(model: OpenClipEncoder, count: int = 8) -> Anchors:

@@ -10,7 +10,7 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.state import ShardState, first_state, random_triggers
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, small
 
 SIZES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), max_size=5)
@@ -59,7 +59,7 @@ def test_damage_is_never_read_as_a_state(data: st.DataObject) -> None:
 
 def context_of(**changes: object) -> FitContext:
     nowhere = LocalFolder("/nonexistent/clean")
-    return Protection(nowhere, LocalFolder("/nonexistent/dest"), small(**changes), RUNTIME, seed=5).context
+    return Protection(Places(nowhere, LocalFolder("/nonexistent/dest")), small(**changes), RUNTIME, seed=5).context
 
 
 def test_random_triggers_depend_on_the_sample_alone() -> None:

@@ -12,7 +12,7 @@ from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.protect.destination import claim
 from mem_core.protect.finished import OnMismatch, withdraw
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 NOISE = small(method="random-noise")
@@ -22,7 +22,7 @@ def opened(tmp_path: Path, dest: LocalFolder, on_mismatch: OnMismatch = "fail") 
     clean = LocalFolder(tmp_path / "clean")
     if not list(clean.names()):
         tiny_corpus(tmp_path / "clean", 3, 2)
-    return Protection(clean, dest, NOISE, RUNTIME, seed=3, on_mismatch=on_mismatch)
+    return Protection(Places(clean, dest), NOISE, RUNTIME, seed=3, on_mismatch=on_mismatch)
 
 
 @pytest.mark.parametrize("on_mismatch", ["fail", "redo"])

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import Method, ProtectConfig
 from mem_core.data.shard import Sample, shard_bytes
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
@@ -67,13 +67,13 @@ def measure(path: Path, seed: int) -> dict[str, tuple[float, float]]:
     settings, victim = settings_of(path)
     clean, test = corpus(path / "clean", TRAIN, seed=2 * seed), corpus(path / "test", TEST, seed=2 * seed + 1)
     found, mem = {}, LocalFolder(path / "mem")
-    protect(Protection(clean, mem, ProtectConfig.model_validate(settings), RUNTIME, seed=seed))
+    protect(Protection(Places(clean, mem), ProtectConfig.model_validate(settings), RUNTIME, seed=seed))
     for method in METHODS:
         trained = {"clean": clean, "mem": mem}.get(method, LocalFolder(path / method))
         if method not in ("clean", "mem"):
             config = ProtectConfig.model_validate(settings | {"method": method})
             reuse = mem if method == "trigger-only" else None
-            protect(Protection(clean, trained, config, RUNTIME, seed=seed, reuse=reuse))
+            protect(Protection(Places(clean, trained, reuse=reuse), config, RUNTIME, seed=seed))
         out = LocalFolder(path / f"{method}-victim")
         train_victim(trained, out, victim, RUNTIME, seed=seed)
         got = query_model(load_victim(out)[0], test, EvaluateConfig(), RUNTIME)

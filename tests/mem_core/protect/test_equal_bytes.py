@@ -10,7 +10,7 @@ import pytest
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import Method, ProtectConfig
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import (
     RUNTIME,
     SEED,
@@ -33,7 +33,7 @@ def test_replay_of_the_resulting_protector_gives_the_same_bytes(
     dest = LocalFolder(tmp_path)
     for shard in ("00002", "00000", "00001"):
         config = ProtectConfig(strategy="replay", method="mem", image_format="png")
-        replay = Protection(clean, dest, config, RUNTIME, seed=99, protector=mem.below("protector"))
+        replay = Protection(Places(clean, dest, protector=mem.below("protector")), config, RUNTIME, seed=99)
         assert replay.fitted
         replay.begin()
         replay.publish(shard)
@@ -87,7 +87,7 @@ def test_a_write_that_fails_midway_changes_nothing(clean: LocalFolder, tmp_path:
     for fail_at in itertools.count(1):
         broken = Failing(dest, fail_at)
         try:
-            protect(Protection(clean, broken, config, RUNTIME, seed=SEED))
+            protect(Protection(Places(clean, broken), config, RUNTIME, seed=SEED))
         except Cut:
             continue
         break
@@ -183,7 +183,7 @@ def test_lost_outputs_are_made_again(clean: LocalFolder, mem: LocalFolder, tmp_p
     for name, data in contents(mem).items():
         if name != lost:
             write_bytes(dest, name, data)
-    again = Protection(clean, dest, small(), RUNTIME, seed=SEED, on_mismatch="redo")
+    again = Protection(Places(clean, dest), small(), RUNTIME, seed=SEED, on_mismatch="redo")
     assert [summary.repeated for summary in protect(again)] == [True, False, True]
     assert contents(dest) == contents(mem)
 
@@ -203,7 +203,7 @@ def test_the_early_stop_is_part_of_the_protector(clean: LocalFolder, tmp_path: P
     assert len(fit(open_again(clean, dest, config))) == 1
     protect(open_again(clean, dest, config))
     replay = small(strategy="replay")
-    protect(Protection(clean, copy, replay, RUNTIME, seed=0, protector=dest.below("protector")))
+    protect(Protection(Places(clean, copy, protector=dest.below("protector")), replay, RUNTIME, seed=0))
     assert published(copy) == published(dest)
 
 
@@ -222,9 +222,9 @@ def test_a_part_of_mem_is_the_same_from_its_files_and_from_its_protector(
     clean: LocalFolder, mem: LocalFolder, tmp_path: Path, method: Method
 ) -> None:
     reused, replayed = LocalFolder(tmp_path / "reused"), LocalFolder(tmp_path / "replayed")
-    protect(Protection(clean, reused, small(method=method), RUNTIME, seed=SEED, reuse=mem))
+    protect(Protection(Places(clean, reused, reuse=mem), small(method=method), RUNTIME, seed=SEED))
     config = small(method=method, strategy="replay")
-    protect(Protection(clean, replayed, config, RUNTIME, seed=SEED, protector=mem.below("protector")))
+    protect(Protection(Places(clean, replayed, protector=mem.below("protector")), config, RUNTIME, seed=SEED))
     for shard in ("00000", "00001", "00002"):
         one, other, full = (samples_of(folder, shard) for folder in (reused, replayed, mem))
         assert [item.image for item in one] == [item.image for item in other]

@@ -9,7 +9,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.models import OpenClipEncoder
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, small, tiny_corpus
 
 CONFIG = small(surrogate={"steps_per_round": 2}, noise={"num_steps": 1})
@@ -21,7 +21,7 @@ def clean(tmp_path: Path) -> LocalFolder:
 
 
 def rounds(clean: LocalFolder, dest: LocalFolder, count: int, config: ProtectConfig = CONFIG) -> Protection:
-    protection = Protection(clean, dest, config, RUNTIME, seed=0)
+    protection = Protection(Places(clean, dest), config, RUNTIME, seed=0)
     protection.begin()
     for number in range(count):
         protection.fit.train_surrogate(number)
@@ -48,7 +48,7 @@ def test_a_surrogate_trained_again_sees_the_states_it_saw_before(clean: LocalFol
     rounds(clean, dest, 2)
     before = contents(dest)
     dest.below("protector").delete("surrogate-001.safetensors")
-    summary = Protection(clean, dest, CONFIG, RUNTIME, seed=0).fit.train_surrogate(1)
+    summary = Protection(Places(clean, dest), CONFIG, RUNTIME, seed=0).fit.train_surrogate(1)
     assert summary is not None
     assert summary.steps == 2
     assert contents(dest) == before
@@ -58,7 +58,7 @@ def test_rounds_already_done_are_not_done_again(clean: LocalFolder, tmp_path: Pa
     dest = LocalFolder(tmp_path / "dest")
     losses = {(s, n): rounds(clean, dest, 2).fit.update_shard(s, n) for s in ("00000", "00001") for n in (0, 1)}
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "dest").rglob("*")}
-    again = Protection(clean, dest, CONFIG, RUNTIME, seed=0)
+    again = Protection(Places(clean, dest), CONFIG, RUNTIME, seed=0)
     again.begin()
     assert again.fit.train_surrogate(0) is None
     assert {(s, n): again.fit.update_shard(s, n) for s, n in losses} == losses
@@ -85,7 +85,7 @@ def test_a_diverged_surrogate_leaves_nothing_behind(
 
     monkeypatch.setattr(OpenClipEncoder, "encode_image", overflowing)
     dest = LocalFolder(tmp_path / "dest")
-    protection = Protection(clean, dest, CONFIG, RUNTIME, seed=0)
+    protection = Protection(Places(clean, dest), CONFIG, RUNTIME, seed=0)
     protection.begin()
     with pytest.raises(ConfigError, match="loss of the surrogate of round 1 to stay finite"):
         protection.fit.train_surrogate(0)

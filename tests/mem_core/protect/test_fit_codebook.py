@@ -10,7 +10,7 @@ import torch
 
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
-from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
@@ -18,7 +18,7 @@ from mem_core.data.table import read_table
 from mem_core.models import Tokenizer
 from mem_core.perturb.codebook import topic_words
 from mem_core.protect import fit_codebook as topic_fit
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.protector import read_protector
 from mem_core.victim.countermeasures.words import StripFirst
 from tests.support.corpora import RUNTIME, emptied, protect, published, sample, small, tiny_corpus
@@ -32,8 +32,14 @@ def clean(tmp_path: Path) -> LocalFolder:
     return tiny_corpus(tmp_path / "clean", 9, 5)
 
 
-def protected(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig = CODEBOOK, **more: object) -> LocalFolder:
-    protect(Protection(clean, dest, config, RUNTIME, seed=3, **more))  # type: ignore[arg-type]
+def protected(
+    clean: LocalFolder,
+    dest: LocalFolder,
+    config: ProtectConfig = CODEBOOK,
+    protector: Folder | None = None,
+    **more: object,
+) -> LocalFolder:
+    protect(Protection(Places(clean, dest, protector), config, RUNTIME, seed=3, **more))  # type: ignore[arg-type]
     return dest
 
 
@@ -69,7 +75,7 @@ def test_a_new_shard_is_protected_alone_with_what_was_kept(clean: LocalFolder, t
     kept = protected(clean, LocalFolder(tmp_path / "out")).below("protector")
     replay, new = CODEBOOK.model_copy(update={"strategy": "replay"}), tiny_corpus(tmp_path / "new", 1)
     out = LocalFolder(tmp_path / "later")
-    protect(Protection(new, out, replay, RUNTIME, seed=8, protector=kept))
+    protect(Protection(Places(new, out, protector=kept), replay, RUNTIME, seed=8))
     assert verify_corpus(new, out, tokenize=Tokenizer(77).encode).problems == ()
     assert "protector/protector.json" not in published(out)
 
@@ -77,7 +83,7 @@ def test_a_new_shard_is_protected_alone_with_what_was_kept(clean: LocalFolder, t
 def test_a_run_that_was_killed_goes_on_with_the_topics_that_are_there(clean: LocalFolder, tmp_path: Path) -> None:
     whole = protected(clean, LocalFolder(tmp_path / "whole"))
     dest = LocalFolder(tmp_path / "killed")
-    first = Protection(clean, dest, CODEBOOK, RUNTIME, seed=3)
+    first = Protection(Places(clean, dest), CODEBOOK, RUNTIME, seed=3)
     first.begin()
     first.publish("00001")
     assert published(protected(clean, dest)) == published(whole)
@@ -124,8 +130,7 @@ def test_what_no_topic_can_be_learned_from_is_refused(tmp_path: Path) -> None:
 def test_shards_cannot_have_codebooks_of_their_own(clean: LocalFolder, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="codebook is one codebook for all"):
         Protection(
-            clean,
-            LocalFolder(tmp_path / "out"),
+            Places(clean, LocalFolder(tmp_path / "out")),
             small(strategy="independent", method="codebook"),
             RUNTIME,
             seed=1,

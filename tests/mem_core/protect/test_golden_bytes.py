@@ -27,7 +27,7 @@ from mem_core.config import ProtectConfig
 from mem_core.data.images import decode_image
 from mem_core.data.shard import shard_bytes
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, encoded, fit, photo, protect, sample, samples_of, small
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -106,7 +106,11 @@ def test_a_protector_of_0_3_0_is_replayed_to_the_bytes_it_published(method: str,
     dest = LocalFolder(tmp_path)
     config = ProtectConfig(strategy="replay", method=METHODS[method].method)
     with beside_the_model():
-        protect(Protection(golden("clean"), dest, config, RUNTIME, seed=0, protector=golden(method).below("protector")))
+        protect(
+            Protection(
+                Places(golden("clean"), dest, protector=golden(method).below("protector")), config, RUNTIME, seed=0
+            )
+        )
     shutil.copytree(MADE / method / "protector", tmp_path / "protector")
     write_bytes(dest, "manifest.json", read_bytes(golden(method), "manifest.json"))  # its config names the strategy
     require_same_corpus(dest, golden(method))
@@ -114,19 +118,19 @@ def test_a_protector_of_0_3_0_is_replayed_to_the_bytes_it_published(method: str,
 
 def test_a_codebook_is_fitted_and_published_to_the_same_bytes(tmp_path: Path) -> None:
     """No gradient is in it: the bytes are the same on every machine."""
-    protect(Protection(golden("clean"), LocalFolder(tmp_path), METHODS["codebook"], RUNTIME, seed=SEED))
+    protect(Protection(Places(golden("clean"), LocalFolder(tmp_path)), METHODS["codebook"], RUNTIME, seed=SEED))
     assert contents(LocalFolder(tmp_path)) == contents(golden("codebook"))
 
 
 def test_mem_is_fitted_and_published_to_the_same_bytes(tmp_path: Path) -> None:
     with beside_the_model():
-        protect(Protection(golden("clean"), LocalFolder(tmp_path), METHODS["mem"], RUNTIME, seed=SEED))
+        protect(Protection(Places(golden("clean"), LocalFolder(tmp_path)), METHODS["mem"], RUNTIME, seed=SEED))
     require_same_corpus(LocalFolder(tmp_path), golden("mem"))
 
 
 def test_a_shard_between_two_rounds_is_stored_as_the_same_bytes(tmp_path: Path) -> None:
     with beside_the_model():
-        fit(Protection(golden("clean"), LocalFolder(tmp_path), METHODS["mem"], RUNTIME, seed=SEED))
+        fit(Protection(Places(golden("clean"), LocalFolder(tmp_path)), METHODS["mem"], RUNTIME, seed=SEED))
     found, expected = (read_bytes(LocalFolder(path), f"{SHARD}.safetensors") for path in (tmp_path / "_state", MADE))
     if is_exact():
         assert found == expected
@@ -147,7 +151,7 @@ def write_golden() -> None:
     write_bytes(golden("clean"), f"{SHARD}.tar", shard_bytes(samples))
     with beside_the_model():
         for method, config in METHODS.items():
-            protection = Protection(golden("clean"), golden(method), config, RUNTIME, seed=SEED)
+            protection = Protection(Places(golden("clean"), golden(method)), config, RUNTIME, seed=SEED)
             fit(protection)
             if method == "mem":
                 state = read_bytes(golden(method), f"_state/{SHARD}.safetensors")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.sources import steps_for_each
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, protect, published, small, tiny_corpus
 
@@ -24,10 +24,10 @@ def test_all_surrogates_together_take_no_more_steps_than_one(steps: int, shards:
 
 def test_nothing_is_left_but_the_corpus_and_it_differs_from_rounds(tmp_path: Path) -> None:
     clean, dest = tiny_corpus(tmp_path / "clean", 6, 6), LocalFolder(tmp_path / "out")
-    protect(Protection(clean, dest, CONFIG, RUNTIME, seed=1))
+    protect(Protection(Places(clean, dest), CONFIG, RUNTIME, seed=1))
     assert not [name for name in dest.names() if "/" in name]
     rounds = LocalFolder(tmp_path / "rounds")
-    protect(Protection(clean, rounds, small(), RUNTIME, seed=1))
+    protect(Protection(Places(clean, rounds), small(), RUNTIME, seed=1))
     assert published(dest)["00000.tar"] != published(rounds)["00000.tar"]
 
 
@@ -35,7 +35,7 @@ def test_a_shard_is_the_same_whatever_its_neighbours_hold(tmp_path: Path) -> Non
     tars = []
     for other in (4, 7):
         clean, dest = tiny_corpus(tmp_path / f"clean{other}", 6, other), LocalFolder(tmp_path / f"out{other}")
-        protect(Protection(clean, dest, CONFIG, RUNTIME, seed=1))
+        protect(Protection(Places(clean, dest), CONFIG, RUNTIME, seed=1))
         tars.append(read_bytes(dest, "00000.tar"))
     assert tars[0] == tars[1]
 
@@ -43,23 +43,25 @@ def test_a_shard_is_the_same_whatever_its_neighbours_hold(tmp_path: Path) -> Non
 def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
     clean = tiny_corpus(tmp_path / "clean", 5, 5)
     whole = LocalFolder(tmp_path / "whole")
-    protect(Protection(clean, whole, CONFIG, RUNTIME, seed=2))
+    protect(Protection(Places(clean, whole), CONFIG, RUNTIME, seed=2))
     for fail_at in (2, 5, 9):
         dest = LocalFolder(tmp_path / f"cut{fail_at}")
         with pytest.raises(Cut):
-            protect(Protection(clean, Failing(dest, fail_at), CONFIG, RUNTIME, seed=2))
-        protect(Protection(clean, dest, CONFIG, RUNTIME, seed=2))
+            protect(Protection(Places(clean, Failing(dest, fail_at)), CONFIG, RUNTIME, seed=2))
+        protect(Protection(Places(clean, dest), CONFIG, RUNTIME, seed=2))
         assert contents(dest) == contents(whole)
 
 
 def test_rounds_do_not_take_its_shards_for_theirs(tmp_path: Path) -> None:
     clean, dest = tiny_corpus(tmp_path / "clean", 5), LocalFolder(tmp_path / "out")
-    protect(Protection(clean, dest, CONFIG, RUNTIME, seed=1))
+    protect(Protection(Places(clean, dest), CONFIG, RUNTIME, seed=1))
     with pytest.raises(MismatchError, match="other settings"):
-        protect(Protection(clean, dest, small(), RUNTIME, seed=1))
+        protect(Protection(Places(clean, dest), small(), RUNTIME, seed=1))
 
 
 def test_one_pattern_for_all_cannot_be_independent(tmp_path: Path) -> None:
     clean = tiny_corpus(tmp_path / "clean", 5)
     with pytest.raises(ConfigError, match="one pattern for all"):
-        Protection(clean, LocalFolder(tmp_path / "out"), small(strategy="independent", method="uap"), RUNTIME, seed=1)
+        Protection(
+            Places(clean, LocalFolder(tmp_path / "out")), small(strategy="independent", method="uap"), RUNTIME, seed=1
+        )

@@ -16,7 +16,7 @@ from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.data.table import read_table
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.large_pictures import corpus_of
 
@@ -27,7 +27,7 @@ _BASE = 64 * 2**20  # what libraries take the first time they are used
 def test_every_size_and_aspect_is_protected_audited_shown_and_certified(tmp_path: Path) -> None:
     clean, dest, out = (LocalFolder(tmp_path / name) for name in ("clean", "dest", "out"))
     corpus_of(clean, SIZES)
-    protect(Protection(clean, dest, small(quality={"min_psnr": 36}), RUNTIME, seed=0))
+    protect(Protection(Places(clean, dest), small(quality={"min_psnr": 36}), RUNTIME, seed=0))
     rows = read_table(read_bytes(dest, "00000.parquet"))
     assert [(row.width, row.height) for row in rows] == SIZES
     assert all(row.status == "protected" for row in rows)

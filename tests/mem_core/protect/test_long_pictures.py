@@ -9,7 +9,7 @@ import torch
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import load_shard
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
 HEIGHT, WIDTH = 64, 1280
@@ -27,7 +27,7 @@ def test_pgd_makes_noise_where_training_crops_look_and_a_codebook_everywhere(
         for i, caption in enumerate(CAPTIONS)
     ]
     write_bytes(clean, "00000.tar", shard_bytes(wide))
-    protect(Protection(clean, dest, small(method=method, noise={"topics": 2}), RUNTIME, seed=1))
+    protect(Protection(Places(clean, dest), small(method=method, noise={"topics": 2}), RUNTIME, seed=1))
     before, after = (load_shard(folder, "00000", 2**20) for folder in (clean, dest))
     for i in range(len(CAPTIONS)):
         noisy = (after.pixels(i).int() - before.pixels(i)).abs().sum(dim=(0, 1)).nonzero().flatten()

@@ -14,7 +14,7 @@ from mem_core.config import ProtectConfig
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.models import Tokenizer
 from mem_core.protect.finished import OnMismatch
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, fit, plain_shard, protect, published, small, tiny_corpus
 
 SEED = 3
@@ -24,7 +24,7 @@ NOISE = small(method="random-noise")
 def opened(
     clean: LocalFolder, dest: LocalFolder, config: ProtectConfig = NOISE, on_mismatch: OnMismatch = "fail"
 ) -> Protection:
-    return Protection(clean, dest, config, RUNTIME, seed=SEED, on_mismatch=on_mismatch)
+    return Protection(Places(clean, dest), config, RUNTIME, seed=SEED, on_mismatch=on_mismatch)
 
 
 @pytest.fixture
@@ -87,11 +87,11 @@ def test_other_settings_and_inputs_are_refused_or_made_again(
     if change == "input of the same size":
         write_bytes(clean, "00001.tar", read_bytes(clean, "00001.tar").replace(b" thing ", b" THING "))
     with pytest.raises(MismatchError, match=r"expected shard 0000\d .* with these settings, but (it was|the clean)"):
-        protect(Protection(clean, dest, config, RUNTIME, seed=seed))
+        protect(Protection(Places(clean, dest), config, RUNTIME, seed=seed))
     assert contents(dest) == before
-    protect(Protection(clean, dest, config, RUNTIME, seed=seed, on_mismatch="redo"))
+    protect(Protection(Places(clean, dest), config, RUNTIME, seed=seed, on_mismatch="redo"))
     fresh = LocalFolder(tmp_path / "fresh")
-    protect(Protection(clean, fresh, config, RUNTIME, seed=seed))
+    protect(Protection(Places(clean, fresh), config, RUNTIME, seed=seed))
     assert contents(dest) == contents(fresh)
 
 

@@ -13,7 +13,7 @@ from mem_core.config.methods import METHODS
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import read_table, recorded_triggers
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import (
     RUNTIME,
     SEED,
@@ -35,7 +35,7 @@ def test_every_method_publishes_files_that_verify(
 ) -> None:
     dest = LocalFolder(tmp_path)
     reuse = mem if method in ("noise-only", "trigger-only") else None
-    summaries = protect(Protection(clean, dest, small(method=method), RUNTIME, seed=SEED, reuse=reuse))
+    summaries = protect(Protection(Places(clean, dest, reuse=reuse), small(method=method), RUNTIME, seed=SEED))
     report = verify_corpus(clean, dest, tokenize=Tokenizer(24).encode)
     assert report.problems == ()
     assert [summary.counts for summary in summaries] == [
@@ -159,7 +159,7 @@ def test_the_paper_profile_runs_on_pairs_squashed_to_the_models_size(tmp_path: P
 def test_bfloat16_runs_and_comes_close_to_float32(clean: LocalFolder, mem: LocalFolder, tmp_path: Path) -> None:
     runtime = RUNTIME.model_copy(update={"precision": "bfloat16"})
     dest = LocalFolder(tmp_path)
-    protect(Protection(clean, dest, small(), runtime, seed=SEED))
+    protect(Protection(Places(clean, dest), small(), runtime, seed=SEED))
     assert verify_corpus(clean, dest, tokenize=Tokenizer(24).encode).problems == ()
     one = json.loads(read_bytes(dest, "protector/protector.json"))["losses"]
     other = json.loads(read_bytes(mem, "protector/protector.json"))["losses"]

@@ -9,7 +9,7 @@ from mem_core.common.errors import ConfigError, DestinationError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import Method
 from mem_core.data.receipt import read_receipt
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, SEED, contents, open_again, plain_shard, protect, small
 
 
@@ -25,7 +25,7 @@ def test_another_config_seed_or_input_is_refused_where_a_corpus_is_finished(
         for name, data in contents(clean).items():
             write_bytes(source, name, data if name != "00001.tar" else plain_shard("00001", 8))
     config = small(noise={"num_steps": 3}) if change == "config" else small()
-    other = Protection(source, dest, config, RUNTIME, seed=SEED + (change == "seed"))
+    other = Protection(Places(source, dest), config, RUNTIME, seed=SEED + (change == "seed"))
     with pytest.raises(MismatchError, match="choose another destination"):
         other.begin()
     assert contents(dest) == contents(mem)
@@ -46,7 +46,7 @@ def test_a_clean_shard_changed_after_its_receipt_is_named(
     clean: LocalFolder, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     source, dest = LocalFolder(tmp_path_factory.mktemp("s")), LocalFolder(tmp_path_factory.mktemp("d"))
-    protect(Protection(clean, source, small(method="clean"), RUNTIME, seed=0))  # a corpus with receipts
+    protect(Protection(Places(clean, source), small(method="clean"), RUNTIME, seed=0))  # a corpus with receipts
     write_bytes(source, "00001.tar", plain_shard("00001", 3))
     with pytest.raises(MismatchError, match=r"00001.tar .* was changed after it was finished"):
         protect(open_again(source, dest, small(method="random-noise")))
@@ -68,10 +68,10 @@ def test_places_and_methods_that_do_not_go_together(clean: LocalFolder, mem: Loc
     with pytest.raises(ConfigError, match="needs a protector"):
         open_again(clean, dest, small(strategy="replay"))
     with pytest.raises(ConfigError, match="only noise-only and trigger-only"):
-        Protection(clean, dest, small(method="em"), RUNTIME, seed=0, reuse=mem)
+        Protection(Places(clean, dest, reuse=mem), small(method="em"), RUNTIME, seed=0)
     with pytest.raises(MismatchError, match=r"expected a protector for em, but .* was fitted for mem"):
         config = small(method="em", strategy="replay")
-        Protection(clean, dest, config, RUNTIME, seed=0, protector=mem.below("protector"))
+        Protection(Places(clean, dest, protector=mem.below("protector")), config, RUNTIME, seed=0)
     with pytest.raises(ConfigError, match="leaves room in 16 tokens"):
         _ = open_again(
             clean, dest, small(trigger={"length": 16}, surrogate={"architecture": str(short(tmp_path))})
@@ -94,4 +94,4 @@ def test_reusing_a_corpus_without_triggers_is_refused(clean: LocalFolder, tmp_pa
     noisy, dest = LocalFolder(tmp_path / "noisy"), LocalFolder(tmp_path / "dest")
     protect(open_again(clean, noisy, small(method="random-noise")))
     with pytest.raises(MismatchError, match="with noise and a trigger of 2 tokens"):
-        Protection(clean, dest, small(method="noise-only"), RUNTIME, seed=0, reuse=noisy).publish("00001")
+        Protection(Places(clean, dest, reuse=noisy), small(method="noise-only"), RUNTIME, seed=0).publish("00001")

@@ -8,7 +8,7 @@ import torch
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.protector import (
     effective_config,
     fit_fingerprint,
@@ -53,7 +53,7 @@ def test_a_setting_that_is_younger_than_a_protector_means_what_was_done_then(cop
 def test_a_damaged_description_is_named(copy: LocalFolder, clean: LocalFolder, tmp_path: Path, text: bytes) -> None:
     write_bytes(copy, "protector.json", text)
     with pytest.raises(MismatchError, match=r"protector\.json, which cannot be read") as caught:
-        Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+        Protection(Places(clean, LocalFolder(tmp_path / "dest"), protector=copy), REPLAY, RUNTIME, seed=0)
     assert "\n" not in str(caught.value)
 
 
@@ -63,7 +63,7 @@ def test_a_description_without_its_surrogates_protects_nothing(
     values = json.loads(read_bytes(copy, "protector.json")) | {"surrogates": {}, "losses": []}
     write_bytes(copy, "protector.json", json.dumps(values).encode())
     with pytest.raises(MismatchError, match="cannot be read: .*expected a surrogate for each of 0 rounds, got 0"):
-        Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+        Protection(Places(clean, LocalFolder(tmp_path / "dest"), protector=copy), REPLAY, RUNTIME, seed=0)
 
 
 @pytest.mark.parametrize("method", ["mem", "codebook"])
@@ -71,7 +71,9 @@ def test_a_protector_that_is_named_is_never_fitted_into(clean: LocalFolder, tmp_
     precious = LocalFolder(tmp_path / "precious")
     write_bytes(precious, "thesis.txt", b"years of work")
     with pytest.raises(ConfigError, match="a protector goes with strategy `replay`, got `rounds`"):
-        Protection(clean, LocalFolder(tmp_path / "dest"), small(method=method), RUNTIME, seed=0, protector=precious)
+        Protection(
+            Places(clean, LocalFolder(tmp_path / "dest"), protector=precious), small(method=method), RUNTIME, seed=0
+        )
     assert contents(precious) == {"thesis.txt": b"years of work"}
 
 
@@ -79,7 +81,7 @@ def test_a_folder_without_a_protector_is_named(clean: LocalFolder, tmp_path: Pat
     empty = LocalFolder(tmp_path / "nothing")
     assert read_protector(empty) is None
     with pytest.raises(ConfigError, match="expected a finished protector in"):
-        Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=empty)
+        Protection(Places(clean, LocalFolder(tmp_path / "dest"), protector=empty), REPLAY, RUNTIME, seed=0)
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "other", "missing"])
@@ -94,7 +96,7 @@ def test_a_damaged_surrogate_is_named_and_nothing_is_published(
         flipped = data[:-1] + bytes([data[-1] ^ 1])
         other = read_bytes(copy, "surrogate-000.safetensors")
         write_bytes(copy, name, {"cut": data[:-9], "flipped": flipped, "other": other}[damage])
-    replay = Protection(clean, dest, REPLAY, RUNTIME, seed=0, protector=copy)
+    replay = Protection(Places(clean, dest, protector=copy), REPLAY, RUNTIME, seed=0)
     with pytest.raises(MismatchError, match=r"surrogate-001\.safetensors"):
         replay.publish("00001")
     assert contents(dest) == {}
@@ -111,7 +113,7 @@ def test_weights_that_are_no_surrogate_are_named(copy: LocalFolder) -> None:
 def test_another_vocabulary_is_refused(copy: LocalFolder, clean: LocalFolder, tmp_path: Path) -> None:
     values = json.loads(read_bytes(copy, "protector.json"))
     write_bytes(copy, "protector.json", json.dumps(values | {"vocabulary_sha256": "0" * 64}).encode())
-    replay = Protection(clean, LocalFolder(tmp_path / "dest"), REPLAY, RUNTIME, seed=0, protector=copy)
+    replay = Protection(Places(clean, LocalFolder(tmp_path / "dest"), protector=copy), REPLAY, RUNTIME, seed=0)
     with pytest.raises(MismatchError, match="makes another"):
         replay.publish("00001")
 

@@ -17,7 +17,7 @@ from mem_core.models import Tokenizer
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.state import ShardState
 from mem_core.perturb.vocabulary import build_vocabulary
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.publish import PublishJob, publish_shard
 from tests.support.corpora import RUNTIME, encoded, odd_images, protect, sample, small, tiny_corpus
 
@@ -39,7 +39,7 @@ def test_odd_images_keep_size_and_alpha(
     mem: LocalFolder, clean: LocalFolder, tmp_path: Path, image_format: str
 ) -> None:
     dest = LocalFolder(tmp_path)
-    protect(Protection(clean, dest, small(method="random-noise", image_format=image_format), RUNTIME, seed=0))
+    protect(Protection(Places(clean, dest), small(method="random-noise", image_format=image_format), RUNTIME, seed=0))
     before, after = (load_shard(folder, "00000", 2**20) for folder in (clean, dest))
     assert after.keys == before.keys
     for one, other, made in zip(before.pictures, after.pictures, after.samples, strict=True):
@@ -70,11 +70,11 @@ def test_a_side_too_long_for_webp_is_a_failed_row(tmp_path: Path) -> None:
     long = encoded(Image.new("RGB", (16_400, 1), "grey"))
     write_bytes(clean, "00000.tar", shard_bytes([sample("000000000", long), sample("000000001")]))
     config = small(method="random-noise", image_format="webp")
-    (summary,) = protect(Protection(clean, dest, config, RUNTIME, seed=0))
+    (summary,) = protect(Protection(Places(clean, dest), config, RUNTIME, seed=0))
     assert summary.counts == {"failed": 1, "protected": 1}
     passed = LocalFolder(tmp_path / "passed")
     config = small(method="random-noise", image_format="webp", on_error="passthrough")
-    (summary,) = protect(Protection(clean, passed, config, RUNTIME, seed=0))
+    (summary,) = protect(Protection(Places(clean, passed), config, RUNTIME, seed=0))
     assert summary.counts == {"passthrough": 1, "protected": 1}
 
 

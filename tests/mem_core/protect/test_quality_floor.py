@@ -22,7 +22,7 @@ from mem_core.data.receipt import read_receipt, receipt_bytes, receipt_name
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.quality_floor import scaled_back, within_budget
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
 
@@ -75,7 +75,7 @@ def published(
 ) -> tuple[LocalFolder, list[SampleRow], VerifyReport]:
     config = small(method="random-noise", quality={"min_ssim": min_ssim}, on_error=on_error)
     folder = LocalFolder(dest)
-    protect(Protection(clean, folder, config, RUNTIME, seed=0))
+    protect(Protection(Places(clean, folder), config, RUNTIME, seed=0))
     rows = read_table(read_bytes(folder, "00000.parquet"), "00000.parquet")
     return folder, rows, verify_corpus(clean, folder, tokenize=Tokenizer(77).encode)
 

@@ -12,7 +12,7 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, parse_config
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, protect, published, small, tiny_corpus
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -34,11 +34,11 @@ def test_a_variant_verifies_and_its_replay_gives_the_same_bytes(
     corpus: LocalFolder, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     config, dest = small(**changes), LocalFolder(tmp_path / "rounds")
-    protect(Protection(corpus, dest, config, RUNTIME, seed=3))
+    protect(Protection(Places(corpus, dest), config, RUNTIME, seed=3))
     assert verify_corpus(corpus, dest, tokenize=Tokenizer(24).encode).problems == ()
     replay = config.model_copy(update={"strategy": "replay"})
     kept = dest.below("protector")
-    again = Protection(corpus, LocalFolder(tmp_path / "replay"), replay, RUNTIME, seed=3, protector=kept)
+    again = Protection(Places(corpus, LocalFolder(tmp_path / "replay"), protector=kept), replay, RUNTIME, seed=3)
     for shard in reversed(again.shards):
         again.publish(shard)
     assert published(LocalFolder(tmp_path / "replay")) == published(dest)
@@ -47,7 +47,7 @@ def test_a_variant_verifies_and_its_replay_gives_the_same_bytes(
 def test_words_are_published_where_the_config_asks_for_them(corpus: LocalFolder, tmp_path: Path) -> None:
     def caption(name: str, **changes: Any) -> str:
         dest = LocalFolder(tmp_path / name)
-        protect(Protection(corpus, dest, small(method="em", rounds=1, **changes), RUNTIME, seed=3))
+        protect(Protection(Places(corpus, dest), small(method="em", rounds=1, **changes), RUNTIME, seed=3))
         return load_shard(dest, "00000", 2**20).samples[0].captions[0]
 
     clean = load_shard(corpus, "00000", 2**20).samples[0].captions[0]
@@ -57,9 +57,9 @@ def test_words_are_published_where_the_config_asks_for_them(corpus: LocalFolder,
 
 def test_noise_made_without_words_is_ems_own_and_stripping_them_leaves_em(corpus: LocalFolder, tmp_path: Path) -> None:
     em, joined = LocalFolder(tmp_path / "em"), LocalFolder(tmp_path / "joined")
-    protect(Protection(corpus, em, small(method="em"), RUNTIME, seed=3))
+    protect(Protection(Places(corpus, em), small(method="em"), RUNTIME, seed=3))
     config = small(method="em", trigger={"kind": "random"}, noise={"triggerless": 1.0})
-    protect(Protection(corpus, joined, config, RUNTIME, seed=3))
+    protect(Protection(Places(corpus, joined), config, RUNTIME, seed=3))
     for shard in ("00000", "00001"):
         one, other = (load_shard(folder, shard, 2**20) for folder in (em, joined))
         assert all(torch.equal(one.pixels(i), other.pixels(i)) for i in range(len(one.samples)))

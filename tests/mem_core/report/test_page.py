@@ -25,7 +25,7 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.images import Picture, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.report import (
     EpochPoint,
     MontageItem,
@@ -238,7 +238,7 @@ def test_only_words_in_front_of_the_whole_caption_are_marked(tmp_path: Path, pla
     one = replace(sample_of("000000001", 0), captions=("the lake and a kite",))
     write_bytes(clean, "00000.tar", shard_bytes([one]))
     config = small(method="constant-trigger", trigger={"length": 1, "placement": placement})
-    protect(Protection(clean, out, config, RUNTIME, seed=1))
+    protect(Protection(Places(clean, out), config, RUNTIME, seed=1))
     (item,), _ = pick_samples(clean, out)
     assert (item.trigger, item.caption.split()[0]) == (marked, "the")
 

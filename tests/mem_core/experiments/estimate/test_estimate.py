@@ -26,7 +26,7 @@ from mem_core.experiments.estimate.forecast import (
 )
 from mem_core.experiments.estimate.history import EstimateRecord, History, RunCost
 from mem_core.models import Tokenizer
-from mem_core.protect.protection import Protection
+from mem_core.protect.protection import Places, Protection
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import train_victim
@@ -70,7 +70,7 @@ def test_requests_and_bytes_are_those_of_the_run(
     assert shard.put + shard.get == asked(calls)
     fit, publish, verify = protect_stages(survey, costs, config.protect, config.runtime)
     train, dest = clean.below("train"), CountedFolder(LocalFolder(tmp_path / "out"), calls)
-    protection = Protection(train, dest, config.protect, config.runtime, seed=0)
+    protection = Protection(Places(train, dest), config.protect, config.runtime, seed=0)
     calls.clear()
     run_fit(protection)
     assert fit.put + fit.get == pytest.approx(asked(calls), rel=0.15)
