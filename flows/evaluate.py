@@ -7,16 +7,13 @@ from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.evaluation import Evaluation
 from tasks.evaluating import EvaluateJob, evaluate_model
 
-_EVALUATE = EvaluateConfig()
-_RUNTIME = RunnerConfig()
-
 
 @flow(name="evaluate", flow_run_name="evaluate {label}")
 def evaluate(
     victim: str,
     test: str,
-    config: EvaluateConfig = _EVALUATE,
-    runtime: RunnerConfig = _RUNTIME,
+    config: EvaluateConfig = EvaluateConfig(),
+    runtime: RunnerConfig = RunnerConfig(),
     label: str = "victim",
 ) -> Evaluation:
     """Writes evaluation.json beside the victim: both directions, bare and prefixed, and chance."""

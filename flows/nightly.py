@@ -13,7 +13,6 @@ from tasks.nightly import finish_night, plan_night, stored_job
 from tasks.protecting import publish_shard
 from tasks.workspace import ProtectJob
 
-_RUNTIME = RunnerConfig()
 _SET_ASIDE = (RetryShard, SourceError)  # a tar that cannot be read must not hold up the others of its night
 
 
@@ -22,7 +21,7 @@ def nightly(
     clean: str,
     dest: str,
     protector: str | None = None,
-    runtime: RunnerConfig = _RUNTIME,
+    runtime: RunnerConfig = RunnerConfig(),
     ready: Ready = "tar",
     then: Measure | None = None,
 ) -> NightSummary:

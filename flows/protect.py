@@ -28,9 +28,6 @@ from tasks.protecting import (
 )
 from tasks.workspace import ProtectJob
 
-_PROTECT = ProtectConfig()
-_RUNTIME = RunnerConfig()
-
 
 def _run_name() -> str:
     given = flow_run.parameters
@@ -41,8 +38,8 @@ def _run_name() -> str:
 def protect(
     clean: str,
     dest: str,
-    config: ProtectConfig = _PROTECT,
-    runtime: RunnerConfig = _RUNTIME,
+    config: ProtectConfig = ProtectConfig(),
+    runtime: RunnerConfig = RunnerConfig(),
     seed: int = 0,
     protector: str | None = None,
     reuse: str | None = None,

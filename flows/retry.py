@@ -8,12 +8,10 @@ from mem_core.config import RunnerConfig
 from mem_core.protect.night import NightSummary
 from tasks.nightly import plan_retry, retry_job
 
-_RUNTIME = RunnerConfig()
-
 
 @flow(name="retry", flow_run_name="retry {dest}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
 def retry(
-    dest: str, clean: str | None = None, protector: str | None = None, runtime: RunnerConfig = _RUNTIME
+    dest: str, clean: str | None = None, protector: str | None = None, runtime: RunnerConfig = RunnerConfig()
 ) -> NightSummary:
     """Shards that failed after every try, and shards with failed samples whose clean tar has been replaced since.
 

@@ -5,12 +5,10 @@ from prefect import flow
 from mem_core.config import CorpusConfig
 from tasks.sharding import SplitSummary, shard_corpus
 
-_CORPUS = CorpusConfig()
-
 
 @flow(name="shard", flow_run_name="shard {source}")
 def shard(
-    source: str, dest: str, config: CorpusConfig = _CORPUS, format: str = "auto", seed: int = 0
+    source: str, dest: str, config: CorpusConfig = CorpusConfig(), format: str = "auto", seed: int = 0
 ) -> dict[str, SplitSummary]:
     """Writes DEST/train, DEST/test, ...; what an earlier run finished is compared with the source and kept."""
     return shard_corpus(source, dest, config, format, seed)

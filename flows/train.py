@@ -8,20 +8,16 @@ from mem_core.victim.record import VictimRecord
 from tasks.events import announce_victim
 from tasks.training import TrainJob, train_model
 
-_VICTIM = VictimConfig()
-_RUNTIME = RunnerConfig()
-_EVALUATE = EvaluateConfig()
-
 
 @flow(name="train", flow_run_name="train on {label}, seed {seed}")
 def train(
     corpus: str,
     out: str,
-    config: VictimConfig = _VICTIM,
-    runtime: RunnerConfig = _RUNTIME,
+    config: VictimConfig = VictimConfig(),
+    runtime: RunnerConfig = RunnerConfig(),
     seed: int = 0,
     test: str | None = None,
-    evaluate: EvaluateConfig = _EVALUATE,
+    evaluate: EvaluateConfig = EvaluateConfig(),
     label: str = "corpus",
     announce: bool = False,
     clean: str | None = None,

@@ -6,13 +6,14 @@ from mem_core.config import RuntimeConfig
 from mem_core.perturb.language import LanguageModelConfig, LanguageModelRecord
 from tasks.language import LanguageJob, train_language
 
-_CONFIG = LanguageModelConfig()
-_RUNTIME = RuntimeConfig()
-
 
 @flow(name="train-lm", flow_run_name="train a language model, seed {seed}")
 def train_lm(
-    corpus: str, out: str, config: LanguageModelConfig = _CONFIG, runtime: RuntimeConfig = _RUNTIME, seed: int = 0
+    corpus: str,
+    out: str,
+    config: LanguageModelConfig = LanguageModelConfig(),
+    runtime: RuntimeConfig = RuntimeConfig(),
+    seed: int = 0,
 ) -> LanguageModelRecord:
     """Writes config.json, tokenizer.json, model.safetensors and language-model.json into OUT."""
     return train_language(LanguageJob(corpus=corpus, out=out, config=config, runtime=runtime, seed=seed))

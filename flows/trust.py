@@ -7,8 +7,6 @@ from mem_core.audit.preview import Preview
 from mem_core.config import RuntimeConfig
 from tasks.trust import CertificatePlace, certify_corpus, detect_in_model, preview_corpus
 
-_RUNTIME = RuntimeConfig()
-
 
 @flow(name="preview", flow_run_name="preview {protected}")
 def preview(protected: str, clean: str, out: str, samples: int = 24) -> Preview:
@@ -37,7 +35,7 @@ def detect(
     architecture: str = "",
     seed: int = 0,
     permutations: int = 9999,
-    runtime: RuntimeConfig = _RUNTIME,
+    runtime: RuntimeConfig = RuntimeConfig(),
 ) -> Ownership:
     """Whether a model pairs the noise of held-out pairs with their triggers; a permutation test."""
     return detect_in_model(model, protected, clean, architecture, seed, permutations, runtime)

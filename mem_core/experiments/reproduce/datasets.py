@@ -19,8 +19,6 @@ from mem_core.data.synthetic.face_corpora import draw_people
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.reproduce.scale import Drawn, People
 
-_IDENTITIES = IdentitiesConfig()
-
 
 @dataclass(frozen=True)
 class Dataset:
@@ -96,7 +94,7 @@ def dataset_of(name: str) -> Dataset:
 
 
 def open_dataset(
-    name: str, data: str | Path | None, identities: IdentitiesConfig = _IDENTITIES, seed: int = 0
+    name: str, data: str | Path | None, identities: IdentitiesConfig = IdentitiesConfig(), seed: int = 0
 ) -> SourceReader:
     """The reader of a dataset below `data`; `identities` and `seed` are for folders of people.
 
