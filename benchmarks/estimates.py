@@ -29,7 +29,7 @@ from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 
 Clock = Callable[[], float]
 
@@ -90,7 +90,7 @@ def measured(source: str | Path, root: Path, config: RunConfig, clock: Clock) ->
         verify_corpus(clean, dest, tokenize=Tokenizer(77).encode)
     with run.stage("victim"):
         out = run.folder(root / "victim")
-        train_victim(dest, out, config.victim, config.runtime, seed=0, test=test, evaluate=config.evaluate)
+        train_victim(VictimData(dest, test=test, queries=config.evaluate), out, config.victim, config.runtime, seed=0)
         query_model(load_victim(out)[0], test, config.evaluate, config.runtime)
     return run, left
 

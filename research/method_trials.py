@@ -31,7 +31,7 @@ from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=1024)
 PROTECT: dict[str, Any] = {"surrogate": {"architecture": "tiny-resnet-32", "steps_per_round": 94, "pool_shards": 12}}
@@ -104,7 +104,7 @@ def run(
         changes = trial.victim | {"countermeasures": countermeasures(kind, config.trigger.length)}
         settings = VictimConfig.model_validate(merge(VICTIM.model_dump(), changes))
         trained_on = fingerprint(config, kind)
-        record = train_victim(corpus, victim, settings, RUNTIME, seed=seed, corpus_fingerprint=trained_on)
+        record = train_victim(VictimData(corpus, fingerprint=trained_on), victim, settings, RUNTIME, seed=seed)
         found = query_model(load_victim(victim)[0], test, EvaluateConfig(prefix_length=config.trigger.length), RUNTIME)
         yield {
             "name": trial.name,

@@ -5,7 +5,7 @@ from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.record import VictimRecord, read_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder
@@ -35,15 +35,17 @@ def train_model(job: TrainJob) -> VictimRecord:
     before = read_victim(out)
     with watched(f"train {job.label}, seed {job.seed}") as progress:
         record = train_victim(
-            corpus,
+            VictimData(
+                corpus,
+                fingerprint=corpus_fingerprint(corpus),
+                clean=open_folder(job.clean) if job.clean else None,
+                test=open_folder(job.test) if job.test else None,
+                queries=job.evaluate,
+            ),
             out,
             job.config,
             job.runtime,
             seed=job.seed,
-            test=open_folder(job.test) if job.test else None,
-            evaluate=job.evaluate,
-            corpus_fingerprint=corpus_fingerprint(corpus),
-            clean=open_folder(job.clean) if job.clean else None,
             progress=progress,
         )
     how = (

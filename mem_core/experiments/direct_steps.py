@@ -13,7 +13,7 @@ from mem_core.experiments.row_runner import VictimPlan
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.evaluation import Evaluation, query_model
 from mem_core.victim.record import VictimRecord, load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,13 @@ class DirectSteps:
         corpus = self.folder.below(victim.corpus)
         contents = build_manifest(corpus, kind="protected" if victim.corpus.endswith("/protected") else "clean")
         return train_victim(
-            corpus,
+            VictimData(
+                corpus, fingerprint=contents.fingerprint, test=self.folder.below(victim.test), queries=victim.queries
+            ),
             self.folder.below(victim.out),
             victim.config,
             self.runtime,
             seed=victim.seed,
-            test=self.folder.below(victim.test),
-            evaluate=victim.queries,
-            corpus_fingerprint=contents.fingerprint,
             progress=self.progress,
             checkpoint=self.checkpoint,
         )

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import torch
@@ -34,41 +35,49 @@ from mem_core.victim.stream import ORDER, PairStream
 _CHECKPOINT = "checkpoint.pt"
 
 
+@dataclass(frozen=True)
+class VictimData:
+    """What a victim trains on and is asked. corpus: as published; fingerprint: of its tars, where that is known.
+
+    clean: the clean originals, for countermeasures and fine-tuning that take something from them. test: clean pairs on
+    which the median ranks are recorded every `evaluate_every` epochs, asked as `queries` say.
+    """
+
+    corpus: Folder
+    fingerprint: str = ""
+    clean: Folder | None = None
+    test: Folder | None = None
+    queries: EvaluateConfig | None = None
+
+
 def train_victim(
-    corpus: Folder,
+    data: VictimData,
     out: Folder,
     config: VictimConfig,
     runtime: RuntimeConfig,
     *,
     seed: int,
-    test: Folder | None = None,
-    evaluate: EvaluateConfig | None = None,
-    corpus_fingerprint: str = "",
-    clean: Folder | None = None,
     progress: Progress = silent,
     checkpoint: Checkpoint = carry_on,
 ) -> VictimRecord:
     """Trains on a corpus as published and writes `victim.safetensors` and `victim.json` into `out`.
 
-    clean: the clean originals, for countermeasures and fine-tuning that take something from them.
-
-    With `test`, the median ranks on it are recorded every `evaluate_every` epochs. A finished victim with equal
-    fingerprint is returned as it is; a killed training goes on after its last whole epoch.
+    A finished victim with equal fingerprint is returned as it is; a killed training goes on after its last whole epoch.
     Raises `SourceError` for a corpus without usable samples.
     """
     start = weights_identity(config.pretrained)
-    more = taken_from(config.countermeasures, clean, also=config.finetune is not None)
-    identity = fingerprint(config, start, seed, corpus_fingerprint or corpus.uri, more, __version__)
+    more = taken_from(config.countermeasures, data.clean, also=config.finetune is not None)
+    identity = fingerprint(config, start, seed, data.fingerprint or data.corpus.uri, more, __version__)
     finished = read_victim(out)
     if finished is not None and finished.fingerprint == identity:
         return finished
     delete_record(out)
-    training = Training(corpus, config, runtime, seed, clean)
+    training = Training(data.corpus, config, runtime, seed, data.clean)
     history = training.resume(out, identity)
     for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
         loss = training.epoch(epoch, progress)
-        ranks = training.median_ranks(epoch, test, evaluate or EvaluateConfig())
+        ranks = training.median_ranks(epoch, data.test, data.queries or EvaluateConfig())
         history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
         training.save(out, identity, history)
         checkpoint()
@@ -76,7 +85,7 @@ def train_victim(
         architecture=config.architecture,
         config=config,
         seed=seed,
-        corpus=corpus.uri,
+        corpus=data.corpus.uri,
         samples=training.stream.samples,
         steps=training.steps_done,
         history=tuple(history),

@@ -32,7 +32,7 @@ from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.countermeasures.purifier import save_purifier
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 
 _FOLDER, _PURIFIER, _FOUND = "detectability", "purifier.safetensors", "detectability.json"
 
@@ -146,13 +146,13 @@ class StressTest:
         scratch = self.out.below("scratch").below(cell.name)
         published = cell.trained_on == "protected" or any(one.picks_published for one in config.countermeasures)
         record = train_victim(
-            self.protected if published else self.clean,
+            VictimData(
+                self.protected if published else self.clean, fingerprint=self._corpora[not published], clean=self.clean
+            ),
             scratch,
             config,
             runtime,
             seed=cell.seed,
-            corpus_fingerprint=self._corpora[not published],
-            clean=self.clean,
             progress=progress,
         )
         result = StressResult(

@@ -13,7 +13,7 @@ from mem_core.data.synthetic.face_corpora import draw_portraits
 from mem_core.experiments.reproduce.scale import OWN, PEOPLE, PORTRAITS, StudyScale
 from mem_core.perturb.language import train_language_model
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 
 
 class PretrainedModels:
@@ -81,6 +81,12 @@ class PretrainedModels:
         config = like.model_copy(update={**fresh, "epochs": people.epochs, "learning_rate": people.learning_rate})
         out = self._folder.below(f"pretrained-{Path(architecture).stem}")
         train_victim(
-            shards.below("train"), out, config, self._runtime, seed=seed, progress=progress, checkpoint=checkpoint
+            VictimData(shards.below("train")),
+            out,
+            config,
+            self._runtime,
+            seed=seed,
+            progress=progress,
+            checkpoint=checkpoint,
         )
         return str(Path(out.uri) / "victim.safetensors")

@@ -16,7 +16,7 @@ from mem_core.protect.protection import Places, Protection
 from mem_core.protect.surrogates import load_surrogate
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 from tests.support.corpora import RUNTIME, contents, fit, small, tiny_corpus
 
 NAME = "tiny-resnet-32"
@@ -129,13 +129,13 @@ def test_a_victim_is_fine_tuned_from_weights_and_knows_when_they_change(
     corpus, out = tiny_corpus(tmp_path / "corpus", 6), LocalFolder(tmp_path / "victim")
     start = _written("ours", trained, tmp_path)
     config = VictimConfig(architecture=NAME, epochs=1, batch_size=6, learning_rate=1e-9, pretrained=start)
-    first = train_victim(corpus, out, config, RUNTIME, seed=1)
+    first = train_victim(VictimData(corpus), out, config, RUNTIME, seed=1)
     weights = load_victim(out)[0].clip.state_dict()
     for name, value in trained.clip.named_parameters():
         torch.testing.assert_close(weights[name], value, atol=1e-6, rtol=0)
-    assert train_victim(corpus, out, config, RUNTIME, seed=1) == first
+    assert train_victim(VictimData(corpus), out, config, RUNTIME, seed=1) == first
     _written("ours", build_model(NAME, seed=42), tmp_path)
-    assert train_victim(corpus, out, config, RUNTIME, seed=1).fingerprint != first.fingerprint
+    assert train_victim(VictimData(corpus), out, config, RUNTIME, seed=1).fingerprint != first.fingerprint
 
 
 def test_a_surrogate_starts_from_weights_and_its_protector_needs_them_no_more(

@@ -20,7 +20,7 @@ from mem_core.protect.protection import Places, Protection
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 from tests.support.corpora import RUNTIME, encoded, protect
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black", "purple", "orange", "grey", "brown")
@@ -75,7 +75,7 @@ def measure(path: Path, seed: int) -> dict[str, tuple[float, float]]:
             reuse = mem if method == "trigger-only" else None
             protect(Protection(Places(clean, trained, reuse=reuse), config, RUNTIME, seed=seed))
         out = LocalFolder(path / f"{method}-victim")
-        train_victim(trained, out, victim, RUNTIME, seed=seed)
+        train_victim(VictimData(trained), out, victim, RUNTIME, seed=seed)
         got = query_model(load_victim(out)[0], test, EvaluateConfig(), RUNTIME)
         bare, prefixed = (
             (result.image_to_text.hit_at_1 + result.text_to_image.hit_at_1) / 2 for result in (got.bare, got.prefixed)

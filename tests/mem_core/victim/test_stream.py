@@ -17,7 +17,7 @@ from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures.base import Pair
 from mem_core.victim.record import Epoch
 from mem_core.victim.stream import PairStream, even_batches
-from mem_core.victim.training import Training, train_victim
+from mem_core.victim.training import Training, VictimData, train_victim
 from tests.support.corpora import RUNTIME, plain_shard, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", batch_size=4, views="centre")
@@ -128,7 +128,7 @@ def test_no_shard_has_a_small_rest_of_its_own(tmp_path: Path) -> None:
     corpus = tiny_corpus(tmp_path, *[5] * 9)
     write_bytes(corpus, "00009.tar", plain_shard("00009", 1))
     record = train_victim(
-        corpus,
+        VictimData(corpus),
         LocalFolder(tmp_path / "out"),
         CONFIG.model_copy(update={"epochs": 1, "batch_size": 23}),
         RUNTIME,

@@ -15,7 +15,7 @@ from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import pairs_of
 from mem_core.victim.record import VictimRecord, load_victim, read_victim
 from mem_core.victim.stream import caption_tokens
-from mem_core.victim.training import Training, train_victim
+from mem_core.victim.training import Training, VictimData, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=3, batch_size=4, warmup_steps=2)
@@ -29,7 +29,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
 @pytest.fixture(scope="module")
 def undisturbed(corpus: LocalFolder, tmp_path_factory: pytest.TempPathFactory) -> LocalFolder:
     out = LocalFolder(tmp_path_factory.mktemp("undisturbed"))
-    train_victim(corpus, out, CONFIG, RUNTIME, seed=1, test=corpus, evaluate=EvaluateConfig())
+    train_victim(VictimData(corpus, test=corpus, queries=EvaluateConfig()), out, CONFIG, RUNTIME, seed=1)
     return out
 
 
@@ -46,8 +46,10 @@ def test_a_training_killed_after_every_epoch_gives_the_same_weights(
     for _ in range(CONFIG.epochs):
         # The first write of each attempt is kept, the second fails: one epoch an attempt.
         with pytest.raises(Cut):
-            train_victim(corpus, Failing(out, 2), CONFIG, RUNTIME, seed=1, test=corpus, evaluate=EvaluateConfig())
-    train_victim(corpus, out, CONFIG, RUNTIME, seed=1, test=corpus, evaluate=EvaluateConfig())
+            train_victim(
+                VictimData(corpus, test=corpus, queries=EvaluateConfig()), Failing(out, 2), CONFIG, RUNTIME, seed=1
+            )
+    train_victim(VictimData(corpus, test=corpus, queries=EvaluateConfig()), out, CONFIG, RUNTIME, seed=1)
     assert read_bytes(out, "victim.safetensors") == read_bytes(undisturbed, "victim.safetensors")
     assert comparable(read_victim(out)) == comparable(read_victim(undisturbed))
     assert set(contents(out)) == {"victim.safetensors", "victim.json"}
@@ -55,25 +57,25 @@ def test_a_training_killed_after_every_epoch_gives_the_same_weights(
 
 def test_a_finished_victim_is_not_trained_again(corpus: LocalFolder, undisturbed: LocalFolder) -> None:
     before = contents(undisturbed)
-    train_victim(corpus, undisturbed, CONFIG, RUNTIME, seed=1, test=corpus)
+    train_victim(VictimData(corpus, test=corpus), undisturbed, CONFIG, RUNTIME, seed=1)
     assert contents(undisturbed) == before
 
 
 def test_looking_at_a_test_corpus_changes_no_weight(
     corpus: LocalFolder, undisturbed: LocalFolder, tmp_path: Path
 ) -> None:
-    train_victim(corpus, LocalFolder(tmp_path), CONFIG, RUNTIME, seed=1)
+    train_victim(VictimData(corpus), LocalFolder(tmp_path), CONFIG, RUNTIME, seed=1)
     assert read_bytes(LocalFolder(tmp_path), "victim.safetensors") == read_bytes(undisturbed, "victim.safetensors")
 
 
 def test_another_seed_gives_other_weights(corpus: LocalFolder, undisturbed: LocalFolder, tmp_path: Path) -> None:
-    train_victim(corpus, LocalFolder(tmp_path), CONFIG, RUNTIME, seed=2)
+    train_victim(VictimData(corpus), LocalFolder(tmp_path), CONFIG, RUNTIME, seed=2)
     assert read_bytes(LocalFolder(tmp_path), "victim.safetensors") != read_bytes(undisturbed, "victim.safetensors")
 
 
 def test_training_lowers_the_loss_to_a_rate_of_zero(corpus: LocalFolder, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"epochs": 12, "batch_size": 11})
-    record = train_victim(corpus, LocalFolder(tmp_path), config, RUNTIME, seed=1)
+    record = train_victim(VictimData(corpus), LocalFolder(tmp_path), config, RUNTIME, seed=1)
     assert record.steps == 12
     assert record.history[-1].loss < record.history[0].loss / 2
 
@@ -86,7 +88,7 @@ def test_a_record_never_vouches_for_the_weights_of_another_training(
     for name, data in contents(undisturbed).items():
         write_bytes(out, name, data)
     with pytest.raises(Cut):
-        train_victim(corpus, Failing(out, CONFIG.epochs + 2), CONFIG, RUNTIME, seed=5)
+        train_victim(VictimData(corpus), Failing(out, CONFIG.epochs + 2), CONFIG, RUNTIME, seed=5)
     assert read_victim(out) is None
 
 
@@ -94,7 +96,7 @@ def test_a_record_never_vouches_for_the_weights_of_another_training(
 def test_a_damaged_checkpoint_is_named(corpus: LocalFolder, tmp_path: Path, damage: bytes) -> None:
     write_bytes(LocalFolder(tmp_path), "checkpoint.pt", damage)
     with pytest.raises(MismatchError, match=r"checkpoint\.pt"):
-        train_victim(corpus, LocalFolder(tmp_path), CONFIG, RUNTIME, seed=1)
+        train_victim(VictimData(corpus), LocalFolder(tmp_path), CONFIG, RUNTIME, seed=1)
 
 
 def test_damaged_or_missing_victims_are_named(undisturbed: LocalFolder, tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_a_corpus_without_pairs_to_contrast_is_refused(tmp_path: Path, count: in
     whole = [sample("000000000")] * count
     write_bytes(corpus, "00000.tar", shard_bytes([*whole, *broken]))
     with pytest.raises(SourceError, match=f"at least 2 usable samples to train on, got {count}"):
-        train_victim(corpus, LocalFolder(tmp_path / "out"), CONFIG, RUNTIME, seed=1)
+        train_victim(VictimData(corpus), LocalFolder(tmp_path / "out"), CONFIG, RUNTIME, seed=1)
 
 
 def test_a_shard_without_samples_does_not_stop_a_training(tmp_path: Path) -> None:
@@ -140,13 +142,13 @@ def test_a_shard_without_samples_does_not_stop_a_training(tmp_path: Path) -> Non
     corpus = tiny_corpus(tmp_path / "corpus", 5)
     write_bytes(corpus, "00001.tar", shard_bytes([]))
     config = CONFIG.model_copy(update={"epochs": 1})
-    assert train_victim(corpus, LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1).samples == 5
+    assert train_victim(VictimData(corpus), LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1).samples == 5
 
 
 def test_a_rest_of_one_sample_is_no_batch(tmp_path: Path) -> None:
     corpus = tiny_corpus(tmp_path / "corpus", 3)
     config = CONFIG.model_copy(update={"epochs": 1, "batch_size": 2})
-    assert train_victim(corpus, LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1).steps == 1
+    assert train_victim(VictimData(corpus), LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1).steps == 1
 
 
 def test_the_rate_falls_to_zero_no_sooner_than_the_last_step(tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_the_rate_falls_to_zero_no_sooner_than_the_last_step(tmp_path: Path) -> 
 
 def test_bfloat16_trains(corpus: LocalFolder, tmp_path: Path) -> None:
     runtime = RUNTIME.model_copy(update={"precision": "bfloat16"})
-    record = train_victim(corpus, LocalFolder(tmp_path), CONFIG, runtime, seed=1)
+    record = train_victim(VictimData(corpus), LocalFolder(tmp_path), CONFIG, runtime, seed=1)
     weights = load(read_bytes(LocalFolder(tmp_path), "victim.safetensors"))
     assert {value.dtype for value in weights.values() if value.is_floating_point()} == {torch.float32}
     assert record.history[-1].loss == pytest.approx(record.history[-1].loss)
@@ -202,14 +204,14 @@ def _fields(item: Sample) -> tuple[str, bytes, str, tuple[str, ...]]:
 
 def test_trigger_ids_can_be_trained_on(mem: LocalFolder, tmp_path: Path) -> None:
     config = CONFIG.model_copy(update={"captions": "trigger-ids", "epochs": 1, "views": "centre"})
-    record = train_victim(mem, LocalFolder(tmp_path), config, RUNTIME, seed=1)
+    record = train_victim(VictimData(mem), LocalFolder(tmp_path), config, RUNTIME, seed=1)
     assert record.samples == 23
 
 
 def test_a_corpus_changed_under_a_victim_is_seen_by_its_fingerprint(tmp_path: Path) -> None:
     corpus, out = tiny_corpus(tmp_path / "corpus", 4), LocalFolder(tmp_path / "out")
     config = CONFIG.model_copy(update={"epochs": 1})
-    first = train_victim(corpus, out, config, RUNTIME, seed=1, corpus_fingerprint="a")
+    first = train_victim(VictimData(corpus, fingerprint="a"), out, config, RUNTIME, seed=1)
     write_bytes(corpus, "00000.tar", plain_shard("00000", 6))
-    assert train_victim(corpus, out, config, RUNTIME, seed=1, corpus_fingerprint="a") == first
-    assert train_victim(corpus, out, config, RUNTIME, seed=1, corpus_fingerprint="b").samples == 6
+    assert train_victim(VictimData(corpus, fingerprint="a"), out, config, RUNTIME, seed=1) == first
+    assert train_victim(VictimData(corpus, fingerprint="b"), out, config, RUNTIME, seed=1).samples == 6

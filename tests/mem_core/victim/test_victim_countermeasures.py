@@ -20,7 +20,7 @@ from mem_core.victim.countermeasures.images import BitDepth, Flip
 from mem_core.victim.countermeasures.purifier import Purifier, save_purifier
 from mem_core.victim.countermeasures.words import KeepCommon, StripFirst
 from mem_core.victim.finetune import drop_tokens, second_views
-from mem_core.victim.training import Training, train_victim
+from mem_core.victim.training import Training, VictimData, train_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=1, batch_size=4, warmup_steps=2)
@@ -70,9 +70,13 @@ def test_all_clean_is_a_clean_training(clean: LocalFolder, mem: LocalFolder, tmp
     """Of every shard no pair stays protected: the very weights of a victim of the clean corpus."""
     mixed, plain = LocalFolder(tmp_path / "mixed"), LocalFolder(tmp_path / "plain")
     train_victim(
-        mem, mixed, chosen(countermeasures=[{"kind": "mix-clean", "protected": 0}]), RUNTIME, seed=1, clean=clean
+        VictimData(mem, clean=clean),
+        mixed,
+        chosen(countermeasures=[{"kind": "mix-clean", "protected": 0}]),
+        RUNTIME,
+        seed=1,
     )
-    train_victim(clean, plain, CONFIG, RUNTIME, seed=1)
+    train_victim(VictimData(clean), plain, CONFIG, RUNTIME, seed=1)
     assert read_bytes(mixed, "victim.safetensors") == read_bytes(plain, "victim.safetensors")
 
 
@@ -123,11 +127,13 @@ def test_a_victim_of_a_clean_part_takes_the_steps_of_the_mix_and_can_be_killed(
     out, whole, mixed = (LocalFolder(tmp_path / name) for name in ("out", "whole", "mixed"))
     part = chosen(countermeasures=[CleanPart()], epochs=2)
     with pytest.raises(Cut):
-        train_victim(mem, Failing(out, 2), part, RUNTIME, seed=1, clean=clean)
-    record = train_victim(mem, out, part, RUNTIME, seed=1, clean=clean)
-    train_victim(mem, whole, part, RUNTIME, seed=1, clean=clean)
+        train_victim(VictimData(mem, clean=clean), Failing(out, 2), part, RUNTIME, seed=1)
+    record = train_victim(VictimData(mem, clean=clean), out, part, RUNTIME, seed=1)
+    train_victim(VictimData(mem, clean=clean), whole, part, RUNTIME, seed=1)
     assert read_bytes(out, "victim.safetensors") == read_bytes(whole, "victim.safetensors")
-    mix = train_victim(mem, mixed, chosen(countermeasures=[MixClean()], epochs=2), RUNTIME, seed=1, clean=clean)
+    mix = train_victim(
+        VictimData(mem, clean=clean), mixed, chosen(countermeasures=[MixClean()], epochs=2), RUNTIME, seed=1
+    )
     assert (record.samples, mix.samples) == (13, 23)
     assert record.steps == mix.steps == 2 * 6
 
@@ -138,7 +144,7 @@ def test_a_clean_part_too_small_to_contrast_has_a_sentence(tmp_path: Path, share
     config = chosen(countermeasures=[CleanPart(protected=share)])
     sentence = f"at least 2 usable samples to train on, got {left}: the countermeasures leave out {5 - left} of 5"
     with pytest.raises(SourceError, match=sentence):
-        train_victim(clean, LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1, clean=clean)
+        train_victim(VictimData(clean, clean=clean), LocalFolder(tmp_path / "out"), config, RUNTIME, seed=1)
 
 
 def test_countermeasures_are_part_of_the_fingerprint(clean: LocalFolder, tmp_path: Path) -> None:
@@ -148,7 +154,7 @@ def test_countermeasures_are_part_of_the_fingerprint(clean: LocalFolder, tmp_pat
         chosen(countermeasures=[{"kind": "jpeg"}]),
         chosen(countermeasures=[{"kind": "jpeg", "quality": 50}]),
     ]
-    found = {train_victim(clean, out, config, RUNTIME, seed=1).fingerprint for config in configs}
+    found = {train_victim(VictimData(clean), out, config, RUNTIME, seed=1).fingerprint for config in configs}
     assert len(found) == 3
 
 
@@ -156,9 +162,9 @@ def test_another_clean_corpus_is_another_training(mem: LocalFolder, clean: Local
     config = chosen(finetune={"share": 0.5, "epochs": 1})
     other = tiny_corpus(tmp_path / "other", 9, 9)
     out = LocalFolder(tmp_path / "out")
-    first = train_victim(mem, out, config, RUNTIME, seed=1, clean=clean)
-    assert train_victim(mem, out, config, RUNTIME, seed=1, clean=clean) == first
-    assert train_victim(mem, out, config, RUNTIME, seed=1, clean=other).fingerprint != first.fingerprint
+    first = train_victim(VictimData(mem, clean=clean), out, config, RUNTIME, seed=1)
+    assert train_victim(VictimData(mem, clean=clean), out, config, RUNTIME, seed=1) == first
+    assert train_victim(VictimData(mem, clean=other), out, config, RUNTIME, seed=1).fingerprint != first.fingerprint
 
 
 @pytest.mark.parametrize("changes", [{"countermeasures": [{"kind": "recaption"}]}, {"finetune": {}}])
@@ -166,7 +172,7 @@ def test_without_the_clean_corpus_there_is_a_sentence(
     mem: LocalFolder, tmp_path: Path, changes: dict[str, object]
 ) -> None:
     with pytest.raises(ConfigError, match="needs the clean corpus$"):
-        train_victim(mem, LocalFolder(tmp_path), chosen(**changes), RUNTIME, seed=1)
+        train_victim(VictimData(mem), LocalFolder(tmp_path), chosen(**changes), RUNTIME, seed=1)
 
 
 @pytest.mark.parametrize(
@@ -192,11 +198,11 @@ def test_a_purifier_is_a_file(clean: LocalFolder, tmp_path: Path) -> None:
     path = tmp_path / "purifier.safetensors"
     config = chosen(countermeasures=[{"kind": "autoencoder", "weights": str(path)}])
     with pytest.raises(ConfigError, match=r"weights of a purifier in .*purifier\.safetensors"):
-        train_victim(clean, LocalFolder(tmp_path / "no"), config, RUNTIME, seed=1)
+        train_victim(VictimData(clean), LocalFolder(tmp_path / "no"), config, RUNTIME, seed=1)
     path.write_bytes(save_purifier(Purifier()))
     purified, plain = LocalFolder(tmp_path / "purified"), LocalFolder(tmp_path / "plain")
-    train_victim(clean, purified, config, RUNTIME, seed=1)
-    train_victim(clean, plain, CONFIG, RUNTIME, seed=1)
+    train_victim(VictimData(clean), purified, config, RUNTIME, seed=1)
+    train_victim(VictimData(clean), plain, CONFIG, RUNTIME, seed=1)
     assert read_bytes(purified, "victim.safetensors") == read_bytes(plain, "victim.safetensors")
 
 
@@ -216,9 +222,9 @@ def test_a_killed_training_on_some_samples_goes_on_with_the_same(tmp_path: Path)
     corpus, config = tiny_corpus(tmp_path / "corpus", 6, 5, 7), chosen(samples=9, epochs=2)
     out, whole = LocalFolder(tmp_path / "out"), LocalFolder(tmp_path / "whole")
     with pytest.raises(Cut):
-        train_victim(corpus, Failing(out, 2), config, RUNTIME, seed=1)
-    record = train_victim(corpus, out, config, RUNTIME, seed=1)
-    train_victim(corpus, whole, config, RUNTIME, seed=1)
+        train_victim(VictimData(corpus), Failing(out, 2), config, RUNTIME, seed=1)
+    record = train_victim(VictimData(corpus), out, config, RUNTIME, seed=1)
+    train_victim(VictimData(corpus), whole, config, RUNTIME, seed=1)
     assert (record.samples, record.steps) == (9, 6)
     assert read_bytes(out, "victim.safetensors") == read_bytes(whole, "victim.safetensors")
 
@@ -228,9 +234,9 @@ def test_finetuning_follows_training_and_can_be_killed(clean: LocalFolder, mem: 
     out, whole = LocalFolder(tmp_path / "out"), LocalFolder(tmp_path / "whole")
     for _ in range(2):
         with pytest.raises(Cut):
-            train_victim(mem, Failing(out, 2), config, RUNTIME, seed=1, clean=clean)
-    record = train_victim(mem, out, config, RUNTIME, seed=1, clean=clean)
-    train_victim(mem, whole, config, RUNTIME, seed=1, clean=clean)
+            train_victim(VictimData(mem, clean=clean), Failing(out, 2), config, RUNTIME, seed=1)
+    record = train_victim(VictimData(mem, clean=clean), out, config, RUNTIME, seed=1)
+    train_victim(VictimData(mem, clean=clean), whole, config, RUNTIME, seed=1)
     assert len(record.history) == 3
     assert record.samples == 23  # of the corpus; fine-tuning takes 7 clean pairs, two batches an epoch
     assert record.steps == 6 + 2 * 2

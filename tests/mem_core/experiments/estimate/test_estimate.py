@@ -29,7 +29,7 @@ from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
-from mem_core.victim.training import train_victim
+from mem_core.victim.training import VictimData, train_victim
 from tests.support.corpora import fit as run_fit
 
 
@@ -104,7 +104,7 @@ def test_a_victims_requests_are_those_of_the_run(
     )
     stage = victim_stage(survey, survey, measured[1], config.victim, config.runtime)
     train, test = clean.below("train"), clean.below("test")
-    train_victim(train, out, config.victim, config.runtime, seed=0, test=test, evaluate=config.evaluate)
+    train_victim(VictimData(train, test=test, queries=config.evaluate), out, config.victim, config.runtime, seed=0)
     query_model(load_victim(out)[0], test, config.evaluate, config.runtime)
     assert stage.put + stage.get == asked(calls)
     assert stage.kept == pytest.approx(out.size("victim.safetensors"), rel=0.01)
