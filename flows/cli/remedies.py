@@ -24,6 +24,7 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "train a victim": (": run `train` first", ()),
     "evaluate victims": (": run `memshield train` and `memshield evaluate` first", ()),
     "run a stress test": (": `memshield stress` makes them", ()),
+    "run the pipeline": (": `memshield pipeline` makes them", ()),
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
 }
 

@@ -31,6 +31,7 @@ Hint = Literal[
     "train a victim",
     "evaluate victims",
     "run a stress test",
+    "run the pipeline",
     "train a language model",
 ]
 

@@ -42,8 +42,8 @@ def report_run(folder: Folder, config: RunConfig | None = None) -> ReportSummary
     measured = {row.name: victims for row in table.table if (victims := _measured(folder, plans[row.name]))}
     if not measured:
         raise SourceError(
-            f"expected evaluated victims in {folder.uri}/rows/<row>/victim-<seed>, but there is none: "
-            "`memshield pipeline` makes them"
+            f"expected evaluated victims in {folder.uri}/rows/<row>/victim-<seed>, but there is none",
+            hint="run the pipeline",
         )
     rows = [_row(folder, plans[name], victims) for name, victims in measured.items()]
     noisy = (method.name for method in METHODS.values() if method.adds_noise)  # methods before controls
