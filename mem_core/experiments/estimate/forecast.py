@@ -137,7 +137,8 @@ def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunCon
 def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:
     """One victim, watched on the test split of `tests` while it trains, then evaluated."""
     name, samples, epochs = fingerprint(config), min(survey.samples["train"], config.samples or 2**62), config.epochs
-    loads = min(1, epochs) if _held(samples, costs, runtime) else epochs
+    decoded = runtime.cache_mb * 2**20 / max(1, samples * costs.size[""]["pixels"])  # what fits stays, the rest is read
+    loads = 1 + epochs * (1 - min(1, decoded)) if epochs else 0
     pairs: float = epochs * samples
     if config.finetune is not None:  # two views of each pair
         pairs += 2 * config.finetune.epochs * config.finetune.share * samples
@@ -149,7 +150,7 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
         kept=weights,
         passing=3 * weights,  # a checkpoint has two moments of each
         put=2 + epochs * puts(3 * weights) + puts(weights) + queries,
-        get=6 + loads * survey.shards["train"] + queries * tests.shards.get("test", 0),
+        get=5 + loads * survey.shards["train"] + queries * tests.shards.get("test", 0),
         memory=costs.memory[name],
     )
 
