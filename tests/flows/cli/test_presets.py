@@ -58,7 +58,7 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
         ("protect.noise.epsilon=0", "whole number of 1/255 levels between 1/255 and 64/255"),
         ("protect.noise.epsilon=300/255", "between 1/255 and 64/255"),
         ("protect.noise.epsilon=many", "a number or a fraction like 8/255, got 'many'"),
-        ("rows=[1]", "rows.0: Input should be a valid dictionary"),
+        ("rows=[1]", "rows.0: expected a method out of clean, mem"),
         ("victim_seeds=[-1]", "victim_seeds.0: Input should be greater than or equal to 0"),
         ("victim_seeds=[9999999999]", "victim_seeds.0: Input should be less than 2147483648"),
         ("protect.trigger.constant_word=' '", "constant_word: expected a word, got ' '"),
