@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.harness import Figure, print_figures
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig
+from mem_core.config import CorpusConfig, ProtectConfig, RunnerConfig
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
@@ -30,7 +30,7 @@ _SAMPLES, _SAMPLES_A_SECOND, _MOST_SHARE = 10_000, 100.0, 0.01
 _TICKS = os.sysconf("SC_CLK_TCK")
 _SETTLE_SECONDS = 8.0  # in which the server writes what it was sent
 _CONFIG = ProtectConfig(method="random-noise")
-_RUNTIME = RuntimeConfig(device="cpu", precision="float32")
+_RUNTIME = RunnerConfig(device="cpu", precision="float32")
 _QUIET = {"PREFECT_LOGGING_LEVEL": "ERROR", "OMP_NUM_THREADS": "1"}
 
 Costs = dict[str, float]
