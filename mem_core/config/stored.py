@@ -15,7 +15,7 @@ def parse_record(data: bytes, model: type[Model], what: str, place: str) -> Mode
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        raise MismatchError(f"expected {what} in {place} as memshield wrote it, got: {first_mistake(error)}") from error
+        raise MismatchError(f"expected {what} in {place}, got: {first_mistake(error)}") from error
 
 
 def read_record(folder: Folder, name: str, model: type[Model], what: str) -> Model | None:

@@ -8,8 +8,9 @@ from pydantic import ValidationError, model_validator
 
 from mem_core import __version__
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
+from mem_core.config.stored import write_record
 from mem_core.models import weights_identity
 from mem_core.perturb.codebook import Topics
 from mem_core.protect.surrogates import surrogate_name
@@ -102,7 +103,7 @@ def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> P
 
 def write_protector(folder: Folder, protector: Protector) -> None:
     """The description, written after everything it describes."""
-    write_bytes(folder, _FILE, (protector.model_dump_json(indent=2) + "\n").encode())
+    write_record(folder, _FILE, protector)
 
 
 def discard_protector(folder: Folder) -> None:

@@ -48,7 +48,7 @@ def repeated(names: Iterable[str]) -> str:
     return f"each column once, whatever its case, but {', '.join(twice)} stands there more than once" if twice else ""
 
 
-def read_record(record: Mapping[str, Any], where: str) -> list[Row] | RawSample:
+def read_columns(record: Mapping[str, Any], where: str) -> list[Row] | RawSample:
     """One record of a Parquet or JSONL file: rows if it names a path, a sample if it carries the image itself.
 
     An image is a path, bytes, base64 text (in a bytes column), a `data:image/...;base64,` address, or a mapping with

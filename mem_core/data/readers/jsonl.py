@@ -9,7 +9,7 @@ from typing import Any
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.captions import CaptionFileReader, Row
-from mem_core.data.readers.columns import read_record
+from mem_core.data.readers.columns import read_columns
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import read_lines
 
@@ -32,7 +32,7 @@ class JsonlReader(CaptionFileReader):
             if not isinstance(record, dict):
                 yield failed(where, f"{where}: expected a JSON object, got {type(record).__name__}")
                 continue
-            read = read_record(record, where)
+            read = read_columns(record, where)
             if isinstance(read, RawSample):
                 yield read
             else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, split_in_name
 from mem_core.data.readers.captions import CaptionFileReader, Row
-from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_record, repeated
+from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_columns, repeated
 from mem_core.data.readers.source import SourceFile
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ParquetReader(CaptionFileReader):
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
         split = split_of(file)
         for number, record in enumerate(_records(file)):
-            read = read_record(record, f"{file.name}:{number}")
+            read = read_columns(record, f"{file.name}:{number}")
             for item in [read] if isinstance(read, RawSample) else read:
                 yield item if item.split else replace(item, split=split)
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from pydantic import ValidationError
-
 from mem_core import __version__
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.config import Frozen, ProtectConfig, RunnerConfig, fingerprint, first_mistake
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.config import Frozen, ProtectConfig, RunnerConfig, fingerprint
+from mem_core.config.stored import parse_record, write_record
 from mem_core.experiments.config import RunConfig
 from mem_core.models.device import resolve_device
 
@@ -68,8 +68,7 @@ class History:
 
     def keep(self, said: EstimateRecord) -> None:
         """Writes or renews an estimate; runs that it was compared with before are dropped with the old one."""
-        data = (said.model_dump_json(indent=2) + "\n").encode()
-        write_bytes(self.folder, f"{_start(said.kind, said.identity)}{said.samples}.json", data)
+        write_record(self.folder, f"{_start(said.kind, said.identity)}{said.samples}.json", said)
 
     def add_run(self, kind: str, identity: str, samples: int, took: RunCost) -> EstimateRecord | None:
         """Notes what a run of so many samples took beside its estimate; None if there was none."""
@@ -96,9 +95,10 @@ class History:
         for name in list(self.folder.names()):
             if name.startswith(start) and name.endswith(".json"):
                 try:
-                    yield EstimateRecord.model_validate_json(read_bytes(self.folder, name))
-                except ValidationError as error:
-                    self.warn(f"expected an estimate in {self.folder.uri}/{name}, got: {first_mistake(error)}")
+                    data, place = read_bytes(self.folder, name), f"{self.folder.uri}/{name}"
+                    yield parse_record(data, EstimateRecord, "an estimate", place)
+                except MismatchError as error:
+                    self.warn(str(error))
 
 
 def _start(kind: str, identity: str) -> str:
