@@ -4,7 +4,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config.base import Frozen
 from mem_core.report.gather import pick_samples, summarise_protection
-from mem_core.report.page import environment
+from mem_core.report.page import filled_page
 from mem_core.report.pictures import AMPLIFY, contact_sheet
 
 _PAGE, _SHEET = "preview.html", "preview.png"
@@ -30,10 +30,8 @@ def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -
         raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")
     summary = summarise_protection(protected)
     write_bytes(out, _SHEET, contact_sheet(worst[:8]))
-    page = environment().get_template("preview.html.j2").render(
-        samples=worst, counts=summary.counts, amplify=AMPLIFY, uri=protected.uri
-    )  # fmt: skip
-    write_bytes(out, _PAGE, page.encode())
+    page = filled_page("preview.html.j2", samples=worst, counts=summary.counts, amplify=AMPLIFY, uri=protected.uri)
+    write_bytes(out, _PAGE, page)
     return Preview(
         samples=tuple(item.key for item in worst),
         psnr=tuple(item.psnr for item in worst),

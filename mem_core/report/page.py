@@ -11,6 +11,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.image_quality import summarise_quality
@@ -44,7 +45,7 @@ def build_report(folder: Folder, inputs: ReportInputs) -> ReportSummary:
     for name, data in pictures.items():
         write_bytes(folder, name, data)
     write_bytes(folder, "report.json", report_json(inputs, findings, verdict, pictures))
-    write_bytes(folder, "report.html", render_page(inputs, findings, verdict, pictures).encode())
+    write_bytes(folder, "report.html", render_page(inputs, findings, verdict, pictures))
     return ReportSummary(
         page="report.html", data="report.json", pictures=tuple(pictures), verdict=verdict, findings=findings
     )
@@ -92,10 +93,11 @@ def _corpus_line(row: ReportRow) -> dict[str, Any] | None:
     return row.protected.model_dump(mode="json") | spread | {"name": row.name, "label": row.title}
 
 
-def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> str:
+def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> bytes:
     """The HTML of the page, every picture inside it."""
     summaries = [line for row in inputs.rows if (line := _corpus_line(row))]
-    return environment().get_template("report.html.j2").render(
+    return filled_page(
+        "report.html.j2",
         inputs=inputs,
         findings=findings,
         verdict=verdict,
@@ -107,24 +109,33 @@ def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
         amplify=AMPLIFY,
         config=yaml.safe_dump(inputs.config, sort_keys=False, allow_unicode=True) if inputs.config else "",
         links={text: address for text, address in inputs.links.items() if _harmless(address)},
-    )  # fmt: skip
+    )
 
 
-def environment() -> Environment:
-    """The templates of this package with the filters they use; everything printed is escaped."""
-    made = Environment(
-        loader=PackageLoader("mem_core.report", "."),
+def filled_page(template: str, package: str = "mem_core.report", **values: object) -> bytes:
+    """The HTML of a template that lies in a package; everything printed is escaped, a missing value is an error."""
+    environment = Environment(
+        loader=PackageLoader(package, "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"data_uri": data_uri, "percent": percent, "rank": rank, "signed": signed, "fixed": _fixed}
-    made.filters |= {"metric_cells": metric_cells, "difference_cells": difference_cells, "triple": triple}
-    return made
+    environment.filters |= {
+        "counted": counted,
+        "data_uri": _data_uri,
+        "difference_cells": difference_cells,
+        "fixed": _fixed,
+        "metric_cells": metric_cells,
+        "percent": percent,
+        "rank": rank,
+        "signed": signed,
+        "triple": triple,
+    }
+    return environment.get_template(template).render(**values).encode()
 
 
-def data_uri(data: bytes) -> Markup:
+def _data_uri(data: bytes) -> Markup:
     """A PNG as the address of an image in a page."""
     return Markup("data:image/png;base64," + base64.b64encode(data).decode())
 

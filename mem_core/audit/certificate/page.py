@@ -1,9 +1,9 @@
 """Writes a certificate into a folder: certificate.json, and certificate.html, one file that fetches nothing."""
 
 from mem_core.audit.certificate.certificate import Certificate, Trial, certificate_bytes
-from mem_core.audit.page_template import filled_page
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.report.page import filled_page
 from mem_core.report.verdict import no_verdict
 
 CERTIFICATE_PAGE, CERTIFICATE_NAME = "certificate.html", "certificate.json"
@@ -17,8 +17,7 @@ def write_certificate(folder: Folder, certificate: Certificate) -> None:
 
 def certificate_page(certificate: Certificate) -> bytes:
     """The HTML of the page."""
-    values = {"c": certificate, "headline": certificate_headline(certificate)}
-    return filled_page("mem_core.audit.certificate", "certificate.html.j2", **values)
+    return filled_page("certificate.html.j2", __package__, c=certificate, headline=certificate_headline(certificate))
 
 
 def certificate_headline(certificate: Certificate) -> str:

@@ -8,13 +8,12 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from mem_core.audit.detectability import Detectability
-from mem_core.audit.page_template import filled_page
 from mem_core.audit.stress.attacks import AS_PUBLISHED
 from mem_core.audit.stress.findings import Shares, StressFindings, StressRow
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.report.figures import INK, RULE, SOFT, png
-from mem_core.report.page import data_uri
+from mem_core.report.page import filled_page
 from mem_core.report.verdict import no_verdict, too_weak
 
 STRESS_PAGE = "stress.html"
@@ -36,14 +35,14 @@ def write_stress(out: Folder, report: StressReport) -> None:
         out, "stress.json", (json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
     )
     page = filled_page(
-        "mem_core.audit.stress",
         "stress.html.j2",
+        __package__,
         report=report,
         headline=stress_headline(report.findings),
         rows=[(row, stress_cells(row)) for row in report.findings.rows],
         heads=STRESS_HEADER,
         detected=detected(report.detectability) if report.detectability else {},
-        picture=data_uri(picture),
+        picture=picture,
     )
     write_bytes(out, STRESS_PAGE, page)
 

@@ -12,7 +12,7 @@ from mem_core.config import Frozen
 from mem_core.experiments.reproduce.experiment import Section, Shown, Table
 from mem_core.experiments.reproduce.run import StudyPlan
 from mem_core.experiments.reproduce.study import Study
-from mem_core.report.page import environment
+from mem_core.report.page import filled_page
 
 
 class StudyReport(Frozen):
@@ -44,14 +44,15 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
     }
     write_bytes(out, "report.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
     write_bytes(out, "report.md", _markdown(study, sections, headline).encode())
-    page = environment().get_template("study.html.j2").render(
+    page = filled_page(
+        "study.html.j2",
         scale=study.scale,
         headline=headline,
         missing=plan.missing.values(),
         sections=sections,
         settings=yaml.safe_dump(study.scale.model_dump(mode="json"), sort_keys=False),
-    )  # fmt: skip
-    write_bytes(out, "report.html", page.encode())
+    )
+    write_bytes(out, "report.html", page)
     names = tuple(section.name for section in sections)
     return StudyReport(
         page="report.html", markdown="report.md", done=len(results), total=len(plan.cells), sections=names
