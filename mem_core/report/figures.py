@@ -34,7 +34,7 @@ def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
     figure = Figure(figsize=(10.4, 0.75 + 0.36 * len(rows)), dpi=_DPI)
     axes = figure.add_axes((0.27, 0.42 / figure.get_figheight(), 0.66, 1 - 0.75 / figure.get_figheight()))
     largest = max(1.0, max(share for row in rows for _, _, share in _shares(row, findings)))
-    _bare_axes(axes)
+    bare_axes(axes)
     axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
         "chance level", (100, -0.72), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False
@@ -113,7 +113,7 @@ def _series(row: ReportRow, field: str) -> list[dict[int, float]]:
 
 
 def _draw_panel(axes: Axes, rows: Sequence[ReportRow], field: str, guess: float | None, styles: Styles) -> None:
-    _bare_axes(axes)
+    bare_axes(axes)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     labels = []
     seen: set[int] = set()
@@ -220,7 +220,7 @@ def _draw_histogram(
     everything = np.concatenate([values for _, values in series])
     width = max(float(np.ptp(everything)), 1e-3)
     edges = np.linspace(everything.min() - 0.02 * width, everything.max() + 0.02 * width, 49)
-    _bare_axes(axes)
+    bare_axes(axes)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     for row, values in series:
         counts = np.histogram(values, edges)[0] * (100 / values.size)
@@ -231,7 +231,7 @@ def _draw_histogram(
     axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.6, loc="upper left")
 
 
-def _bare_axes(axes: Axes) -> None:
+def bare_axes(axes: Axes) -> None:
     """No box, quiet ticks, white ground."""
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)

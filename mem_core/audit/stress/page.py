@@ -12,7 +12,7 @@ from mem_core.audit.stress.attacks import AS_PUBLISHED
 from mem_core.audit.stress.findings import Shares, StressFindings, StressRow
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
-from mem_core.report.figures import INK, RULE, SOFT, png
+from mem_core.report.figures import INK, RULE, SOFT, bare_axes, png
 from mem_core.report.page import filled_page
 from mem_core.report.verdict import no_verdict, too_weak
 
@@ -109,11 +109,7 @@ def draw_stress(findings: StressFindings) -> Figure:
     figure = Figure(figsize=(10.4, 0.95 + 0.34 * len(rows)))
     height = figure.get_figheight()
     axes = figure.add_axes((0.33, 0.5 / height, 0.62, 1 - 0.95 / height))
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set_color(RULE)
-    axes.tick_params(length=0, labelsize=8.5, labelcolor=SOFT)
-    axes.set_axisbelow(True)
+    bare_axes(axes)
     axes.grid(axis="x", color=RULE, linewidth=0.6)
     axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate("chance", (100, -0.75), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
