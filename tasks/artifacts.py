@@ -7,7 +7,7 @@ history over runs of its own.
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -21,7 +21,7 @@ from mem_core.audit.stress.page import StressReport, stress_headline, stress_mar
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.protect.protection import ShardSummary
-from mem_core.report.findings import Findings, MetricSpreads, RowFinding
+from mem_core.report.findings import QUERIES, Findings, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult
@@ -124,15 +124,10 @@ def report_markdown(findings: Findings, verdict: Verdict) -> str:
 def table_cells(row: RowFinding) -> list[str]:
     """Label, then Hit@10 and median rank of bare and of prefixed queries, each in both directions."""
     cells = [row.label]
-    for found in (_both(row, "bare"), _both(row, "prefixed")):
+    for found in map(row.cells, QUERIES):
         cells.append(" / ".join("-" if cell is None else f"{100 * cell.hit_at_10.mean:.1f}" for cell in found))
         cells.append(" / ".join("-" if cell is None else f"{cell.median_rank.mean:g}" for cell in found))
     return cells
-
-
-def _both(row: RowFinding, query: str) -> Iterable[MetricSpreads | None]:
-    directions = (row.image_to_text, row.text_to_image)
-    return [found.bare if query == "bare" else found.prefixed for found in directions]
 
 
 def _metrics(result: DirectionResult) -> dict[str, object]:

@@ -30,7 +30,5 @@ def evaluate_model(job: EvaluateJob) -> Evaluation:
         say(f"{job.label}: evaluated before")
         return found
     show_retrieval(job.victim, job.label, found)
-    ranks = found.bare.image_to_text.median_rank, found.bare.text_to_image.median_rank
-    by_chance = found.chance.image_to_text.median_rank, found.chance.text_to_image.median_rank
-    say(f"{job.label}: median rank {ranks[0]:g} / {ranks[1]:g}, by chance {by_chance[0]:g} / {by_chance[1]:g}")
+    say(f"{job.label}: median rank {found.bare.median_ranks}, by chance {found.chance.median_ranks}")
     return found

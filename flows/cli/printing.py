@@ -27,9 +27,8 @@ def print_report(summary: ReportSummary) -> None:
     for row in summary.findings.rows:
         table.add_row(*(escape(cell) for cell in table_cells(row)))
     chance = summary.findings.chance
-    ranks = f"{chance.image_to_text.median_rank:g} / {chance.text_to_image.median_rank:g}"
     hits = f"{100 * chance.image_to_text.hit_at_10:.1f} / {100 * chance.text_to_image.hit_at_10:.1f}"
-    table.add_row("by chance", hits, ranks, hits, ranks, style="dim")
+    table.add_row("by chance", hits, chance.median_ranks, hits, chance.median_ranks, style="dim")
     console = Console()
     console.print(table)
     console.print(f"[bold]{escape(summary.verdict.headline)}[/bold]", highlight=False)

@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mem_core.report.findings import DIRECTIONS, QUERIES, Direction, Findings, RowFinding, result_of
+from mem_core.report.findings import QUERIES, Findings, RowFinding
 from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.report.styles import Styles
+from mem_core.victim.metrics import DIRECTIONS, Direction
 
 INK, SOFT, RULE = "#1d232b", "#5d6673", "#d9dde3"
 _DPI = 200
 _LONGEST_LABEL = 22
-_DIRECTION_NAMES: dict[Direction, str] = {"image_to_text": "image to text", "text_to_image": "text to image"}
 
 
 def png(figure: Figure) -> bytes:
@@ -33,7 +33,7 @@ def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
         return None
     figure = Figure(figsize=(10.4, 0.75 + 0.36 * len(rows)), dpi=_DPI)
     axes = figure.add_axes((0.27, 0.42 / figure.get_figheight(), 0.66, 1 - 0.75 / figure.get_figheight()))
-    largest = max(1.0, max(share for row in rows for _, _, share in _shares(row, findings)))
+    largest = max(1.0, max(share for row in rows for _, share in _shares(row, findings)))
     bare_axes(axes)
     axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     axes.annotate(
@@ -49,10 +49,10 @@ def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
     return figure
 
 
-def _shares(row: RowFinding, findings: Findings) -> list[tuple[Direction, bool, float]]:
-    """Each measured share, and whether it was asked with a prefix."""
+def _shares(row: RowFinding, findings: Findings) -> list[tuple[Direction, float]]:
+    """Each measured share, with its direction."""
     return [
-        (direction, query == "prefixed", cell.median_rank.mean / result_of(findings.chance, direction).median_rank)
+        (direction, cell.median_rank.mean / findings.chance.direction(direction).median_rank)
         for direction in DIRECTIONS
         for query in QUERIES
         if (cell := row.direction(direction).cell(query))
@@ -61,10 +61,10 @@ def _shares(row: RowFinding, findings: Findings) -> list[tuple[Direction, bool, 
 
 def _draw_share_row(axes: Axes, place: int, row: RowFinding, findings: Findings, colour: str) -> None:
     shares = _shares(row, findings)
-    values = [100 * share for _, _, share in shares]
+    values = [100 * share for _, share in shares]
     lowest = min(values)
     axes.plot([lowest, max(values)], [place, place], color=colour, linewidth=1.4, alpha=0.45, zorder=2)
-    for (direction, _, _), value in zip(shares, values, strict=True):
+    for (direction, _), value in zip(shares, values, strict=True):
         marker = "o" if direction == "image_to_text" else "D"
         face = colour if value == lowest else "white"
         size = 7.5 if value == lowest else 5

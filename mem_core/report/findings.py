@@ -11,11 +11,9 @@ from typing import Literal
 from mem_core.config import Frozen, Method
 from mem_core.config.methods import MEM, METHODS, Kind
 from mem_core.report.inputs import ReportInputs, ReportRow
-from mem_core.victim.metrics import DirectionResult, RetrievalResult, Spread, summarise_directions
+from mem_core.victim.metrics import DIRECTIONS, Direction, RetrievalResult, Spread, summarise_directions
 
-Direction = Literal["image_to_text", "text_to_image"]
 Query = Literal["bare", "prefixed"]
-DIRECTIONS: tuple[Direction, Direction] = ("image_to_text", "text_to_image")
 QUERIES: tuple[Query, Query] = ("bare", "prefixed")
 
 
@@ -61,6 +59,10 @@ class RowFinding(Frozen):
 
     def direction(self, direction: Direction) -> DirectionFinding:
         return self.image_to_text if direction == "image_to_text" else self.text_to_image
+
+    def cells(self, query: Query) -> list[MetricSpreads | None]:
+        """Image to text, then text to image; None where it was not asked."""
+        return [self.direction(direction).cell(query) for direction in DIRECTIONS]
 
 
 class Gap(Frozen):
@@ -140,17 +142,13 @@ def _row(row: ReportRow, chance: RetrievalResult) -> RowFinding:
 def _direction(row: ReportRow, direction: Direction, chance: RetrievalResult) -> DirectionFinding:
     found: dict[Query, MetricSpreads] = {}
     for query in QUERIES:
-        if results := [result_of(result, direction) for result in getattr(row, query)]:
+        if results := [result.direction(direction) for result in getattr(row, query)]:
             found[query] = MetricSpreads.model_validate(summarise_directions(results))
     weakest = min(found, key=lambda query: found[query].median_rank.mean, default=None)
-    share = found[weakest].median_rank.mean / result_of(chance, direction).median_rank if weakest else None
+    share = found[weakest].median_rank.mean / chance.direction(direction).median_rank if weakest else None
     return DirectionFinding(
         bare=found.get("bare"), prefixed=found.get("prefixed"), weakest=weakest, share_of_chance=share
     )
-
-
-def result_of(result: RetrievalResult, direction: Direction) -> DirectionResult:
-    return result.image_to_text if direction == "image_to_text" else result.text_to_image
 
 
 def _addition(method: RowFinding, control: RowFinding, clean: RowFinding | None) -> Addition:

@@ -1,9 +1,9 @@
 """Findings as the text of the page's tables."""
 
 from mem_core.config import Frozen
-from mem_core.report.findings import DIRECTIONS, QUERIES, Addition, Findings, MetricSpreads, RowFinding, result_of
+from mem_core.report.findings import QUERIES, Addition, Findings, MetricSpreads, RowFinding
 from mem_core.report.verdict import rank
-from mem_core.victim.metrics import METRICS, DirectionResult, Spread
+from mem_core.victim.metrics import DIRECTIONS, METRICS, DirectionResult, Spread
 
 
 class TableCell(Frozen):
@@ -63,7 +63,7 @@ def all_metrics(findings: Findings) -> list[tuple[str, str, str, list[str]]]:
     table = []
     for direction in DIRECTIONS:
         words = direction.replace("_", " ")
-        table.append(("Chance level", words, "any", _chance_metrics(result_of(findings.chance, direction))))
+        table.append(("Chance level", words, "any", _chance_metrics(findings.chance.direction(direction))))
         for row in findings.rows:
             for query in QUERIES:
                 if spreads := row.direction(direction).cell(query):

@@ -2,8 +2,9 @@
 
 from mem_core.config import Frozen
 from mem_core.config.methods import METHODS
-from mem_core.report.findings import DIRECTIONS, Addition, Findings, RowFinding, result_of
+from mem_core.report.findings import Addition, Findings, RowFinding
 from mem_core.report.inputs import ReportInputs
+from mem_core.victim.metrics import DIRECTIONS
 
 _WEAK_VICTIM = 0.7  # a clean model this near to chance cannot show what protection takes away
 _AT_CHANCE = 0.9
@@ -81,7 +82,7 @@ def _headline(subject: RowFinding | None, clean: RowFinding | None, images: int)
 
 def _scale(findings: Findings, rows: list[RowFinding]) -> str:
     """The median ranks behind the headline, weakest query each."""
-    chance = " and ".join(rank(result_of(findings.chance, direction).median_rank) for direction in DIRECTIONS)
+    chance = " and ".join(rank(findings.chance.direction(direction).median_rank) for direction in DIRECTIONS)
     parts = [f"chance level {chance}"] + [f"{row.label} {_medians(row)}" for row in rows]
     return f"Median rank, image to text and text to image: {', '.join(parts)}."
 

@@ -14,6 +14,7 @@ half of the probability lies below. So 1,000 images give 500.5 and not 500.
 import math
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ from pydantic import Field
 
 from mem_core.config import Frozen
 
+Direction = Literal["image_to_text", "text_to_image"]
+DIRECTIONS: tuple[Direction, Direction] = ("image_to_text", "text_to_image")
 METRICS = ("hit_at_1", "hit_at_5", "hit_at_10", "median_rank", "mean_rank")
 _HALF = 0.5
 _ROUNDING = 1e-9  # far above the error of a product of 25,000 factors, far below 1 / items
@@ -43,6 +46,14 @@ class RetrievalResult(Frozen):
 
     image_to_text: DirectionResult
     text_to_image: DirectionResult
+
+    def direction(self, direction: Direction) -> DirectionResult:
+        return self.image_to_text if direction == "image_to_text" else self.text_to_image
+
+    @property
+    def median_ranks(self) -> str:
+        """For people: image to text / text to image."""
+        return f"{self.image_to_text.median_rank:g} / {self.text_to_image.median_rank:g}"
 
 
 class Spread(Frozen):

@@ -16,9 +16,8 @@ from collections.abc import Sequence
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.audit.stress.cells import StressResult
 from mem_core.config import Frozen
-from mem_core.report.findings import DIRECTIONS, Query, result_of
 from mem_core.report.verdict import too_weak
-from mem_core.victim.metrics import RetrievalResult, Spread, summarise
+from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, Spread, summarise
 
 
 class Shares(Frozen):
@@ -27,9 +26,6 @@ class Shares(Frozen):
     bare: Spread
     prefixed: Spread
     worst: Spread
-
-    def of(self, query: Query) -> Spread:
-        return self.bare if query == "bare" else self.prefixed
 
 
 class StressRow(Frozen):
@@ -95,7 +91,7 @@ def remaining_protection(protected: float, clean: float) -> float | None:
 
 def share_of_chance(found: RetrievalResult, chance: RetrievalResult) -> float:
     """The lower one of both directions."""
-    return min(result_of(found, d).median_rank / result_of(chance, d).median_rank for d in DIRECTIONS)
+    return min(found.direction(d).median_rank / chance.direction(d).median_rank for d in DIRECTIONS)
 
 
 def _shares(results: Sequence[StressResult], attack: str, trained_on: str) -> Shares | None:

@@ -13,11 +13,11 @@ from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.study import Study
 from mem_core.experiments.run_report import report_row
-from mem_core.report.findings import DIRECTIONS, QUERIES, Findings, Query, RowFinding, compute_findings, gap
+from mem_core.report.findings import QUERIES, Findings, Query, RowFinding, compute_findings, gap
 from mem_core.report.inputs import ReportInputs
 from mem_core.report.tables import NOTHING, signed
 from mem_core.report.verdict import percent, rank
-from mem_core.victim.metrics import RetrievalResult, Spread
+from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, Spread
 
 
 class Table(Frozen):
@@ -169,25 +169,23 @@ def _chance_line(chance: RetrievalResult) -> tuple[str, ...]:
 
 
 def _line(row: RowFinding, below: RowFinding | None, paper: str) -> tuple[str, ...]:
-    cells = [f(row, query) for query in QUERIES for f in (_hits, _ranks)]
+    cells = [text for query in QUERIES for text in (_hits(row, query), _ranks(row, query))]
     share = NOTHING.mean if row.share_of_chance is None else percent(row.share_of_chance)
     adds = NOTHING.mean if below is None else "; ".join(_added(row, below, query) for query in QUERIES)
     return (row.label, str(row.seeds), *cells, share, adds, paper)
 
 
 def _hits(row: RowFinding, query: Query) -> str:
-    cells = [row.direction(direction).cell(query) for direction in DIRECTIONS]
-    return " / ".join(_spread(cell.hit_at_10, 100, ".1f") if cell else NOTHING.mean for cell in cells)
+    return " / ".join(_hit(cell.hit_at_10) if cell else NOTHING.mean for cell in row.cells(query))
 
 
 def _ranks(row: RowFinding, query: Query) -> str:
-    cells = [row.direction(direction).cell(query) for direction in DIRECTIONS]
-    return " / ".join(ranked(cell.median_rank) if cell else NOTHING.mean for cell in cells)
+    return " / ".join(ranked(cell.median_rank) if cell else NOTHING.mean for cell in row.cells(query))
 
 
-def _spread(spread: Spread, factor: float, form: str) -> str:
-    deviation = "" if spread.deviation is None else f" \N{PLUS-MINUS SIGN} {factor * spread.deviation:{form}}"
-    return f"{factor * spread.mean:{form}}{deviation}"
+def _hit(spread: Spread) -> str:
+    deviation = "" if spread.deviation is None else f" \N{PLUS-MINUS SIGN} {100 * spread.deviation:.1f}"
+    return f"{100 * spread.mean:.1f}{deviation}"
 
 
 def ranked(spread: Spread) -> str:

@@ -34,7 +34,11 @@ def make_plan(study: Study, only: Sequence[str] = ()) -> StudyPlan:
 
     A dataset that is not there is left out; if none is there but drawn ones, raises `SourceError`.
     """
-    experiments = tuple(_chosen(only))
+    known = {experiment.name: experiment for experiment in EXPERIMENTS}
+    for name in only:
+        if name not in known:
+            raise ConfigError(f"expected an experiment out of {', '.join(known)}, got {name!r}")
+    experiments = tuple(known[name] for name in only or known)
     cells = dict.fromkeys(
         cell
         for seed in range(study.scale.seeds)
@@ -83,8 +87,7 @@ def run_cell(
 ) -> None:
     """Measures a cell and says what came out."""
     bare = study.measure(cell, progress, checkpoint).evaluation.bare
-    medr = bare.image_to_text.median_rank, bare.text_to_image.median_rank
-    say(f"{cell.name}: median rank {medr[0]:g} / {medr[1]:g}")
+    say(f"{cell.name}: median rank {bare.median_ranks}")
 
 
 def run_study(
@@ -108,11 +111,3 @@ def run_study(
     except Paused:
         say(f"paused: {done} cells measured now, {len(waiting) - done} are left; the same command goes on")
     return len(waiting) - done
-
-
-def _chosen(only: Sequence[str]) -> list[Experiment]:
-    known = {experiment.name: experiment for experiment in EXPERIMENTS}
-    for name in only:
-        if name not in known:
-            raise ConfigError(f"expected an experiment out of {', '.join(known)}, got {name!r}")
-    return [known[name] for name in only] if only else list(EXPERIMENTS)

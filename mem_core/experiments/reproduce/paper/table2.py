@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from mem_core.experiments.reproduce.cells import StudyResult
 from mem_core.experiments.reproduce.experiment import Experiment, Shown, Table, ranked
 from mem_core.experiments.reproduce.paper_values import paper_value
-from mem_core.report.tables import NOTHING
-from mem_core.victim.metrics import Spread, summarise
+from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, summarise
 
 
 def show_victims(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table]:
@@ -37,12 +36,9 @@ def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: 
 
 
 def _ranks(found: list[StudyResult], query: str) -> str:
-    results = [getattr(result.evaluation, query) for result in found]
-    spreads: list[Spread] = [
-        summarise([getattr(result, direction).median_rank for result in results])
-        for direction in ("image_to_text", "text_to_image")
-    ]
-    return " / ".join(ranked(spread) for spread in spreads) if spreads else NOTHING.mean
+    results: list[RetrievalResult] = [getattr(result.evaluation, query) for result in found]
+    ranks = ([result.direction(direction).median_rank for result in results] for direction in DIRECTIONS)
+    return " / ".join(ranked(summarise(values)) for values in ranks)
 
 
 TABLE2 = Experiment(

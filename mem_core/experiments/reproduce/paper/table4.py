@@ -18,8 +18,7 @@ def show_faces(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[T
         rows = tuple(tuple(_PRETRAINED if cell == untrained else cell for cell in row) for row in table.rows)
         yield table.model_copy(update={"rows": rows})
         chance = next(result.evaluation.chance for result in shown.results if result.cell.dataset == dataset)
-        ranks = f"{chance.image_to_text.median_rank:g} / {chance.text_to_image.median_rank:g}"
-        yield f"{dataset}: Medr by chance {ranks}, image to text / text to image."
+        yield f"{dataset}: Medr by chance {chance.median_ranks}, image to text / text to image."
 
 
 TABLE4 = Experiment(
