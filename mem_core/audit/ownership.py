@@ -20,14 +20,14 @@ from torch.nn.functional import normalize
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import generator
-from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import CENTRE, RuntimeConfig
 from mem_core.config.base import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard_cache import load_shard
-from mem_core.data.table import read_table, table_name
+from mem_core.data.table import read_rows
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
 from mem_core.models.image_batch import PixelBatch
@@ -160,7 +160,7 @@ def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Te
 
     Raises `MismatchError` for a clean shard that it was not made from.
     """
-    rows = {row.key: row for row in read_table(read_bytes(protected, table_name(name)), table_name(name))}
+    rows = {row.key: row for row in read_rows(protected, name)}
     before, after = load_shard(clean, name, 2**40), load_shard(protected, name, 2**40, allow_empty=True)
     places = {key: i for i, key in enumerate(before.keys)}
     pairs = []

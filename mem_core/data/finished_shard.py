@@ -8,11 +8,21 @@ Bytes that changed and kept their number show where every file is hashed (`chang
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
+from mem_core.data.corpus import list_shards
 from mem_core.data.manifest import Manifest, ShardEntry, build_manifest, manifest_or_none
 from mem_core.data.receipt import Receipt, changed_output, read_receipt, receipt_name
 
-__all__ = ["changed_output", "difference", "finished_manifest", "finished_receipts", "has_receipt", "size_difference"]
+__all__ = [
+    "changed_output",
+    "difference",
+    "finished_manifest",
+    "finished_receipts",
+    "has_receipt",
+    "protected_receipts",
+    "size_difference",
+]
 
 Fingerprint = Callable[[str], str]
 """SHA-256 of a clean tar -> what the receipt of the shard made from it has to say."""
@@ -37,6 +47,20 @@ def has_receipt(folder: Folder, shard: str) -> bool:
 def finished_receipts(folder: Folder, shards: Iterable[str]) -> list[Receipt]:
     """The receipts of those shards that have one. Raises `MismatchError` for a damaged receipt."""
     return [receipt for shard in shards if (receipt := read_receipt(folder, shard)) is not None]
+
+
+def protected_receipts(folder: Folder) -> list[Receipt]:
+    """The receipts of a corpus that was protected whole. Raises `SourceError` for any other one."""
+    receipts = []
+    for shard in list_shards(folder):
+        receipt = read_receipt(folder, shard)
+        if receipt is None or receipt.is_clean:
+            what = "has no receipt" if receipt is None else "is a clean one"
+            raise SourceError(
+                f"expected a corpus that memshield protected in {folder.uri}, but its shard {shard} {what}"
+            )
+        receipts.append(receipt)
+    return receipts
 
 
 def finished_manifest(folder: Folder, *, config: Mapping[str, object] | None = None) -> Manifest:

@@ -84,10 +84,14 @@ def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
     return rows
 
 
+def read_rows(folder: Folder, shard: str) -> list[SampleRow]:
+    """The rows of a shard's table in a folder; raises as `read_table`, and FileNotFoundError where there is none."""
+    return read_table(read_bytes(folder, table_name(shard)), table_name(shard))
+
+
 def recorded_triggers(folder: Folder, shard: str) -> dict[str, str]:
     """Key -> the words put before or into the captions of each sample of a protected shard, as its table says."""
-    name = table_name(shard)
-    return {row.key: row.trigger for row in read_table(read_bytes(folder, name), name)}
+    return {row.key: row.trigger for row in read_rows(folder, shard)}
 
 
 def _check(row: SampleRow, name: str) -> None:

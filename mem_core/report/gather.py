@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 
 from mem_core.common.errors import MismatchError, SourceError
-from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.corpus import list_shards
+from mem_core.data.finished_shard import finished_receipts
 from mem_core.data.images import decode_image
-from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, open_tar, read_shard
-from mem_core.data.table import SampleRow, read_table, table_name
+from mem_core.data.table import SampleRow, read_rows
 from mem_core.report.inputs import MontageItem, ProtectedSummary
 from mem_core.report.pictures import centre
 
@@ -22,9 +22,8 @@ _MAX_PIXELS = 64_000_000
 def summarise_protection(protected: Folder, *, seconds: float | None = None) -> ProtectedSummary:
     """Counts, budget and visibility of every sample, from tables and receipts. Raises SourceError, MismatchError."""
     shards = list_shards(protected)
-    rows = [row for _, row in _rows(protected, shards)]
-    receipts = [read_receipt(protected, shard) for shard in shards]
-    known = [receipt for receipt in receipts if receipt is not None]
+    rows = [row for shard in shards for row in read_rows(protected, shard)]
+    known = finished_receipts(protected, shards)
     done = [row for row in rows if row.status == "protected"]
     triggers = dict.fromkeys(row.trigger for row in done if row.trigger)
     fingerprints = {receipt.config_fingerprint for receipt in known}
@@ -48,20 +47,14 @@ def pick_samples(
 
     Reads the tables once and only the tars that hold a chosen sample. Raises SourceError, MismatchError, ImageError.
     """
-    rows = [(shard, row) for shard, row in _rows(protected, list_shards(protected)) if row.status == "protected"]
+    tables = ((shard, read_rows(protected, shard)) for shard in list_shards(protected))
+    rows = [(shard, row) for shard, table in tables for row in table if row.status == "protected"]
     step = max(1, len(rows) // max(1, montage))
     spread = rows[step // 2 :: step][:montage]
     visible = ((row.psnr, row.key, shard, row) for shard, row in rows if row.psnr is not None)
     lowest = [(shard, row) for *_, shard, row in heapq.nsmallest(worst, visible, key=lambda found: found[:2])]
     shown = _load(clean, protected, [*spread, *lowest])
     return tuple(shown[row.key] for _, row in spread), tuple(shown[row.key] for _, row in lowest)
-
-
-def _rows(protected: Folder, shards: Iterable[str]) -> Iterator[tuple[str, SampleRow]]:
-    for shard in shards:
-        name = table_name(shard)
-        for row in read_table(read_bytes(protected, name), name):
-            yield shard, row
 
 
 def _load(clean: Folder, protected: Folder, chosen: Iterable[tuple[str, SampleRow]]) -> dict[str, MontageItem]:

@@ -18,14 +18,14 @@ from mem_core.audit.stress.cells import CELL, StressResult
 from mem_core.audit.stress.findings import share_of_chance
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import SourceError
-from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
 from mem_core.config.stored import read_record
-from mem_core.data.corpus import corpus_fingerprint, list_shards
+from mem_core.data.corpus import corpus_fingerprint
+from mem_core.data.finished_shard import protected_receipts
 from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import manifest_or_none
-from mem_core.data.receipt import read_receipt
-from mem_core.data.table import read_table, table_name
+from mem_core.data.table import read_rows
 from mem_core.report.verdict import percent
 from mem_core.victim.evaluation import Evaluation, read_evaluation
 from mem_core.victim.record import VictimRecord, read_victim
@@ -72,21 +72,14 @@ def make_certificate(
 
 def read_made(protected: Folder) -> Made:
     """Raises `SourceError` for a corpus that memshield did not protect, `MismatchError` for damaged receipts."""
-    shards = list_shards(protected)
-    receipts = [read_receipt(protected, shard) for shard in shards]
-    known = [receipt for receipt in receipts if receipt is not None and not receipt.is_clean]
-    if len(known) < len(shards):
-        raise SourceError(
-            f"expected a corpus that memshield protected in {protected.uri}, but {len(shards) - len(known)} of "
-            f"{len(shards)} shards have no receipt of a protection"
-        )
+    receipts = protected_receipts(protected)
     psnr: list[float | None] = []
     ssim: list[float | None] = []
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     backed_off = 0
-    for shard in shards:  # one table in memory at a time
-        for row in read_table(read_bytes(protected, table_name(shard)), table_name(shard)):
+    for receipt in receipts:  # one table in memory at a time
+        for row in read_rows(protected, receipt.shard):
             counts[row.status] += 1
             backed_off += row.backed_off_to > 0
             reasons.update([row.reason] if row.reason else [])
@@ -96,14 +89,14 @@ def read_made(protected: Folder) -> Made:
     manifest = manifest_or_none(protected)
     return Made(
         manifest=manifest_fingerprint(protected),
-        shards=len(shards),
+        shards=len(receipts),
         counts=dict(sorted(counts.items())),
-        methods=tuple(sorted({receipt.method for receipt in known})),
-        epsilon_levels=max(receipt.epsilon_levels for receipt in known),
-        trigger_length=max(receipt.trigger_length for receipt in known),
-        placements=tuple(sorted({receipt.placement for receipt in known})),
-        versions=tuple(sorted({receipt.code_version for receipt in known})),
-        protectors=tuple(sorted({receipt.protector for receipt in known if receipt.protector})),
+        methods=tuple(sorted({receipt.method for receipt in receipts})),
+        epsilon_levels=max(receipt.epsilon_levels for receipt in receipts),
+        trigger_length=max(receipt.trigger_length for receipt in receipts),
+        placements=tuple(sorted({receipt.placement for receipt in receipts})),
+        versions=tuple(sorted({receipt.code_version for receipt in receipts})),
+        protectors=tuple(sorted({receipt.protector for receipt in receipts if receipt.protector})),
         config=dict(manifest.config) if manifest is not None else {},
         psnr=summarise_quality(psnr),
         ssim=summarise_quality(ssim),

@@ -12,8 +12,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, Placement
 from mem_core.config.stored import read_record
-from mem_core.data.corpus import list_shards
-from mem_core.data.receipt import read_receipt
+from mem_core.data.finished_shard import protected_receipts
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation
 
@@ -83,15 +82,7 @@ class Subject(Frozen):
 
 def read_subject(protected: Folder) -> Subject:
     """Raises `SourceError` for a corpus that was not protected by this tool, or in more than one way."""
-    receipts = []
-    for shard in list_shards(protected):
-        receipt = read_receipt(protected, shard)
-        if receipt is None or receipt.is_clean:
-            what = "has no receipt" if receipt is None else "is a clean one"
-            raise SourceError(
-                f"expected a corpus that memshield protected in {protected.uri}, but its shard {shard} {what}"
-            )
-        receipts.append(receipt)
+    receipts = protected_receipts(protected)
     ways = {(r.method, r.trigger_length, r.placement, r.epsilon_levels) for r in receipts}
     if len(ways) > 1:
         raise SourceError(

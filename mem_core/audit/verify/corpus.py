@@ -20,7 +20,7 @@ from mem_core.data.corpus import list_shards
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
-from mem_core.data.table import SampleRow, read_table, table_name
+from mem_core.data.table import SampleRow, read_rows, table_name
 
 _NAMED = 100  # problems listed per shard; the rest is counted, so that a wrong corpus cannot fill the memory
 
@@ -131,7 +131,7 @@ class _Walk:
                 self._same_hash(name, receipt.outputs[name], sha256_of(protected, name))
         if table_name(self.shard) not in receipt.outputs:
             self.problem("", f"the receipt names no {table_name(self.shard)}")
-        rows = read_table(read_bytes(protected, table_name(self.shard)), table_name(self.shard))
+        rows = read_rows(protected, self.shard)
         self.counts = Counter(row.status for row in rows)
         recorded = {status: count for status, count in receipt.counts.items() if count}
         if recorded != dict(self.counts):
