@@ -19,7 +19,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from mem_core.audit.stress.page import StressReport, stress_headline, stress_markdown
 from mem_core.audit.verify.corpus import VerifyReport
-from mem_core.common.formatting import corpus_name, counted
+from mem_core.common.formatting import corpus_name, counted, markdown_table
 from mem_core.protect.protection import ShardSummary
 from mem_core.report.findings import QUERIES, Findings, RowFinding
 from mem_core.report.verdict import Verdict
@@ -38,9 +38,8 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
         for s in sorted(shards, key=lambda s: s.shard)[:_ROWS]
     ]
     if _in_run():
-        create_table_artifact(
-            rows, key=artifact_key("shards", corpus_name(uri), method), description=_shards_in(shards, uri)
-        )
+        about = f"{counted(len(shards), 'shard')} in {uri}"
+        create_table_artifact(rows, key=artifact_key("shards", corpus_name(uri), method), description=about)
 
 
 def show_night(
@@ -88,14 +87,7 @@ def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes 
     """The verdict and the table of all rows, the montage, and a link to the page."""
     if not _in_run():
         return
-    run = _above(page)
-    create_markdown_artifact(
-        report_markdown(findings, verdict), key=artifact_key("report", run), description=verdict.headline
-    )
-    address = page if "://" in page else f"file://{page}"
-    create_link_artifact(
-        address, link_text="report.html", key=artifact_key("report-page", run), description=verdict.headline
-    )
+    run = _show_page("report", page, verdict.headline, report_markdown(findings, verdict))
     if montage is not None and len(montage) <= _PICTURE_BYTES:
         picture = "data:image/png;base64," + base64.b64encode(montage).decode()
         create_image_artifact(picture, key=artifact_key("montage", run), description="clean, protected, noise x16")
@@ -106,17 +98,22 @@ def show_stress(report: StressReport, page: str) -> None:
     if not _in_run():
         return
     said = stress_headline(report.findings)
-    table, run = f"**{said}**\n\n{stress_markdown(report.findings)}\n", _above(page)
-    create_markdown_artifact(table, key=artifact_key("stress", run), description=said)
+    _show_page("stress", page, said, f"**{said}**\n\n{stress_markdown(report.findings)}\n")
+
+
+def _show_page(kind: str, page: str, said: str, markdown: str) -> str:
+    """What a page says, as Markdown, and a link to it; returns the run it belongs to, the folder above its own."""
+    run = corpus_name(page.rpartition("/")[0].rpartition("/")[0])
+    create_markdown_artifact(markdown, key=artifact_key(kind, run), description=said)
     address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text="stress.html", key=artifact_key("stress-page", run), description=said)
+    create_link_artifact(address, link_text=f"{kind}.html", key=artifact_key(f"{kind}-page", run), description=said)
+    return run
 
 
 def report_markdown(findings: Findings, verdict: Verdict) -> str:
     """The verdict and one line a training set."""
     head = ["training set", "Hit@10 %, bare", "median rank, bare", "Hit@10 %, prefixed", "median rank, prefixed"]
-    lines = [head, ["---"] * len(head), *(table_cells(row) for row in findings.rows)]
-    table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    table = markdown_table(head, map(table_cells, findings.rows))
     remarks = "\n".join(f"- {point}" for point in (*verdict.points, *verdict.cautions))
     return f"**{verdict.headline}**\n\nImage to text / text to image.\n\n{table}\n\n{remarks}\n"
 
@@ -133,15 +130,6 @@ def table_cells(row: RowFinding) -> list[str]:
 def _metrics(result: DirectionResult) -> dict[str, object]:
     hits = {f"Hit@{k}": f"{100 * getattr(result, f'hit_at_{k}'):.1f} %" for k in (1, 5, 10)}
     return {**hits, "median rank": result.median_rank, "mean rank": round(result.mean_rank, 1)}
-
-
-def _shards_in(shards: Sequence[ShardSummary], uri: str) -> str:
-    return f"{counted(len(shards), 'shard')} in {uri}"
-
-
-def _above(page: str) -> str:
-    """The run that a page belongs to: the folder above the page's own."""
-    return corpus_name(page.rpartition("/")[0].rpartition("/")[0])
 
 
 def _samples(shard: ShardSummary) -> str:

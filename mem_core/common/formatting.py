@@ -1,4 +1,6 @@
-"""Numbers as people write them, for lines on a terminal and captions on a page."""
+"""Numbers and tables as people write them, for lines on a terminal and captions on a page."""
+
+from collections.abc import Iterable, Sequence
 
 _ROUND_FROM = 90  # of a unit: below that it reads better than the next larger unit
 
@@ -14,6 +16,12 @@ def duration(seconds: float) -> str:
         return counted(max(1, round(seconds)), "second")
     minutes = seconds / 60
     return counted(round(minutes), "minute") if minutes < _ROUND_FROM else f"{minutes / 60:.1f} hours"
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The lines of a table in Markdown, without an end of line after the last."""
+    lines = (header, ["---"] * len(header), *rows)
+    return "\n".join("| " + " | ".join(text.replace("|", "\\|") for text in line) + " |" for line in lines)
 
 
 def corpus_name(address: str) -> str:

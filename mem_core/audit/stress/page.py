@@ -10,6 +10,7 @@ from pydantic import Field
 from mem_core.audit.detectability import Detectability
 from mem_core.audit.stress.attacks import AS_PUBLISHED
 from mem_core.audit.stress.findings import Shares, StressFindings, StressRow
+from mem_core.common.formatting import markdown_table
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.report.figures import INK, RULE, SOFT, bare_axes, png
@@ -75,9 +76,7 @@ def stress_headline(findings: StressFindings) -> str:
 
 def stress_markdown(findings: StressFindings) -> str:
     """The table for logs, artifacts and notes."""
-    header = STRESS_HEADER
-    lines = [header, ("---",) * len(header), *((row.label, *stress_cells(row)) for row in findings.rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return markdown_table(STRESS_HEADER, [(row.label, *stress_cells(row)) for row in findings.rows])
 
 
 def detected(found: Detectability) -> Mapping[str, str]:

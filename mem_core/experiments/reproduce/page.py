@@ -1,12 +1,11 @@
 """What a study has to show so far: report.html, report.md, report.json and pictures/*.png, from the results alone."""
 
 import json
-from collections.abc import Iterable
 
 import yaml
 
 from mem_core import __version__
-from mem_core.common.formatting import counted
+from mem_core.common.formatting import counted, markdown_table
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.experiments.reproduce.experiment import Section, Shown, Table
@@ -89,17 +88,12 @@ def _markdown(study: Study, sections: list[Section], headline: str) -> str:
 
 
 def _table(table: Table) -> list[str]:
-    head = [f"**{table.caption}**", "", _cells(table.header), _cells(["---"] * len(table.header))]
     rows = [
-        _cells(
+        [
             f"**{text}**" if number in table.marked or (place in table.bold and number == 0) else text
             for number, text in enumerate(row)
-        )
+        ]
         for place, row in enumerate(table.rows)
     ]
     notes = [line for note in table.notes for line in (note, "")]
-    return [*head, *rows, "", *notes]
-
-
-def _cells(texts: Iterable[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+    return [f"**{table.caption}**", "", markdown_table(table.header, rows), "", *notes]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mem_core.common.formatting import corpus_name, counted, duration
+from mem_core.common.formatting import corpus_name, counted, duration, markdown_table
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 shards"), (1, "1 shard"), (2, "2 shards"), (2000, "2,000 shards")])
@@ -29,3 +29,7 @@ def test_times_are_said_in_the_unit_that_tells_most(seconds: float, said: str) -
 )
 def test_a_corpus_is_called_by_what_tells_it_from_others(address: str, name: str) -> None:
     assert corpus_name(address) == name
+
+
+def test_a_table_in_markdown_keeps_its_columns_whatever_is_in_a_cell() -> None:
+    assert markdown_table(["a", "b"], [("1", "x | y")]) == "| a | b |\n| --- | --- |\n| 1 | x \\| y |"
