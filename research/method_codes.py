@@ -28,7 +28,7 @@ from mem_core.config import CENTRE, ViewConfig
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, build_model, tokenizer_for
-from mem_core.models.image_batch import PixelBatch
+from mem_core.models.image_batch import PixelBatch, seen_at_centre
 from mem_core.models.token_rows import CaptionTokens, batches
 from mem_core.models.training import make_optimizer, set_rate, training_step
 from mem_core.victim.retrieval import retrieve
@@ -267,8 +267,7 @@ def train(
 def median_ranks(model: OpenClipEncoder, test: Pairs, tokenizer: Tokenizer, prefix: str = "") -> list[float]:
     features = []
     for piece in test.pixels.split(250):
-        batch = PixelBatch(list(piece), None, CPU)
-        features.append(model.encode_image(batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))))
+        features.append(model.encode_image(seen_at_centre(list(piece), model.image_size, CPU)))
     texts = [prefix + caption for many in test.captions for caption in many]
     owner = torch.tensor([i for i, many in enumerate(test.captions) for _ in many])
     rows = torch.cat([model.encode_text(piece) for piece in tokenizer.encode(texts).split(250)])

@@ -10,8 +10,6 @@ share of permutations, the true one among them, that agree at least as well. Pai
 pairs.
 """
 
-from collections.abc import Sequence
-
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -22,7 +20,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_bytes
-from mem_core.config import CENTRE, RuntimeConfig
+from mem_core.config import RuntimeConfig
 from mem_core.config.base import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
@@ -30,7 +28,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import read_rows
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
-from mem_core.models.image_batch import PixelBatch
+from mem_core.models.image_batch import seen_at_centre
 
 _AT_ONCE = 128
 _FEWEST, _FEWEST_TRIGGERS = 20, 6  # six triggers have 720 permutations
@@ -142,17 +140,12 @@ def _shard_features(
     for first in range(0, len(pairs), _AT_ONCE):
         before, after, words = zip(*pairs[first : first + _AT_ONCE], strict=True)
         tokens = tokenizer_for(model).encode(words).to(device)
-        seen = [_seen(pixels, model.image_size, device) for pixels in (before, after)]
+        seen = [seen_at_centre(pixels, model.image_size, device) for pixels in (before, after)]
         with torch.no_grad(), autocast(device, precision):
             plain, noised = map(model.encode_image, seen)
             noises.append((noised - plain).float().cpu())
             triggers.append(model.encode_text(tokens).float().cpu())
     return (torch.cat(noises), torch.cat(triggers)) if pairs else (torch.zeros(0, 1), torch.zeros(0, 1))
-
-
-def _seen(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
-    batch = PixelBatch(pixels, None, device)
-    return batch.look(batch.draw_views(CENTRE, side, torch.Generator()))
 
 
 def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Tensor, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mem_core.config import ViewConfig
+from mem_core.config import CENTRE, ViewConfig
 from mem_core.models.device import moved
 from mem_core.models.views import View, boxes, view_of
 
@@ -75,6 +75,12 @@ class PixelBatch:
             for place, noise in zip(group.places.tolist(), group.noise.cpu(), strict=True):
                 found[place] = noise
         return found
+
+
+def seen_at_centre(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
+    """Images, uint8 [3, H, W] each, as a model is queried with them: float32 [B, 3, S, S] in about 0..1."""
+    batch = PixelBatch(pixels, None, device)
+    return batch.look(batch.draw_views(CENTRE, side, torch.Generator()))
 
 
 def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:

@@ -11,13 +11,13 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import CENTRE, Frozen, RuntimeConfig, fingerprint
+from mem_core.config import Frozen, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
-from mem_core.models.image_batch import PixelBatch
+from mem_core.models.image_batch import seen_at_centre
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
@@ -120,8 +120,7 @@ def _image_features(
 ) -> list[Tensor]:
     found = []
     for first in range(0, len(pixels), size):
-        batch = PixelBatch(pixels[first : first + size], None, device)
-        seen = batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))
+        seen = seen_at_centre(pixels[first : first + size], model.image_size, device)
         with torch.no_grad(), autocast(device, precision):
             found.append(model.encode_image(seen))
     return found

@@ -7,13 +7,12 @@ import torch
 from torch import Tensor
 
 from mem_core.common.storage.folder import Folder
-from mem_core.config import CENTRE
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
 from mem_core.models import OpenClipEncoder, tokenizer_for
-from mem_core.models.image_batch import PixelBatch
+from mem_core.models.image_batch import seen_at_centre
 
 _MAX_PIXELS = 2**40
 _BATCH = 128
@@ -53,8 +52,7 @@ def shown_pairs(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Sh
 
 def seen_by(model: OpenClipEncoder, pairs: Sequence[ShownPair]) -> Tensor:
     """The images at the size of the model, cut to the centre: float [B, 3, S, S] in 0..1."""
-    batch = PixelBatch([pair.pixels for pair in pairs], None, torch.device("cpu"))
-    return batch.look(batch.draw_views(CENTRE, model.image_size, torch.Generator()))
+    return seen_at_centre([pair.pixels for pair in pairs], model.image_size, torch.device("cpu"))
 
 
 def features_of(model: OpenClipEncoder, pairs: Sequence[ShownPair]) -> tuple[Tensor, Tensor]:
