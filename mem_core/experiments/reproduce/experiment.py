@@ -1,6 +1,6 @@
 """What an experiment is: which cells it needs, and how it shows them. A table or figure of the paper is one of these.
 
-To add one: a file in `mem_core/experiments/reproduce/paper/`, and its `Experiment` in `EXPERIMENTS` there. What it
+To add one: an `Experiment` in a file of `mem_core/experiments/reproduce/paper/`, listed in `EXPERIMENTS` there. What it
 needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
 """
 

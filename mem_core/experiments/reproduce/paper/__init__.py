@@ -1,11 +1,9 @@
-"""The tables and figures of the study, in the order of the page. One file each."""
+"""The tables and figures of the study, in the order of the page."""
 
 from mem_core.experiments.reproduce.experiment import Experiment
-from mem_core.experiments.reproduce.paper.controls import CONTROLS
 from mem_core.experiments.reproduce.paper.figures56 import FIGURE5, FIGURE6
-from mem_core.experiments.reproduce.paper.schedules import SCHEDULES
-from mem_core.experiments.reproduce.paper.table1 import FIGURE4, TABLE1
-from mem_core.experiments.reproduce.paper.table2 import TABLE2
+from mem_core.experiments.reproduce.paper.table1 import CONTROLS, FIGURE4, TABLE1
+from mem_core.experiments.reproduce.paper.table2 import SCHEDULES, TABLE2
 from mem_core.experiments.reproduce.paper.table3 import TABLE3
 from mem_core.experiments.reproduce.paper.table4 import TABLE4
 

@@ -1,4 +1,4 @@
-"""Table 2: noise made with one architecture, victims of others."""
+"""Table 2: noise made with one architecture, victims of others. Schedules: the paper's trainer and a competent one."""
 
 from collections.abc import Iterator
 
@@ -49,4 +49,14 @@ TABLE2 = Experiment(
     rows=("clean", "mem-3", "mem-5"),
     show=show_victims,
     victims=("rn50", "rn101", "vit-b-32", "siglip"),
+)
+
+SCHEDULES = Experiment(
+    name="schedules",
+    title="Schedules: the paper's trainer and a competent one",
+    about="The paper's: AdamW at 5e-4, a warm-up of 10,000 steps that does not end early, cosine, no augmentation. A "
+    "competent trainer's: a warm-up that ends, and open_clip's random crop.",
+    rows=("clean", "mem-3", "random-trigger", "em"),
+    show=show_victims,
+    victims=("competent", "paper-schedule"),
 )
