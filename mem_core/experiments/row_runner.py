@@ -138,10 +138,9 @@ def protect_row(plan: RowPlan, steps: RowSteps) -> None:
     steps.protect(plan.clean, plan.corpus, config, protector, plan.reuse)
     report = steps.verify(plan.clean, plan.corpus, plan.folder)
     if not report.ok:
-        first = report.problems[0]
         raise StopRun(
             f"expected {plan.corpus} to verify, but {len(report.problems)} things are wrong, the first in shard "
-            f"{first.shard} {first.key}: {first.what}"
+            f"{report.problems[0]}"
         )
 
 

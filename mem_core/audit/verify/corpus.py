@@ -32,6 +32,9 @@ class Problem(Frozen):
     key: str
     what: str
 
+    def __str__(self) -> str:
+        return f"{self.shard} {self.key}: {self.what}"
+
 
 class ShardReport(Frozen):
     """One shard checked. counts: status -> samples in the table. warnings: worth knowing, though nothing is wrong."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mem_core.audit.verify.corpus import verify_corpus
+from mem_core.audit.verify.record import verify
 from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
@@ -20,7 +20,6 @@ from mem_core.data.sharding.split_writer import SplitWriter
 from mem_core.data.survey import Survey
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.rows import source_row
-from mem_core.models import Tokenizer
 from mem_core.models.device import peak_memory, resolve_device, watch_memory
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import VictimConfig
@@ -31,7 +30,6 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 _MOST = 512  # samples
 _STEPS = 14  # of the surrogate: the trainer tells where it stands after 10, when it is warm, and at the end
-_CONTEXT = 77  # tokens of a caption
 _Told = list[tuple[int, float]]
 """From one checkpoint to the next: how much was done (0 at the beginning and the end), and when."""
 
@@ -157,8 +155,8 @@ class _Trial:
 
         protect_all(protection, progress=tell, checkpoint=checkpoint)
         self.costs.memory[name] = peak_memory(device)
-        verify, _ = self._timed(lambda: verify_corpus(self.clean, place, tokenize=Tokenizer(_CONTEXT).encode))
-        self.costs.seconds[name] = {"publish": _length(told[-2]) / half, "verify": verify / (2 * half)}
+        verified, _ = self._timed(lambda: verify(self.clean, place))
+        self.costs.seconds[name] = {"publish": _length(told[-2]) / half, "verify": verified / (2 * half)}
         self.costs.size[name] = {"published": sum(place.top().values()) / (2 * half)}
         if fits:
             files = protection.protector_folder.top()

@@ -164,7 +164,7 @@ class Study:
         plan, steps = self._row_plan(dataset, name), self._steps(dataset, progress, checkpoint)
         row, place = plan.row, steps.folder.below(plan.folder)
         identity = fingerprint(_brief(plan.protect), self.kind(row), str(row.fit_shards), self.scale.seed, __version__)
-        if row.is_clean or _says(place, _VERIFIED, identity):
+        if row.is_clean or (place.exists(_VERIFIED) and read_bytes(place, _VERIFIED) == identity.encode()):
             return
         if plan.source:
             self._protect(dataset, plan.source, progress, checkpoint)
@@ -206,7 +206,3 @@ class Study:
 def _brief(settings: Frozen) -> dict[str, Any]:
     """Settings that are not at their defaults: a setting that is new in the program changes no result made before."""
     return settings.model_dump(mode="json", exclude_defaults=True)
-
-
-def _says(folder: Folder, name: str, text: str) -> bool:
-    return folder.exists(name) and read_bytes(folder, name) == text.encode()
