@@ -6,6 +6,7 @@ from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
 from mem_core.data.corpus import require_clean
 from mem_core.experiments.status import JOB, backed_off_line, count_backed_off
+from mem_core.protect.finished import Plan
 from mem_core.protect.night import counts_of
 from mem_core.protect.protection import ShardSummary
 from tasks.artifacts import show_shards
@@ -21,14 +22,6 @@ class ProtectPlan(Frozen):
     shards: tuple[str, ...]
     rounds: int
     fresh: bool
-
-
-class PublishPlan(Frozen):
-    """Which shards are waiting; how many are finished, and their samples by status."""
-
-    waiting: tuple[str, ...]
-    finished: int
-    counts: dict[str, int]
 
 
 class ProtectSummary(Frozen):
@@ -81,7 +74,7 @@ def finish_fit(job: ProtectJob, losses: list[float]) -> None:
 
 
 @step("plan publishing", run_name="plan publishing, {job.method}")
-def plan_publishing(job: ProtectJob) -> PublishPlan:
+def plan_publishing(job: ProtectJob) -> Plan:
     """Separates the shards that are finished, from listings and manifests, from those that still need a task."""
     with watched(f"{job.method}: plan") as progress:
         plan = protection_of(job).plan(progress)
@@ -89,7 +82,7 @@ def plan_publishing(job: ProtectJob) -> PublishPlan:
         say(f"{job.method}: {plan.finished} of {plan.finished + len(plan.waiting)} shards were protected before")
     for shard, what in sorted(plan.differing.items()):
         say(f"{job.method}: shard {shard} is made again: {what}")
-    return PublishPlan(waiting=plan.waiting, finished=plan.finished, counts=dict(plan.counts))
+    return plan
 
 
 @step("publish shard", run_name="publish {shard}", tags=("memshield-device",))
@@ -100,7 +93,7 @@ def publish_shard(job: ProtectJob, shard: str) -> ShardSummary:
 
 
 @step("finish protection", run_name="finish {job.method}")
-def finish_protection(job: ProtectJob, plan: PublishPlan, shards: list[ShardSummary]) -> ProtectSummary:
+def finish_protection(job: ProtectJob, plan: Plan, shards: list[ShardSummary]) -> ProtectSummary:
     """Writes the manifest, shows the shards in the UI, and lets go of what the rounds needed."""
     protection = protection_of(job)
     manifest = protection.finish()
