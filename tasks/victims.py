@@ -1,11 +1,13 @@
-"""The victim: trained on a corpus as an unauthorised trainer would."""
+"""Victims: trained on a corpus as an unauthorised trainer would, and queried on clean test pairs."""
 
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.victim.config import EvaluateConfig, VictimConfig
+from mem_core.victim.evaluation import Evaluation, evaluate_victim, read_evaluation
 from mem_core.victim.record import VictimRecord, read_victim
 from mem_core.victim.training import VictimData, train_victim
+from tasks.artifacts import show_retrieval
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder
@@ -56,3 +58,18 @@ def train_model(job: TrainJob) -> VictimRecord:
     loss = f", loss {record.history[-1].loss:.2f}" if record.history else ""
     say(f"{job.label}, seed {job.seed}: {how}{loss}")
     return record
+
+
+@step("evaluate victim", run_name="evaluate {label}", tags=("memshield-device",))
+def evaluate_model(victim: str, test: str, config: EvaluateConfig, runtime: RuntimeConfig, label: str) -> Evaluation:
+    """Queries the victim, bare and prefixed, and keeps the result beside it; an equal one is not made again."""
+    folder = open_folder(victim)
+    before = read_evaluation(folder)
+    with watched(f"evaluate {label}") as progress:
+        found = evaluate_victim(folder, open_folder(test), config, runtime, progress)
+    if found == before:
+        say(f"{label}: evaluated before")
+        return found
+    show_retrieval(victim, label, found)
+    say(f"{label}: median rank {found.bare.median_ranks}, by chance {found.chance.median_ranks}")
+    return found
