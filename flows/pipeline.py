@@ -23,9 +23,8 @@ from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import duration
 from mem_core.config import ProtectConfig
-from mem_core.experiments.config import RunConfig
+from mem_core.experiments.config import RunConfig, clean_folder, time_left
 from mem_core.experiments.row_runner import VictimPlan, plan_run, run_row
-from mem_core.experiments.rows import clean_folder, time_left
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord
 from tasks.estimating import note_run

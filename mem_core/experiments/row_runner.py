@@ -17,8 +17,7 @@ from typing import Protocol
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import StopRun
 from mem_core.config import ProtectConfig
-from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, run_order, source_row
+from mem_core.experiments.config import RowConfig, RunConfig, clean_folder, run_order, source_row
 from mem_core.protect.destination import PROTECTOR
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import Evaluation

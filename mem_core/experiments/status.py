@@ -14,8 +14,7 @@ from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import finished_receipts
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import receipt_name
-from mem_core.experiments.config import RunConfig, read_run
-from mem_core.experiments.rows import clean_folder
+from mem_core.experiments.config import RunConfig, clean_folder, read_run
 from mem_core.protect.destination import STATE
 from mem_core.protect.failures import read_failures
 

@@ -1,6 +1,7 @@
 """Charts as PNG bytes, drawn with matplotlib's objects alone: no pyplot, no global state, safe in threads."""
 
 import io
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,14 +9,33 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mem_core.config.methods import METHODS
 from mem_core.report.findings import QUERIES, Findings, RowFinding
 from mem_core.report.inputs import ReportInputs, ReportRow
-from mem_core.report.styles import Styles
 from mem_core.victim.metrics import DIRECTIONS, Direction
 
 INK, SOFT, RULE = "#1d232b", "#5d6673", "#d9dde3"
 _DPI = 200
 _LONGEST_LABEL = 22
+Dashes = str | tuple[float, tuple[float, ...]]
+_DASHES: tuple[Dashes, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
+
+
+class Styles:
+    """One colour for a method wherever it is drawn; rows of one method differ in their dashes."""
+
+    def __init__(self, rows: Sequence[ReportRow]) -> None:
+        seen: Counter[str] = Counter()
+        self._styles: dict[str, tuple[str, Dashes]] = {}
+        for row in rows:
+            self._styles[row.name] = (METHODS[row.method].colour, _DASHES[seen[row.method] % len(_DASHES)])
+            seen[row.method] += 1
+
+    def colour(self, name: str) -> str:
+        return self._styles[name][0]
+
+    def dashes(self, name: str) -> Dashes:
+        return self._styles[name][1]
 
 
 def png(figure: Figure) -> bytes:

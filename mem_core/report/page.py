@@ -15,11 +15,10 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.image_quality import summarise_quality
-from mem_core.report.figures import draw_curves, draw_histograms, draw_shares, png
+from mem_core.report.figures import Styles, draw_curves, draw_histograms, draw_shares, png
 from mem_core.report.findings import Findings, compute_findings
 from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
-from mem_core.report.styles import Styles
 from mem_core.report.tables import all_metrics, difference_cells, metric_cells, minus, signed
 from mem_core.report.verdict import Verdict, judge, percent, rank
 

@@ -18,8 +18,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.data.sharding.clean_shard import shard_name
 from mem_core.data.sharding.split_writer import SplitWriter
 from mem_core.data.survey import Survey
-from mem_core.experiments.config import RunConfig
-from mem_core.experiments.rows import source_row
+from mem_core.experiments.config import RunConfig, source_row
 from mem_core.models.device import peak_memory, resolve_device, watch_memory
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import VictimConfig

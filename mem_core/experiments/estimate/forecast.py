@@ -11,9 +11,8 @@ from itertools import accumulate
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.survey import Survey
-from mem_core.experiments.config import RowConfig, RunConfig
+from mem_core.experiments.config import RowConfig, RunConfig, source_row
 from mem_core.experiments.estimate.calibration import Costs, even_batch
-from mem_core.experiments.rows import source_row
 from mem_core.victim.config import VictimConfig
 
 _TASK = 0.1  # seconds for a task of Prefect: 0.08 of processor time (python -m benchmarks.orchestration), and waits

@@ -36,9 +36,8 @@ from mem_core.report import (
     pick_samples,
     summarise_protection,
 )
-from mem_core.report.figures import draw_curves, draw_histograms, spread_apart
+from mem_core.report.figures import Styles, draw_curves, draw_histograms, spread_apart
 from mem_core.report.pictures import amplified_noise
-from mem_core.report.styles import Styles
 from tests.support.corpora import RUNTIME, protect, small
 from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
 

@@ -13,9 +13,8 @@ from mem_core.experiments.reproduce.experiment import (
     report_inputs,
     rows_table,
 )
-from mem_core.report.figures import draw_curves, draw_shares, png
+from mem_core.report.figures import Styles, draw_curves, draw_shares, png
 from mem_core.report.findings import compute_findings
-from mem_core.report.styles import Styles
 
 
 def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table | StudyPicture]:

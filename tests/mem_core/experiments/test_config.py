@@ -6,8 +6,7 @@ import pytest
 
 from mem_core.common.errors import ConfigError
 from mem_core.config import parse_config
-from mem_core.experiments.config import RowConfig, RunConfig
-from mem_core.experiments.rows import clean_folder, run_order, source_row, time_left
+from mem_core.experiments.config import RowConfig, RunConfig, clean_folder, run_order, source_row, time_left
 
 
 def run(*rows: Any) -> RunConfig:
