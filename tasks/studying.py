@@ -3,9 +3,9 @@
 from mem_core.common.progress import Paused
 from mem_core.config import Frozen
 from mem_core.experiments.reproduce import Study, StudyReport, StudyScale, make_plan, write_study
-from mem_core.experiments.reproduce.cells import StudyCell
 from mem_core.experiments.reproduce.run import prepare_all, run_cell, time_limit
 from mem_core.experiments.reproduce.scale import require_own
+from mem_core.experiments.reproduce.study import StudyCell
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder

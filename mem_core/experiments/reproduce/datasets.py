@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
-from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import IdentitiesConfig
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.readers.detect import matching_files
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
-from mem_core.data.synthetic.face_corpora import draw_people
-from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.experiments.reproduce.scale import Drawn, People
 
 
 @dataclass(frozen=True)
@@ -139,17 +135,3 @@ def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: Identitie
     reader = open_source(tree.folder, format=kind, identities=own, seed=seed)
     # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
     return SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
-
-
-def draw_people_dataset(
-    place: Path, people: People, identities: IdentitiesConfig, seed: int, progress: Progress = silent
-) -> SourceReader:
-    """Folders of invented people, one photo of each held out for the test."""
-    folder = draw_people(place, people.people, people.photos, people.size, seed, progress)
-    own = identities.model_copy(update={"hold_out": True})
-    return open_source(folder, format="identities", identities=own, seed=seed)
-
-
-def draw_dataset(place: Path, drawn: Drawn, seed: int, progress: Progress = silent) -> SourceReader:
-    """A drawn corpus in place of a dataset."""
-    return open_source(draw_corpus(place, drawn.train, drawn.test, drawn.size, seed, progress), format="csv")

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from mem_core.config import Frozen
 from mem_core.config.methods import CLEAN, without_noise
-from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
 from mem_core.experiments.reproduce.paper_values import paper_value
-from mem_core.experiments.reproduce.study import Study
+from mem_core.experiments.reproduce.study import Study, StudyCell, StudyResult
 from mem_core.experiments.run_report import report_row
 from mem_core.report.findings import QUERIES, Findings, Query, RowFinding, compute_findings, gap
 from mem_core.report.inputs import ReportInputs

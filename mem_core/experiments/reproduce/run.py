@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Checkpoint, Paused, Progress, carry_on, silent
-from mem_core.experiments.reproduce.cells import StudyCell
 from mem_core.experiments.reproduce.datasets import open_dataset
 from mem_core.experiments.reproduce.experiment import Experiment
 from mem_core.experiments.reproduce.paper import EXPERIMENTS
 from mem_core.experiments.reproduce.scale import claim_folder
-from mem_core.experiments.reproduce.study import Study
+from mem_core.experiments.reproduce.study import Study, StudyCell
 
 Say = Callable[[str], None]
 

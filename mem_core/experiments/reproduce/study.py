@@ -20,20 +20,55 @@ from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
-from mem_core.data.readers import SourceReader
+from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.face_corpora import draw_people
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RowConfig
 from mem_core.experiments.direct_steps import DirectSteps
-from mem_core.experiments.reproduce.cells import StudyCell, StudyResult
-from mem_core.experiments.reproduce.datasets import dataset_of, draw_dataset, draw_people_dataset, open_dataset
+from mem_core.experiments.reproduce.datasets import dataset_of, open_dataset
 from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.rows import study_rows
 from mem_core.experiments.reproduce.scale import PEOPLE, StudyScale
 from mem_core.experiments.row_runner import RowPlan, measure_victims, plan_row, protect_row
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR
+from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.record import Epoch
 
 _VERIFIED = "verified.txt"
+
+
+class StudyCell(Frozen):
+    """What is measured; the names are those of the study's datasets, rows and victims."""
+
+    dataset: str
+    row: str
+    victim: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.dataset}/{self.row}/{self.victim}-{self.seed}"
+
+    @property
+    def file(self) -> str:
+        """Where its result lies below the study's folder."""
+        return f"cells/{self.name}.json"
+
+
+class StudyResult(Frozen):
+    """What came out, with what it took. identity: hash of everything the result depends on."""
+
+    format: int = 1
+    cell: StudyCell
+    identity: str
+    evaluation: Evaluation
+    history: tuple[Epoch, ...]
+    steps: int
+    samples: int
+    seconds: float = 0.0
+    device: str = ""
 
 
 class Study:
@@ -134,11 +169,13 @@ class Study:
             raise ConfigError(f"expected a local folder to draw {dataset} into, got {self.folder.uri}")
         place = self.folder.path / "datasets" / dataset / "source"
         place.parent.mkdir(parents=True, exist_ok=True)
-        if self.scale.people is not None and dataset == PEOPLE:
-            identities = self.scale.corpus.identities
-            return draw_people_dataset(place, self.scale.people, identities, self.scale.seed, progress)
-        assert self.scale.drawn is not None
-        return draw_dataset(place, self.scale.drawn, self.scale.seed, progress)
+        people, drawn, seed = self.scale.people, self.scale.drawn, self.scale.seed
+        if people is not None and dataset == PEOPLE:
+            photographs = draw_people(place, people.people, people.photos, people.size, seed, progress)
+            identities = self.scale.corpus.identities.model_copy(update={"hold_out": True})
+            return open_source(photographs, format="identities", identities=identities, seed=seed)
+        assert drawn is not None
+        return open_source(draw_corpus(place, drawn.train, drawn.test, drawn.size, seed, progress), format="csv")
 
     def _corpus(self, kind: str) -> CorpusConfig:
         return CorpusConfig.model_validate(self.scale.corpus.model_dump() | {"one_sample_per": kind})

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from mem_core.experiments.reproduce.cells import StudyResult
 from mem_core.experiments.reproduce.experiment import Experiment, Shown, Table, ranked
 from mem_core.experiments.reproduce.paper_values import paper_value
+from mem_core.experiments.reproduce.study import StudyResult
 from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, summarise
 
 
