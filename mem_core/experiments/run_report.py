@@ -45,7 +45,11 @@ def report_run(folder: Folder, config: RunConfig | None = None) -> ReportSummary
             f"expected evaluated victims in {folder.uri}/rows/<row>/victim-<seed>, but there is none",
             hint="run the pipeline",
         )
-    rows = [_row(folder, plans[name], victims) for name, victims in measured.items()]
+    rows = []
+    for name, victims in measured.items():
+        plan = plans[name]
+        summary = None if plan.row.is_clean else summarise_protection(folder.below(plan.corpus))
+        rows.append(report_row(plan.row, victims, summary))
     noisy = (method.name for method in METHODS.values() if method.adds_noise)  # methods before controls
     pictured = next((row.name for method in noisy for row in rows if row.method == method), "")
     places = [folder.below(name) for name in (plans[pictured].clean, plans[pictured].corpus)] if pictured else []
@@ -101,8 +105,3 @@ def _measured(folder: Folder, plan: RowPlan) -> list[MeasuredVictim]:
         if record is not None and evaluation is not None:
             found.append((victim.seed, evaluation, record.history))
     return found
-
-
-def _row(folder: Folder, plan: RowPlan, victims: Sequence[MeasuredVictim]) -> ReportRow:
-    summary = None if plan.row.is_clean else summarise_protection(folder.below(plan.corpus))
-    return report_row(plan.row, victims, summary)

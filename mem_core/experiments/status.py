@@ -83,12 +83,17 @@ def read_status(folder: Folder, clean: Folder | None, open_folder: OpenFolder) -
     victims |= {f"rows/{row.name}/victim-{seed}" for row in run.table for seed in run.victim_seeds} if run else set()
     if not corpora and not victims:
         raise SourceError(f"expected shards or a pipeline's folders in {folder.uri}, but there is nothing of the kind")
-    page = "report/report.html"
+    page, names = "report/report.html", set(listing)
     return DestinationStatus(
         uri=folder.uri,
         corpora=corpora,
-        victims=tuple(_victim(place, set(listing)) for place in sorted(victims)),
-        report=f"{folder.uri}/{page}" if page in listing else "",
+        victims=tuple(
+            VictimStatus(
+                place=place, trained=f"{place}/victim.json" in names, evaluated=f"{place}/evaluation.json" in names
+            )
+            for place in sorted(victims)
+        ),
+        report=f"{folder.uri}/{page}" if page in names else "",
     )
 
 
@@ -122,19 +127,20 @@ def _corpus(
     expected = set(_stems(clean.top(), _TAR)) if clean is not None and clean.uri != folder.uri else set()
     foreign = bool(tars) and not receipts and not expected  # shards that another tool made are complete as they are
     found = finished_receipts(folder, sorted(receipts))
-    counts: Counter[str] = Counter()
+    counts, reasons = Counter[str](), Counter[str]()
     for receipt in found:
         counts.update(receipt.counts)
-    methods = {receipt.method for receipt in found}
-    stats = list(_statistics(folder, sorted(name for name in top if name.endswith(_STATS))))
+    stats = _statistics(folder, top)
+    for one in stats:
+        reasons.update(one.status_dict)
     return CorpusStatus(
         place=place or ".",
-        method="made elsewhere" if foreign else ", ".join(sorted(methods)),
+        method="made elsewhere" if foreign else ", ".join(sorted({receipt.method for receipt in found})),
         finished=foreign or MANIFEST_NAME in top,
         done=len(tars if foreign else receipts),
         pending=0 if foreign else len((expected | tars) - receipts - set(failures.shards)),
         counts={status: count for status, count in sorted(counts.items()) if count},
-        reasons=_reasons(stats),
+        reasons=dict(reasons.most_common()),
         failed=failures.shards,
         fitting=_fitting(own, rounds),
         backed_off=sum(one.backed_off for one in stats),
@@ -143,8 +149,7 @@ def _corpus(
 
 def count_backed_off(folder: Folder) -> int:
     """Samples of a corpus whose noise was scaled back for the quality budget: one small file a shard is read."""
-    names = sorted(name for name in folder.top() if name.endswith(_STATS))
-    return sum(one.backed_off for one in _statistics(folder, names))
+    return sum(one.backed_off for one in _statistics(folder, folder.top()))
 
 
 def backed_off_line(count: int) -> str:
@@ -180,19 +185,7 @@ class _Statistics(BaseModel):
     backed_off: int = 0
 
 
-def _statistics(folder: Folder, names: list[str]) -> Iterator[_Statistics]:
-    for name in names:
-        yield parse_record(read_bytes(folder, name), _Statistics, "statistics", f"{folder.uri}/{name}")
-
-
-def _reasons(stats: list[_Statistics]) -> dict[str, int]:
-    reasons: Counter[str] = Counter()
-    for one in stats:
-        reasons.update(one.status_dict)
-    return dict(reasons.most_common())
-
-
-def _victim(place: str, names: set[str]) -> VictimStatus:
-    return VictimStatus(
-        place=place, trained=f"{place}/victim.json" in names, evaluated=f"{place}/evaluation.json" in names
-    )
+def _statistics(folder: Folder, top: Iterable[str]) -> list[_Statistics]:
+    """Of every shard that has some; top: the names right in the folder."""
+    names = sorted(name for name in top if name.endswith(_STATS))
+    return [parse_record(read_bytes(folder, name), _Statistics, "statistics", f"{folder.uri}/{name}") for name in names]
