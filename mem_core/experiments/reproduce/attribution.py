@@ -37,10 +37,11 @@ def grad_cam(model: OpenClipEncoder, images: Tensor, captions: Sequence[str]) ->
     with torch.no_grad():
         texts = model.encode_text(tokens)
     seen = images.detach().clone().requires_grad_()  # frozen weights ask for no gradient: something has to
-    with _HeldOutput(_last_spatial(model)) as kept:
+    outputs: list[Tensor] = []
+    with _last_spatial(model).register_forward_hook(lambda layer, arguments, output: outputs.append(output)):
         cosines = (model.encode_image(seen) * texts).sum(1)
-        (gradient,) = torch.autograd.grad(cosines.sum(), kept.output)
-    features, gradient = (_as_maps(value) for value in (kept.output.detach(), gradient))
+    gradients = torch.autograd.grad(cosines.sum(), outputs)
+    features, gradient = (_as_maps(value) for value in (outputs[0].detach(), gradients[0]))
     maps = (features * gradient.mean((2, 3), keepdim=True)).sum(1, keepdim=True).relu()
     maps = nn.functional.interpolate(maps.float(), images.shape[2:], mode="bilinear", align_corners=False)[:, 0]
     return maps / maps.amax((1, 2), keepdim=True).clamp(min=1e-12)
@@ -70,24 +71,6 @@ def integrated_gradients(model: OpenClipEncoder, image: Tensor, caption: str) ->
     parts = method.attribute(tokens, baselines=torch.where(is_word, _PADDING, tokens), n_steps=_STEPS)
     each = parts.sum(-1)[is_word].tolist()
     return [(tokenizer.decode([token]), part) for token, part in zip(tokens[is_word].tolist(), each, strict=True)]
-
-
-class _HeldOutput:
-    """While it is open, holds the last output of a layer."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        self._layer = layer
-        self.output: Tensor
-
-    def __enter__(self) -> "_HeldOutput":
-        self._hook = self._layer.register_forward_hook(self._keep)
-        return self
-
-    def _keep(self, layer: nn.Module, arguments: Any, output: Tensor) -> None:
-        self.output = output
-
-    def __exit__(self, *error: object) -> None:
-        self._hook.remove()
 
 
 def _last_spatial(model: OpenClipEncoder) -> nn.Module:
