@@ -6,6 +6,7 @@ worse direction. At 100 % the victim retrieves no better than chance.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 from mem_core.config import Frozen, Method
@@ -142,13 +143,18 @@ def _row(row: ReportRow, chance: RetrievalResult) -> RowFinding:
 def _direction(row: ReportRow, direction: Direction, chance: RetrievalResult) -> DirectionFinding:
     found: dict[Query, MetricSpreads] = {}
     for query in QUERIES:
-        if results := [result.direction(direction) for result in getattr(row, query)]:
-            found[query] = MetricSpreads.model_validate(summarise_directions(results))
+        if results := getattr(row, query):
+            found[query] = spreads_of(results, direction)
     weakest = min(found, key=lambda query: found[query].median_rank.mean, default=None)
     share = found[weakest].median_rank.mean / chance.direction(direction).median_rank if weakest else None
     return DirectionFinding(
         bare=found.get("bare"), prefixed=found.get("prefixed"), weakest=weakest, share_of_chance=share
     )
+
+
+def spreads_of(results: Sequence[RetrievalResult], direction: Direction) -> MetricSpreads:
+    """The metrics of one direction over the results of several seeds."""
+    return MetricSpreads.model_validate(summarise_directions([result.direction(direction) for result in results]))
 
 
 def _addition(method: RowFinding, control: RowFinding, clean: RowFinding | None) -> Addition:

@@ -1,9 +1,9 @@
 """Findings as the text of the page's tables."""
 
 from mem_core.config import Frozen
-from mem_core.report.findings import QUERIES, Addition, Findings, MetricSpreads, RowFinding
+from mem_core.report.findings import QUERIES, Addition, Findings, MetricSpreads, RowFinding, spreads_of
 from mem_core.report.verdict import rank
-from mem_core.victim.metrics import DIRECTIONS, METRICS, DirectionResult, Spread
+from mem_core.victim.metrics import DIRECTIONS, METRICS, Spread
 
 
 class TableCell(Frozen):
@@ -63,15 +63,16 @@ def all_metrics(findings: Findings) -> list[tuple[str, str, str, list[str]]]:
     table = []
     for direction in DIRECTIONS:
         words = direction.replace("_", " ")
-        table.append(("Chance level", words, "any", _chance_metrics(findings.chance.direction(direction))))
-        for row in findings.rows:
-            for query in QUERIES:
-                if spreads := row.direction(direction).cell(query):
-                    texts = [_cell(spreads, metric) for metric in METRICS]
-                    table.append((row.label, words, query, [f"{t.mean} {t.deviation}".strip() for t in texts]))
+        table.append(("Chance level", words, "any", _metrics(spreads_of([findings.chance], direction))))
+        table += [
+            (row.label, words, query, _metrics(spreads))
+            for row in findings.rows
+            for query in QUERIES
+            if (spreads := row.direction(direction).cell(query))
+        ]
     return table
 
 
-def _chance_metrics(result: DirectionResult) -> list[str]:
-    hits = (result.hit_at_1, result.hit_at_5, result.hit_at_10)
-    return [*(f"{100 * hit:.1f}" for hit in hits), rank(result.median_rank), f"{result.mean_rank:,.1f}"]
+def _metrics(spreads: MetricSpreads) -> list[str]:
+    cells = (_cell(spreads, metric) for metric in METRICS)
+    return [f"{cell.mean} {cell.deviation}".strip() for cell in cells]
