@@ -27,8 +27,9 @@ from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.table import read_rows
 from mem_core.report.verdict import percent
+from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation, read_evaluation
-from mem_core.victim.record import VictimRecord, read_victim
+from mem_core.victim.record import read_victim
 
 ALWAYS_OPEN = (
     "a trainer who knows the method and adapts training to it beyond the countermeasures named above",
@@ -122,23 +123,10 @@ def trials_of_cells(cells: Iterable[StressResult]) -> list[Trial]:
     trials = []
     for (name, trained_on), ours in sorted(by_attack.items()):
         if trained_on == "protected":
-            first = ours[0]
-            lender = first.cell.attack.control
-            clean = by_attack.get((name, "clean")) or by_attack.get((lender, "clean"), [])
-            trials.append(
-                Trial(
-                    attack=name,
-                    label=first.cell.attack.label,
-                    architecture=first.victim.architecture,
-                    epochs=first.victim.epochs,
-                    samples=first.samples,
-                    seeds=tuple(r.cell.seed for r in ours),
-                    shares=tuple(lowest_share(r.evaluation) for r in ours),
-                    clean_shares=tuple(lowest_share(r.evaluation) for r in clean),
-                    test=first.evaluation.test,
-                    images=first.evaluation.images,
-                )
-            )
+            attack = ours[0].cell.attack
+            clean = by_attack.get((name, "clean")) or by_attack.get((attack.control, "clean"), [])
+            measured = [_Victim(r.victim, r.cell.seed, r.samples, r.evaluation) for r in ours]
+            trials.append(_trial(name, attack.label, measured, [r.evaluation for r in clean]))
     return trials
 
 
@@ -154,47 +142,54 @@ def trials_of_victims(victims: Iterable[Folder], controls: Iterable[Folder]) -> 
             "expected a victim of protected pairs with the settings of the clean one in "
             f"{clean[lone[0]][-1].place}, got none"
         )
-    return [_trial(ours, clean.get(settings, [])) for settings, ours in made.items()]
+    trials = []
+    for settings, ours in made.items():
+        attacks = [item.model_dump(mode="json") for item in ours[0].config.countermeasures]
+        name = "trained" if not attacks else f"trained-{settings[:8]}"
+        label = "trained as published" if not attacks else json.dumps(attacks, sort_keys=True)
+        trials.append(_trial(name, label, ours, [control.found for control in clean.get(settings, [])]))
+    return trials
 
 
 class _Victim(NamedTuple):
-    place: str
-    record: VictimRecord
+    """A measured victim. place: its folder, if it was named."""
+
+    config: VictimConfig
+    seed: int
+    samples: int
     found: Evaluation
+    place: str = ""
 
 
 def _by_settings(folders: Iterable[Folder]) -> dict[str, list[_Victim]]:
     """Victims by the fingerprint of what they were trained with."""
-    found: dict[str, list[_Victim]] = {}
+    victims: dict[str, list[_Victim]] = {}
     for folder in folders:
-        victim = _victim(folder)
-        found.setdefault(fingerprint(victim.record.config), []).append(victim)
-    return found
+        record, found = read_victim(folder), read_evaluation(folder)
+        if record is None or found is None:
+            raise SourceError(
+                f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims"
+            )
+        victim = _Victim(record.config, record.seed, record.samples, found, folder.uri)
+        victims.setdefault(fingerprint(record.config), []).append(victim)
+    return victims
 
 
-def _trial(victims: Sequence[_Victim], clean: Sequence[_Victim]) -> Trial:
-    """Victims with equal settings, of different seeds."""
-    _, record, found = victims[0]
-    attacks = [item.model_dump(mode="json") for item in record.config.countermeasures]
+def _trial(attack: str, label: str, victims: Sequence[_Victim], clean: Iterable[Evaluation]) -> Trial:
+    """Victims with equal settings, of different seeds. clean: what victims of only clean pairs retrieve."""
+    first = victims[0]
     return Trial(
-        attack="trained" if not attacks else f"trained-{fingerprint(record.config)[:8]}",
-        label="trained as published" if not attacks else json.dumps(attacks, sort_keys=True),
-        architecture=record.architecture,
-        epochs=record.config.epochs,
-        samples=record.samples,
-        seeds=tuple(one.record.seed for one in victims),
-        shares=tuple(lowest_share(one.found) for one in victims),
-        clean_shares=tuple(lowest_share(one.found) for one in clean),
-        test=found.test,
-        images=found.images,
+        attack=attack,
+        label=label,
+        architecture=first.config.architecture,
+        epochs=first.config.epochs,
+        samples=first.samples,
+        seeds=tuple(victim.seed for victim in victims),
+        shares=tuple(lowest_share(victim.found) for victim in victims),
+        clean_shares=tuple(map(lowest_share, clean)),
+        test=first.found.test,
+        images=first.found.images,
     )
-
-
-def _victim(folder: Folder) -> _Victim:
-    record, found = read_victim(folder), read_evaluation(folder)
-    if record is None or found is None:
-        raise SourceError(f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims")
-    return _Victim(folder.uri, record, found)
 
 
 def lowest_share(found: Evaluation) -> float:
