@@ -36,17 +36,9 @@ class Problem(Frozen):
         return f"{self.shard} {self.key}: {self.what}"
 
 
-class ShardReport(Frozen):
-    """One shard checked. counts: status -> samples in the table. warnings: worth knowing, though nothing is wrong."""
-
-    shard: str
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict)
-
-
 class VerifyReport(Frozen):
-    """A corpus checked."""
+    """So many shards checked. counts: status -> samples in the tables. warnings: worth knowing, though nothing is
+    wrong."""
 
     shards: int
     problems: tuple[Problem, ...] = ()
@@ -82,7 +74,7 @@ def verify_corpus(
 
 def verify_shard(
     clean: Folder, protected: Folder, shard: str, tokenize: Tokenize, *, max_pixels: int = 64_000_000
-) -> ShardReport:
+) -> VerifyReport:
     """Re-reads a clean and a protected shard and names everything that differs from what the receipt allows.
 
     Hashes of tars, table and statistics as in the receipt; keys and order of the clean tar, less the samples that the
@@ -120,12 +112,12 @@ class _Walk:
         else:
             self._unnamed += 1
 
-    def report(self) -> ShardReport:
+    def report(self) -> VerifyReport:
         if self._unnamed:
             what = f"and {self._unnamed} more problems in this shard"
             self._problems.append(Problem(shard=self.shard, key="", what=what))
         problems, warnings = tuple(self._problems), tuple(self._warnings)
-        return ShardReport(shard=self.shard, problems=problems, warnings=warnings, counts=dict(self.counts))
+        return VerifyReport(shards=1, problems=problems, warnings=warnings, counts=dict(self.counts))
 
     def read_rows(self, protected: Folder, receipt: Receipt) -> list[SampleRow]:
         """The rows of the table, after its hash and counts and those of the statistics were compared."""

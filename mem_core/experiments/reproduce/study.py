@@ -18,7 +18,7 @@ from mem_core import __version__
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
-from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.sharding.sharder import shard_source
@@ -78,10 +78,6 @@ class Study:
         self.folder, self.scale, self.data = folder, scale, data
         self.rows = study_rows(scale.protect, scale.fluent, scale.faces)
         self._pretrained = PretrainedModels(folder, scale, scale.runtime)
-
-    @property
-    def runtime(self) -> RuntimeConfig:
-        return self.scale.runtime
 
     def row(self, name: str) -> RowConfig:
         """A row by name. Raises `ConfigError` for an unknown one."""
@@ -194,7 +190,7 @@ class Study:
         return plan_row(row, list(self.rows.values()), self.scale.protect, clean, test)
 
     def _steps(self, dataset: str, progress: Progress, checkpoint: Checkpoint) -> DirectSteps:
-        return DirectSteps(self._of(dataset), self.runtime, self.scale.seed, progress, checkpoint)
+        return DirectSteps(self._of(dataset), self.scale.runtime, self.scale.seed, progress, checkpoint)
 
     def _protect(self, dataset: str, name: str, progress: Progress, checkpoint: Checkpoint) -> None:
         """A row's corpus and that of the row it takes from, protected and verified."""
@@ -234,7 +230,7 @@ class Study:
             steps=record.steps,
             samples=record.samples,
             seconds=sum(epoch.seconds for epoch in record.history) or time.perf_counter() - started,
-            device=str(resolve_device(self.runtime)),
+            device=str(resolve_device(self.scale.runtime)),
         )
         write_record(self.folder, cell.file, result, indent=1)
         return result
