@@ -9,22 +9,8 @@ from pydantic import Field
 
 from mem_core.config import Frozen, merge
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.countermeasures import AnyCountermeasure
-from mem_core.victim.countermeasures.clean_pairs import MixClean, Recaption
-from mem_core.victim.countermeasures.images import (
-    Bilateral,
-    BitDepth,
-    DownUp,
-    Flip,
-    GaussianBlur,
-    Grey,
-    Img2dataset,
-    Jpeg,
-    MedianBlur,
-    WebP,
-)
+from mem_core.victim.countermeasures import AnyCountermeasure, clean_pairs, images, words
 from mem_core.victim.countermeasures.purify import Autoencoder
-from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
 
 Suite = Literal["default", "full"]
 AS_PUBLISHED = "as-published"
@@ -73,27 +59,29 @@ def suite(name: Suite, trigger_length: int, purifier: str, pretrained: str = "")
     return attacks if name == "default" else attacks + _further(pretrained)
 
 
-def _most_telling(words: int, purifier: str) -> list[Attack]:
-    strip, blur = StripFirst(words=words), GaussianBlur(sigma=1.0)
+def _most_telling(length: int, purifier: str) -> list[Attack]:
+    strip, blur = words.StripFirst(words=length), images.GaussianBlur(sigma=1.0)
     return [
         Attack(name=AS_PUBLISHED, label="as published"),
-        Attack(name="strip", label=f"first {words} words dropped", countermeasures=(strip,)),
-        Attack(name="recaption", label="re-captioned", countermeasures=(Recaption(),), control=AS_PUBLISHED),
-        Attack(name="keep-common", label="rare words dropped", countermeasures=(KeepCommon(),)),
-        Attack(name="strip-blur", label=f"first {words} words dropped, blurred", countermeasures=(strip, blur)),
+        Attack(name="strip", label=f"first {length} words dropped", countermeasures=(strip,)),
+        Attack(
+            name="recaption", label="re-captioned", countermeasures=(clean_pairs.Recaption(),), control=AS_PUBLISHED
+        ),
+        Attack(name="keep-common", label="rare words dropped", countermeasures=(words.KeepCommon(),)),
+        Attack(name="strip-blur", label=f"first {length} words dropped, blurred", countermeasures=(strip, blur)),
         Attack(
             name="finetune-clean",
             label="fine-tuned on 10 % clean pairs (CleanCLIP)",
             changes={"finetune": {"share": 0.1, "epochs": 5}},
         ),
-        Attack(name="mix-50", label="half of the pairs clean", countermeasures=(MixClean(protected=0.5),)),
+        Attack(name="mix-50", label="half of the pairs clean", countermeasures=(clean_pairs.MixClean(protected=0.5),)),
         Attack(
             name="autoencoder", label="purified by an autoencoder", countermeasures=(Autoencoder(weights=purifier),)
         ),
-        Attack(name="down-up", label="half the size and back", countermeasures=(DownUp(factor=0.5),)),
+        Attack(name="down-up", label="half the size and back", countermeasures=(images.DownUp(factor=0.5),)),
         Attack(name="blur", label="Gaussian blur, sigma 1", countermeasures=(blur,)),
-        Attack(name="img2dataset", label="img2dataset's defaults", countermeasures=(Img2dataset(),)),
-        Attack(name="jpeg-75", label="JPEG 75, 4:2:0", countermeasures=(Jpeg(quality=75),)),
+        Attack(name="img2dataset", label="img2dataset's defaults", countermeasures=(images.Img2dataset(),)),
+        Attack(name="jpeg-75", label="JPEG 75, 4:2:0", countermeasures=(images.Jpeg(quality=75),)),
     ]
 
 
@@ -102,7 +90,7 @@ def _further(pretrained: str) -> list[Attack]:
         Attack(
             name=f"mix-{share}",
             label=f"{share} % of the pairs protected",
-            countermeasures=(MixClean(protected=share / 100),),
+            countermeasures=(clean_pairs.MixClean(protected=share / 100),),
         )
         for share in (10, 25, 75, 90)
     ]
@@ -110,18 +98,18 @@ def _further(pretrained: str) -> list[Attack]:
     return [
         *([start] if pretrained else []),
         *shares,
-        Attack(name="shuffle-words", label="words of a caption shuffled", countermeasures=(ShuffleWords(),)),
-        Attack(name="drop-words", label="30 % of the words dropped", countermeasures=(DropWords(),)),
+        Attack(name="shuffle-words", label="words of a caption shuffled", countermeasures=(words.ShuffleWords(),)),
+        Attack(name="drop-words", label="30 % of the words dropped", countermeasures=(words.DropWords(),)),
         Attack(name="crop", label="random crops of 40 to 100 %", changes={"crop_scale": (0.4, 1.0)}),
-        Attack(name="flip", label="half of the pictures mirrored", countermeasures=(Flip(),)),
-        Attack(name="jpeg-30", label="JPEG 30, 4:2:0", countermeasures=(Jpeg(quality=30),)),
-        Attack(name="jpeg-50", label="JPEG 50, 4:2:0", countermeasures=(Jpeg(quality=50),)),
-        Attack(name="jpeg-90", label="JPEG 90, 4:2:0", countermeasures=(Jpeg(quality=90),)),
-        Attack(name="webp-80", label="WebP 80", countermeasures=(WebP(quality=80),)),
-        Attack(name="median", label="median of 3 x 3", countermeasures=(MedianBlur(size=3),)),
-        Attack(name="bilateral", label="bilateral filter", countermeasures=(Bilateral(),)),
-        Attack(name="grey", label="no colour", countermeasures=(Grey(),)),
-        Attack(name="bits-4", label="4 bits a channel", countermeasures=(BitDepth(bits=4),)),
+        Attack(name="flip", label="half of the pictures mirrored", countermeasures=(images.Flip(),)),
+        Attack(name="jpeg-30", label="JPEG 30, 4:2:0", countermeasures=(images.Jpeg(quality=30),)),
+        Attack(name="jpeg-50", label="JPEG 50, 4:2:0", countermeasures=(images.Jpeg(quality=50),)),
+        Attack(name="jpeg-90", label="JPEG 90, 4:2:0", countermeasures=(images.Jpeg(quality=90),)),
+        Attack(name="webp-80", label="WebP 80", countermeasures=(images.WebP(quality=80),)),
+        Attack(name="median", label="median of 3 x 3", countermeasures=(images.MedianBlur(size=3),)),
+        Attack(name="bilateral", label="bilateral filter", countermeasures=(images.Bilateral(),)),
+        Attack(name="grey", label="no colour", countermeasures=(images.Grey(),)),
+        Attack(name="bits-4", label="4 bits a channel", countermeasures=(images.BitDepth(bits=4),)),
         Attack(name="longer", label="three times the epochs", epochs=3.0),
         Attack(name="large-batch", label="four times the batch", batch=4.0),
         Attack(name="rate-low", label="a third of the learning rate", rate=1 / 3),
