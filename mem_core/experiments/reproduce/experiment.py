@@ -4,12 +4,15 @@ To add one: an `Experiment` in a file of `mem_core/experiments/reproduce/paper/`
 needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
 """
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
 
 from mem_core.config import Frozen
 from mem_core.config.methods import CLEAN, without_noise
-from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.study import Study, StudyCell, StudyResult
 from mem_core.experiments.run_report import report_row
 from mem_core.report.findings import QUERIES, Findings, Query, RowFinding, compute_findings, gap
@@ -158,6 +161,19 @@ def rows_table(experiment: str, inputs: ReportInputs, dataset: str) -> Table:
         bold=tuple(i for i, name in enumerate(names, start=1) if name == "mem-3"),
         notes=_NOTES,
     )
+
+
+@lru_cache(maxsize=1)
+def _paper_values() -> dict[str, Any]:
+    """The paper's own values, as far as they were read in the paper: never from memory, never computed."""
+    text = (files("mem_core.experiments.reproduce") / "paper_values.json").read_text(encoding="utf-8")
+    return dict(json.loads(text)["values"])
+
+
+def paper_value(table: str, dataset: str, victim: str, row: str) -> str:
+    """What the paper prints for a row: "Hit@10 / Hit@10, Medr / Medr"."""
+    found = _paper_values().get(table, {}).get(dataset, {}).get(victim, {}).get(row)
+    return f"{found[0]:g} / {found[1]:g}, {found[2]:g} / {found[3]:g}" if found else "not available"
 
 
 def _chance_line(chance: RetrievalResult) -> tuple[str, ...]:

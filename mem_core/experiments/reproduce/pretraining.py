@@ -6,7 +6,7 @@ from pathlib import Path
 from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder
-from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config import CorpusConfig, Frozen, ProtectConfig, fingerprint
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.face_corpora import draw_portraits
@@ -19,8 +19,8 @@ from mem_core.victim.training import VictimData, train_victim
 class PretrainedModels:
     """Below FOLDER/starts: portraits and a model of each architecture trained on them, a language model a dataset."""
 
-    def __init__(self, folder: Folder, scale: StudyScale, runtime: RuntimeConfig) -> None:
-        self._folder, self._scale, self._runtime = folder.below("starts"), scale, runtime
+    def __init__(self, folder: Folder, scale: StudyScale) -> None:
+        self._folder, self._scale = folder.below("starts"), scale
 
     def identity(self, protect: ProtectConfig | None, victim: VictimConfig, dataset: str) -> list[str]:
         """What a result depends on besides its own settings: nothing where all that it starts from is named."""
@@ -58,7 +58,7 @@ class PretrainedModels:
         if config.trigger.language_model == OWN:
             place = self._folder.below(f"language-model-{name}")
             wanted = self._scale.language_model
-            train_language_model(captions, place, wanted, self._runtime, seed=self._scale.seed, progress=progress)
+            train_language_model(captions, place, wanted, self._scale.runtime, seed=self._scale.seed, progress=progress)
             trigger = config.trigger.model_copy(update={"language_model": place.uri})
             config = config.model_copy(update={"trigger": trigger})
         return config
@@ -84,7 +84,7 @@ class PretrainedModels:
             VictimData(shards.below("train")),
             out,
             config,
-            self._runtime,
+            self._scale.runtime,
             seed=seed,
             progress=progress,
             checkpoint=checkpoint,

@@ -77,7 +77,7 @@ class Study:
     def __init__(self, folder: Folder, scale: StudyScale, data: str | Path | None = None) -> None:
         self.folder, self.scale, self.data = folder, scale, data
         self.rows = study_rows(scale.protect, scale.fluent, scale.faces)
-        self._pretrained = PretrainedModels(folder, scale, scale.runtime)
+        self._pretrained = PretrainedModels(folder, scale)
 
     def row(self, name: str) -> RowConfig:
         """A row by name. Raises `ConfigError` for an unknown one."""

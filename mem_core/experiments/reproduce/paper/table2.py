@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from mem_core.experiments.reproduce.experiment import Experiment, Shown, Table, ranked
-from mem_core.experiments.reproduce.paper_values import paper_value
+from mem_core.experiments.reproduce.experiment import Experiment, Shown, Table, paper_value, ranked
 from mem_core.experiments.reproduce.study import StudyResult
 from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, summarise
 

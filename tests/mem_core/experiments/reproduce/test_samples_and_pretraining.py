@@ -87,7 +87,7 @@ def test_heat_brightens_what_is_looked_at() -> None:
 
 def test_portraits_need_people_in_the_scale(tmp_path: Path) -> None:
     scale = load_scale("smoke", {"people": None})
-    starts = PretrainedModels(LocalFolder(tmp_path), scale, scale.runtime)
+    starts = PretrainedModels(LocalFolder(tmp_path), scale)
     with pytest.raises(ConfigError, match="expected a local study with `people` in its scale"):
         starts.of_victim(VictimConfig(architecture="tiny-resnet-32", pretrained="portraits"))
 
