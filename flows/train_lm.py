@@ -4,7 +4,7 @@ from prefect import flow
 
 from mem_core.config import RuntimeConfig
 from mem_core.perturb.language import LanguageModelConfig, LanguageModelRecord
-from tasks.language import LanguageJob, train_language
+from tasks.training import train_language
 
 
 @flow(name="train-lm", flow_run_name="train a language model, seed {seed}")
@@ -16,4 +16,4 @@ def train_lm(
     seed: int = 0,
 ) -> LanguageModelRecord:
     """Writes config.json, tokenizer.json, model.safetensors and language-model.json into OUT."""
-    return train_language(LanguageJob(corpus=corpus, out=out, config=config, runtime=runtime, seed=seed))
+    return train_language(corpus, out, config, runtime, seed)
