@@ -12,6 +12,7 @@ from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures import AnyCountermeasure
 from mem_core.victim.countermeasures.clean_pairs import MixClean, Recaption
 from mem_core.victim.countermeasures.images import (
+    Autoencoder,
     Bilateral,
     BitDepth,
     DownUp,
@@ -23,7 +24,6 @@ from mem_core.victim.countermeasures.images import (
     MedianBlur,
     WebP,
 )
-from mem_core.victim.countermeasures.purify import Autoencoder
 from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
 
 Suite = Literal["default", "full"]
