@@ -7,7 +7,7 @@ history over runs of its own.
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import (
     create_image_artifact,
@@ -21,7 +21,7 @@ from mem_core.audit.stress.page import StressReport, stress_headline, stress_mar
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.protect.protection import ShardSummary
-from mem_core.report.findings import Findings, MetricSpreads, RowFinding
+from mem_core.report.findings import Findings, RowFinding
 from mem_core.report.verdict import Verdict
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult
@@ -39,7 +39,9 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
     ]
     if _in_run():
         create_table_artifact(
-            rows, key=artifact_key("shards", corpus_name(uri), method), description=_shards_in(shards, uri)
+            rows,
+            key=artifact_key("shards", corpus_name(uri), method),
+            description=f"{counted(len(shards), 'shard')} in {uri}",
         )
 
 
@@ -88,28 +90,30 @@ def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes 
     """The verdict and the table of all rows, the montage, and a link to the page."""
     if not _in_run():
         return
-    run = _above(page)
-    create_markdown_artifact(
-        report_markdown(findings, verdict), key=artifact_key("report", run), description=verdict.headline
-    )
-    address = page if "://" in page else f"file://{page}"
-    create_link_artifact(
-        address, link_text="report.html", key=artifact_key("report-page", run), description=verdict.headline
-    )
+    _show_page("report", page, report_markdown(findings, verdict), verdict.headline)
     if montage is not None and len(montage) <= _PICTURE_BYTES:
         picture = "data:image/png;base64," + base64.b64encode(montage).decode()
-        create_image_artifact(picture, key=artifact_key("montage", run), description="clean, protected, noise x16")
+        key = artifact_key("montage", _run(page))
+        create_image_artifact(picture, key=key, description="clean, protected, noise x16")
 
 
 def show_stress(report: StressReport, page: str) -> None:
     """The table of a stress test, worst case first, and a link to its page."""
-    if not _in_run():
-        return
     said = stress_headline(report.findings)
-    table, run = f"**{said}**\n\n{stress_markdown(report.findings)}\n", _above(page)
-    create_markdown_artifact(table, key=artifact_key("stress", run), description=said)
-    address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text="stress.html", key=artifact_key("stress-page", run), description=said)
+    if _in_run():
+        _show_page("stress", page, f"**{said}**\n\n{stress_markdown(report.findings)}\n", said)
+
+
+def _show_page(name: str, page: str, markdown: str, headline: str) -> None:
+    """The short form of a page, and a link to all of it."""
+    create_markdown_artifact(markdown, key=artifact_key(name, _run(page)), description=headline)
+    address, key = page_link(page), artifact_key(f"{name}-page", _run(page))
+    create_link_artifact(address, link_text=f"{name}.html", key=key, description=headline)
+
+
+def page_link(page: str) -> str:
+    """The address of a page as browsers take it."""
+    return page if "://" in page else f"file://{page}"
 
 
 def report_markdown(findings: Findings, verdict: Verdict) -> str:
@@ -123,16 +127,11 @@ def report_markdown(findings: Findings, verdict: Verdict) -> str:
 
 def table_cells(row: RowFinding) -> list[str]:
     """Label, then Hit@10 and median rank of bare and of prefixed queries, each in both directions."""
-    cells = [row.label]
-    for found in (_both(row, "bare"), _both(row, "prefixed")):
+    cells, directions = [row.label], (row.image_to_text, row.text_to_image)
+    for found in ([one.bare for one in directions], [one.prefixed for one in directions]):
         cells.append(" / ".join("-" if cell is None else f"{100 * cell.hit_at_10.mean:.1f}" for cell in found))
         cells.append(" / ".join("-" if cell is None else f"{cell.median_rank.mean:g}" for cell in found))
     return cells
-
-
-def _both(row: RowFinding, query: str) -> Iterable[MetricSpreads | None]:
-    directions = (row.image_to_text, row.text_to_image)
-    return [found.bare if query == "bare" else found.prefixed for found in directions]
 
 
 def _metrics(result: DirectionResult) -> dict[str, object]:
@@ -140,11 +139,7 @@ def _metrics(result: DirectionResult) -> dict[str, object]:
     return {**hits, "median rank": result.median_rank, "mean rank": round(result.mean_rank, 1)}
 
 
-def _shards_in(shards: Sequence[ShardSummary], uri: str) -> str:
-    return f"{counted(len(shards), 'shard')} in {uri}"
-
-
-def _above(page: str) -> str:
+def _run(page: str) -> str:
     """The run that a page belongs to: the folder above the page's own."""
     return corpus_name(page.rpartition("/")[0].rpartition("/")[0])
 
