@@ -23,6 +23,7 @@ from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import duration
 from mem_core.config import ProtectConfig
+from mem_core.data.sharding.sharder import ShardingSummary
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.row_runner import VictimPlan, plan_run, run_row
 from mem_core.experiments.rows import clean_folder, time_left
@@ -31,7 +32,7 @@ from mem_core.victim.record import VictimRecord
 from tasks.estimating import note_run
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
-from tasks.sharding import SplitSummary, take_shards
+from tasks.sharding import take_shards
 from tasks.storage import address_below
 
 
@@ -98,12 +99,12 @@ class FlowSteps:
         return address_below(self.dest, name)
 
 
-def _clean(kind: str, source: str, dest: str, config: RunConfig, format: str) -> dict[str, SplitSummary]:
+def _clean(kind: str, source: str, dest: str, config: RunConfig, format: str) -> dict[str, ShardingSummary]:
     corpus = config.corpus.model_copy(update={"one_sample_per": kind})
     return shard(source, address_below(dest, clean_folder(kind, config)), corpus, format, config.seed)
 
 
-def _require(splits: dict[str, SplitSummary], name: str, source: str) -> None:
+def _require(splits: dict[str, ShardingSummary], name: str, source: str) -> None:
     if name not in splits or not splits[name].samples:
         raise SourceError(
             f"expected a {name} split with usable samples in {source}, got {', '.join(splits) or 'none'}: "

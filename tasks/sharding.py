@@ -4,41 +4,25 @@ from pathlib import Path
 
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, LocalFolder
-from mem_core.config import CorpusConfig, Frozen
+from mem_core.config import CorpusConfig
 from mem_core.data.corpus import copy_shards
 from mem_core.data.readers import folder_of, open_source
-from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.sharding.sharder import ShardingSummary, shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from tasks.options import step
 from tasks.progress import say, watched
-from tasks.storage import address_below, open_folder
-
-
-class SplitSummary(Frozen):
-    """One split of a clean corpus. kept: shards that an earlier run had finished."""
-
-    uri: str
-    shards: int
-    kept: int
-    samples: int
-    failed: int
+from tasks.storage import open_folder
 
 
 @step("shard source", run_name="shard {source}")
 def shard_corpus(
     source: str, dest: str, config: CorpusConfig, format: str = "auto", seed: int = 0
-) -> dict[str, SplitSummary]:
+) -> dict[str, ShardingSummary]:
     """Writes DEST/train, DEST/test, ... and returns what became of each split."""
     folder, file = place_of(source)
     with watched(f"shard {source.rstrip('/').rpartition('/')[2]}") as progress:
         reader = open_source(folder, file, format=format, identities=config.identities, seed=seed)
-        found = shard_source(reader, open_folder(dest), config, seed, progress)
-    summaries = {
-        split: SplitSummary(
-            uri=address_below(dest, split), shards=s.shards, kept=s.kept, samples=s.samples, failed=s.failed
-        )
-        for split, s in found.items()
-    }
+        summaries = shard_source(reader, open_folder(dest), config, seed, progress)
     for split, summary in summaries.items():
         before = f", {summary.kept} of them finished before" if summary.kept else ""
         failed = f", {summary.failed} unusable" if summary.failed else ""
