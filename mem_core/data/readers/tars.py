@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 from mem_core.common.errors import ImageError, SourceError
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.tar_reader import read_over
+from mem_core.data.tar_reader import MAX_IMAGE_BYTES, read_over
 
 
 class TarMember(NamedTuple):
@@ -99,7 +99,9 @@ def _is_text(name: str) -> bool:
 
 
 def read_member(place: TarMember) -> bytes:
-    """The image's bytes. Raises `ImageError` if the tar ends before them."""
+    """The image's bytes. Raises `ImageError` if they are too many, or the tar ends before them."""
+    if place.size > MAX_IMAGE_BYTES:
+        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but {place.member!r} has {place.size}")
     data = place.tar.folder.read(place.tar.path, place.offset, place.size)
     if len(data) != place.size:
         raise ImageError(f"expected {place.size} bytes of {place.member!r} in {place.tar.name}, got {len(data)}")
