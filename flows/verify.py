@@ -3,7 +3,7 @@
 from prefect import flow
 
 from mem_core.audit.verify.corpus import VerifyReport
-from tasks.verifying import verify_protected
+from tasks.trust import verify_protected
 
 
 @flow(name="verify", flow_run_name="verify {protected}")

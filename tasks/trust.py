@@ -1,4 +1,4 @@
-"""Certificates, previews and ownership tests: open the folders, call mem_core, write what it returns."""
+"""Audits, certificates, previews and ownership tests: open the folders, call mem_core, write what it returns."""
 
 from functools import partial
 
@@ -7,15 +7,18 @@ from mem_core.audit.certificate.evidence import make_certificate
 from mem_core.audit.certificate.page import CERTIFICATE_PAGE, certificate_headline, write_certificate
 from mem_core.audit.ownership import Ownership, detect_shortcut
 from mem_core.audit.preview import Preview, write_preview
+from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.record import verify, verify_once
 from mem_core.common.errors import SourceError
+from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.models import OpenClipEncoder, start_model
 from mem_core.victim.record import load_victim
+from tasks.artifacts import show_problems
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder
-from tasks.verifying import verify_protected
 
 
 class CertificatePlace(Frozen):
@@ -24,6 +27,24 @@ class CertificatePlace(Frozen):
     page: str
     headline: str
     certificate: Certificate
+
+
+@step("verify corpus", run_name="verify {protected}")
+def verify_protected(clean: str, protected: str, record: str | None = None) -> VerifyReport:
+    """Re-reads both corpora. With `record`, a folder to note success in, the same corpora are not compared twice."""
+    before, after = open_folder(clean), open_folder(protected)
+    with watched("verify") as progress:
+        if record is None:
+            report = verify(before, after, progress)
+        else:
+            report, repeated = verify_once(before, after, open_folder(record), progress)
+            if repeated:
+                say(f"verified before: {protected}")
+                return report
+    show_problems(protected, report)
+    found = counted(len(report.problems), "problem")
+    say(f"verified {counted(report.shards, 'shard')} of {protected}: {found}")
+    return report
 
 
 @step("certify", run_name="certify {protected}")
