@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 from mem_core.common.errors import ImageError, SourceError
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile
+from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, read_over
 
 
@@ -82,7 +83,7 @@ def _scan(file: SourceFile) -> Iterator[TarMember]:
                 vars(tar)["members"] = []  # tarfile would keep every header
                 name = str(PurePosixPath(info.name))
                 is_image = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
-                if info.isreg() and info.sparse is None and is_image and _is_text(name):
+                if info.isreg() and info.sparse is None and is_image and repaired(name)[1]:
                     yield TarMember(file, name, info.offset_data, info.size)
                 if not stream.seekable() and not read_over(tar):
                     raise tarfile.ReadError(f"it ends inside {name!r}")
@@ -92,10 +93,6 @@ def _scan(file: SourceFile) -> Iterator[TarMember]:
 
 def _opened(stream: BinaryIO) -> tarfile.TarFile:
     return tarfile.open(fileobj=stream, mode="r:" if stream.seekable() else "r|")
-
-
-def _is_text(name: str) -> bool:
-    return not any(0xD800 <= ord(character) <= 0xDFFF for character in name)
 
 
 def read_member(place: TarMember) -> bytes:
