@@ -5,7 +5,7 @@ from prefect import flow
 from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.evaluation import Evaluation
-from tasks.victims import evaluate_model
+from tasks.training import evaluate_model
 
 
 @flow(name="evaluate", flow_run_name="evaluate {label}")
@@ -17,4 +17,4 @@ def evaluate(
     label: str = "victim",
 ) -> Evaluation:
     """Writes evaluation.json beside the victim: both directions, bare and prefixed, and chance."""
-    return evaluate_model(victim, test, config, runtime, label)
+    return evaluate_model(victim, test, label, config, runtime)

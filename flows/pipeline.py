@@ -34,11 +34,9 @@ from tasks.reporting import ReportPlace, keep_run
 from tasks.sharding import take_shards
 from tasks.storage import address_below
 
-_RUN = RunConfig()
-
 
 @flow(name="pipeline", flow_run_name="pipeline {config.name}")
-def pipeline(source: str, dest: str, config: RunConfig = _RUN, format: str = "auto") -> ReportPlace:
+def pipeline(source: str, dest: str, config: RunConfig = RunConfig(), format: str = "auto") -> ReportPlace:
     """Everything from a source to a report. Running it again does only what is missing."""
     started = time.monotonic()
     own = config.corpus.one_sample_per

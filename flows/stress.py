@@ -15,10 +15,6 @@ from tasks.stressing import (
     report_stress,
 )
 
-_VICTIM = VictimConfig()
-_EVALUATE = EvaluateConfig()
-_RUNTIME = RunnerConfig()
-
 
 @flow(name="stress", flow_run_name="stress test of {protected}")
 def stress(
@@ -27,9 +23,9 @@ def stress(
     test: str,
     out: str,
     suite: Suite = "default",
-    victim: VictimConfig = _VICTIM,
-    evaluate: EvaluateConfig = _EVALUATE,
-    runtime: RunnerConfig = _RUNTIME,
+    victim: VictimConfig = VictimConfig(),
+    evaluate: EvaluateConfig = EvaluateConfig(),
+    runtime: RunnerConfig = RunnerConfig(),
     seeds: tuple[int, ...] = (0,),
     samples: int = 2000,
     pretrained: str = "",

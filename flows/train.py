@@ -6,7 +6,7 @@ from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.record import VictimRecord
 from tasks.events import announce_victim
-from tasks.victims import TrainJob, train_model
+from tasks.training import TrainJob, train_model
 
 
 @flow(name="train", flow_run_name="train on {label}, seed {seed}")

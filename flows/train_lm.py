@@ -4,7 +4,7 @@ from prefect import flow
 
 from mem_core.config import RuntimeConfig
 from mem_core.perturb.language import LanguageModelConfig, LanguageModelRecord
-from tasks.language import train_language
+from tasks.training import train_language
 
 
 @flow(name="train-lm", flow_run_name="train a language model, seed {seed}")

@@ -90,7 +90,8 @@ def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes 
     run = _show_page("report", page, verdict.headline, report_markdown(findings, verdict))
     if montage is not None and len(montage) <= _PICTURE_BYTES:
         picture = "data:image/png;base64," + base64.b64encode(montage).decode()
-        create_image_artifact(picture, key=artifact_key("montage", run), description="clean, protected, noise x16")
+        key = artifact_key("montage", run)
+        create_image_artifact(picture, key=key, description="clean, protected, noise x16")
 
 
 def show_stress(report: StressReport, page: str) -> None:
@@ -105,9 +106,14 @@ def _show_page(kind: str, page: str, said: str, markdown: str) -> str:
     """What a page says, as Markdown, and a link to it; returns the run it belongs to, the folder above its own."""
     run = corpus_name(page.rpartition("/")[0].rpartition("/")[0])
     create_markdown_artifact(markdown, key=artifact_key(kind, run), description=said)
-    address = page if "://" in page else f"file://{page}"
-    create_link_artifact(address, link_text=f"{kind}.html", key=artifact_key(f"{kind}-page", run), description=said)
+    key = artifact_key(f"{kind}-page", run)
+    create_link_artifact(page_link(page), link_text=f"{kind}.html", key=key, description=said)
     return run
+
+
+def page_link(page: str) -> str:
+    """The address of a page as browsers take it."""
+    return page if "://" in page else f"file://{page}"
 
 
 def report_markdown(findings: Findings, verdict: Verdict) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mem_core.config import RunnerConfig
 from mem_core.protect import night
+from mem_core.protect.destination import PROTECTOR
 from mem_core.protect.failures import Failures
 from mem_core.protect.night import NightPlan, NightSummary, Ready
 from mem_core.protect.protection import ShardSummary
@@ -14,13 +15,11 @@ from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder
 from tasks.workspace import ProtectJob, forget, protection_of
 
-_FITTED_HERE = "protector"
-
 
 @step("open protector", run_name="open protector")
 def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
     """The job of protecting CLEAN as the stored protector did the rest: its settings, its seed, replayed."""
-    folder = open_folder(protector or address_below(dest, _FITTED_HERE))
+    folder = open_folder(protector or address_below(dest, PROTECTOR))
     stored = require_protector(folder)
     say(f"protector of {folder.uri}: {stored.config.method}, {stored.rounds} rounds, {stored.fingerprint[:12]}")
     return ProtectJob(

@@ -7,6 +7,7 @@ The one mapping of mem_core's three classes of errors to Prefect:
     SampleError  never arrives here: mem_core makes it a row with a reason
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,15 +15,25 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from mem_core.common.errors import RetryShard
-from tasks import sentences
+from mem_core.common.errors import MemshieldError, RetryShard
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-sentences.install()
-
 _PAUSES = [2.0, 10.0, 30.0]  # seconds before each further try
+
+
+def _without_stack(record: logging.LogRecord) -> bool:
+    """Our errors are logged as the sentence they are; what is not ours keeps its stack: that is where a bug shows."""
+    error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+    if isinstance(error, MemshieldError):
+        record.msg, record.args = f"{type(error).__name__}: {error}", ()
+        record.exc_info = record.exc_text = None
+    return True
+
+
+for _logger in ("prefect.flow_runs", "prefect.task_runs"):  # all engines of Prefect log through these two
+    logging.getLogger(_logger).addFilter(_without_stack)  # once is enough, more do no harm
 
 
 def may_pass(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 
 from mem_core.common.progress import Progress
-from tasks.terminal import display
+from tasks.terminal import display, in_words, now_and_then
 
 _BETWEEN_UPDATES = 2.0  # seconds; each update is a request to the server
 _BETWEEN_LOG_LINES = 30.0
@@ -27,7 +27,7 @@ def watched(title: str) -> Iterator[Progress]:
         if TaskRunContext.get() is not None:
             artifact = _Artifact(title)
             stack.callback(artifact.close)
-            watchers += [artifact, _LogLines()]
+            watchers += [artifact, now_and_then(_BETWEEN_LOG_LINES, get_run_logger().info)]
 
         def tell(done: int, total: int, detail: str = "") -> None:
             for watcher in watchers:
@@ -56,7 +56,7 @@ class _Artifact:
 
     def __call__(self, done: int, total: int, detail: str = "") -> None:
         if total and time.monotonic() - self._sent >= _BETWEEN_UPDATES:
-            self._send(100 * min(1.0, done / total), f"{self._title}: {done} of {total} {detail}".rstrip())
+            self._send(100 * min(1.0, done / total), f"{self._title}: {in_words(done, total, detail)}")
 
     def close(self) -> None:
         """The work is over, well or not; only a bar that was seen is filled up."""
@@ -76,15 +76,3 @@ class _Artifact:
             self._broken = True
             get_run_logger().warning("progress is no longer shown: %s", error)
         self._sent = time.monotonic()
-
-
-class _LogLines:
-    """A line in the run's log now and then."""
-
-    def __init__(self) -> None:
-        self._written = time.monotonic()
-
-    def __call__(self, done: int, total: int, detail: str = "") -> None:
-        if time.monotonic() - self._written >= _BETWEEN_LOG_LINES:
-            self._written = time.monotonic()
-            get_run_logger().info("%s%s %s", done, f" of {total}" if total else "", detail)

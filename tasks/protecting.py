@@ -43,7 +43,7 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     require_clean(protection.clean, shards[0])
     fresh = next(protection.dest.names(), None) is None
     protection.begin()
-    _leave_job_for_status(job)
+    write_bytes(protection.dest, JOB, job.model_dump_json().encode())  # `status` learns of the clean corpus from it
     rounds = 0 if protection.fitted else protection.config.rounds
     say(f"{job.method}: {counted(len(shards), 'shard')}" + (f", {counted(rounds, 'round')}" if rounds else ""))
     return ProtectPlan(shards=shards, rounds=rounds, fresh=fresh)
@@ -111,8 +111,3 @@ def finish_protection(job: ProtectJob, plan: Plan, shards: list[ShardSummary]) -
         counts=counts,
         fingerprint=manifest.fingerprint,
     )
-
-
-def _leave_job_for_status(job: ProtectJob) -> None:
-    """While work goes on, `status` learns from here which clean corpus the shards come from."""
-    write_bytes(protection_of(job).dest, JOB, job.model_dump_json().encode())

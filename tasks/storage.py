@@ -18,7 +18,6 @@ from mem_core.common.errors import ConfigError, DestinationError, RetryShard, St
 from mem_core.common.storage.atomic_file import is_refusal
 from mem_core.common.storage.folder import Folder, LocalFolder
 from tasks.listing import listed
-from tasks.storage_answers import error_of_answer, no_bucket, status_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,6 +28,13 @@ _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 10, 60, 6
 _CONNECTIONS = 64  # of one process: workers times the transfer manager's threads
 _ABANDONED = timedelta(days=1)  # no upload takes that long
+
+# Codes of what a store answers.
+_GONE = {"NoSuchKey", "404", "NotFound"}
+_TAKEN = {"PreconditionFailed", "412"}
+_BUSY = {"SlowDown", "TooManyRequests", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted"}
+_GARBLED = {"BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch"}  # on the way
+_SWEPT = {"NoSuchUpload"}  # by a run that had finished the same object
 
 
 def open_folder(uri: str) -> Folder:
@@ -268,3 +274,30 @@ def _translated(address: str) -> Iterator[None]:
         raise StorageRefused(f"expected access to {address}, but boto3 says: {error}") from error
     except (boto.BotoCoreError, OSError) as error:  # connections that fail, time out or break off
         raise RetryShard(f"expected {address} to answer, but the connection failed: {error}") from error
+
+
+def error_of_answer(response: Any, address: str) -> Exception:
+    """A refused request in our three classes, as one sentence with the address; response: as botocore parsed it."""
+    code, status = str(response.get("Error", {}).get("Code", "")), status_of(response)
+    said = response.get("Error", {}).get("Message") or code
+    if code in _GONE:
+        return FileNotFoundError(2, "no such object", address)
+    if code in _TAKEN:
+        return FileExistsError(17, "there is an object already", address)
+    if code == "NoSuchBucket":
+        return no_bucket(address)
+    if code == "RequestTimeTooSkewed":
+        return StorageRefused(f"expected the clocks of this machine and of {address} to agree, but they do not: {said}")
+    if code in _BUSY | _GARBLED | _SWEPT or status == 429 or (status >= 500 and status != 501):
+        return RetryShard(f"expected {address} to be served, but the store said {code}: {said}")
+    return StorageRefused(f"expected access to {address}, but the store refused ({code}: {said})")
+
+
+def status_of(response: Any) -> int:
+    """The HTTP status of an answer."""
+    return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def no_bucket(address: str) -> StorageRefused:
+    """The error for a bucket that is not there."""
+    return StorageRefused(f"expected the bucket of {address} to exist, but there is no such bucket")

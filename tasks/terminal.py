@@ -5,11 +5,10 @@ then. Nothing is shown until `shown_on_terminal` is entered: a worker of a deplo
 """
 
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,70 +20,56 @@ from mem_core.common.progress import Progress
 _BETWEEN_LINES = 10.0  # seconds
 
 
-class Display(Protocol):
-    """Where a process shows what it does."""
+class Display:
+    """Where a process shows what it does. bars: redrawn in place; None where lines are printed once and left."""
 
-    def line(self, title: str) -> AbstractContextManager[Progress]:
-        """A line for one piece of work, gone when the block ends."""
-        ...
-
-    def say(self, message: str) -> None:
-        """News that stays."""
-        ...
-
-
-class _LiveDisplay:
-    """Bars that are redrawn in place."""
-
-    def __init__(self, bars: Bars) -> None:
-        self._bars = bars
+    def __init__(self, stream: TextIO, bars: Bars | None) -> None:
+        self._stream, self._bars = stream, bars
 
     @contextmanager
     def line(self, title: str) -> Iterator[Progress]:
-        bar = self._bars.add_task(escape(title), total=None, detail="")
+        """A line for one piece of work, gone when the block ends."""
+        bars = self._bars
+        if bars is None:
+            yield now_and_then(_BETWEEN_LINES, lambda words: self.say(f"  {title}: {words}"))
+            return
+        bar = bars.add_task(escape(title), total=None, detail="")
 
         def show(done: int, total: int, detail: str = "") -> None:
-            said = f"{_count(done, total)} {detail}".strip()
-            self._bars.update(bar, completed=done, total=total or None, detail=escape(said))
+            bars.update(bar, completed=done, total=total or None, detail=escape(in_words(done, total, detail)))
 
         try:
             yield show
         finally:
-            self._bars.remove_task(bar)
+            bars.remove_task(bar)
 
     def say(self, message: str) -> None:
-        self._bars.console.print(escape(message), highlight=False)
+        """News that stays."""
+        if self._bars is None:
+            print(message, file=self._stream, flush=True)
+        else:
+            self._bars.console.print(escape(message), highlight=False)
 
 
-class _PlainDisplay:
-    """Lines that are printed once and left."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    @contextmanager
-    def line(self, title: str) -> Iterator[Progress]:
-        printed = time.monotonic()
-
-        def show(done: int, total: int, detail: str = "") -> None:
-            nonlocal printed
-            if time.monotonic() - printed >= _BETWEEN_LINES:
-                printed = time.monotonic()
-                self.say(f"  {title}: {_count(done, total)} {detail}".rstrip())
-
-        yield show
-
-    def say(self, message: str) -> None:
-        print(message, file=self._stream, flush=True)
+def in_words(done: int, total: int, detail: str) -> str:
+    """`2 of 10 loss 1.5`. Sources do not say how much they hold: then there is no total."""
+    return f"{done} of {total} {detail}".rstrip() if total else f"{done} {detail}".rstrip()
 
 
-def _count(done: int, total: int) -> str:
-    """Sources do not say how much they hold: then there is no total."""
-    return f"{done} of {total}" if total else str(done)
+def now_and_then(seconds: float, tell: Callable[[str], None]) -> Progress:
+    """Progress that is told in words, at most once in so many seconds and not before they are over."""
+    told = time.monotonic()
+
+    def watch(done: int, total: int, detail: str = "") -> None:
+        nonlocal told
+        if time.monotonic() - told >= seconds:
+            told = time.monotonic()
+            tell(in_words(done, total, detail))
+
+    return watch
 
 
 _display: Display | None = None
-_entering = threading.Lock()
 
 
 def display() -> Display | None:
@@ -96,23 +81,16 @@ def display() -> Display | None:
 def shown_on_terminal(stream: TextIO | None = None) -> Iterator[None]:
     """Shows all work of this process on the stream (standard error) while the block runs."""
     global _display
-    chosen = stream or sys.stderr
-    with _entering:
-        outermost = _display is None
-    if not outermost:
+    if _display is not None:
         yield
         return
-    console = Console(file=chosen)
-    try:
-        if console.is_terminal:
-            with _bars(console) as bars:
-                _display = _LiveDisplay(bars)
-                yield
-        else:
-            _display = _PlainDisplay(chosen)
+    console = Console(file=stream or sys.stderr)
+    with _bars(console) if console.is_terminal else nullcontext() as bars:
+        _display = Display(stream or sys.stderr, bars)
+        try:
             yield
-    finally:
-        _display = None
+        finally:
+            _display = None
 
 
 def _bars(console: Console) -> Bars:

@@ -21,6 +21,14 @@ from tasks.progress import say, watched
 from tasks.storage import address_below, open_folder
 
 
+class CertificatePlace(Frozen):
+    """A certificate: its page by address, its claim in one sentence, and all of it."""
+
+    page: str
+    headline: str
+    certificate: Certificate
+
+
 @step("verify corpus", run_name="verify {protected}")
 def verify_protected(clean: str, protected: str, record: str | None = None) -> VerifyReport:
     """Re-reads both corpora. With `record`, a folder to note success in, the same corpora are not compared twice."""
@@ -37,14 +45,6 @@ def verify_protected(clean: str, protected: str, record: str | None = None) -> V
     found = counted(len(report.problems), "problem")
     say(f"verified {counted(report.shards, 'shard')} of {protected}: {found}")
     return report
-
-
-class CertificatePlace(Frozen):
-    """A certificate: its page by address, its claim in one sentence, and all of it."""
-
-    page: str
-    headline: str
-    certificate: Certificate
 
 
 @step("certify", run_name="certify {protected}")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import bench, estimate, language, operations, reproduce, steps, stress, trust
+from flows.cli import language, operations, reproduce, speed, steps, trust
 from flows.cli.options import Overrides
 from flows.cli.remedies import with_remedy
 from flows.cli.running import config_of
@@ -42,7 +42,7 @@ app = typer.Typer(
 )
 presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(presets_app, name="presets")
-for group in (steps, operations, bench, estimate, trust, language, stress, reproduce):
+for group in (steps, operations, speed, trust, language, reproduce):
     app.add_typer(group.app)
 
 

@@ -35,24 +35,19 @@ def preset_text(name_or_path: str) -> str:
 
 def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | None = None) -> RunConfig:
     """A preset with `a.b.c=value` laid on it. Raises `ConfigError`, a sentence for every mistake."""
-    values = _mapping(preset_text(name_or_path), f"preset {name_or_path}")
+    origin = f"preset {name_or_path}"
+    values = parse_yaml(preset_text(name_or_path), f"YAML in {origin}")
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"expected settings by name in {origin}, got {type(values).__name__}")
     for override in overrides:
         values = merge(values, _parsed_override(override))
     if seed is not None:
         values = merge(values, {"seed": seed})
-    unknown = list(_unknown_keys(RunConfig, values))
-    if unknown:
-        raise ConfigError(f"preset {name_or_path}: " + "; ".join(unknown))
-    return parse_config(RunConfig, values, f"preset {name_or_path}")
-
-
-def _mapping(text: str, origin: str) -> dict[str, Any]:
-    values = parse_yaml(text, f"YAML in {origin}")
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise ConfigError(f"expected settings by name in {origin}, got {type(values).__name__}")
-    return values
+    if unknown := list(_unknown_keys(RunConfig, values)):
+        raise ConfigError(f"{origin}: " + "; ".join(unknown))
+    return parse_config(RunConfig, values, origin)
 
 
 def _parsed_override(override: str) -> dict[str, Any]:
@@ -72,13 +67,10 @@ def _unknown_keys(model: type[BaseModel], values: Mapping[str, Any], above: str 
         name = f"{above}{key}"
         if key not in model.model_fields:
             known = [f"{above}{field}" for field in model.model_fields]
-            yield f"{name} is not a setting" + _did_you_mean(name, known)
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+            yield f"{name} is not a setting; {hint}"
             continue
         kind = model.model_fields[key].annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping):
             yield from _unknown_keys(kind, value, f"{name}.")
-
-
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    close = get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

@@ -1,6 +1,6 @@
 """What commands print when they are done: tables on standard output, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -21,9 +21,8 @@ _NAMED = 20  # problems and reasons that are printed
 
 def print_report(summary: ReportSummary) -> None:
     """The verdict, one line a training set, and what limits it."""
-    table = Table(title="image to text / text to image", title_style="dim", header_style="bold")
-    for head in ("training set", "Hit@10 %, bare", "median rank", "Hit@10 %, prefixed", "median rank"):
-        table.add_column(head, justify="left" if head == "training set" else "right")
+    heads = ("training set", "Hit@10 %, bare", "median rank", "Hit@10 %, prefixed", "median rank")
+    table = _table("image to text / text to image", heads, words=1)
     for row in summary.findings.rows:
         table.add_row(*(escape(cell) for cell in table_cells(row)))
     chance = summary.findings.chance
@@ -39,9 +38,7 @@ def print_report(summary: ReportSummary) -> None:
 def print_stress(report: StressReport) -> None:
     """The table of a stress test, worst case first, and how easily protection is found."""
     title = "median rank in % of chance, the worse direction; a trainer gets the lower of bare and prefixed"
-    table = Table(title=title, title_style="dim", header_style="bold")
-    for head in STRESS_HEADER:
-        table.add_column(head, justify="left" if head == STRESS_HEADER[0] else "right")
+    table = _table(title, STRESS_HEADER, words=1)
     for row in report.findings.rows:
         table.add_row(escape(row.label), *stress_cells(row))
     console = Console()
@@ -53,15 +50,22 @@ def print_stress(report: StressReport) -> None:
 
 def print_evaluation(found: Evaluation) -> None:
     """Both directions, bare and prefixed, beside chance."""
-    table = Table(title=f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}", title_style="dim")
-    for head in ("query", "direction", "Hit@1", "Hit@5", "Hit@10", "median rank", "mean rank"):
-        table.add_column(head, justify="left" if head in ("query", "direction") else "right")
+    heads = ("query", "direction", "Hit@1", "Hit@5", "Hit@10", "median rank", "mean rank")
+    table = _table(f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}", heads, words=2)
     for name, results in (("bare", found.bare), ("prefixed", found.prefixed), ("by chance", found.chance)):
         pairs = (("image to text", results.image_to_text), ("text to image", results.text_to_image))
         for direction, result in pairs:
             hits = (f"{100 * hit:.1f} %" for hit in (result.hit_at_1, result.hit_at_5, result.hit_at_10))
             table.add_row(name, direction, *hits, f"{result.median_rank:g}", f"{result.mean_rank:.1f}")
     Console().print(table)
+
+
+def _table(title: str | None, heads: Sequence[str], *, words: int) -> Table:
+    """An empty table: so many columns of words, then numbers."""
+    table = Table(title=title, title_style="dim")
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="left" if place < words else "right")
+    return table
 
 
 def print_problems(found: VerifyReport) -> None:
@@ -80,9 +84,7 @@ def print_problems(found: VerifyReport) -> None:
 def print_estimate(found: RunEstimate) -> None:
     """What each step will take, what it rests on, and how near past estimates were."""
     console, stages, full = Console(), found.stages, fullest(found.stages)
-    table = Table(title_style="dim", header_style="bold")
-    for head in ("step", "time", "storage", "at its fullest", "PUT, LIST", "GET"):
-        table.add_column(head, justify="left" if head == "step" else "right")
+    table = _table(None, ("step", "time", "storage", "at its fullest", "PUT, LIST", "GET"), words=1)
     seconds, kept, put, get = (sum(getattr(stage, of) for stage in stages) for of in ("seconds", "kept", "put", "get"))
     for stage, most in zip(stages, full, strict=True):
         sizes = (_bytes(stage.kept), _bytes(most))
@@ -121,15 +123,9 @@ def print_status(found: DestinationStatus) -> None:
     for head in ("corpus", "method", "done", "pending", "failed", "samples", "state"):
         table.add_column(head, justify="right" if head in ("done", "pending", "failed") else "left")
     for corpus in found.corpora:
-        table.add_row(
-            escape(_shown(corpus, found)),
-            corpus.method,
-            str(corpus.done),
-            str(corpus.pending),
-            str(len(corpus.failed)),
-            _counts(corpus.counts),
-            _state(corpus),
-        )
+        numbers = map(str, (corpus.done, corpus.pending, len(corpus.failed)))
+        name = escape(_shown(corpus, found))
+        table.add_row(name, corpus.method, *numbers, _counts(corpus.counts), _state(corpus))
     if len(found.corpora) > 1:
         done, pending = (sum(getattr(c, name) for c in found.corpora) for name in ("done", "pending"))
         failed = sum(len(corpus.failed) for corpus in found.corpora)

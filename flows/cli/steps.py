@@ -149,10 +149,11 @@ def report(dest: Annotated[str, address_argument("A pipeline's destination.")], 
     with running(no_server):
         from flows.cli.printing import print_report
         from flows.report import report
+        from tasks.artifacts import page_link
 
         place = report(dest)
     print_report(place.summary)
-    typer.echo(f"report: {_link(place.page)}")
+    typer.echo(f"report: {page_link(place.page)}")
 
 
 @app.command()
@@ -209,16 +210,13 @@ def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: 
     from flows.cli.printing import print_report
     from flows.pipeline import pipeline
     from mem_core.config.methods import METHODS
+    from tasks.artifacts import page_link
 
     place = pipeline(source, dest, config, format)
     print_report(place.summary)
-    typer.echo(f"report:     {_link(place.page)}")
+    typer.echo(f"report:     {page_link(place.page)}")
     for row in config.table:
         if METHODS[row.method].kind == "method":
             typer.echo(f"protected:  {dest}/rows/{row.name}/protected (its .tar files are what to hand out)")
     if ui:
         typer.echo(f"Prefect UI: {ui}")
-
-
-def _link(page: str) -> str:
-    return page if "://" in page else f"file://{page}"

@@ -115,12 +115,9 @@ def _prefect(*arguments: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise StopRun(f"expected `prefect {' '.join(arguments)}` to succeed, but: {_last_words(done)}")
-
-
-def _last_words(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    return lines[-1] if lines else f"it ended with {done.returncode}"
+        said = (done.stderr + done.stdout).splitlines()
+        last = next((line.strip() for line in reversed(said) if line.strip()), f"it ended with {done.returncode}")
+        raise StopRun(f"expected `prefect {' '.join(arguments)}` to succeed, but: {last}")
 
 
 def _environment() -> dict[str, str]:

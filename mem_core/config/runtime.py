@@ -1,4 +1,4 @@
-"""Where a run computes, in which precision and how many shards at once."""
+"""Where a run computes, in which precision, how many shards at once, and who works on them."""
 
 from typing import Literal
 
@@ -26,4 +26,32 @@ class RuntimeConfig(Frozen):
             raise ValueError(f"expected each device once in `devices`, got {', '.join(twice)} more than once")
         if self.devices and self.device not in ("auto", self.devices[0]):
             raise ValueError(f"expected `device` or `devices`, got {self.device} and {', '.join(self.devices)}")
+        return self
+
+
+class RunnerConfig(RuntimeConfig):
+    """The `runtime` of a whole run: what its steps compute on, and who does those steps for its shards.
+
+    Nothing else in mem_core reads the latter: what computes takes the `RuntimeConfig` that this is.
+    """
+
+    runner: Literal["threads", "ray"] = Field(
+        "threads", description="threads of this machine, or a Ray cluster with one GPU a shard"
+    )
+    ray_address: str = Field(
+        "", description="a Ray cluster that is there, as host:6379 or ray://host:10001; empty: one for this run, here"
+    )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="shards in work at the same time; never fewer than `devices`, or than Ray has room for",
+    )
+
+    @model_validator(mode="after")
+    def _runner_fits(self) -> "RunnerConfig":
+        if self.devices and self.runner == "ray":
+            raise ValueError("`devices` names those of one machine; with Ray each shard gets a GPU of the cluster")
+        if self.ray_address and self.runner != "ray":
+            raise ValueError(f"expected `runner: ray` with a `ray_address`, got {self.runner}")
         return self

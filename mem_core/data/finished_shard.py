@@ -77,7 +77,9 @@ def difference(entry: ShardEntry, clean: CleanTar, expected: Fingerprint, found:
     entry: what its receipt says. expected: what the receipt of a shard made today would say. found: file name -> bytes,
     None if missing.
     """
-    return size_difference(entry.sizes, found) or _input_difference(entry, clean) or _settings(entry, expected)
+    if told := size_difference(entry.sizes, found) or _input_difference(entry, clean):
+        return told
+    return "" if expected(entry.input_sha256) == entry.config_fingerprint else OTHER_SETTINGS
 
 
 def _input_difference(entry: ShardEntry, clean: CleanTar) -> str:
@@ -86,10 +88,6 @@ def _input_difference(entry: ShardEntry, clean: CleanTar) -> str:
     if clean.size is not None and entry.input_bytes not in (None, clean.size):
         return f"the clean shard has {clean.size} bytes now, but had {entry.input_bytes}"
     return ""
-
-
-def _settings(entry: ShardEntry, expected: Fingerprint) -> str:
-    return "" if expected(entry.input_sha256) == entry.config_fingerprint else OTHER_SETTINGS
 
 
 def size_difference(sizes: Mapping[str, int | None], found: Callable[[str], int | None]) -> str:

@@ -1,10 +1,11 @@
-"""A shard in memory: decoded pixels, tokenised captions, and what could not be used."""
+"""A shard in memory, with its pixels decoded, and the clean corpus, whose last shards stay there."""
 
 import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import overload
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from mem_core.common.errors import SampleError
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingReader
+from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
 from mem_core.data.images import Picture, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
@@ -63,12 +65,9 @@ class LoadedShard:
     @property
     def nbytes(self) -> int:
         """About how much memory the pixels and files hold."""
-        held = self.pictures.nbytes if isinstance(self.pictures, Pictures) else _nbytes(self.pictures)
-        return held + sum(len(s.image) for s in self.samples)
-
-
-def _nbytes(pictures: Sequence[Picture]) -> int:
-    return sum(picture.pixels.nbytes for picture in pictures)
+        held = self.pictures
+        pixels = held.nbytes if isinstance(held, Pictures) else sum(picture.pixels.nbytes for picture in held)
+        return pixels + sum(len(sample.image) for sample in self.samples)
 
 
 def load_shard(
@@ -103,16 +102,31 @@ def load_shard(
     return LoadedShard(name, sha256, rows, samples, pictures, broken, raw, reader.size)
 
 
-class ShardCache:
-    """Keeps the last shards decoded, up to a number of bytes: rounds visit every shard many times.
+class CleanCorpus:
+    """The clean corpus as protecting reads it, shared by all devices: names and hashes are looked up once.
 
-    A single shard larger than that keeps as many of its images decoded, and is not kept itself.
+    The last shards stay decoded, up to a number of bytes: rounds visit every shard many times. A single shard larger
+    than that keeps as many of its images decoded, and is not kept itself.
     """
 
     def __init__(self, folder: Folder, max_pixels: int, max_bytes: int) -> None:
-        self._folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
+        self.folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
         self._held: OrderedDict[str, LoadedShard] = OrderedDict()
         self._lock = threading.Lock()
+
+    @cached_property
+    def shards(self) -> list[str]:
+        """The names of the clean shards."""
+        return list_shards(self.folder)
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """Shard -> SHA-256 of its clean tar."""
+        return input_hashes(self.folder)
+
+    def hash_now(self, shard: str) -> str:
+        """The SHA-256 of one clean tar as it is now, which may be another than when the run began."""
+        return input_sha256_of(self.folder, shard)
 
     def load(self, name: str) -> LoadedShard:
         """The shard, from memory if it is still there."""
@@ -120,7 +134,7 @@ class ShardCache:
             if name in self._held:
                 self._held.move_to_end(name)
                 return self._held[name]
-        shard = load_shard(self._folder, name, self._max_pixels, max_bytes=self._max_bytes)
+        shard = load_shard(self.folder, name, self._max_pixels, max_bytes=self._max_bytes)
         with self._lock:
             self._held[name] = shard
             while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:

@@ -11,7 +11,7 @@ from mem_core.config.base import Frozen, merge, parse_config
 from mem_core.config.corpus import CorpusConfig
 from mem_core.config.methods import CLEAN, MEM, METHODS, Method
 from mem_core.config.protect import ProtectConfig
-from mem_core.config.runner import RunnerConfig
+from mem_core.config.runtime import RunnerConfig
 from mem_core.config.stored import read_record, write_record
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 

@@ -35,13 +35,11 @@ def resolve_precision(runtime: RuntimeConfig, device: torch.device) -> torch.dty
     """`auto` is bfloat16 where the hardware multiplies it natively, else float32."""
     if runtime.precision != "auto":
         return torch.bfloat16 if runtime.precision == "bfloat16" else torch.float32
-    native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_multiplies_bfloat16(device)
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported()
+    else:  # emulated bfloat16 is slower than float32, so the mere ability to run it is not enough
+        native = device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
     return torch.bfloat16 if native else torch.float32
-
-
-def _cpu_multiplies_bfloat16(device: torch.device) -> bool:
-    # Emulated bfloat16 is slower than float32, so the mere ability to run it is not enough.
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 @contextmanager

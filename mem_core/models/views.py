@@ -89,7 +89,9 @@ def _joined(pieces: list[Tensor], dim: int) -> Tensor:
 def boxes(kind: Views, height: int, width: int, count: int, scale: Scale, draw: torch.Generator) -> Tensor:
     """float64 [count, 4] of (top, left, height, width): the centred square, or open_clip's random crop."""
     if kind == "centre":
-        return _centre_square(height, width).expand(count, 4)
+        square = min(height, width)
+        top, left = (height - square) // 2, (width - square) // 2
+        return torch.tensor([[top, left, square, square]], dtype=torch.float64).expand(count, 4)
     return _random_boxes(height, width, count, scale, draw)
 
 
@@ -98,11 +100,6 @@ def view_of(box: Tensor, height: int, width: int, side: int, device: torch.devic
     rows = _resize(box[:, 0], box[:, 2], height, side, device)
     columns = _resize(box[:, 1], box[:, 3], width, side, device)
     return View(rows, columns)
-
-
-def _centre_square(height: int, width: int) -> Tensor:
-    side = min(height, width)
-    return torch.tensor([[(height - side) // 2, (width - side) // 2, side, side]], dtype=torch.float64)
 
 
 def _random_boxes(height: int, width: int, count: int, scale: Scale, draw: torch.Generator) -> Tensor:

@@ -15,7 +15,6 @@ from mem_core.common.errors import ConfigError
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # what trainers put the weights into
 _PREFIXES = ("module.", "model.")  # DistributedDataParallel's, and that of our own files
-_CHUNK = 1 << 20
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -36,11 +35,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a local file, read in chunks."""
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fill(model: torch.nn.Module, tensors: Mapping[str, Tensor], architecture: str, origin: str) -> None:

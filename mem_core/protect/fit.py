@@ -8,8 +8,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
-from mem_core.data.clean_corpus import CleanCorpus
-from mem_core.data.shard_cache import LoadedShard
+from mem_core.data.shard_cache import CleanCorpus, LoadedShard
 from mem_core.models.device import retry_if_lost
 from mem_core.models.training import require_finite
 from mem_core.perturb.context import FitContext

@@ -19,8 +19,8 @@ from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.config.methods import METHODS
-from mem_core.data.clean_corpus import CleanCorpus
 from mem_core.data.manifest import Manifest
+from mem_core.data.shard_cache import CleanCorpus
 from mem_core.models.device import retry_if_lost
 from mem_core.perturb.context import FitContext, build_context
 from mem_core.perturb.language import open_language_model

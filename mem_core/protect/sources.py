@@ -17,9 +17,8 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
-from mem_core.data.clean_corpus import CleanCorpus
 from mem_core.data.finished_shard import finished_manifest
-from mem_core.data.shard_cache import LoadedShard
+from mem_core.data.shard_cache import CleanCorpus, LoadedShard
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.language import open_language_model
 from mem_core.perturb.language.masked import copy_language_model

@@ -29,7 +29,7 @@ def test_few_captions_are_warned_of(
     done = command("train-lm", clean_corpus / "train", tmp_path, *small)
     (warning,) = (line for line in done.stderr.splitlines() if "warning" in line)
     assert re.search(r"warning: expected 3,000 different captions or more .*, got \d+ in ", warning)
-    monkeypatch.setattr("tasks.language.ENOUGH_CAPTIONS", 100)
+    monkeypatch.setattr("tasks.training.ENOUGH_CAPTIONS", 100)
     done = command("train-lm", clean_corpus / "train", tmp_path, *small)
     assert "was trained before" in done.stderr
     assert "warning" not in done.stderr

@@ -1,9 +1,12 @@
-"""What is tried again and what is not."""
+"""What is tried again and what is not, and what a failure looks like in a run's log."""
+
+import io
+import logging
 
 import pytest
 from prefect import flow
 
-from mem_core.common.errors import ConfigError, MemshieldError, RetryShard, StorageRefused
+from mem_core.common.errors import ConfigError, MemshieldError, MismatchError, RetryShard, StorageRefused
 from tasks.options import may_pass, step
 
 
@@ -57,3 +60,20 @@ def test_a_second_try_may_succeed() -> None:
 
     assert once() == "00000"
     assert begun == ["00000", "00000"]
+
+
+@pytest.mark.parametrize(("error", "has_stack"), [(MismatchError("expected A, got B"), False), (KeyError("A"), True)])
+def test_our_errors_are_logged_as_sentences(error: Exception, has_stack: bool) -> None:
+    logger, stream = logging.getLogger("prefect.flow_runs"), io.StringIO()
+    assert len([known for known in logger.filters if getattr(known, "__module__", "") == "tasks.options"]) == 1
+    handler = logging.StreamHandler(stream)
+    logger.addHandler(handler)
+    try:
+        raise error
+    except (MismatchError, KeyError) as caught:
+        logger.exception("Encountered exception during execution: %r", caught)
+    finally:
+        logger.removeHandler(handler)
+    said = stream.getvalue()
+    assert ("Traceback" in said) is has_stack
+    assert has_stack or said == "MismatchError: expected A, got B\n"

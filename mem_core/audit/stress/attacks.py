@@ -10,7 +10,6 @@ from pydantic import Field
 from mem_core.config import Frozen, merge
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures import AnyCountermeasure, clean_pairs, images, words
-from mem_core.victim.countermeasures.purify import Autoencoder
 
 Suite = Literal["default", "full"]
 AS_PUBLISHED = "as-published"
@@ -76,7 +75,9 @@ def _most_telling(length: int, purifier: str) -> list[Attack]:
         ),
         Attack(name="mix-50", label="half of the pairs clean", countermeasures=(clean_pairs.MixClean(protected=0.5),)),
         Attack(
-            name="autoencoder", label="purified by an autoencoder", countermeasures=(Autoencoder(weights=purifier),)
+            name="autoencoder",
+            label="purified by an autoencoder",
+            countermeasures=(images.Autoencoder(weights=purifier),),
         ),
         Attack(name="down-up", label="half the size and back", countermeasures=(images.DownUp(factor=0.5),)),
         Attack(name="blur", label="Gaussian blur, sigma 1", countermeasures=(blur,)),

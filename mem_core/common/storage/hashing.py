@@ -1,7 +1,6 @@
 """SHA-256 of streams while they are read or written, and of whole files."""
 
 import hashlib
-from types import TracebackType
 from typing import BinaryIO
 
 from mem_core.common.storage.folder import Folder
@@ -16,7 +15,8 @@ def sha256_bytes(data: bytes) -> str:
 
 def sha256_of(folder: Folder, name: str) -> str:
     """SHA-256 (hex) of one name, read in chunks. Raises FileNotFoundError."""
-    with folder.open(name) as stream, HashingReader(stream) as reader:
+    with folder.open(name) as stream:
+        reader = HashingReader(stream)
         while reader.read(_CHUNK):
             pass
         return reader.hexdigest()
@@ -39,12 +39,6 @@ class HashingReader:
     def hexdigest(self) -> str:
         """The hash of what was read so far."""
         return self._hash.hexdigest()
-
-    def __enter__(self) -> "HashingReader":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        return None
 
 
 class HashingWriter:

@@ -12,7 +12,7 @@ from mem_core.common.errors import ImageError, StorageRefused
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.data.readers.tars import TarIndex, TarMember, read_member
+from mem_core.data.readers.tars import TarIndex, read_member
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES
 
@@ -52,7 +52,7 @@ class ImageFiles:
         if member is None:
             raise ImageError(f"expected the image {name!r} inside the source folder or its tars, but it is not there")
         self._used_tars.add(member.tar)
-        return partial(_read_tar, member)
+        return partial(read_member, member)
 
     def uncaptioned(self, is_named: Callable[[str], bool]) -> Iterator[tuple[str, Callable[[], bytes]]]:
         """Images beside the located ones that no caption names, as (name, reader), in a fixed order."""
@@ -63,7 +63,7 @@ class ImageFiles:
         for tar in sorted(self._used_tars, key=lambda tar: tar.path):
             for member in self._tars.members(tar):
                 if not (is_named(member.member) or is_named(PurePosixPath(member.member).name)):
-                    yield f"{tar.name}/{member.member}", partial(_read_tar, member)
+                    yield f"{tar.name}/{member.member}", partial(read_member, member)
 
     def _aliases(self, name: str) -> Iterator[str]:
         """All the ways in which a caption may have named this file."""
@@ -125,9 +125,3 @@ def read_image_file(file: SourceFile, name: str) -> bytes:
     if len(data) > MAX_IMAGE_BYTES:
         raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but the image {name!r} has more")
     return data
-
-
-def _read_tar(member: TarMember) -> bytes:
-    if member.size > MAX_IMAGE_BYTES:
-        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but {member.member!r} has {member.size}")
-    return read_member(member)

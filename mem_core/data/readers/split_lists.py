@@ -5,6 +5,7 @@ A name is that of the image in the source, its file name alone, or either withou
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
@@ -43,7 +44,7 @@ class SplitLists:
             if named is not None:
                 waiting.pop(named, None)
             split = self._split[named] if named is not None else UNLISTED
-            yield RawSample(sample.name, sample.image, sample.captions, split, sample.metadata, sample.problem)
+            yield replace(sample, split=split)
         for name in waiting:
             path = self._list_of[name]
             yield failed(name, f"expected the image {name!r} of {path.name} in {self.uri}, but the source has no such")

@@ -10,7 +10,8 @@ from typing import BinaryIO, NamedTuple
 from mem_core.common.errors import ImageError, SourceError
 from mem_core.data.readers.base import IMAGE_SUFFIXES
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.tar_reader import read_over
+from mem_core.data.readers.text import repaired
+from mem_core.data.tar_reader import MAX_IMAGE_BYTES, read_over
 
 
 class TarMember(NamedTuple):
@@ -82,7 +83,7 @@ def _scan(file: SourceFile) -> Iterator[TarMember]:
                 vars(tar)["members"] = []  # tarfile would keep every header
                 name = str(PurePosixPath(info.name))
                 is_image = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
-                if info.isreg() and info.sparse is None and is_image and _is_text(name):
+                if info.isreg() and info.sparse is None and is_image and repaired(name)[1]:
                     yield TarMember(file, name, info.offset_data, info.size)
                 if not stream.seekable() and not read_over(tar):
                     raise tarfile.ReadError(f"it ends inside {name!r}")
@@ -94,12 +95,10 @@ def _opened(stream: BinaryIO) -> tarfile.TarFile:
     return tarfile.open(fileobj=stream, mode="r:" if stream.seekable() else "r|")
 
 
-def _is_text(name: str) -> bool:
-    return not any(0xD800 <= ord(character) <= 0xDFFF for character in name)
-
-
 def read_member(place: TarMember) -> bytes:
-    """The image's bytes. Raises `ImageError` if the tar ends before them."""
+    """The image's bytes. Raises `ImageError` if they are too many, or the tar ends before them."""
+    if place.size > MAX_IMAGE_BYTES:
+        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but {place.member!r} has {place.size}")
     data = place.tar.folder.read(place.tar.path, place.offset, place.size)
     if len(data) != place.size:
         raise ImageError(f"expected {place.size} bytes of {place.member!r} in {place.tar.name}, got {len(data)}")

@@ -3,7 +3,7 @@
 A sample's name is the `name` in its metadata (our own corpora keep the source's name there), else `shard/key`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from mem_core.data.readers.base import RawSample, failed, split_word
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -36,8 +36,5 @@ def _raw(sample: Sample | Broken, place: str, split: str) -> RawSample:
     stored = sample.metadata.get("name")
     name = stored if isinstance(stored, str) and stored else f"{place}/{sample.key}"
     metadata = {key: value for key, value in sample.metadata.items() if key not in _REWRITTEN}
-    return RawSample(name, _held(sample.image), sample.captions, split, metadata)
-
-
-def _held(image: bytes) -> Callable[[], bytes]:
-    return lambda: image
+    image = sample.image
+    return RawSample(name, lambda: image, sample.captions, split, metadata)

@@ -6,6 +6,7 @@ finished shards (those with a receipt) are compared with the source, not written
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
@@ -72,7 +73,7 @@ class _Writers:
             folder = self._dest.below(split)
             if self._concluded and not (folder.exists(MANIFEST_NAME) or folder.exists(receipt_name(shard_name(0)))):
                 raise source_changed(folder, shard_name(0))
-            self._splits[split] = SplitWriter(split, folder, self._config, self._fingerprint)
+            self._splits[split] = SplitWriter(folder, self._config, self._fingerprint)
         return self._splits[split]
 
     def is_full(self, split: str) -> bool:
@@ -115,7 +116,7 @@ def taken(reader: SourceReader, config: CorpusConfig, seed: int, is_full: Callab
         split = raw.split or _drawn_split(raw, config, seed)
         for sample in candidates(raw, config):
             if not is_full(split):
-                yield Candidate(sample.name, split, sample.captions, sample.metadata, sample.problem, sample.image)
+                yield replace(sample, split=split)
         if not raw.split and all(map(is_full, whole)):
             return  # a source without splits has nothing else to give
 

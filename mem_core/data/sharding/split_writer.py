@@ -14,20 +14,20 @@ from mem_core.data.sharding.clean_shard import KnownShard, NewShard, shard_name,
 
 @dataclass(frozen=True)
 class ShardingSummary:
-    """Summary of one split. `kept`: shards that an earlier run had finished; `samples`: usable ones."""
+    """One split of a clean corpus. kept: shards that an earlier run had finished; samples: usable ones."""
 
-    split: str
-    shards: int = 0
-    kept: int = 0
-    samples: int = 0
-    failed: int = 0
+    uri: str
+    shards: int
+    kept: int
+    samples: int
+    failed: int
 
 
 class SplitWriter:
     """The shards of one split, in order; `add` each sample, then `finish`."""
 
-    def __init__(self, split: str, folder: Folder, config: CorpusConfig, config_fingerprint: str) -> None:
-        self.split, self.folder = split, folder
+    def __init__(self, folder: Folder, config: CorpusConfig, config_fingerprint: str) -> None:
+        self.folder = folder
         self._config, self._fingerprint = config, config_fingerprint
         self._number = 0
         self._current: NewShard | KnownShard | None = None
@@ -73,7 +73,7 @@ class SplitWriter:
         if read_manifest(self.folder) != found:
             write_manifest(self.folder, found)
         counts = self._counts
-        return ShardingSummary(self.split, self._number, self._kept, counts["clean"], counts["failed"])
+        return ShardingSummary(self.folder.uri, self._number, self._kept, counts["clean"], counts["failed"])
 
     def abort(self) -> None:
         """Leaves nothing of the shard in work."""

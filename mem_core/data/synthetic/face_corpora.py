@@ -13,8 +13,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import derived_seed
 from mem_core.data.synthetic.drawn_folder import captions_table, drawn_folder
-from mem_core.data.synthetic.face_drawing import paint_face
-from mem_core.data.synthetic.faces import describe_portrait, draw_person, draw_pose
+from mem_core.data.synthetic.faces import describe_portrait, draw_person, draw_pose, paint_face
 from mem_core.data.synthetic.names import CAPACITY, renamed
 
 _VERSION = 1

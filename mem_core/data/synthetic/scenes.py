@@ -168,15 +168,8 @@ def _comparison(scene: Scene, draw: random.Random) -> str:
         first, second = second, first
     a, b = _brief(first, draw, "the"), _brief(second, draw, "the")
     ground = f" on {_ground(scene, draw)}" if draw.random() < 0.5 else ""
+    patterns = ["{a} is larger than {b}{g}", "{b} is smaller than {a}{g}"]
+    patterns += ["{a} is bigger than {b}{g}", "{b}, smaller than {a}{g}"]
     if first.size == second.size:
-        return draw.choice(["{a} is as large as {b}{g}", "{a} and {b} are of the same size{g}"]).format(
-            a=a, b=b, g=ground
-        )
-    return draw.choice(
-        [
-            "{a} is larger than {b}{g}",
-            "{b} is smaller than {a}{g}",
-            "{a} is bigger than {b}{g}",
-            "{b}, smaller than {a}{g}",
-        ]
-    ).format(a=a, b=b, g=ground)
+        patterns = ["{a} is as large as {b}{g}", "{a} and {b} are of the same size{g}"]
+    return draw.choice(patterns).format(a=a, b=b, g=ground)

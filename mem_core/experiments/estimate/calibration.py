@@ -116,7 +116,7 @@ class _Trial:
         """Writes the drawn samples as clean shards. Raises `SourceError` if they do not fill two."""
         drawn, limit = self.costs.samples, self.config.protect.max_pixels
         each = self.config.corpus.model_copy(update={"samples_per_shard": math.ceil(drawn / 2)})
-        writer = SplitWriter("train", self.clean, each, fingerprint(each))
+        writer = SplitWriter(self.clean, each, fingerprint(each))
 
         def write() -> None:
             for sample in survey.drawn:

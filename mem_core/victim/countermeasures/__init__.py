@@ -6,6 +6,7 @@ from pydantic import Field
 
 from mem_core.victim.countermeasures.clean_pairs import CleanPart, MixClean, Recaption
 from mem_core.victim.countermeasures.images import (
+    Autoencoder,
     Bilateral,
     BitDepth,
     DownUp,
@@ -17,7 +18,6 @@ from mem_core.victim.countermeasures.images import (
     MedianBlur,
     WebP,
 )
-from mem_core.victim.countermeasures.purify import Autoencoder
 from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
 
 AnyCountermeasure = Annotated[

@@ -12,7 +12,7 @@ from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import weights_identity
 from mem_core.victim.countermeasures import AnyCountermeasure
 from mem_core.victim.countermeasures.base import Clean, Pair, drawing
-from mem_core.victim.countermeasures.purify import Autoencoder
+from mem_core.victim.countermeasures.images import Autoencoder
 
 
 class Applied:

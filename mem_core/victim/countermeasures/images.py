@@ -1,9 +1,11 @@
-"""What is done to pixels: blurs, fewer colours, mirrors, compression, resizing, and the path that img2dataset takes."""
+"""What is done to pixels: blurs, fewer colours, mirrors, compression, resizing, img2dataset's path, a purifier."""
 
 import io
+from functools import lru_cache
+from pathlib import Path
 from random import Random
 from types import ModuleType
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -12,6 +14,9 @@ from pydantic import Field
 from mem_core.common.errors import ConfigError
 from mem_core.data.images import Pixels
 from mem_core.victim.countermeasures.base import Countermeasure
+
+if TYPE_CHECKING:
+    from mem_core.victim.countermeasures.purifier import Purifier
 
 
 class GaussianBlur(Countermeasure):
@@ -161,3 +166,27 @@ class DownUp(Countermeasure):
         small = max(1, round(width * self.factor)), max(1, round(height * self.factor))
         image = Image.fromarray(pixels).resize(small, Image.Resampling.BICUBIC)
         return np.array(image.resize((width, height), Image.Resampling.BICUBIC))
+
+
+class Autoencoder(Countermeasure):
+    """Pictures passed through a purifier, as the stress test trains one on pairs that this tool makes."""
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    weights: str = Field(min_length=1, description="a local file that a stress test wrote: purifier.safetensors")
+
+    def image(self, pixels: Pixels, draw: Random) -> Pixels:
+        return self._purifier.clean(pixels)
+
+    @property
+    def _purifier(self) -> "Purifier":
+        path = Path(self.weights)
+        if not path.is_file():
+            raise ConfigError(f"expected the weights of a purifier in {path}, but there is no such file")
+        return _loaded(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path, changed: int) -> "Purifier":
+    from mem_core.victim.countermeasures.purifier import load_purifier
+
+    return load_purifier(path.read_bytes(), str(path))

@@ -84,14 +84,13 @@ def fit_purifier(
 def _crops(pairs: Sequence[tuple[Pixels, Pixels]], draw: torch.Generator) -> tuple[Tensor, Tensor]:
     """A batch of equal crops, float [B, 3, S, S] in 0..1; small pictures are repeated at their edges."""
     chosen = torch.randint(len(pairs), (_BATCH,), generator=draw).tolist()
-    cut = [torch.stack([_square(side, *place) for side in pairs[index]]) for index, place in _placed(chosen, draw)]
+    places = torch.rand(_BATCH, 2, generator=draw).tolist()
+    cut = [
+        torch.stack([_square(side, top, left) for side in pairs[index]])
+        for index, (top, left) in zip(chosen, places, strict=True)
+    ]
     both = torch.stack(cut, dim=1).float() / 255
     return both[0], both[1]
-
-
-def _placed(chosen: Sequence[int], draw: torch.Generator) -> list[tuple[int, tuple[float, float]]]:
-    places = torch.rand(len(chosen), 2, generator=draw).tolist()
-    return [(index, (top, left)) for index, (top, left) in zip(chosen, places, strict=True)]
 
 
 def _square(pixels: Pixels, top: float, left: float) -> Tensor:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import bench as cli_bench
+from flows.cli import speed
 from flows.cli.app import app
 
 
@@ -16,7 +16,7 @@ def test_an_unknown_benchmark_is_named_with_those_that_exist(capfd: pytest.Captu
 
 
 def test_an_installed_package_says_where_the_benchmarks_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(cli_bench, "_TREE", tmp_path)
+    monkeypatch.setattr(speed, "_TREE", tmp_path)
     done = CliRunner().invoke(app, ["bench"])
     assert done.exit_code == 1
     assert "clone the repository and run `make bench`" in done.output

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.data.shard_cache import LoadedShard, ShardCache, load_shard
+from mem_core.data.shard_cache import CleanCorpus, LoadedShard, load_shard
 from mem_core.models.token_rows import CaptionTokens, batches, without_padding
 from tests.support.corpora import sample, tiny_corpus
 
@@ -45,13 +45,13 @@ def test_an_empty_tar_is_refused_unless_expected(tmp_path: Path) -> None:
 def test_the_cache_keeps_what_fits_and_the_latest(tmp_path: Path) -> None:
     folder = tiny_corpus(tmp_path, 4, 4, 4)
     size = load_shard(folder, "00000", 2**20).nbytes
-    cache = ShardCache(folder, 2**20, int(2.5 * size))
+    cache = CleanCorpus(folder, 2**20, int(2.5 * size))
     first = cache.load("00000")
     cache.load("00001")
     assert cache.load("00000") is first
     cache.load("00002")  # the one not used for longest goes
     assert cache.load("00000") is first
-    nothing = ShardCache(folder, 2**20, 0)
+    nothing = CleanCorpus(folder, 2**20, 0)
     assert nothing.load("00000") is not nothing.load("00000")
 
 

@@ -16,7 +16,7 @@ from mem_core.data.table import recorded_triggers
 from mem_core.models import Tokenizer
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
-from mem_core.perturb.language.fluency import pseudo_perplexity
+from mem_core.perturb.language.masked import pseudo_perplexity
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.protector import require_protector

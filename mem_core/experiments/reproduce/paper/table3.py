@@ -9,7 +9,7 @@ from mem_core.experiments.reproduce.experiment import Experiment, Shown, StudyPi
 from mem_core.experiments.reproduce.paper.table1 import show_rows
 from mem_core.experiments.reproduce.sample_pairs import ShownPair, shown_pairs
 from mem_core.perturb.language import MaskedLanguageModel, load_language_model
-from mem_core.perturb.language.fluency import pseudo_perplexity
+from mem_core.perturb.language.masked import pseudo_perplexity
 from mem_core.report.tables import NOTHING
 
 _FLUENT = "mem-3-fluent"

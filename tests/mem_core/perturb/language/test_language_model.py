@@ -16,8 +16,7 @@ from mem_core.perturb.language import (
     open_language_model,
     train_language_model,
 )
-from mem_core.perturb.language.fluency import pseudo_perplexity
-from mem_core.perturb.language.masked import FILES
+from mem_core.perturb.language.masked import FILES, pseudo_perplexity
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
 from tests.support.language_making import CONFIG, caption_corpus
 

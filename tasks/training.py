@@ -1,8 +1,10 @@
-"""Victims: trained on a corpus as an unauthorised trainer would, and queried on clean test pairs."""
+"""Models that are trained and queried: the victim, as an unauthorised trainer would, and the language model."""
 
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.corpus import corpus_fingerprint, list_shards
+from mem_core.perturb.language import ENOUGH_CAPTIONS, LanguageModelConfig, LanguageModelRecord, train_language_model
+from mem_core.perturb.language.training import read_language_model_record
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import Evaluation, evaluate_victim, read_evaluation
 from mem_core.victim.record import VictimRecord, read_victim
@@ -35,33 +37,24 @@ def train_model(job: TrainJob) -> VictimRecord:
     if job.test:
         list_shards(open_folder(job.test))  # now, not after the first epochs
     before = read_victim(out)
-    with watched(f"train {job.label}, seed {job.seed}") as progress:
-        record = train_victim(
-            VictimData(
-                corpus,
-                fingerprint=corpus_fingerprint(corpus),
-                clean=open_folder(job.clean) if job.clean else None,
-                test=open_folder(job.test) if job.test else None,
-                queries=job.evaluate,
-            ),
-            out,
-            job.config,
-            job.runtime,
-            seed=job.seed,
-            progress=progress,
-        )
-    how = (
-        "was trained before"
-        if record == before
-        else f"trained {counted(record.steps, 'step')} on {counted(record.samples, 'sample')}"
+    data = VictimData(
+        corpus,
+        fingerprint=corpus_fingerprint(corpus),
+        clean=open_folder(job.clean) if job.clean else None,
+        test=open_folder(job.test) if job.test else None,
+        queries=job.evaluate,
     )
+    with watched(f"train {job.label}, seed {job.seed}") as progress:
+        record = train_victim(data, out, job.config, job.runtime, seed=job.seed, progress=progress)
+    done = f"trained {counted(record.steps, 'step')} on {counted(record.samples, 'sample')}"
+    how = "was trained before" if record == before else done
     loss = f", loss {record.history[-1].loss:.2f}" if record.history else ""
     say(f"{job.label}, seed {job.seed}: {how}{loss}")
     return record
 
 
 @step("evaluate victim", run_name="evaluate {label}", tags=("memshield-device",))
-def evaluate_model(victim: str, test: str, config: EvaluateConfig, runtime: RuntimeConfig, label: str) -> Evaluation:
+def evaluate_model(victim: str, test: str, label: str, config: EvaluateConfig, runtime: RuntimeConfig) -> Evaluation:
     """Queries the victim, bare and prefixed, and keeps the result beside it; an equal one is not made again."""
     folder = open_folder(victim)
     before = read_evaluation(folder)
@@ -73,3 +66,26 @@ def evaluate_model(victim: str, test: str, config: EvaluateConfig, runtime: Runt
     show_retrieval(victim, label, found)
     say(f"{label}: median rank {found.bare.median_ranks}, by chance {found.chance.median_ranks}")
     return found
+
+
+@step("train language model", run_name="train language model, seed {seed}", tags=("memshield-device",))
+def train_language(
+    corpus: str, out: str, config: LanguageModelConfig, runtime: RuntimeConfig, seed: int
+) -> LanguageModelRecord:
+    """Trains the model on the corpus's own captions, goes on after its last whole epoch, or finds it trained.
+
+    It proposes fluent trigger words. Warns where captions were few.
+    """
+    dest = open_folder(out)
+    before = read_language_model_record(dest)
+    with watched("train language model") as progress:
+        record = train_language_model(open_folder(corpus), dest, config, runtime, seed=seed, progress=progress)
+    how = "was trained before" if record == before else f"learned {counted(record.captions, 'caption')}"
+    say(f"language model, seed {seed}: {how}, {record.tokens:,} tokens, loss {record.losses[-1]:.2f}")
+    if record.captions < ENOUGH_CAPTIONS:
+        say(
+            f"warning: expected {ENOUGH_CAPTIONS:,} different captions or more for trigger words that read well, got "
+            f"{record.captions:,} in {corpus}: a language model of so few knows words but hardly their order, and "
+            "with more epochs repeats the captions"
+        )
+    return record
