@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
 
 from benchmarks.counted_folder import Call, CountedFolder
 from flows.cli.presets import load_preset
@@ -27,6 +26,7 @@ from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
 from mem_core.experiments.estimate.forecast import Stage, protect_stages, puts, shard_stage, victim_stage
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
+from mem_core.protect.round_loop import Rounds
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
@@ -74,12 +74,12 @@ def measured(source: str | Path, root: Path, config: RunConfig, clock: Clock) ->
     protection = Protection(Places(clean, dest), config.protect, config.runtime, seed=config.seed)
     with run.stage("fit"):
         protection.begin()
-        losses: list[float] = []
-        while not protection.fitted and len(losses) < config.protect.rounds:
-            protection.fit.train_surrogate(len(losses))
-            losses.append(fmean(protection.fit.update_shard(shard, len(losses)) for shard in protection.shards))
-        if losses:
-            protection.fit.finish(losses)
+        rounds = Rounds(config.protect)
+        for number in () if protection.fitted else rounds:
+            protection.fit.train_surrogate(number)
+            rounds.close({shard: protection.fit.update_shard(shard, number) for shard in protection.shards})
+        if rounds.losses:
+            protection.fit.finish(rounds.losses)
     with run.stage("publish"):
         protection.plan()
         for shard in protection.shards:

@@ -29,8 +29,8 @@ from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.manifest import MANIFEST_NAME, Manifest, ShardEntry, write_manifest
 from mem_core.data.receipt import Receipt, receipt_bytes, receipt_name
-from mem_core.protect.finished import plan_shards
 from mem_core.protect.protector import publishing_fingerprint
+from mem_core.protect.remaining import plan_shards
 from tasks import storage
 from tasks.storage import S3Folder
 

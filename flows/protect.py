@@ -11,8 +11,8 @@ from flows.mapping import map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RunnerConfig
-from mem_core.perturb.rounds import Rounds
-from mem_core.protect.finished import OnMismatch
+from mem_core.protect.remaining import OnMismatch
+from mem_core.protect.round_loop import Rounds
 from tasks.estimating import note_run
 from tasks.events import Measure, announce_corpus
 from tasks.progress import say

@@ -6,9 +6,9 @@ from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
 from mem_core.data.corpus import require_clean
 from mem_core.experiments.status import JOB, backed_off_line, count_backed_off
-from mem_core.protect.finished import Plan
 from mem_core.protect.night import counts_of
 from mem_core.protect.protection import ShardSummary
+from mem_core.protect.remaining import Plan
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from mem_core.config import Frozen, ProtectConfig, RunnerConfig
 from mem_core.models.device import resolve_device
-from mem_core.protect.finished import OnMismatch
 from mem_core.protect.protection import Places, Protection
+from mem_core.protect.remaining import OnMismatch
 from tasks.storage import open_folder
 
 

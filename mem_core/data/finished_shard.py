@@ -1,8 +1,8 @@
-"""Is this shard finished? The one answer, for sharding, planning, publishing, status, nights, retries and certificates.
+"""Is this shard finished? The one answer, for planning, publishing, status, nights, retries and certificates.
 
 A shard is finished when it has a receipt, the receipt's files are there in the sizes it names, and it was made from the
 clean tar that is there now with the settings of whoever asks. That is decided from listings and small files alone.
-Bytes that changed and kept their number show where every file is hashed (`changed_output` here, and `verify`).
+Bytes that changed and kept their number show where every file is hashed (`changed_output` of a receipt, and `verify`).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,17 +12,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.data.corpus import list_shards
 from mem_core.data.manifest import Manifest, ShardEntry, build_manifest, manifest_or_none
-from mem_core.data.receipt import Receipt, changed_output, read_receipt, receipt_name
-
-__all__ = [
-    "changed_output",
-    "difference",
-    "finished_manifest",
-    "finished_receipts",
-    "has_receipt",
-    "protected_receipts",
-    "size_difference",
-]
+from mem_core.data.receipt import Receipt, read_receipt, receipt_name
 
 Fingerprint = Callable[[str], str]
 """SHA-256 of a clean tar -> what the receipt of the shard made from it has to say."""
@@ -44,7 +34,7 @@ def has_receipt(folder: Folder, shard: str) -> bool:
     return folder.exists(receipt_name(shard))
 
 
-def finished_receipts(folder: Folder, shards: Iterable[str]) -> list[Receipt]:
+def receipts_of(folder: Folder, shards: Iterable[str]) -> list[Receipt]:
     """The receipts of those shards that have one. Raises `MismatchError` for a damaged receipt."""
     return [receipt for shard in shards if (receipt := read_receipt(folder, shard)) is not None]
 
@@ -63,7 +53,7 @@ def protected_receipts(folder: Folder) -> list[Receipt]:
     return receipts
 
 
-def finished_manifest(folder: Folder, *, config: Mapping[str, object] | None = None) -> Manifest:
+def current_manifest(folder: Folder, *, config: Mapping[str, object] | None = None) -> Manifest:
     """The manifest of a protected corpus as its receipts are now; those that the stored one lists are not read again.
 
     Raises `MismatchError` for a damaged receipt.
@@ -80,6 +70,11 @@ def difference(entry: ShardEntry, clean: CleanTar, expected: Fingerprint, found:
     if told := size_difference(entry.sizes, found) or _input_difference(entry, clean):
         return told
     return "" if expected(entry.input_sha256) == entry.config_fingerprint else OTHER_SETTINGS
+
+
+def missing_output(receipt: Receipt, found: Callable[[str], int | None]) -> str:
+    """Which file of a shard with a receipt is missing or has another size, or ""; see `size_difference`."""
+    return size_difference({name: receipt.sizes.get(name) for name in receipt.outputs}, found)
 
 
 def _input_difference(entry: ShardEntry, clean: CleanTar) -> str:

@@ -11,7 +11,7 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen
 from mem_core.config.stored import parse_record
-from mem_core.data.finished_shard import finished_receipts
+from mem_core.data.finished_shard import missing_output, receipts_of
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import receipt_name
 from mem_core.experiments.config import RunConfig, clean_folder, read_run
@@ -26,10 +26,10 @@ _TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
 
 
 class CorpusStatus(Frozen):
-    """One corpus. done, pending: shards. counts: samples by status. reasons: why samples failed, most common first.
-    failed: shard -> why it failed after every try; those are not among the pending ones. fitting: (round, of how many)
-    while the protector is fitted: the last round whose surrogate is there, and the first before that. backed_off:
-    samples whose noise was scaled back for the quality budget."""
+    """One corpus. done, pending: shards; a done one has a receipt, and the files it names. counts: samples by status.
+    reasons: why samples failed, most common first. failed: shard -> why it failed after every try; those are not among
+    the pending ones. fitting: (round, of how many) while the protector is fitted: the last round whose surrogate is
+    there, and the first before that. backed_off: samples whose noise was scaled back for the quality budget."""
 
     place: str
     method: str
@@ -126,7 +126,9 @@ def _corpus(
         clean = open_folder(address)
     expected = set(_stems(clean.top(), _TAR)) if clean is not None and clean.uri != folder.uri else set()
     foreign = bool(tars) and not receipts and not expected  # shards that another tool made are complete as they are
-    found = finished_receipts(folder, sorted(receipts))
+    sizes = folder.top()
+    found = [one for one in receipts_of(folder, sorted(receipts)) if not missing_output(one, sizes.get)]
+    whole = {receipt.shard for receipt in found}
     counts, reasons = Counter[str](), Counter[str]()
     for receipt in found:
         counts.update(receipt.counts)
@@ -137,8 +139,8 @@ def _corpus(
         place=place or ".",
         method="made elsewhere" if foreign else ", ".join(sorted({receipt.method for receipt in found})),
         finished=foreign or MANIFEST_NAME in top,
-        done=len(tars if foreign else receipts),
-        pending=0 if foreign else len((expected | tars) - receipts - set(failures.shards)),
+        done=len(tars if foreign else whole),
+        pending=0 if foreign else len((expected | tars | receipts) - whole - set(failures.shards)),
         counts={status: count for status, count in sorted(counts.items()) if count},
         reasons=dict(reasons.most_common()),
         failed=failures.shards,

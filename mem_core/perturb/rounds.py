@@ -3,16 +3,13 @@
 Step 1 is in `surrogate.py`. Captions are shuffled in a batch while each image keeps its own trigger.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from statistics import fmean
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
-from mem_core.config import ProtectConfig
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
@@ -25,32 +22,6 @@ from mem_core.perturb.state import ShardState
 from mem_core.perturb.surrogate import Surrogate
 
 _LOSS_DECIMALS = 3
-
-
-@dataclass
-class Rounds:
-    """The loop over rounds, whoever does their steps: this process, a flow's tasks, a test.
-
-        for number in rounds:                                       # from 0
-            train the surrogate; update every shard with it
-            rounds.close({shard: its mean noise loss})
-
-    losses: the mean noise loss of every round that was closed. It ends early where a round's is below the threshold.
-    """
-
-    config: ProtectConfig
-    losses: list[float] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[int]:
-        for number in range(self.config.rounds):
-            yield number
-            if self.config.recipe.noise == "optimised" and self.losses[-1] < self.config.loss_threshold:
-                return
-
-    def close(self, losses: Mapping[str, float]) -> float:
-        """The round's mean over shards, summed in the order of their names: the same whoever finished first."""
-        self.losses.append(fmean(losses[shard] for shard in sorted(losses)))
-        return self.losses[-1]
 
 
 def update_shard(

@@ -1,7 +1,7 @@
 """What a night has to do, and what it leaves behind for the next one.
 
-A night looks at receipts, never at what is inside finished shards: those are kept even if today's settings or version
-would make other bytes; that is said, and making them again is for the user to ask.
+A night protects what has no receipt. A shard with one is kept even if it is not finished after all (its files or its
+input changed, or today's settings would make other bytes): that is said, and making it again is for the user to ask.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,20 +14,20 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, ProtectConfig
 from mem_core.data.corpus import input_sha256_of, require_clean
-from mem_core.data.finished_shard import finished_manifest
+from mem_core.data.finished_shard import current_manifest
 from mem_core.data.manifest import Manifest
 from mem_core.protect.destination import claim
 from mem_core.protect.failures import Failures, read_failures, write_failures
-from mem_core.protect.finished import plan_shards, withdraw
 from mem_core.protect.protection import ShardSummary
 from mem_core.protect.protector import publishing_fingerprint, require_protector
+from mem_core.protect.remaining import plan_shards, withdraw
 
 Ready = Literal["tar", "stats"]
 
 
 class NightPlan(Frozen):
-    """waiting: shards to protect now. unready: shards whose statistics are still to come. finished: those with a
-    receipt. differing: finished shard -> why other bytes would be made today. lines: all that for people."""
+    """waiting: shards to protect now. unready: shards whose statistics are still to come. finished: those that need
+    nothing. differing: shard with a receipt -> why it is not finished after all. lines: all that for people."""
 
     waiting: tuple[str, ...]
     unready: int = 0
@@ -75,7 +75,7 @@ def plan_night(
     if plan.differing:
         shard, why = min(plan.differing.items())
         lines.append(
-            f"{len(plan.differing)} finished shards were made with different settings and are kept: {shard}: {why}"
+            f"{len(plan.differing)} finished shards would be made differently today and are kept: {shard}: {why}"
         )
     return NightPlan(
         waiting=waiting, unready=unready, finished=plan.finished, differing=plan.differing, lines=tuple(lines)
@@ -86,7 +86,7 @@ def plan_retry(clean: Folder, dest: Folder) -> NightPlan:
     """What failed and may do better now: shards without a receipt, and shards with failed samples whose clean tar
     has been replaced. The latter lose their receipts here, after the manifest, so that they count as unfinished."""
     failed = [shard for shard in read_failures(dest).shards if clean.exists(f"{shard}.tar")]
-    entries = finished_manifest(dest).shards
+    entries = current_manifest(dest).shards
     spoilt = {entry.name: entry.counts["failed"] for entry in entries if entry.counts.get("failed", 0)}
     mended = [
         entry.name for entry in entries if entry.name in spoilt and _is_replaced(clean, entry.name, entry.input_sha256)

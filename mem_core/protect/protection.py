@@ -24,18 +24,19 @@ from mem_core.data.shard_cache import CleanCorpus
 from mem_core.models.device import retry_if_lost
 from mem_core.perturb.context import FitContext, build_context
 from mem_core.perturb.language import open_language_model
-from mem_core.perturb.rounds import Rounds
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR, STATE, claim
-from mem_core.protect.finished import FinishedShards, OnMismatch, Plan
 from mem_core.protect.fit import Fit
 from mem_core.protect.protector import effective_config, publishing_fingerprint, require_protector
 from mem_core.protect.publish import PublishJob, publish_shard
+from mem_core.protect.remaining import FinishedShards, OnMismatch, Plan
+from mem_core.protect.round_loop import Rounds
 from mem_core.protect.sources import (
     EachShardAlone,
     FittedCodebook,
     FittedRounds,
     NothingLearned,
     PublishedCorpus,
+    ShardSource,
     StoredProtector,
 )
 
@@ -187,7 +188,7 @@ class Protection:
         return publishing_fingerprint(self.config, self.seed, self.source.protector, input_sha256)
 
     @cached_property
-    def source(self) -> NothingLearned:
+    def source(self) -> ShardSource:
         """Where the noise and trigger words of a shard come from."""
         recipe, strategy, work = self.config.recipe, self.config.strategy, self.dest.below(STATE)
         if self.places.reuse is not None:

@@ -17,26 +17,27 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
-from mem_core.data.finished_shard import finished_manifest
+from mem_core.data.finished_shard import current_manifest
 from mem_core.data.shard_cache import CleanCorpus, LoadedShard
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.language import open_language_model
 from mem_core.perturb.language.masked import copy_language_model
-from mem_core.perturb.rounds import Rounds, update_shard
+from mem_core.perturb.rounds import update_shard
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.protect.destination import LANGUAGE_MODEL
 from mem_core.protect.fit import Fit
 from mem_core.protect.fit_codebook import fit_topics
 from mem_core.protect.protector import Protector, require_protector
 from mem_core.protect.reuse import published_state
+from mem_core.protect.round_loop import Rounds
 from mem_core.protect.surrogates import Surrogates
 
 Context = Callable[[], FitContext]
 """Made when it is first needed: it loads models."""
 
 
-class NothingLearned:
-    """Every sample is its own source; the base of the others."""
+class ShardSource:
+    """Where the noise and trigger words of a shard come from; the base class of those below."""
 
     fit: Fit | None = None
     """The rounds, for the source that is fitted by them."""
@@ -67,7 +68,11 @@ class NothingLearned:
         """All shards are published: what only the work needed is removed."""
 
 
-class StoredProtector(NothingLearned):
+class NothingLearned(ShardSource):
+    """Every sample is its own source."""
+
+
+class StoredProtector(ShardSource):
     """folder: where the protector lies."""
 
     def __init__(self, context: Context, folder: Folder) -> None:
@@ -146,7 +151,7 @@ class FittedCodebook(StoredProtector):
         fit_topics(self._corpus.folder, self.folder, self.context, self._corpus.hashes, redo=redo)
 
 
-class EachShardAlone(NothingLearned):
+class EachShardAlone(ShardSource):
     """work: where each shard's surrogates and state lie until it is published."""
 
     def __init__(self, context: Context, corpus: CleanCorpus, work: Folder) -> None:
@@ -186,7 +191,7 @@ def steps_for_each(steps_per_round: int, shards: int) -> int:
     return max(min(1, steps_per_round), steps_per_round // shards)
 
 
-class PublishedCorpus(NothingLearned):
+class PublishedCorpus(ShardSource):
     """corpus: protected by the method that the control is a part of, whose noise or trigger words it publishes."""
 
     def __init__(self, context: Context, corpus: Folder) -> None:
@@ -195,7 +200,7 @@ class PublishedCorpus(NothingLearned):
 
     @cached_property
     def protector(self) -> str:
-        return finished_manifest(self._published).fingerprint
+        return current_manifest(self._published).fingerprint
 
     def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
         length = self.context.config.trigger.length

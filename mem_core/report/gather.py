@@ -8,7 +8,7 @@ from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.corpus import list_shards
-from mem_core.data.finished_shard import finished_receipts
+from mem_core.data.finished_shard import receipts_of
 from mem_core.data.images import decode_image
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.table import SampleRow, read_rows
@@ -23,7 +23,7 @@ def summarise_protection(protected: Folder, *, seconds: float | None = None) -> 
     """Counts, budget and visibility of every sample, from tables and receipts. Raises SourceError, MismatchError."""
     shards = list_shards(protected)
     rows = [row for shard in shards for row in read_rows(protected, shard)]
-    known = finished_receipts(protected, shards)
+    known = receipts_of(protected, shards)
     done = [row for row in rows if row.status == "protected"]
     triggers = dict.fromkeys(row.trigger for row in done if row.trigger)
     fingerprints = {receipt.config_fingerprint for receipt in known}

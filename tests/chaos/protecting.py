@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.storage.folder import Folder
-from mem_core.perturb.rounds import Rounds
 from mem_core.protect.protection import Places, Protection, ShardSummary
+from mem_core.protect.round_loop import Rounds
 from tasks import storage
 from tests.support.corpora import RUNTIME, small
 

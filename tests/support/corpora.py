@@ -12,8 +12,8 @@ from PIL import Image
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard import Sample, read_shard, shard_bytes
-from mem_core.perturb.rounds import Rounds
 from mem_core.protect.protection import Places, Protection, ShardSummary
+from mem_core.protect.round_loop import Rounds
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=64)
 SMALL: dict[str, Any] = {

@@ -27,11 +27,14 @@ def test_shards_of_another_tool_are_complete_as_they_are(clean_corpus: Path, tmp
 
 
 def test_what_is_pending_shows_beside_the_clean_corpus(clean_corpus: Path, tmp_path: Path) -> None:
-    for name in ("00000.tar", "00000.receipt.json", "00000_stats.json"):
+    for name in ("00000.tar", "00000.parquet", "00000.receipt.json", "00000_stats.json"):
         shutil.copy(clean_corpus / "train" / name, tmp_path)
     found = read_status(str(tmp_path), str(clean_corpus / "train"))
     assert (found.corpora[0].done, found.corpora[0].pending) == (1, 2)
     assert not found.finished
+    (tmp_path / "00000.parquet").unlink()
+    found = read_status(str(tmp_path), str(clean_corpus / "train"))
+    assert (found.corpora[0].done, found.corpora[0].pending) == (0, 3)
 
 
 def test_a_pipeline_that_has_only_begun_shows_all_that_is_to_come(

@@ -15,9 +15,10 @@ from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen, Placement, fingerprint
 from mem_core.config.stored import parse_record
-from mem_core.data.finished_shard import changed_output, finished_manifest, finished_receipts, size_difference
+from mem_core.data.finished_shard import current_manifest, receipts_of, size_difference
 from mem_core.data.image_quality import QualitySummary
 from mem_core.data.manifest import manifest_or_none
+from mem_core.data.receipt import changed_output
 from mem_core.report.verdict import too_weak
 
 
@@ -130,7 +131,7 @@ def read_certificate(folder: Folder, name: str, protected: Folder) -> Certificat
 def manifest_fingerprint(protected: Folder) -> str:
     """By which a corpus is recognised: of its receipts as they are now, whatever its manifest says."""
     known = manifest_or_none(protected)
-    return finished_manifest(protected, config=known.config if known is not None else {}).fingerprint
+    return current_manifest(protected, config=known.config if known is not None else {}).fingerprint
 
 
 def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
@@ -144,7 +145,7 @@ def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
             f"expected a certificate of {protected.uri}, whose manifest has fingerprint {found[:12]}, but it speaks of "
             f"{certificate.made.manifest[:12]}: of another corpus, or of this one before it was changed"
         )
-    for receipt in finished_receipts(protected, [entry.name for entry in finished_manifest(protected).shards]):
+    for receipt in receipts_of(protected, [entry.name for entry in current_manifest(protected).shards]):
         if changed := changed_output(protected, receipt):
             raise MismatchError(f"{changed}: the certificate speaks of {protected.uri} before it was changed")
 
@@ -152,6 +153,6 @@ def require_same_corpus(certificate: Certificate, protected: Folder) -> None:
 def require_all_files(protected: Folder) -> None:
     """Raises `MismatchError` if a file that a receipt lists is missing or has another size, from the listing alone."""
     sizes = protected.top()
-    for entry in finished_manifest(protected).shards:
+    for entry in current_manifest(protected).shards:
         if changed := size_difference(entry.sizes, sizes.get):
             raise MismatchError(f"expected {protected.uri} as its receipts list it, but {changed}")

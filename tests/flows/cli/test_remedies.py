@@ -1,12 +1,15 @@
 """Behind what is wrong stands what to type against it, where the command has an option for it."""
 
 import pickle
+import re
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from typer.main import get_command
 
-from flows.cli.remedies import with_remedy
+from flows.cli.app import app
+from flows.cli.remedies import _REMEDIES, with_remedy
 from mem_core.common.errors import ConfigError, Hint, MismatchError, SourceError
 from tests.support.command_line import Command
 
@@ -27,6 +30,14 @@ def test_every_hint_has_a_sentence_for_every_or_for_some_command() -> None:
         said = {with_remedy(error, name) for name in ("protect", "shard", "train", "reproduce", "estimate", "retry")}
         assert said - {"wrong"}, hint
         assert not any("{" in sentence for sentence in said)
+
+
+def test_every_option_that_is_offered_is_one_of_its_command() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for text, names in _REMEDIES.values():
+        for name in names:
+            has = {option for parameter in commands[name].params for option in parameter.opts}
+            assert set(re.findall(r"--[a-z][a-z-]*", text)) <= has, (name, text)
 
 
 def test_what_a_command_has_no_option_for_is_not_offered() -> None:

@@ -11,8 +11,8 @@ from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.protect.destination import claim
-from mem_core.protect.finished import OnMismatch, withdraw
 from mem_core.protect.protection import Places, Protection
+from mem_core.protect.remaining import OnMismatch, withdraw
 from tests.support.corpora import RUNTIME, contents, protect, small, tiny_corpus
 
 NOISE = small(method="random-noise")

@@ -50,7 +50,7 @@ def test_shards_of_other_settings_are_kept_and_named(clean: LocalFolder, dest: L
     plan = plan_night(clean, dest, dest.below("protector"), changed, "tar")
     assert plan.waiting == ()
     assert set(plan.differing) == {"00000", "00001"}
-    assert "2 finished shards were made with different settings and are kept: 00000" in plan.lines[1]
+    assert "2 finished shards would be made differently today and are kept: 00000" in plan.lines[1]
 
 
 def test_protected_shards_are_not_protected_again(dest: LocalFolder, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.receipt import read_receipt, receipt_name
 from mem_core.models import Tokenizer
-from mem_core.protect.finished import OnMismatch
 from mem_core.protect.protection import Places, Protection
+from mem_core.protect.remaining import OnMismatch
 from tests.support.corpora import RUNTIME, contents, fit, plain_shard, protect, published, small, tiny_corpus
 
 SEED = 3

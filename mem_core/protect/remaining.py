@@ -16,7 +16,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.data.corpus import shard_stems
-from mem_core.data.finished_shard import CleanTar, Fingerprint, difference, finished_manifest
+from mem_core.data.finished_shard import CleanTar, Fingerprint, current_manifest, difference
 from mem_core.data.manifest import (
     MANIFEST_NAME,
     RECEIPT_READERS,
@@ -37,9 +37,9 @@ _BATCH = 1000
 
 @dataclass
 class Plan:
-    """What there is to do. waiting: shards without a receipt. finished, counts: shards that need nothing, and their
-    samples by status. differing: finished shard -> what is not as it should be, as a sentence. receipts_read: how many
-    receipts it took to know."""
+    """What there is to do. waiting: shards to be made. finished, counts: shards that need nothing, and their
+    samples by status. differing: shard with a receipt -> what is not as it should be, as a sentence.
+    receipts_read: how many receipts it took to know."""
 
     waiting: tuple[str, ...] = ()
     finished: int = 0
@@ -153,7 +153,7 @@ class FinishedShards:
 
     def conclude(self, config: Mapping[str, Any]) -> Manifest:
         """Writes the manifest; reads only receipts that it did not list before."""
-        manifest = finished_manifest(self._dest, config=config)
+        manifest = current_manifest(self._dest, config=config)
         if manifest != manifest_or_none(self._dest):
             write_manifest(self._dest, manifest)
         self._dest.below(STATE).delete(CLAIM)

@@ -112,3 +112,5 @@ def test_what_is_not_as_the_receipt_says_differs_for_all(
     if damage in (cut_tar, lost_table):
         with pytest.raises(MismatchError, match=SHARD):
             require_all_files(dest)
+        (corpus,) = read_status(dest, clean, LocalFolder).corpora
+        assert (corpus.done, corpus.pending) == (1, 1)

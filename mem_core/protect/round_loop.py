@@ -1,0 +1,33 @@
+"""The loop over rounds, written once: when a further one is needed, and what its loss was."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from mem_core.config import ProtectConfig
+
+
+@dataclass
+class Rounds:
+    """The loop over rounds, whoever does their steps: this process, a flow's tasks, a test.
+
+        for number in rounds:                                       # from 0
+            train the surrogate; update every shard with it
+            rounds.close({shard: its mean noise loss})
+
+    losses: the mean noise loss of every round that was closed. It ends early where a round's is below the threshold.
+    """
+
+    config: ProtectConfig
+    losses: list[float] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.config.rounds):
+            yield number
+            if self.config.recipe.noise == "optimised" and self.losses[-1] < self.config.loss_threshold:
+                return
+
+    def close(self, losses: Mapping[str, float]) -> float:
+        """The round's mean over shards, summed in the order of their names: the same whoever finished first."""
+        self.losses.append(fmean(losses[shard] for shard in sorted(losses)))
+        return self.losses[-1]
