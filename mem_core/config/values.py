@@ -1,4 +1,4 @@
-"""What single settings may hold: methods, budgets in pixel levels, devices, crops."""
+"""What single settings may hold: budgets in pixel levels, devices, crops, placements of trigger words."""
 
 from fractions import Fraction
 from typing import Annotated, Literal
