@@ -219,5 +219,5 @@ def test_a_file_that_is_no_estimate_is_told_and_left_out(tmp_path: Path) -> None
         found = history.add_run("protect", identity, 1000, RunCost(seconds=100))
         assert found is not None
         assert len(history.past_errors()) == 1
-        assert [text.partition(" as memshield wrote it")[0].rpartition("-")[2] for text in told] == ["1001.json"] * 2
+        assert [text.partition(", got")[0].rpartition("-")[2] for text in told] == ["1001.json"] * 2
         assert told[0].startswith("expected an estimate in ")
