@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-Encode = Callable[[Sequence[str]], Tensor]
+EncodeCaptions = Callable[[Sequence[str]], Tensor]
 
 
 class CaptionTokens:
     """Token rows of all captions of some samples, encoded once."""
 
-    def __init__(self, captions: Sequence[Sequence[str]], encode: Encode) -> None:
+    def __init__(self, captions: Sequence[Sequence[str]], encode: EncodeCaptions) -> None:
         self._rows = encode([caption for own in captions for caption in own])
         counts = torch.tensor([len(own) for own in captions])
         self._counts, self._first = counts, counts.cumsum(0) - counts
