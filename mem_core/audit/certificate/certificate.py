@@ -17,7 +17,7 @@ from mem_core.config import Frozen, Placement, fingerprint
 from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import current_manifest, receipts_of, size_difference
 from mem_core.data.image_quality import QualitySummary
-from mem_core.data.manifest import manifest_or_none
+from mem_core.data.manifest import build_manifest, manifest_or_none
 from mem_core.data.receipt import changed_output
 from mem_core.report.verdict import too_weak
 
@@ -131,7 +131,8 @@ def read_certificate(folder: Folder, name: str, protected: Folder) -> Certificat
 def manifest_fingerprint(protected: Folder) -> str:
     """By which a corpus is recognised: of its receipts as they are now, whatever its manifest says."""
     known = manifest_or_none(protected)
-    return current_manifest(protected, config=known.config if known is not None else {}).fingerprint
+    config = known.config if known is not None else {}
+    return build_manifest(protected, kind="protected", config=config).fingerprint
 
 
 def require_same_corpus(certificate: Certificate, protected: Folder) -> None:

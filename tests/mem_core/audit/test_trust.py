@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mem_core.audit.certificate.certificate import Audit, certificate_bytes, parse_certificate, require_same_corpus
+from mem_core.audit.certificate.certificate import (
+    Audit,
+    certificate_bytes,
+    manifest_fingerprint,
+    parse_certificate,
+    require_same_corpus,
+)
 from mem_core.audit.certificate.evidence import certify, read_cells, read_made, trials_of_cells, trials_of_victims
 from mem_core.audit.certificate.page import certificate_headline, certificate_page, write_certificate
 from mem_core.audit.ownership import detect_shortcut, permutation_test
@@ -21,6 +27,7 @@ from mem_core.audit.stress.cells import StressCell, StressResult
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import fingerprint
+from mem_core.data.receipt import read_receipt, receipt_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.models import build_model
@@ -29,7 +36,7 @@ from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult
 from mem_core.victim.record import VictimRecord
-from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
+from tests.support.corpora import RUNTIME, contents, encoded, photo, protect, sample, small
 
 
 def result(median: float) -> RetrievalResult:
@@ -273,3 +280,19 @@ def test_too_few_pairs_or_triggers_prove_nothing() -> None:
         permutation_test(torch.randn(3, 4), torch.randn(3, 4))
     with pytest.raises(SourceError, match="at least 6 different triggers to test with, got 5"):
         permutation_test(torch.randn(25, 4), torch.randn(5, 4).repeat(5, 1))
+
+
+def test_a_certificate_knows_a_corpus_by_its_receipts_whatever_its_manifest_lists(
+    mem: LocalFolder, tmp_path: Path
+) -> None:
+    """A receipt of the same size in place of the one that the manifest was made from."""
+    dest = LocalFolder(tmp_path)
+    for name, data in contents(mem).items():
+        write_bytes(dest, name, data)
+    before = manifest_fingerprint(dest)
+    receipt = read_receipt(dest, "00001")
+    assert receipt is not None
+    other = receipt_bytes(receipt.model_copy(update={"config_fingerprint": receipt.config_fingerprint[::-1]}))
+    assert len(other) == dest.size("00001.receipt.json")
+    write_bytes(dest, "00001.receipt.json", other)
+    assert manifest_fingerprint(dest) != before
