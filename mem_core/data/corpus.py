@@ -14,9 +14,10 @@ from mem_core.data.manifest import (
     build_manifest,
     listed_entries,
     manifest_bytes,
+    vouched_sha256,
     write_manifest,
 )
-from mem_core.data.receipt import read_receipt, receipt_name
+from mem_core.data.receipt import has_receipt, read_receipt, receipt_name
 
 _STEM = re.compile(r"[A-Za-z0-9_-]+")
 _CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson")
@@ -66,9 +67,7 @@ def input_hashes(clean: Folder) -> dict[str, str]:
     shards = shard_stems(clean, inputs)
 
     def digest(shard: str) -> str:
-        known, tar = hashes.get(shard), f"{shard}.tar"
-        listed = known is not None and known.sizes.get(tar) == inputs[tar]
-        return known.sha256 if known is not None and listed else input_sha256_of(clean, shard)
+        return vouched_sha256(hashes.get(shard), inputs[f"{shard}.tar"]) or input_sha256_of(clean, shard)
 
     with ThreadPoolExecutor(RECEIPT_READERS) as pool:
         return dict(zip(shards, pool.map(digest, shards), strict=True))
@@ -102,9 +101,9 @@ def copy_shards(corpus: Folder, dest: Folder, count: int) -> None:
     for shard in shards[:count]:
         own = [name for name in names if name.partition(".")[0] in (shard, f"{shard}_stats")]
         for name in sorted(own, key=lambda name: name == receipt_name(shard)):
-            if not (dest.exists(receipt_name(shard)) and dest.exists(name)):
+            if not (has_receipt(dest, shard) and dest.exists(name)):
                 write_bytes(dest, name, read_bytes(corpus, name))
-    if any(dest.exists(receipt_name(shard)) for shard in shards[:count]):
+    if any(has_receipt(dest, shard) for shard in shards[:count]):
         write_manifest(dest, build_manifest(dest, kind="clean"))
 
 

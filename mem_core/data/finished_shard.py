@@ -12,7 +12,7 @@ from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.data.corpus import list_shards
 from mem_core.data.manifest import Manifest, ShardEntry, build_manifest, manifest_or_none
-from mem_core.data.receipt import Receipt, read_receipt, receipt_name
+from mem_core.data.receipt import Receipt, read_receipt
 
 Fingerprint = Callable[[str], str]
 """SHA-256 of a clean tar -> what the receipt of the shard made from it has to say."""
@@ -27,11 +27,6 @@ class CleanTar:
 
     size: int | None = None
     sha256: str = ""
-
-
-def has_receipt(folder: Folder, shard: str) -> bool:
-    """Whether some run finished the shard, whatever it was made from."""
-    return folder.exists(receipt_name(shard))
 
 
 def receipts_of(folder: Folder, shards: Iterable[str]) -> list[Receipt]:
@@ -53,12 +48,12 @@ def protected_receipts(folder: Folder) -> list[Receipt]:
     return receipts
 
 
-def current_manifest(folder: Folder, *, config: Mapping[str, object] | None = None) -> Manifest:
+def current_manifest(folder: Folder) -> Manifest:
     """The manifest of a protected corpus as its receipts are now; those that the stored one lists are not read again.
 
     Raises `MismatchError` for a damaged receipt.
     """
-    return build_manifest(folder, kind="protected", config=config, known=manifest_or_none(folder))
+    return build_manifest(folder, kind="protected", known=manifest_or_none(folder))
 
 
 def difference(entry: ShardEntry, clean: CleanTar, expected: Fingerprint, found: Callable[[str], int | None]) -> str:

@@ -127,6 +127,11 @@ def read_entry(folder: Folder, name: str) -> ShardEntry:
     )
 
 
+def vouched_sha256(entry: ShardEntry | None, size: int) -> str:
+    """The hash of a shard's tar that its entry vouches for, "" if there is none or the tar has another size now."""
+    return entry.sha256 if entry is not None and entry.sizes.get(entry.name + _TAR) == size else ""
+
+
 def manifest_bytes(folder: Folder) -> bytes:
     """The file of the manifest, empty where there is none."""
     try:

@@ -70,6 +70,11 @@ def receipt_name(shard: str) -> str:
     return shard + _SUFFIX
 
 
+def has_receipt(folder: Folder, shard: str) -> bool:
+    """Whether some run finished the shard, whatever it was made from."""
+    return folder.exists(receipt_name(shard))
+
+
 def receipt_bytes(receipt: Receipt) -> bytes:
     """The file: the receipt's fields and, as `seal`, the hash of them, so that an edit by hand shows."""
     values = receipt.model_dump(mode="json")

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Protocol
 
 from mem_core.common.errors import CaptionError, SampleError, SourceError
 from mem_core.common.storage.folder import Folder
-from mem_core.data.receipt import receipt_name
+from mem_core.data.receipt import has_receipt
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
 from mem_core.data.texts import encode_metadata, read_captions
 
@@ -178,5 +178,5 @@ def open_tar(folder: Folder, shard: str) -> BinaryIO:
     try:
         return folder.open(f"{shard}.tar")
     except FileNotFoundError as error:
-        listed = ", which its receipt lists" if folder.exists(receipt_name(shard)) else ""
+        listed = ", which its receipt lists" if has_receipt(folder, shard) else ""
         raise SourceError(f"expected {shard}.tar{listed}, in {folder.uri}, but it is missing") from error

@@ -9,7 +9,7 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen
 from mem_core.config.stored import write_record
-from mem_core.data.finished_shard import has_receipt
+from mem_core.data.receipt import has_receipt
 
 _NAME = "_state/failures.json"
 

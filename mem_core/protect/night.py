@@ -57,9 +57,10 @@ def plan_night(
     `DestinationError` for a destination that holds somebody else's data.
     """
     stored = require_protector(protector)
+    fitted = stored.fingerprint
 
     def expected(input_sha256: str) -> str:
-        return publishing_fingerprint(config, stored.seed, stored.fingerprint, input_sha256)
+        return publishing_fingerprint(config, stored.seed, fitted, input_sha256)
 
     plan = plan_shards(clean, dest, expected, progress)
     waiting = plan.waiting

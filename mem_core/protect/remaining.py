@@ -16,16 +16,18 @@ from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.data.corpus import shard_stems
-from mem_core.data.finished_shard import CleanTar, Fingerprint, current_manifest, difference
+from mem_core.data.finished_shard import CleanTar, Fingerprint, difference
 from mem_core.data.manifest import (
     MANIFEST_NAME,
     RECEIPT_READERS,
     Manifest,
     ShardEntry,
+    build_manifest,
     listed_entries,
     manifest_bytes,
     manifest_or_none,
     read_entry,
+    vouched_sha256,
     write_manifest,
 )
 from mem_core.data.receipt import receipt_name
@@ -63,7 +65,9 @@ def plan_shards(clean: Folder, dest: Folder, expected: Fingerprint, progress: Pr
         dest.delete(MANIFEST_NAME)
 
     def problem(entry: ShardEntry) -> str:
-        return difference(entry, _clean_tar(entry.name, inputs, hashes), expected, there.get)
+        size = inputs[f"{entry.name}.tar"]
+        clean_tar = CleanTar(size, vouched_sha256(hashes.get(entry.name), size))
+        return difference(entry, clean_tar, expected, there.get)
 
     shards, plan = shard_stems(clean, inputs), Plan()
     plan.waiting = tuple(shard for shard in shards if receipt_name(shard) not in there)
@@ -83,13 +87,6 @@ def plan_shards(clean: Folder, dest: Folder, expected: Fingerprint, progress: Pr
         plan.counts.update(entry.counts)
     plan.finished = len(sound)
     return plan
-
-
-def _clean_tar(shard: str, inputs: Mapping[str, int], hashes: Mapping[str, ShardEntry]) -> CleanTar:
-    """A clean tar as the listing shows it, with the hash that the manifest vouches for at this size."""
-    size, known = inputs[f"{shard}.tar"], hashes.get(shard)
-    listed = known is not None and known.sizes.get(f"{shard}.tar") == size
-    return CleanTar(size, known.sha256 if known is not None and listed else "")
 
 
 def _read_entries(dest: Folder, shards: list[str]) -> Iterator[tuple[str, ShardEntry | None, str]]:
@@ -153,8 +150,9 @@ class FinishedShards:
 
     def conclude(self, config: Mapping[str, Any]) -> Manifest:
         """Writes the manifest; reads only receipts that it did not list before."""
-        manifest = current_manifest(self._dest, config=config)
-        if manifest != manifest_or_none(self._dest):
+        known = manifest_or_none(self._dest)
+        manifest = build_manifest(self._dest, kind="protected", config=config, known=known)
+        if manifest != known:
             write_manifest(self._dest, manifest)
         self._dest.below(STATE).delete(CLAIM)
         done = {entry.name for entry in manifest.shards}

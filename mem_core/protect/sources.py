@@ -79,8 +79,8 @@ class StoredProtector(ShardSource):
         super().__init__(context)
         self.folder = folder
 
-    @property
-    def protector(self) -> str:
+    @cached_property
+    def protector(self) -> str:  # asked for with every shard
         return self._stored.fingerprint
 
     def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
@@ -158,7 +158,7 @@ class EachShardAlone(ShardSource):
         super().__init__(context)
         self._corpus, self._work = corpus, work
 
-    @property
+    @cached_property
     def protector(self) -> str:
         return fingerprint("independent", len(self._corpus.shards), self.context.vocabulary.sha256)
 

@@ -18,7 +18,7 @@ from mem_core.common.storage.hashing import HashingReader, sha256_bytes, sha256_
 from mem_core.config import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.manifest import read_manifest
-from mem_core.data.receipt import Receipt, read_receipt, receipt_name
+from mem_core.data.receipt import Receipt, has_receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows, table_name
 
@@ -197,7 +197,7 @@ def _manifest_problems(protected: Folder, found: list[str]) -> Iterator[Problem]
         where = "folder, but not in the manifest" if shard in found else "manifest, but not in the folder"
         yield Problem(shard=shard, key="", what=f"the shard is in the {where}")
     for shard in sorted(set(found) & set(entries)):
-        if protected.exists(receipt_name(shard)):
+        if has_receipt(protected, shard):
             digest = sha256_bytes(read_bytes(protected, receipt_name(shard)))
             if digest != entries[shard].receipt_sha256:
                 yield Problem(shard=shard, key="", what="hash: the receipt is not the one the manifest lists")

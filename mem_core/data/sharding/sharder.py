@@ -16,7 +16,7 @@ from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint,
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
-from mem_core.data.receipt import receipt_name
+from mem_core.data.receipt import has_receipt
 from mem_core.data.sharding.candidate import Candidate, candidates
 from mem_core.data.sharding.clean_shard import shard_name, source_changed
 from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
@@ -71,7 +71,7 @@ class _Writers:
             if len(self._splits) >= _MAX_SPLITS:
                 raise SourceError(f"expected at most {_MAX_SPLITS} splits, got {', '.join(self._splits)} and {split}")
             folder = self._dest.below(split)
-            if self._concluded and not (folder.exists(MANIFEST_NAME) or folder.exists(receipt_name(shard_name(0)))):
+            if self._concluded and not (folder.exists(MANIFEST_NAME) or has_receipt(folder, shard_name(0))):
                 raise source_changed(folder, shard_name(0))
             self._splits[split] = SplitWriter(folder, self._config, self._fingerprint)
         return self._splits[split]

@@ -10,7 +10,8 @@ from mem_core.audit.verify.record import verify
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
-from mem_core.data.finished_shard import OTHER_INPUT, OTHER_SETTINGS, has_receipt
+from mem_core.data.finished_shard import OTHER_INPUT, OTHER_SETTINGS
+from mem_core.data.receipt import has_receipt
 from mem_core.experiments.status import read_status
 from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, plain_shard, protect, small, tiny_corpus
