@@ -87,7 +87,7 @@ def protect_stages(
         seconds=(costs.of(name, publish=samples) + costs.of("", load=loads * samples) + shards * _TASK) / hands,
         kept=kept,
         put=6 + shards * (3 + puts(kept / shards)),
-        get=5 + shards * (4 + loads),
+        get=4 + shards * (4 + loads),
         memory=memory,
     )
     verify = Stage(name="verify", seconds=costs.of(name, verify=samples), put=2, get=1 + shards * 8)
