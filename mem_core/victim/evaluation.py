@@ -27,8 +27,20 @@ from mem_core.victim.retrieval import retrieve
 EVALUATION_NAME = "evaluation.json"
 
 
+class EpochResult(Frozen):
+    """Retrieval of a victim with the weights of one epoch, counted from 1."""
+
+    epoch: int
+    bare: RetrievalResult
+    prefixed: RetrievalResult
+
+
 class Evaluation(Frozen):
-    """Retrieval of one model on one clean test corpus."""
+    """Retrieval of one model on one clean test corpus.
+
+    bare, prefixed: with the weights of the last epoch. best: with those of the epoch that a trainer would keep, chosen
+    on clean validation pairs; None where there were none.
+    """
 
     format: int = 1
     test: str
@@ -38,6 +50,7 @@ class Evaluation(Frozen):
     bare: RetrievalResult
     prefixed: RetrievalResult
     chance: RetrievalResult
+    best: EpochResult | None = None
     fingerprint: str = ""  # of settings, victim and test corpus, where a caller keeps the result
 
 

@@ -39,6 +39,9 @@ class DirectionResult(Frozen):
     mean_rank: float = Field(ge=1)
     queries: int = Field(ge=1)
     items: int = Field(ge=1, description="how many items each query ranks")
+    median_rank_draws: tuple[float, ...] = Field(
+        (), description="the median rank in bootstrap draws of the test images, draw by draw the same for every model"
+    )
 
 
 class RetrievalResult(Frozen):
