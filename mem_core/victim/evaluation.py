@@ -64,8 +64,8 @@ def evaluate_victim(
     record = read_victim(folder)
     identity = fingerprint(config, record.fingerprint if record else "", corpus_fingerprint(test))
     known = read_evaluation(folder)
-    if known is not None and known.fingerprint == identity:
-        return known
+    if known is not None and known.fingerprint == identity and known.bare.image_to_text.median_rank_draws:
+        return known  # one without draws is of a version that kept none: without them there is no interval
     found = query_model(load_victim(folder)[0], test, config, runtime, progress)
     found = found.model_copy(update={"fingerprint": identity})
     write_record(folder, EVALUATION_NAME, found)

@@ -103,6 +103,6 @@ def retrieve(
     image_ranks = best_ranks(image_features, text_features, [list(group) for group in texts_of_image])
     text_ranks = best_ranks(text_features, image_features, [[int(owner)] for owner in owners])
     return RetrievalResult(
-        image_to_text=summarise_ranks(image_ranks, texts),
-        text_to_image=summarise_ranks(text_ranks, images),
+        image_to_text=summarise_ranks(image_ranks, texts, np.arange(images)),
+        text_to_image=summarise_ranks(text_ranks, images, owners),
     )
