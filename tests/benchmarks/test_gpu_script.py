@@ -1,36 +1,78 @@
-"""The script of the study for a GPU box: in pieces, and with mem_core alone."""
+"""The script of the study for a GPU box: several processes, in pieces, with mem_core alone."""
 
 import json
+import os
 import subprocess
 import sys
+import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu import __main__ as script
+from benchmarks.gpu.jobs import Job, run_jobs
 from mem_core.experiments.reproduce import load_scale
 
 _ALONE = """
 import sys
 sys.argv = ["gpu", *sys.argv[1:]]
 from benchmarks.gpu.__main__ import main
-main()
-assert not {"prefect", "boto3", "typer", "rich"} & set(sys.modules), "more than mem_core was imported"
+if __name__ == "__main__":
+    main()
+    assert not {"prefect", "boto3", "typer", "rich"} & set(sys.modules), "more than mem_core was imported"
 """
 
 
-def test_a_piece_without_time_leaves_its_record_and_a_page_and_needs_only_mem_core(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _ALONE, "--out", str(tmp_path), "--preset", "smoke", "--minutes", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], check=False)
+def test_a_sitting_without_time_leaves_its_record_and_a_page_and_needs_only_mem_core(tmp_path: Path) -> None:
+    program = tmp_path / "alone.py"
+    program.write_text(_ALONE)
+    command = [sys.executable, str(program), "--out", str(tmp_path / "out"), "--parts", "smoke", "--minutes", "0"]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False, env=_here(root))
     assert done.returncode == 0, done.stderr
-    (piece,) = json.loads((tmp_path / "machine.json").read_text())
-    assert piece["cells"] == 0
-    assert piece["left"] > 6
-    assert (tmp_path / "report/report.html").is_file()
+    (piece,) = json.loads((tmp_path / "out/machine.json").read_text())
+    assert piece["jobs"] == 0
+    assert piece["left"] > 20
+    with tarfile.open(tmp_path / "out/smoke.tar.gz") as tar:
+        assert "report/report.html" in tar.getnames()
+
+
+def _here(root: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(root)}
 
 
 def test_its_own_scale_is_sound_and_its_data_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_scale(str(script._PRESETS["gpu"])).victim_config("main").architecture == "RN50"
+    assert load_scale(script._GPU).victim_config("main").architecture == "RN50"
     monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--data", str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit, match="Where to get it"):
         script.main()
+
+
+def test_parts_that_do_not_exist_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--parts", "flickr8k,bigger"])
+    with pytest.raises(SystemExit, match="got bigger"):
+        script.main()
+
+
+def _leave(path: Path, needed: Path | None = None) -> str:
+    if needed is not None and not needed.exists():
+        raise ValueError(f"{needed} is not there")
+    path.write_text("done")
+    return path.name
+
+
+def test_jobs_wait_for_what_they_need_and_a_failure_stops_only_what_needs_it(tmp_path: Path) -> None:
+    places = [tmp_path / str(number) for number in range(5)]
+    jobs = [
+        Job("last", partial(_leave, places[2], places[1]), ("second",)),
+        Job("second", partial(_leave, places[1], places[0]), ("first",)),
+        Job("first", partial(_leave, places[0])),
+        Job("broken", partial(_leave, places[3], tmp_path / "never")),
+        Job("behind it", partial(_leave, places[4]), ("broken",)),
+    ]
+    said: list[str] = []
+    done = run_jobs(jobs, 2, 60, said.append, lambda: None)
+    assert done == {"first", "second", "last"}
+    assert any("FAILED broken" in line and "never is not there" in line for line in said)
+    assert not places[4].exists()

@@ -92,6 +92,11 @@ class StressTest:
         protected, clean, test = (corpus_fingerprint(folder) for folder in (self.protected, self.clean, self.test))
         return protected, clean, test
 
+    def attacks(self, trigger_length: int) -> list[Attack]:
+        """Those of the suite on a corpus with triggers of this length."""
+        purifier = f"{self.out.uri}/{_FOLDER}/{_PURIFIER}"
+        return suite(self.settings.suite, trigger_length, purifier, self.settings.pretrained)
+
     def plan(self) -> StressPlan:
         """Checks what can be checked before hours of work. Raises `SourceError`, `DestinationError`."""
         settings = self.settings
@@ -100,8 +105,7 @@ class StressTest:
         subject = read_subject(self.protected)
         for named in (self.clean, self.test):
             list_shards(named)  # now, not after the first hour
-        purifier = f"{self.out.uri}/{_FOLDER}/{_PURIFIER}"
-        attacks = suite(settings.suite, subject.trigger_length, purifier, settings.pretrained)
+        attacks = self.attacks(subject.trigger_length)
         cells = cells_of(attacks, settings.seeds)
         expected = stress_cost(
             [cell for cell in cells if read_cell(self.out, cell) is None],

@@ -6,6 +6,9 @@ from mem_core.config import Method, ProtectConfig, merge
 from mem_core.experiments.config import RowConfig
 
 _LENGTH_3, _LENGTH_5 = {"trigger": {"length": 3}}, {"trigger": {"length": 5}}
+_NO_CROP: dict[str, Any] = {"noise": {"views": "centre"}}
+_CENTRE = {"views": "centre"}
+_IN_CAPTIONS = {"trigger": {"length": 3, "vocabulary": "words", "placement": "replace", "source": "captions"}}
 
 
 def study_rows(
@@ -46,6 +49,12 @@ def study_rows(
             merge(_LENGTH_3, faces or {}),
         ),
         _row("mem-3-20-rounds", "mem", "MEM-3, 20 rounds", _LENGTH_3 | {"rounds": 20}),
+        _row("codebook", "codebook", "Codebook, words in front", _LENGTH_3),
+        _row("codebook-replace", "codebook", "Codebook, words replaced", _IN_CAPTIONS),
+        _row("clean-no-crop", "clean", "Clean, no crop", victim=_CENTRE),
+        _row("em-no-crop", "em", "EM, no crop", _NO_CROP, victim=_CENTRE),
+        _row("mem-3-no-crop", "mem", "MEM-3, no crop", _LENGTH_3 | _NO_CROP, victim=_CENTRE),
+        _row("em-uncropped-noise", "em", "EM, crop in the victim alone", _NO_CROP),
     ]
     for kind, words in (("image", "an image"), ("pair", "a pair")):
         rows += [

@@ -115,7 +115,7 @@ class Study:
 
     def test(self, dataset: str) -> Folder:
         """The clean pairs that victims are queried on: images with all their captions, whatever the rows are."""
-        return self._of(dataset).below(self._row_plan(dataset, "clean").test)
+        return self._of(dataset).below(self.row_plan(dataset, "clean").test)
 
     def train(self, cell: StudyCell) -> Folder:
         """What the victims of a cell's row are trained on."""
@@ -127,7 +127,7 @@ class Study:
 
     def language_model(self, dataset: str, row: str) -> Folder:
         """The language model that proposed the words of a finished row."""
-        protected = self._of(dataset).below(self._row_plan(dataset, row).corpus)
+        protected = self._of(dataset).below(self.row_plan(dataset, row).corpus)
         return protected.below(PROTECTOR).below(LANGUAGE_MODEL)
 
     def identity(self, cell: StudyCell) -> str:
@@ -179,11 +179,12 @@ class Study:
     def plan(self, cell: StudyCell) -> RowPlan:
         """The row of a cell with the cell's victim, below the folder of its dataset."""
         scale = self.scale
-        return self._row_plan(cell.dataset, cell.row).with_victim(
+        return self.row_plan(cell.dataset, cell.row).with_victim(
             cell.victim, scale.victim_config(cell.victim), scale.evaluate, cell.seed
         )
 
-    def _row_plan(self, dataset: str, name: str) -> RowPlan:
+    def row_plan(self, dataset: str, name: str) -> RowPlan:
+        """A row without victims, below the folder of its dataset."""
         row = self.row(name)
         test = "test" if self.scale.draws(dataset) else dataset_of(dataset).test
         clean, test = f"clean-{self.kind(row)}/train", f"clean-image/{test}"
@@ -192,15 +193,15 @@ class Study:
     def _steps(self, dataset: str, progress: Progress, checkpoint: Checkpoint) -> DirectSteps:
         return DirectSteps(self._of(dataset), self.scale.runtime, self.scale.seed, progress, checkpoint)
 
-    def _protect(self, dataset: str, name: str, progress: Progress, checkpoint: Checkpoint) -> None:
+    def protect(self, dataset: str, name: str, progress: Progress = silent, checkpoint: Checkpoint = carry_on) -> None:
         """A row's corpus and that of the row it takes from, protected and verified."""
-        plan, steps = self._row_plan(dataset, name), self._steps(dataset, progress, checkpoint)
+        plan, steps = self.row_plan(dataset, name), self._steps(dataset, progress, checkpoint)
         row, place = plan.row, steps.folder.below(plan.folder)
         identity = fingerprint(_brief(plan.protect), self.kind(row), str(row.fit_shards), self.scale.seed, __version__)
         if row.is_clean or (place.exists(_VERIFIED) and read_bytes(place, _VERIFIED) == identity.encode()):
             return
         if plan.source:
-            self._protect(dataset, plan.source, progress, checkpoint)
+            self.protect(dataset, plan.source, progress, checkpoint)
         captions = steps.folder.below(plan.clean)
         config = self._pretrained.of_protection(plan.protect, captions, dataset, progress, checkpoint)
         protect_row(replace(plan, protect=config), steps)
@@ -214,7 +215,7 @@ class Study:
         known = self.result(cell)
         if known is not None:
             return known
-        self._protect(cell.dataset, cell.row, progress, checkpoint)
+        self.protect(cell.dataset, cell.row, progress, checkpoint)
         checkpoint()
         started = time.perf_counter()
         plan = self.plan(cell)

@@ -1,6 +1,7 @@
 """The tables and figures of the study, in the order of the page."""
 
 from mem_core.experiments.reproduce.experiment import Experiment
+from mem_core.experiments.reproduce.paper.beyond import CODEBOOK, CROP
 from mem_core.experiments.reproduce.paper.figures56 import FIGURE5, FIGURE6
 from mem_core.experiments.reproduce.paper.table1 import CONTROLS, FIGURE4, TABLE1
 from mem_core.experiments.reproduce.paper.table2 import SCHEDULES, TABLE2
@@ -17,4 +18,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     FIGURE6,
     CONTROLS,
     SCHEDULES,
+    CROP,
+    CODEBOOK,
 )

@@ -19,7 +19,7 @@ def study(path: Path, name: str = "smoke", **changes: object) -> Study:
 
 
 def test_every_scale_resolves_every_row_and_victim(tmp_path: Path) -> None:
-    assert scale_names() == ["cpu", "paper", "smoke"]
+    assert scale_names() == ["cpu", "flickr8k", "paper", "smoke"]
     for name in scale_names():
         at = study(tmp_path, name)
         for row in at.rows.values():
@@ -85,7 +85,7 @@ def test_what_is_new_in_the_settings_makes_no_result_stale(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda path: load_scale("huge"), "a scale out of cpu, paper, smoke"),
+        (lambda path: load_scale("huge"), "a scale out of cpu, flickr8k, paper, smoke"),
         (lambda path: load_scale("cpu", {"victims": {"main": {"epochs": -1}}}), "victim main: epochs"),
         (lambda path: load_scale("cpu", {"colour": 1}), "colour: is not a setting"),
         (lambda path: load_scale("cpu", {"victims": {}, "seeds": 0}), "seeds"),

@@ -1,0 +1,54 @@
+"""Jobs that need others, in several processes: as many at a time as there are workers, until the time is over."""
+
+import multiprocessing
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+
+Say = Callable[[str], None]
+_GLANCE = 5.0  # seconds between two looks at the clock
+
+
+@dataclass(frozen=True)
+class Job:
+    """call: what a process does, to be pickled; returns a line to print. needs: names of jobs that come before."""
+
+    name: str
+    call: Callable[[], str]
+    needs: tuple[str, ...] = ()
+
+
+def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: Callable[[], None]) -> set[str]:
+    """Runs jobs in their order, each once what it needs is done; returns the names of those done.
+
+    No job is begun after so many seconds. One that fails is said, and those that need it are left out. tick: called
+    between jobs, to save what there is.
+    """
+    waiting = {job.name: job for job in jobs}
+    done: set[str] = set()
+    running: dict[Future[str], Job] = {}
+    end = time.monotonic() + seconds
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+        while True:
+            ready = [job for job in waiting.values() if done.issuperset(job.needs)] if time.monotonic() < end else []
+            for job in ready[: max(0, workers - len(running))]:
+                del waiting[job.name]
+                running[pool.submit(_timed, job)] = job
+            if not running:
+                return done
+            for future in wait(running, timeout=_GLANCE, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                if future.exception() is None:
+                    done.add(job.name)
+                    say(future.result())
+                else:
+                    say(f"FAILED {job.name}: {''.join(traceback.format_exception(future.exception()))[-600:]}")
+            tick()
+
+
+def _timed(job: Job) -> str:
+    started = time.monotonic()
+    said = job.call()
+    return f"{time.monotonic() - started:6.1f} s  {job.name}  {said}".rstrip()
