@@ -6,6 +6,7 @@ Prefect renders the same models as forms, and `fingerprint` hashes them.
 from mem_core.config.base import Frozen, fingerprint, first_mistake, merge, parse_config
 from mem_core.config.corpus import CorpusConfig, IdentitiesConfig
 from mem_core.config.methods import Method
+from mem_core.config.optimizer import OptimizerConfig
 from mem_core.config.protect import NoiseConfig, ProtectConfig, SurrogateConfig, TriggerConfig
 from mem_core.config.runtime import RunnerConfig, RuntimeConfig
 from mem_core.config.values import CENTRE, Placement, Scale, ViewConfig, Views
@@ -17,6 +18,7 @@ __all__ = [
     "IdentitiesConfig",
     "Method",
     "NoiseConfig",
+    "OptimizerConfig",
     "Placement",
     "ProtectConfig",
     "RunnerConfig",

@@ -1,6 +1,6 @@
 """How a source becomes clean shards."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,9 @@ class IdentitiesConfig(Frozen):
     """How folders of photos, one a person or thing, become image-caption pairs."""
 
     templates: tuple[str, ...] = Field((), description="captions with {name} in them; empty: five usual ones")
+    captions: Literal["all", "one"] = Field(
+        "all", description="all: a caption by each template; one: by a template drawn for each photo (paper)"
+    )
     hold_out: bool = Field(False, description="one photo of each identity with two or more goes to `test`")
     rename: bool = Field(False, description="captions with invented names, drawn from the seed")
 
@@ -20,9 +23,25 @@ class CorpusConfig(Frozen):
 
     samples_per_shard: int = Field(1000, ge=1, le=10_000, description="at most 10,000: keys count to 4 digits")
     one_sample_per: Literal["image", "pair"] = Field("image", description="pair: a sample for every (image, caption)")
-    resize: int | None = Field(None, ge=8, le=4096, description="squash to this side before sharding (paper profile)")
+    resize: int | None = Field(
+        None,
+        ge=8,
+        le=4096,
+        description="the shorter side to so many pixels, then the square in the middle (paper: 224); smaller ones grow",
+    )
     limit: int | None = Field(None, ge=1, description="take only the first samples of each split")
     test_limit: int | None = Field(None, ge=1, description="in place of `limit` for every split but `train`")
     holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
     identities: IdentitiesConfig = IdentitiesConfig()
+
+    def made_with(self) -> dict[str, Any]:
+        """What a clean corpus is marked with. What is younger than the mark says itself only where it changes anything,
+        so that a corpus of 0.3.0 goes on; one that 0.3.0 squashed to `resize` does not, as its photos differ.
+        """
+        settings = self.model_dump(mode="json")
+        if self.identities.captions == "all":
+            del settings["identities"]["captions"]
+        if self.resize is not None:
+            settings["resize"] = f"{self.resize}, the middle"
+        return settings

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mem_core.config.base import Frozen, merge
 from mem_core.config.methods import MEM, METHODS, Method, Recipe
+from mem_core.config.optimizer import OptimizerConfig
 from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, Strategy, ViewConfig, Views, Word, levels
 
 
@@ -104,6 +105,7 @@ class SurrogateConfig(Frozen):
     batch_size: int = Field(128, ge=2, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.2, ge=0, le=10)
+    optimizer: OptimizerConfig = OptimizerConfig()
     captions: Literal["shuffled", "matched"] = Field("shuffled", description="shuffled: learns only the shortcut")
     cpu_threads: int = Field(
         1, ge=1, le=1024, description="threads on a CPU; another number gives other bytes, so it is a setting"
@@ -129,6 +131,10 @@ class QualityConfig(Frozen):
 
     min_psnr: float | None = Field(None, gt=0, le=100, description="floor in dB (8/255 random noise: about 35)")
     min_ssim: float | None = Field(None, ge=-1, le=1, description="floor, 1 for identical images")
+
+
+# Settings younger than 0.3.0, whose defaults do what was done before there was a choice.
+_YOUNGER: dict[str, tuple[str, ...]] = {"surrogate": ("optimizer",)}
 
 
 class ProtectConfig(Frozen):
@@ -159,6 +165,20 @@ class ProtectConfig(Frozen):
         """The method's recipe, with the kind of trigger words that the config asks for."""
         recipe, kind = METHODS[self.method], self.trigger.kind
         return recipe if kind == "method" else replace(recipe, trigger=kind)
+
+    @model_serializer(mode="wrap")
+    def _as_older_versions_wrote_it(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+        """In JSON a younger setting at its default is left out: settings that are equal keep equal fingerprints.
+
+        Not in the paper's profile, which lays other defaults below.
+        """
+        values: dict[str, Any] = plain(self)
+        for part, names in _YOUNGER.items() if info.mode == "json" and self.profile == "publishable" else ():
+            ours = getattr(self, part)
+            for name in names:
+                if part in values and getattr(ours, name) == type(ours).model_fields[name].default:
+                    values[part].pop(name, None)
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -196,11 +216,12 @@ _PAPER: dict[str, Any] = {
     "noise": {"step_size": "1/255", "num_steps": 8, "caption_draws": 8, "views": "centre"},
     "trigger": {"rounds": 5, "candidates": 16, "beam": 1, "scoring": "batch", "vocabulary": "all"},
     "surrogate": {
-        "architecture": "RN50",
+        "architecture": "RN50-quickgelu",
         "steps_per_round": 200,
         "batch_size": 128,
         "learning_rate": 1e-4,
         "weight_decay": 0.2,
+        "optimizer": {"betas": (0.9, 0.999), "eps": 1e-8, "decay": "names"},
         "captions": "matched",
     },
 }

@@ -31,6 +31,7 @@ ImageFormat = Literal["png", "webp"]
 _FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 _MAX_PROFILE = 1 << 20  # Pillow refuses to read a larger profile back from a PNG
 _MAX_SIDE = {"png": 2**31 - 1, "webp": 16_383}
+_MAX_ASPECT = 32  # of a picture that is to be cut to a square
 _ORIENTATION = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -148,12 +149,22 @@ def audit_image(clean: Picture, published: bytes, epsilon_levels: int) -> int:
     return worst
 
 
-def resize_picture(picture: Picture, side: int) -> Picture:
-    """The picture squashed to a square of `side` pixels (bicubic, antialiased, as CLIP resizes)."""
+def crop_to_square(picture: Picture, side: int) -> Picture:
+    """Its shorter side brought to `side` pixels (bicubic, antialiased), then the square in the middle: as CLIP does.
+
+    A smaller picture is enlarged. The long side is rounded down and an odd rest of the crop to even, as torchvision's
+    `Resize` and `CenterCrop` do, so the pixels are those that the original code trains on. Raises `ImageError` for one
+    so long that its middle says nothing of it (and that would take too much memory once resized).
+    """
     if picture.width == picture.height == side:
         return picture
-    image = _as_image(picture).resize((side, side), Image.Resampling.BICUBIC)
-    return _from_rgb(image, picture.icc_profile)
+    short, long = sorted((picture.width, picture.height))
+    if long > _MAX_ASPECT * short:
+        raise ImageError(f"expected a picture at most {_MAX_ASPECT} times as long as it is wide, got {_size(picture)}")
+    width, height = (side * length // short for length in (picture.width, picture.height))
+    image = _as_image(picture).resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return _from_rgb(image.crop((left, top, left + side, top + side)), picture.icc_profile)
 
 
 def _check_header(image: Image.Image, max_pixels: int) -> None:

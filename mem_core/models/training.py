@@ -11,20 +11,30 @@ from torch import Tensor
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.config import OptimizerConfig
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import autocast
 from mem_core.models.loss import contrastive_loss
 
-_BETAS, _EPS = (0.9, 0.98), 1e-6  # open_clip's and the paper's AdamW
+_USUAL = OptimizerConfig()
+_PLAIN_NAMES = ("bn", "ln", "bias", "logit_scale")  # what does not decay in the original code
 
 
-def make_optimizer(model: OpenClipEncoder, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW; no decay on norms, biases and the logit scale."""
-    named = list(model.named_parameters())
-    plain = [value for name, value in named if value.ndim < 2 or "logit_scale" in name]
-    decayed = [value for name, value in named if not (value.ndim < 2 or "logit_scale" in name)]
+def make_optimizer(
+    model: OpenClipEncoder, learning_rate: float, weight_decay: float, settings: OptimizerConfig = _USUAL
+) -> torch.optim.AdamW:
+    """AdamW; no decay on norms, biases and the logit scale, told by their shape or, as in the original, by name."""
+    decayed: list[Tensor] = []
+    plain: list[Tensor] = []
+    for name, value in model.clip.named_parameters():
+        decays = (
+            not any(part in name for part in _PLAIN_NAMES)
+            if settings.decay == "names"
+            else value.ndim >= 2 and "logit_scale" not in name
+        )
+        (decayed if decays else plain).append(value)
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=_BETAS, eps=_EPS, fused=True)
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=settings.betas, eps=settings.eps, fused=True)
 
 
 def training_step(
@@ -44,11 +54,12 @@ def training_step(
 
 
 def set_rate(optimizer: torch.optim.Optimizer, peak: float, step: int, total: int, warm: int) -> None:
-    """The learning rate of a step (from 0): linear warm-up to `peak` in `warm` steps, then a cosine to zero."""
-    if step < warm:
-        share = (step + 1) / warm
-    else:
-        share = 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, total - warm))))
+    """The learning rate of a step (from 0): linear warm-up to `peak` in `warm` steps, then a cosine to zero.
+
+    The steps beyond `total` of a schedule that runs ahead follow the cosine, upwards again, as in the original.
+    """
+    falling = 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm)))
+    share = (step + 1) / warm if step < warm else falling
     for group in optimizer.param_groups:
         group["lr"] = share * peak
 

@@ -9,14 +9,17 @@ from pydantic import ValidationError, model_validator
 from mem_core import __version__
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.config import Frozen, ProtectConfig, fingerprint, first_mistake
+from mem_core.config import Frozen, OptimizerConfig, ProtectConfig, fingerprint, first_mistake
 from mem_core.config.stored import write_record
 from mem_core.models import weights_identity
 from mem_core.perturb.codebook import Topics
 from mem_core.protect.surrogates import surrogate_name
 
 _FILE = "protector.json"
-_BEFORE: dict[str, dict[str, Any]] = {"trigger": {"personal_names": "allow", "spelling": "any"}}  # 0.1.0, 0.2.0
+_BEFORE: dict[str, dict[str, Any]] = {
+    "trigger": {"personal_names": "allow", "spelling": "any"},  # 0.1.0, 0.2.0
+    "surrogate": {"optimizer": OptimizerConfig().model_dump()},  # 0.3.0, in the paper's profile as well
+}
 # settings that change neither fit nor trigger
 _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
-from mem_core.models import load_model, save_model, start_model
+from mem_core.config import SurrogateConfig
+from mem_core.models import OpenClipEncoder, load_model, save_model, start_model
 from mem_core.models.loss import Anchors
 from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
 from mem_core.perturb.context import FitContext
@@ -88,16 +89,20 @@ def resume_training(protector: Folder, work: Folder, round_number: int, context:
         model = start_model(settings.architecture, context.seed, settings.pretrained).to(device)
         side, universal = model.image_size, context.recipe.noise == "universal"
         pattern = torch.zeros(3, side, side, device=device) if universal else None
-        return SurrogateTraining(model, make_optimizer(model, settings.learning_rate, settings.weight_decay), pattern)
+        return SurrogateTraining(model, _optimizer(model, settings), pattern)
     before = load_surrogate(protector, round_number - 1, settings.architecture, device)
     model = before.model.requires_grad_(True)
-    optimizer = make_optimizer(model, settings.learning_rate, settings.weight_decay)
+    optimizer = _optimizer(model, settings)
     name = f"optimizer-{round_number - 1:03d}.pt"
     try:
         optimizer.load_state_dict(load_checkpoint(work, name, device))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MismatchError(f"expected the optimizer of {settings.architecture} in {work.uri}/{name}") from error
     return SurrogateTraining(model, optimizer, before.pattern)
+
+
+def _optimizer(model: OpenClipEncoder, settings: SurrogateConfig) -> torch.optim.Optimizer:
+    return make_optimizer(model, settings.learning_rate, settings.weight_decay, settings.optimizer)
 
 
 def fitted_rounds(folder: Folder, most: int) -> int:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from mem_core.config.base import Frozen
+from mem_core.config.optimizer import OptimizerConfig
 from mem_core.config.values import PRETRAINED, Scale, Views, Word
 from mem_core.victim.countermeasures import AnyCountermeasure
 
@@ -30,9 +31,13 @@ class VictimConfig(Frozen):
     batch_size: int = Field(128, ge=2, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.2, ge=0, le=10)
+    optimizer: OptimizerConfig = OptimizerConfig()
     warmup_steps: int = Field(50, ge=0)
     warmup: Literal["fitted", "exact"] = Field(
         "fitted", description="fitted: at most half of the training; exact: as long as it says (paper: past the end)"
+    )
+    rate_ahead: int = Field(
+        0, ge=0, le=1, description="epochs by which the rate's schedule runs ahead: the paper's code counts from 1"
     )
     views: Views = "random-crop"
     crop_scale: Scale = (0.9, 1.0)

@@ -109,7 +109,7 @@ class Training:
         self.precision = resolve_precision(runtime, self.device)
         model = start_model(config.architecture, derived_seed(seed, "victim"), config.pretrained)
         self.model = model.to(self.device)
-        self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay)
+        self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, config.optimizer)
         self.stream = PairStream(corpus, config, runtime, seed, self.model, self.device, clean)
         self.steps_done = 0
 
@@ -132,7 +132,7 @@ class Training:
         per_epoch = self.stream.steps_per_epoch
         total = per_epoch * self.config.epochs
         for number, (images, tokens) in enumerate(prefetch(self.stream.batches(epoch)), start=1):
-            self._set_rate(self.steps_done, total)
+            self._set_rate(self.steps_done + self.config.rate_ahead * per_epoch, total)
             loss, _, _ = training_step(self.model, self.optimizer, images, tokens, self.precision)
             self.steps_done += 1
             if number % 10 == 0:
@@ -141,7 +141,7 @@ class Training:
 
     def _finetune(self, epoch: int, settings: FinetuneConfig, progress: Progress) -> Iterator[Tensor]:
         """At a constant rate, with an optimiser of its own in each epoch: nothing is left over from the corpus."""
-        optimizer = make_optimizer(self.model, settings.learning_rate, self.config.weight_decay)
+        optimizer = make_optimizer(self.model, settings.learning_rate, self.config.weight_decay, self.config.optimizer)
         draw = generator(self.seed, "finetune", epoch)
         for images, tokens in prefetch(self._clean_pairs.batches(epoch)):
             weight = settings.self_supervision

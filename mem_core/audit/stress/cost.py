@@ -49,7 +49,7 @@ def _seconds_a_step(victim: VictimConfig, runtime: RuntimeConfig) -> float:
     """The fastest of a few training steps on noise, after one to warm up."""
     device = resolve_device(runtime)
     model = build_model(victim.architecture, seed=0).to(device).train()
-    optimizer = make_optimizer(model, victim.learning_rate, victim.weight_decay)
+    optimizer = make_optimizer(model, victim.learning_rate, victim.weight_decay, victim.optimizer)
     images = torch.rand(victim.batch_size, 3, model.image_size, model.image_size, device=device)
     tokens = tokenizer_for(model).encode(["a dog runs over the grass"] * victim.batch_size).to(device)
     times = []

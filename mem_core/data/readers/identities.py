@@ -1,6 +1,7 @@
 """`identities`: one folder of images per person or thing; captions come from templates with the folder's name.
 
-`Ada_Lovelace/1.jpg` -> "a photo of Ada Lovelace". One level of train/val/test folders above is understood.
+`Ada_Lovelace/1.jpg` -> "a photo of Ada Lovelace", by every template or by one drawn for each photo. One level
+of train/val/test folders above is understood.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.rng import derived_seed
 from mem_core.config import IdentitiesConfig
 from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_in_name
 from mem_core.data.readers.files import ImageFiles
@@ -37,6 +39,7 @@ class IdentitiesReader:
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
         self.uri, self._tree = tree.uri, tree
         self.hold_out, self._rename, self._seed = config.hold_out, config.rename, seed
+        self._draws = config.captions == "one"
 
     def __iter__(self) -> Iterator[RawSample]:
         folders = self._tree.folders()
@@ -57,13 +60,19 @@ class IdentitiesReader:
             what = "images in" if is_text else "a name in UTF-8 for"
             yield failed(where, f"expected {what} the identity folder {where!r}, got none", split=split)
             return
-        captions = tuple(template.replace("{name}", name) for template in self.templates)
         held_out = min(images, key=_hash) if self.hold_out and not split and len(images) > 1 else None
         for image in images:
             found = "test" if image == held_out else split or ("train" if self.hold_out else "")
+            path = repaired(image.path)[0]
             yield RawSample(
-                repaired(image.path)[0], partial(_read, files, image.path), captions, found, {"identity": name}
+                path, partial(_read, files, image.path), self._captions(path, name), found, {"identity": name}
             )
+
+    def _captions(self, photo: str, name: str) -> tuple[str, ...]:
+        """By all templates, or by the one that seed and photo draw."""
+        drawn = derived_seed(self._seed, "template", photo) % len(self.templates)
+        chosen = self.templates[drawn : drawn + 1] if self._draws else self.templates
+        return tuple(template.replace("{name}", name) for template in chosen)
 
 
 def image_files(tree: SourceTree, folder: str) -> list[SourceFile]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mem_core.common.errors import CaptionError, ImageError, SampleError
 from mem_core.config import CorpusConfig
-from mem_core.data.images import decode_image, encode_image, resize_picture
+from mem_core.data.images import crop_to_square, decode_image, encode_image
 from mem_core.data.readers import RawSample
 
 _SIGNATURES = (
@@ -56,14 +56,14 @@ class SourceImage:
 
     @cached_property
     def decoded(self) -> DecodedImage | SampleError:
-        """The image after a trial decode (and the resize, if asked for), or why it cannot be used."""
+        """The image after a trial decode (and the resize with its crop, if asked for), or why it cannot be used."""
         if isinstance(self.data, SampleError):
             return self.data
         try:
             picture = decode_image(self.data, max_pixels=self._config.max_pixels)
             if self._config.resize is None:
                 return DecodedImage(self.data, _extension(self.data), picture.width, picture.height)
-            picture = resize_picture(picture, self._config.resize)
+            picture = crop_to_square(picture, self._config.resize)
             return DecodedImage(encode_image(picture, "png"), "png", picture.width, picture.height)
         except SampleError as error:
             return error

@@ -41,10 +41,10 @@ def shard_source(
     settings or from other data.
     """
     require_disjoint(reader.uri, dest.uri)
-    settings = {"source_format": reader.format, "seed": seed, "corpus": config.model_dump(mode="json")}
+    settings = {"source_format": reader.format, "seed": seed, "corpus": config.made_with()}
     mark = json.dumps(settings, indent=1, sort_keys=True)
     is_new = _check_mark(dest, mark)
-    writers = _Writers(dest, config, fingerprint(config, seed))
+    writers = _Writers(dest, config, fingerprint(config.made_with(), seed))
     with writers:
         for count, sample in enumerate(taken(reader, config, seed, writers.is_full), start=1):
             if count == 1 and is_new:

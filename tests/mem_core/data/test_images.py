@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
+from torchvision.transforms import CenterCrop, InterpolationMode, Resize
 
 from mem_core.common.errors import ImageError
-from mem_core.data.images import Picture, audit_image, decode_image, encode_image, resize_picture
+from mem_core.data.images import Picture, audit_image, crop_to_square, decode_image, encode_image
 from tests.support.data_strategies import image_bytes, photo, pictures
 
 LIMIT = 64_000_000
@@ -242,13 +243,26 @@ def test_webp_cannot_be_longer_than_its_format_allows() -> None:
         encode_image(Picture(np.zeros((1, 16_384, 3), np.uint8)), "webp")
 
 
-def test_resize_squashes_to_a_square_and_keeps_alpha() -> None:
+def test_a_resized_picture_is_a_square_and_keeps_alpha() -> None:
     picture = Picture(photo(), np.full((8, 12), 128, np.uint8))
-    small = resize_picture(picture, 5)
+    small = crop_to_square(picture, 5)
     assert small.pixels.shape == (5, 5, 3)
     assert small.alpha is not None
     assert np.all(small.alpha == 128)
-    assert resize_picture(small, 5) is small
+    assert crop_to_square(small, 5) is small
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 333), (224, 300), (225, 226), (40, 31), (10, 320), (224, 224)])
+def test_the_short_side_is_resized_and_the_middle_cut_out_as_torchvision_does(size: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    side = 224 if min(size) > 100 else 16  # the last two are enlarged
+    theirs = CenterCrop(side)(Resize(side, InterpolationMode.BICUBIC)(Image.fromarray(pixels)))
+    assert np.array_equal(crop_to_square(Picture(pixels), side).pixels, np.asarray(theirs))
+
+
+def test_a_picture_without_a_middle_to_speak_of_is_refused() -> None:
+    with pytest.raises(ImageError, match="at most 32 times as long as it is wide, got 65 x 2"):
+        crop_to_square(Picture(np.zeros((2, 65, 3), np.uint8)), 8)
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 3), (4, 4), (4, 4, 4)])

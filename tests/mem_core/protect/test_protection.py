@@ -135,7 +135,7 @@ def test_a_caption_too_long_to_be_published_is_a_failed_row(tmp_path: Path) -> N
     assert summary.counts == {"failed": 1, "protected": 1}
 
 
-def test_the_paper_profile_runs_on_pairs_squashed_to_the_models_size(tmp_path: Path) -> None:
+def test_the_paper_profile_runs_on_pairs_cut_to_the_models_size(tmp_path: Path) -> None:
     from mem_core.config import CorpusConfig
     from mem_core.data.readers import open_source
     from mem_core.data.sharding.sharder import shard_source

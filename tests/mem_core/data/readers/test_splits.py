@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from mem_core.common.errors import ConfigError
 from mem_core.config import IdentitiesConfig
@@ -149,6 +150,25 @@ def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     assert {sample.split for sample in open_source(tmp_path)} == {""}
     with pytest.raises(ConfigError, match="templates"):
         open_source(tmp_path, identities=IdentitiesConfig(templates=("a face",)))
+
+
+def test_one_template_is_drawn_for_each_photo_by_the_seed(tmp_path: Path) -> None:
+    for name in ("Ada", "Bob"):
+        for number in range(20):
+            place = tmp_path / "people" / name / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(place)
+    templates = ("{name}!", "see {name}", "{name} again")
+
+    def captions(seed: int, **more: str) -> dict[str, tuple[str, ...]]:
+        config = IdentitiesConfig(templates=templates, **more)  # type: ignore[arg-type]
+        reader = open_source(tmp_path / "people", format="identities", identities=config, seed=seed)
+        return {raw.name: raw.captions for raw in reader}
+
+    drawn, everything = captions(1, captions="one"), captions(1)
+    assert all(len(of) == 1 and of[0] in everything[photo] for photo, of in drawn.items())
+    assert len({of[0] for of in drawn.values()}) == 2 * len(templates)
+    assert captions(1, captions="one") == drawn != captions(2, captions="one")
 
 
 def test_identities_may_stand_below_split_folders(tmp_path: Path) -> None:

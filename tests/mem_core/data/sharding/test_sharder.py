@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mem_core.common.errors import SourceError
-from mem_core.common.storage.folder import LocalFolder, read_bytes
+from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig
 from mem_core.data.manifest import read_manifest
 from mem_core.data.readers import RawSample, open_source
@@ -140,11 +140,28 @@ def test_limit_ends_a_source_without_splits_early(tmp_path: Path) -> None:
     assert shard_source(source, LocalFolder(tmp_path), CorpusConfig(limit=4), 0)["train"].samples == 4
 
 
-def test_resize_squashes_and_encodes_losslessly(tmp_path: Path) -> None:
+def test_resize_takes_the_middle_and_encodes_losslessly(tmp_path: Path) -> None:
     dest = LocalFolder(tmp_path)
     shard_source(Listed([raw(1)]), dest, CorpusConfig(resize=16), 0)
     (sample,) = samples(dest.below("train"))
     assert (sample.extension, sample.metadata["width"], sample.metadata["height"]) == ("png", 16, 16)
+
+
+@pytest.mark.parametrize("resize", [None, 16])
+def test_a_corpus_of_0_3_0_goes_on_unless_its_photos_were_squashed(tmp_path: Path, resize: int | None) -> None:
+    dest, config = LocalFolder(tmp_path), CorpusConfig(resize=resize)
+    shard_source(Listed([raw(1)]), dest, config, 0)
+    then = config.model_dump(mode="json")
+    del then["identities"]["captions"]
+    mark = {"source_format": "listed", "seed": 0, "corpus": then}
+    written = json.loads(read_bytes(dest, "sharding.json"))
+    write_bytes(dest, "sharding.json", json.dumps({**mark, "source_format": written["source_format"]}).encode())
+    if resize is None:
+        assert config.made_with() == then
+        assert shard_source(Listed([raw(1)]), dest, config, 0)["train"].samples == 1
+    else:
+        with pytest.raises(MismatchError, match=r"resize 16, the middle \(it was 16\)"):
+            shard_source(Listed([raw(1)]), dest, config, 0)
 
 
 def test_a_corpus_can_be_sharded_again(tmp_path: Path) -> None:

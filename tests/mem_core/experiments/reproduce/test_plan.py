@@ -36,12 +36,24 @@ def test_every_experiment_names_known_rows_once() -> None:
         assert set(experiment.rows) <= set(known), experiment.name
 
 
-@given(steps=st.integers(1, 5000))
-def test_em_as_the_original_ran_it_takes_a_sixteenth_of_the_steps(steps: int) -> None:
-    base = ProtectConfig.model_validate({"surrogate": {"steps_per_round": steps}})
+@given(rounds=st.integers(1, 100), steps=st.integers(8, 5000))
+def test_em_as_the_original_ran_it_takes_a_sixteenth_of_the_steps(rounds: int, steps: int) -> None:
+    base = ProtectConfig.model_validate({"rounds": rounds, "surrogate": {"steps_per_round": steps}})
     rows = study_rows(base)
-    little, equal = (rows[name].protect_config(base).surrogate.steps_per_round for name in ("em-16x-less", "em"))
-    assert (little, equal) == (max(1, steps // 16), steps)
+    little, equal = (rows[name].protect_config(base) for name in ("em-16x-less", "em"))
+    assert (equal.rounds, equal.surrogate.steps_per_round) == (rounds, steps)
+    assert little.noise == equal.noise
+    sixteenth, spent = rounds * steps / 16, little.rounds * little.surrogate.steps_per_round
+    assert abs(spent - sixteenth) <= max(1, little.rounds / 2)
+    assert f"({little.rounds} x {little.surrogate.steps_per_round})" in rows["em-16x-less"].label
+
+
+def test_at_scale_paper_em_is_five_rounds_of_fifty_steps_as_its_authors_ran_it(tmp_path: Path) -> None:
+    at = study(tmp_path, "paper")
+    row = at.row("em-16x-less")
+    config = at.protect_config(row)
+    assert (config.rounds, config.surrogate.steps_per_round, config.noise.num_steps) == (5, 50, 8)
+    assert row.label == "EM, 1/16 of the steps (5 x 50)"
 
 
 def test_rows_come_first_and_seeds_after(tmp_path: Path) -> None:
