@@ -11,8 +11,8 @@ from mem_core.data.corpus import copy_shards
 from mem_core.data.manifest import build_manifest
 from mem_core.experiments.row_runner import VictimPlan
 from mem_core.protect.protection import Places, Protection, protect_all
-from mem_core.victim.evaluation import Evaluation, query_model
-from mem_core.victim.record import VictimRecord, load_victim
+from mem_core.victim.evaluation import Evaluation, query_victim
+from mem_core.victim.record import VictimRecord
 from mem_core.victim.training import VictimData, train_victim
 
 
@@ -65,5 +65,5 @@ class DirectSteps:
         )
 
     def evaluate(self, victim: VictimPlan) -> Evaluation:
-        model, _ = load_victim(self.folder.below(victim.out))
-        return query_model(model, self.folder.below(victim.test), victim.queries, self.runtime)
+        out, test = self.folder.below(victim.out), self.folder.below(victim.test)
+        return query_victim(out, test, victim.queries, self.runtime)

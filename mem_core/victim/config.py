@@ -44,7 +44,10 @@ class VictimConfig(Frozen):
     captions: Literal["text", "trigger-ids"] = Field(
         "text", description="trigger-ids: as the paper, whose ids are lost as text"
     )
-    evaluate_every: int = Field(1, ge=0, description="epochs between retrieval checks; 0: only at the end")
+    evaluate_every: int = Field(1, ge=0, description="epochs between looks at the test pairs, for curves; 0: none")
+    validation_pairs: int = Field(
+        500, ge=0, le=5000, description="clean pairs that choose the best epoch, where a corpus has some; 0: none"
+    )
     samples: int | None = Field(None, ge=2, description="train on so many samples, out of shards drawn at random")
     countermeasures: tuple[AnyCountermeasure, ...] = Field((), description="what is done to the pairs before training")
     finetune: FinetuneConfig | None = Field(None, description="after that, training on clean pairs (CleanCLIP)")

@@ -3,7 +3,7 @@
 The result of a victim is kept beside its weights, as evaluation.json.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint, list_shards
+from mem_core.data.shard import Sample
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
@@ -23,6 +24,7 @@ from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
 from mem_core.victim.record import load_victim, read_victim
 from mem_core.victim.retrieval import retrieve
+from mem_core.victim.validation import ValidationSet
 
 EVALUATION_NAME = "evaluation.json"
 
@@ -66,8 +68,7 @@ def evaluate_victim(
     known = read_evaluation(folder)
     if known is not None and known.fingerprint == identity and known.bare.image_to_text.median_rank_draws:
         return known  # one without draws is of a version that kept none: without them there is no interval
-    found = query_model(load_victim(folder)[0], test, config, runtime, progress)
-    found = found.model_copy(update={"fingerprint": identity})
+    found = query_victim(folder, test, config, runtime, progress).model_copy(update={"fingerprint": identity})
     write_record(folder, EVALUATION_NAME, found)
     return found
 
@@ -75,6 +76,23 @@ def evaluate_victim(
 def read_evaluation(folder: Folder) -> Evaluation | None:
     """The stored result of a victim, None if there is none. Raises `MismatchError` if it cannot be read."""
     return read_record(folder, EVALUATION_NAME, Evaluation, "an evaluation")
+
+
+def query_victim(
+    folder: Folder, test: Folder, config: EvaluateConfig, runtime: RuntimeConfig, progress: Progress = silent
+) -> Evaluation:
+    """The victim in a folder with its last weights and with those a trainer keeps; the test pairs are read once.
+
+    Raises `SourceError` where there is no victim, no usable pair, or a test image that the best epoch was chosen on.
+    """
+    last, record = load_victim(folder)
+    best = record.best_epoch
+    models = [last] if best in (None, len(record.history)) else [last, load_victim(folder, "best")[0]]
+    found = _query(models, test, config, runtime, progress, record.validation)
+    if best is None:
+        return found[0]
+    kept = EpochResult(epoch=best, bare=found[-1].bare, prefixed=found[-1].prefixed)
+    return found[0].model_copy(update={"best": kept})
 
 
 def query_model(
@@ -88,60 +106,94 @@ def query_model(
 
     The model must be frozen; it is moved to the device. Raises `SourceError` if the corpus holds no usable pair.
     """
+    return _query([model], test, config, runtime, progress)[0]
+
+
+def _query(
+    models: Sequence[OpenClipEncoder],
+    test: Folder,
+    config: EvaluateConfig,
+    runtime: RuntimeConfig,
+    progress: Progress,
+    chosen_on: ValidationSet | None = None,
+) -> list[Evaluation]:
+    """Models of one architecture on the same pairs, which are read, resized and tokenised once for all of them."""
     device = resolve_device(runtime)
     precision = resolve_precision(runtime, device)
-    model.to(device)
-    prefix = " ".join([config.prefix_word] * config.prefix_length)
-    images: list[Tensor] = []
+    for model in models:
+        model.to(device)
+    images: list[list[Tensor]] = [[] for _ in models]
     captions: list[str] = []
-    owner: list[int] = []
-    count = 0
-    shards = list_shards(test)
-    for number, name in enumerate(shards):
-        shard = load_shard(test, name, max_pixels=2**40)
-        pixels = [shard.pixels(i) for i in range(len(shard.samples))]
-        for sample in shard.samples:
-            owner += [count] * len(sample.captions)
-            captions += sample.captions
-            count += 1
-        images += _image_features(model, pixels, config.batch_size, device, precision)
-        progress(number + 1, len(shards), "test images")
+    counts: list[int] = []
+    for samples, pixels in _test_pairs(test, chosen_on, progress):
+        captions += [caption for sample in samples for caption in sample.captions]
+        counts += [len(sample.captions) for sample in samples]
+        _add_image_features(images, models, pixels, config.batch_size, device, precision)
     if not captions:
         raise SourceError(f"expected at least one usable pair in the test corpus {test.uri}, got none")
-    image_features, of_text = torch.cat(images), torch.tensor(owner)
-    texts = [
-        _text_features(model, asked, config.batch_size, device, precision)
-        for asked in (captions, [f"{prefix} {caption}" for caption in captions])
-    ]
-    if not all(bool(features.isfinite().all()) for features in (image_features, *texts)):
-        raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
-    bare, prefixed = (retrieve(image_features, features, of_text) for features in texts)
-    counts = torch.bincount(of_text).tolist()
-    return Evaluation(
-        test=test.uri,
-        images=len(counts),
-        captions=len(captions),
-        prefix=prefix,
-        bare=bare,
-        prefixed=prefixed,
-        chance=chance(len(counts), counts),
-    )
-
-
-def _image_features(
-    model: OpenClipEncoder, pixels: Sequence[Tensor], size: int, device: torch.device, precision: torch.dtype
-) -> list[Tensor]:
+    prefix = " ".join([config.prefix_word] * config.prefix_length)
+    encode = tokenizer_for(models[0]).encode
+    rows = [encode(asked) for asked in (captions, [f"{prefix} {caption}" for caption in captions])]
     found = []
-    for first in range(0, len(pixels), size):
-        seen = seen_at_centre(pixels[first : first + size], model.image_size, device)
-        with torch.no_grad(), autocast(device, precision):
-            found.append(model.encode_image(seen))
+    for model, own in zip(models, images, strict=True):
+        texts = [_text_features(model, asked, config.batch_size, device, precision) for asked in rows]
+        bare, prefixed = _retrieved(model, torch.cat(own), texts, counts)
+        found.append(
+            Evaluation(
+                test=test.uri,
+                images=len(counts),
+                captions=len(captions),
+                prefix=prefix,
+                bare=bare,
+                prefixed=prefixed,
+                chance=chance(len(counts), counts),
+            )
+        )
     return found
 
 
+def _test_pairs(
+    test: Folder, chosen_on: ValidationSet | None, progress: Progress
+) -> Iterator[tuple[list[Sample], list[Tensor]]]:
+    """Samples and pixels, a shard at a time. Raises `SourceError` for an image that an epoch was chosen on."""
+    shards = list_shards(test)
+    for number, name in enumerate(shards):
+        shard = load_shard(test, name, max_pixels=2**40)
+        if chosen_on is not None:
+            chosen_on.require_apart(shard.samples, test.uri)
+        yield shard.samples, [shard.pixels(i) for i in range(len(shard.samples))]
+        progress(number + 1, len(shards), "test images")
+
+
+def _retrieved(
+    model: OpenClipEncoder, images: Tensor, texts: Sequence[Tensor], counts: Sequence[int]
+) -> tuple[RetrievalResult, RetrievalResult]:
+    """Features of images, and of their captions bare and prefixed, so many of each -> what each query finds."""
+    if not all(bool(features.isfinite().all()) for features in (images, *texts)):
+        raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
+    of_text = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
+    bare, prefixed = (retrieve(images, features, of_text) for features in texts)
+    return bare, prefixed
+
+
+def _add_image_features(
+    found: Sequence[list[Tensor]],
+    models: Sequence[OpenClipEncoder],
+    pixels: Sequence[Tensor],
+    size: int,
+    device: torch.device,
+    precision: torch.dtype,
+) -> None:
+    """Adds to each model's features those of further images, batch by batch."""
+    for first in range(0, len(pixels), size):
+        seen = seen_at_centre(pixels[first : first + size], models[0].image_size, device)
+        with torch.no_grad(), autocast(device, precision):
+            for own, model in zip(found, models, strict=True):
+                own.append(model.encode_image(seen))
+
+
 def _text_features(
-    model: OpenClipEncoder, texts: Sequence[str], size: int, device: torch.device, precision: torch.dtype
+    model: OpenClipEncoder, rows: Tensor, size: int, device: torch.device, precision: torch.dtype
 ) -> Tensor:
-    rows = tokenizer_for(model).encode(texts)
     with torch.no_grad(), autocast(device, precision):
         return torch.cat([model.encode_text(without_padding(piece).to(device)) for piece in rows.split(size)])

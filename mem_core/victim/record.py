@@ -1,4 +1,7 @@
-"""What a finished victim leaves in its folder: weights, and how they were trained."""
+"""What a victim leaves in its folder: weights of the last and of the best epoch, and how they were trained."""
+
+from collections.abc import Sequence
+from typing import Literal
 
 from mem_core import __version__
 from mem_core.common.errors import MismatchError, SourceError
@@ -7,22 +10,45 @@ from mem_core.config import Frozen
 from mem_core.config.stored import read_record, write_record
 from mem_core.models import OpenClipEncoder, load_model, save_model
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.validation import ValidationSet
 
-_WEIGHTS, _RECORD = "victim.safetensors", "victim.json"
+_WEIGHTS, _BEST, _RECORD = "victim.safetensors", "best.safetensors", "victim.json"
+Kept = Literal["last", "best"]
+"""Which weights: of the last epoch, or those that a trainer keeps, the best on clean validation pairs."""
 
 
 class Epoch(Frozen):
-    """One line of a training history; median ranks are of bare queries, None where not measured."""
+    """One line of a training history; median ranks are of bare queries, None where not measured.
+
+    The first two are on test pairs, for curves; those of validation choose the best epoch.
+    """
 
     epoch: int
     loss: float
     seconds: float
     image_to_text_median_rank: float | None = None
     text_to_image_median_rank: float | None = None
+    validation_image_to_text_median_rank: float | None = None
+    validation_text_to_image_median_rank: float | None = None
+
+    @property
+    def validated(self) -> float | None:
+        """The sum of both median ranks on validation pairs, the lower the better; None where not measured."""
+        ranks = self.validation_image_to_text_median_rank, self.validation_text_to_image_median_rank
+        return None if ranks[0] is None or ranks[1] is None else ranks[0] + ranks[1]
+
+
+def best_epoch(history: Sequence[Epoch]) -> int | None:
+    """The epoch a trainer keeps, counted from 1: the lowest ranks on validation pairs, of equal ones the earliest.
+
+    None where no epoch was validated.
+    """
+    validated = [(line.validated, line.epoch) for line in history if line.validated is not None]
+    return min(validated)[1] if validated else None
 
 
 class VictimRecord(Frozen):
-    """What a finished victim is and how it was trained."""
+    """What a finished victim is and how it was trained. validation: what its best epoch was chosen on, if anything."""
 
     format: int = 1
     architecture: str
@@ -32,8 +58,14 @@ class VictimRecord(Frozen):
     samples: int
     steps: int
     history: tuple[Epoch, ...]
+    validation: ValidationSet | None = None
     fingerprint: str
     code_version: str = __version__
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch that a trainer keeps; None where there were no validation pairs."""
+        return best_epoch(self.history)
 
 
 def read_victim(folder: Folder) -> VictimRecord | None:
@@ -41,23 +73,44 @@ def read_victim(folder: Folder) -> VictimRecord | None:
     return read_record(folder, _RECORD, VictimRecord, "a victim's record")
 
 
-def load_victim(folder: Folder) -> tuple[OpenClipEncoder, VictimRecord]:
-    """A finished victim, frozen. Raises `SourceError` where none is."""
+def load_victim(folder: Folder, kept: Kept = "last") -> tuple[OpenClipEncoder, VictimRecord]:
+    """A finished victim, frozen. kept: `best` is the last epoch where none was chosen, or the last one is the best.
+
+    Raises `SourceError` where there is no victim, `MismatchError` if its weights are lost or damaged.
+    """
     record = read_victim(folder)
     if record is None:
         raise SourceError(
             f"expected a trained victim in {folder.uri}, but {_RECORD} is not there", hint="train a victim"
         )
-    if not folder.exists(_WEIGHTS):
-        raise MismatchError(f"expected the weights of a victim in {folder.uri}/{_WEIGHTS}, but they are not there")
-    with folder.open(_WEIGHTS) as stream:
-        model, _ = load_model(record.architecture, stream, f"{folder.uri}/{_WEIGHTS}")
+    name = _BEST if kept == "best" and not _ends_at_best(record.history) else _WEIGHTS
+    if not folder.exists(name):
+        raise MismatchError(f"expected the weights of a victim in {folder.uri}/{name}, but they are not there")
+    with folder.open(name) as stream:
+        model, _ = load_model(record.architecture, stream, f"{folder.uri}/{name}")
     return model.freeze(), record
 
 
+def _ends_at_best(history: Sequence[Epoch]) -> bool:
+    """Whether the weights of the last epoch are those a trainer keeps."""
+    return best_epoch(history) in (None, len(history))
+
+
+def keep_best(folder: Folder, model: OpenClipEncoder, history: Sequence[Epoch]) -> None:
+    """Keeps the weights if the epoch that has just ended is the best so far.
+
+    To be called after its checkpoint is written, and again when a training goes on from that: a kill in between then
+    leaves no other weights behind than those of the best epoch.
+    """
+    if history and best_epoch(history) == len(history):
+        write_bytes(folder, _BEST, save_model(model))
+
+
 def write_victim(folder: Folder, model: OpenClipEncoder, record: VictimRecord) -> None:
-    """Weights first: a record says that they are there."""
+    """Weights first: a record says that they are there. Weights of the last epoch are not kept twice."""
     write_bytes(folder, _WEIGHTS, save_model(model))
+    if _ends_at_best(record.history):
+        folder.delete(_BEST)
     write_record(folder, _RECORD, record)
 
 

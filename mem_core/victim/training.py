@@ -15,6 +15,7 @@ from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import RuntimeConfig, fingerprint
+from mem_core.data.corpus import corpus_fingerprint
 from mem_core.models import start_model, weights_identity
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.training import (
@@ -29,8 +30,9 @@ from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.finetune import cleaning_step
-from mem_core.victim.record import Epoch, VictimRecord, delete_record, read_victim, write_victim
+from mem_core.victim.record import Epoch, VictimRecord, delete_record, keep_best, read_victim, write_victim
 from mem_core.victim.stream import ORDER, PairStream
+from mem_core.victim.validation import ValidationPairs, require_apart
 
 _CHECKPOINT = "checkpoint.pt"
 
@@ -39,13 +41,15 @@ _CHECKPOINT = "checkpoint.pt"
 class VictimData:
     """What a victim trains on and is asked. corpus: as published; fingerprint: of its tars, where that is known.
 
-    clean: the clean originals, for countermeasures and fine-tuning that take something from them. test: clean pairs on
-    which the median ranks are recorded every `evaluate_every` epochs, asked as `queries` say.
+    clean: the clean originals, for countermeasures and fine-tuning that take something from them. validation: clean
+    pairs by which the best epoch is chosen. test: clean pairs on which the median ranks are recorded every
+    `evaluate_every` epochs, asked as `queries` say; they choose nothing.
     """
 
     corpus: Folder
     fingerprint: str = ""
     clean: Folder | None = None
+    validation: Folder | None = None
     test: Folder | None = None
     queries: EvaluateConfig | None = None
 
@@ -62,24 +66,26 @@ def train_victim(
 ) -> VictimRecord:
     """Trains on a corpus as published and writes `victim.safetensors` and `victim.json` into `out`.
 
-    A finished victim with equal fingerprint is returned as it is; a killed training goes on after its last whole epoch.
-    Raises `SourceError` for a corpus without usable samples.
+    With validation pairs, `best.safetensors` too where the best epoch is not the last. A finished victim with equal
+    fingerprint is returned as it is; a killed training goes on after its last whole epoch. Raises `SourceError` for a
+    corpus without usable samples, and for validation pairs that share an image with the test pairs.
     """
-    start = weights_identity(config.pretrained)
-    more = taken_from(config.countermeasures, data.clean, also=config.finetune is not None)
-    identity = fingerprint(config, start, seed, data.fingerprint or data.corpus.uri, more, __version__)
+    identity = _identity(data, config, seed)
     finished = read_victim(out)
     if finished is not None and finished.fingerprint == identity:
         return finished
     delete_record(out)
     training = Training(data.corpus, config, runtime, seed, data.clean)
+    pairs = training.validation_pairs(data)
     history = training.resume(out, identity)
+    keep_best(out, training.model, history)
     for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
         loss = training.epoch(epoch, progress)
-        ranks = training.median_ranks(epoch, data.test, data.queries or EvaluateConfig())
+        ranks = training.median_ranks(epoch, data.test, data.queries or EvaluateConfig()) | training.validate(pairs)
         history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
         training.save(out, identity, history)
+        keep_best(out, training.model, history)
         checkpoint()
     record = VictimRecord(
         architecture=config.architecture,
@@ -89,11 +95,20 @@ def train_victim(
         samples=training.stream.samples,
         steps=training.steps_done,
         history=tuple(history),
+        validation=pairs.about if pairs else None,
         fingerprint=identity,
     )
     write_victim(out, training.model, record)
     out.delete(_CHECKPOINT)
     return record
+
+
+def _identity(data: VictimData, config: VictimConfig, seed: int) -> str:
+    """Hash of what decides the weights of all epochs, and which of them is the best. The test pairs decide nothing."""
+    start = weights_identity(config.pretrained)
+    more = taken_from(config.countermeasures, data.clean, also=config.finetune is not None)
+    chosen_on = [corpus_fingerprint(data.validation)] if data.validation and config.validation_pairs else []
+    return fingerprint(config, start, seed, data.fingerprint or data.corpus.uri, more, __version__, *chosen_on)
 
 
 class Training:
@@ -174,6 +189,22 @@ class Training:
         found = query_model(self.model.freeze(), test, settings, self.runtime).bare
         directions = ("image_to_text", "text_to_image")
         return {f"{direction}_median_rank": getattr(found, direction).median_rank for direction in directions}
+
+    def validation_pairs(self, data: VictimData) -> ValidationPairs | None:
+        """The pairs that choose the best epoch, made ready once for all epochs; None where there are none."""
+        if data.validation is None or not self.config.validation_pairs:
+            return None
+        pairs = ValidationPairs.load(data.validation, self.config.validation_pairs, self.model, self.device)
+        if data.test is not None:
+            require_apart(pairs.about, data.test)
+        return pairs
+
+    def validate(self, pairs: ValidationPairs | None) -> dict[str, float]:
+        """Median ranks of the weights as they are on the validation pairs, by the fields of `Epoch`."""
+        if pairs is None:
+            return {}
+        to_text, to_image = pairs.median_ranks(self.model.freeze(), self.device, self.precision)
+        return {"validation_image_to_text_median_rank": to_text, "validation_text_to_image_median_rank": to_image}
 
     def save(self, out: Folder, identity: str, history: Sequence[Epoch]) -> None:
         """Everything the next epoch needs, whole or not at all."""

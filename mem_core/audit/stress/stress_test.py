@@ -30,8 +30,7 @@ from mem_core.data.manifest import build_manifest
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.countermeasures.purifier import save_purifier
-from mem_core.victim.evaluation import query_model
-from mem_core.victim.record import load_victim
+from mem_core.victim.evaluation import query_victim
 from mem_core.victim.training import VictimData, train_victim
 
 _FOLDER, _PURIFIER, _FOUND = "detectability", "purifier.safetensors", "detectability.json"
@@ -165,7 +164,7 @@ class StressTest:
             samples=record.samples,
             steps=record.steps,
             seconds=sum(epoch.seconds for epoch in record.history),
-            evaluation=query_model(load_victim(scratch)[0], self.test, queries, runtime, progress),
+            evaluation=query_victim(scratch, self.test, queries, runtime, progress),
             fingerprint=identity,
         )
         write_record(self.out, cell.file, result)

@@ -1,0 +1,121 @@
+"""Clean validation pairs: what a trainer looks at after each epoch, and keeps the best one by.
+
+Images and captions are made ready once a training. A pair is an image with its first caption, so both directions rank
+as many items, and the sum of both median ranks orders epochs as the mean of their shares of chance level does.
+The test set is never looked at here: it must share no image with the validation pairs.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.storage.folder import Folder
+from mem_core.config import Frozen
+from mem_core.data.corpus import list_shards
+from mem_core.data.shard import Sample, open_tar, read_shard
+from mem_core.data.shard_cache import load_shard
+from mem_core.models import OpenClipEncoder, tokenizer_for
+from mem_core.models.device import autocast
+from mem_core.models.image_batch import seen_at_centre
+from mem_core.models.token_rows import without_padding
+from mem_core.victim.retrieval import best_ranks
+
+FEW_PAIRS = 50
+"""Fewer validation pairs than this hardly tell one epoch from the next; it is said, not refused."""
+
+_BATCH, _DIGITS = 256, 16
+
+
+class ValidationSet(Frozen):
+    """Which images the best epoch was chosen on: the first digits of the SHA-256 of each file."""
+
+    corpus: str
+    images: tuple[str, ...]
+
+    @property
+    def few(self) -> bool:
+        """Whether they are too few to choose an epoch by with confidence."""
+        return len(self.images) < FEW_PAIRS
+
+    def require_apart(self, samples: Iterable[Sample], test: str) -> None:
+        """Raises `SourceError` if one of the test samples has an image that the epoch was chosen on."""
+        own = set(self.images)
+        shared = next((sample.key for sample in samples if image_digest(sample) in own), None)
+        if shared is not None:
+            raise SourceError(
+                f"expected validation pairs that share no image with the test pairs, but sample {shared} of {test} is "
+                f"among the validation pairs of {self.corpus}: an epoch chosen on test images scores too well there; "
+                "choose another validation split"
+            )
+
+
+def image_digest(sample: Sample) -> str:
+    """Tells image files apart; half of a SHA-256's digits would do for far more images than any corpus has."""
+    return hashlib.sha256(sample.image).hexdigest()[:_DIGITS]
+
+
+def require_apart(chosen: ValidationSet, test: Folder) -> None:
+    """Reads the test corpus without decoding it. Raises `SourceError` for an image in both."""
+    for name in list_shards(test):
+        with open_tar(test, name) as stream:
+            found = read_shard(stream, f"{name} in {test.uri}", allow_empty=True)
+            chosen.require_apart((sample for sample in found if isinstance(sample, Sample)), test.uri)
+
+
+@dataclass(frozen=True)
+class ValidationPairs:
+    """images: float32 [N, 3, S, S] in about 0..1, as the model sees them. rows: int64 [N, T], a caption of each."""
+
+    about: ValidationSet
+    images: Tensor
+    rows: Tensor
+
+    @classmethod
+    def load(cls, corpus: Folder, count: int, model: OpenClipEncoder, device: torch.device) -> "ValidationPairs":
+        """The first `count` different images of a clean corpus, each with its first caption.
+
+        Raises `SourceError` if there are fewer than two, which no epoch can be chosen by.
+        """
+        digests: dict[str, None] = {}
+        seen: list[Tensor] = []
+        captions: list[str] = []
+        for name in list_shards(corpus):
+            shard = load_shard(corpus, name, max_pixels=2**40, allow_empty=True)
+            fresh: list[Tensor] = []
+            for place, sample in enumerate(shard.samples):
+                digest = image_digest(sample)
+                if len(digests) < count and digest not in digests:  # of a sample for each pair the first is enough
+                    digests[digest] = None
+                    fresh.append(shard.pixels(place))
+                    captions.append(sample.captions[0])
+            if fresh:
+                seen.append(seen_at_centre(fresh, model.image_size, device).cpu())
+            if len(digests) >= count:
+                break
+        if len(digests) < 2:
+            raise SourceError(
+                f"expected at least 2 usable validation pairs in {corpus.uri}, got {len(digests)}: name a validation "
+                "split with more, or set victim.validation_pairs to 0 to keep the last epoch only"
+            )
+        rows = without_padding(tokenizer_for(model).encode(captions))
+        return cls(ValidationSet(corpus=corpus.uri, images=tuple(digests)), torch.cat(seen), rows)
+
+    def median_ranks(self, model: OpenClipEncoder, device: torch.device, precision: torch.dtype) -> tuple[float, float]:
+        """Image to text and text to image, plain queries, with a model that is frozen and on the device."""
+        with torch.no_grad(), autocast(device, precision):
+            images = torch.cat([model.encode_image(part.to(device)) for part in self.images.split(_BATCH)])
+            texts = torch.cat([model.encode_text(part.to(device)) for part in self.rows.split(_BATCH)])
+        if not bool(images.isfinite().all() and texts.isfinite().all()):
+            raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
+        return _median(images, texts), _median(texts, images)
+
+
+def _median(queries: Tensor, items: Tensor) -> float:
+    """float [N, D] each; the right item of query n is item n."""
+    right: Sequence[Sequence[int]] = [[place] for place in range(len(queries))]
+    return float(np.median(best_ranks(queries, items, right)))
