@@ -64,6 +64,12 @@ class TriggerConfig(Frozen):
     candidates: int = Field(4, ge=1, le=512, description="replacements tried for a position")
     beam: int = Field(1, ge=1, le=16)
     scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
+    captions: Literal["shuffled", "own"] = Field(
+        "shuffled", description="which captions HotFlip reads: of other images of the batch, or the image's own (paper)"
+    )
+    gradient: Literal["each-position", "once"] = Field(
+        "each-position", description="once: HotFlip takes the gradient before the first position, for all (paper)"
+    )
     vocabulary: Literal["words", "all"] = Field(
         "words", description="words: re-tokenise to the same ids; all: any ids, listed in key.json (paper)"
     )
@@ -134,7 +140,7 @@ class QualityConfig(Frozen):
 
 
 # Settings younger than 0.3.0, whose defaults do what was done before there was a choice.
-_YOUNGER: dict[str, tuple[str, ...]] = {"surrogate": ("optimizer",)}
+_YOUNGER: dict[str, tuple[str, ...]] = {"trigger": ("captions", "gradient"), "surrogate": ("optimizer",)}
 
 
 class ProtectConfig(Frozen):
@@ -214,7 +220,15 @@ _PAPER: dict[str, Any] = {
     "rounds": 20,
     "batch_size": 128,
     "noise": {"step_size": "1/255", "num_steps": 8, "caption_draws": 8, "views": "centre"},
-    "trigger": {"rounds": 5, "candidates": 16, "beam": 1, "scoring": "batch", "vocabulary": "all"},
+    "trigger": {
+        "rounds": 5,
+        "candidates": 16,
+        "beam": 1,
+        "scoring": "batch",
+        "captions": "own",
+        "gradient": "once",
+        "vocabulary": "all",
+    },
     "surrogate": {
         "architecture": "RN50-quickgelu",
         "steps_per_round": 200,

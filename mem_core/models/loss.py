@@ -19,7 +19,7 @@ class Anchors:
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor, anchors: Anchors | None = None) -> Tensor:
-    """Symmetric InfoNCE (paper, eq. 1; Radford et al. 2021, figure 3), mean over the batch, a scalar.
+    """Symmetric InfoNCE (Radford et al. 2021, figure 3), mean over the batch, a scalar: the L of the paper's equations.
 
     images, texts: float32 [B, D] unit rows, row i of one belongs to row i of the other; scale: scalar.
     Departure: `anchors` are further negatives for both directions, so that a batch of few pairs (a short

@@ -1,4 +1,4 @@
-"""Trigger search: HotFlip proposes replacements, a beam search from front to back keeps the best (paper, eq. 5).
+"""Trigger search: HotFlip proposes replacements, a beam search from front to back keeps the best (paper, eq. 6).
 
 HotFlip (Ebrahimi et al. 2018): the loss after replacing the token with embedding e by the one with e' is, to
 first order, loss + g . (e' - e), with g the gradient on e. The ids with the lowest g . e' are tried for real.
@@ -25,13 +25,14 @@ _MAX_ROWS = 4096  # token rows encoded at once
 class WordSearch:
     """Where replacements come from. vocabulary: allowed ids int64 [V]; end_id: of the end token.
 
-    With `propose` the candidates are its, and the word that was there stays only if it is one of them: no position
-    keeps a word that reads badly.
+    With `propose` the candidates are its, and the word that was there stays only if it is one of them, so that no
+    position keeps a word that reads badly; `keeps`: it may stay, as it was proposed itself in a round before.
     """
 
     vocabulary: Tensor
     end_id: int
     propose: Propose | None = None
+    keeps: bool = False
 
 
 def update_triggers(
@@ -47,25 +48,31 @@ def update_triggers(
     trigger_ids: int64 [B, L]; captions: token rows int64 [B, T], row i is what trigger i is put before;
     images: features float32 [B, D].
     `scoring: sample` scores each replacement by the batch loss with that one sample changed; `batch` (paper)
-    takes candidate k of every sample at once and scores the whole batch.
+    takes candidate k of every sample at once and scores the whole batch. `gradient: once` (paper) chooses the
+    candidates of all positions by the gradient at the triggers as they come in.
     """
     beams = trigger_ids.unsqueeze(1)
+    gradient, now = _gradients(beams, captions, images, model, search.end_id)
     for position in range(trigger_ids.shape[1]):
-        gradient, now = _position_gradient(beams, position, captions, images, model, search.end_id)
+        if position and config.gradient == "each-position":
+            gradient, now = _gradients(beams, captions, images, model, search.end_id)
+        slope = gradient[:, :, position].expand(-1, beams.shape[1], -1)
+        current = beams[:, :, position] if search.propose is None or search.keeps else None
+        embeddings = model.encoder.token_embeddings
         if search.propose is None:
-            allowed, current = search.vocabulary, beams[:, :, position]
+            proposed = _candidates(slope, current, embeddings, search.vocabulary, config.candidates)
         else:
-            allowed, current = search.propose(beams, position), None
-        proposed = _candidates(gradient, current, model.encoder.token_embeddings, allowed, config.candidates)
+            proposed = _candidates(slope, None, embeddings, search.propose(beams, position), config.candidates)
         tried = _replaced(beams, position, proposed)
         features = _encode_triggers(tried, captions, model, search.end_id)
-        if current is not None:
+        if current is not None:  # first, so that it stays where nothing is better
             tried, features = torch.cat([beams, tried], dim=1), torch.cat([now, features], dim=1)
         if config.scoring == "sample":
             losses = replacement_losses(features, now[:, 0], images, model.encoder.logit_scale, model.anchors)
         else:
             losses = _batch_losses(features, images, model)
-        beams = _best(tried, losses, config.beam)
+        order = losses.sort(dim=1, stable=True).indices[:, : config.beam]  # the first named wins a tie
+        beams, now = _taken(tried, order), _taken(features, order)
     return beams[:, 0]
 
 
@@ -107,14 +114,14 @@ def _batch_losses(features: Tensor, images: Tensor, model: FrozenEncoder) -> Ten
     return torch.stack(losses).expand(len(images), -1)
 
 
-def _position_gradient(
-    beams: Tensor, position: int, captions: Tensor, images: Tensor, model: FrozenEncoder, end_id: int
+def _gradients(
+    beams: Tensor, captions: Tensor, images: Tensor, model: FrozenEncoder, end_id: int
 ) -> tuple[Tensor, Tensor]:
-    """Gradient of the batch loss on the embedding at one position [B, W, E], and the text features [B, W, D]."""
+    """Gradient of the batch loss on the embedding of every word [B, W, L, E], and the text features [B, W, D]."""
     gradients, features = [], []
     for beam in beams.unbind(1):
         gradient, texts = model.embedding_gradient(images, with_trigger(captions, beam, end_id))
-        gradients.append(gradient[:, 1 + position].float())
+        gradients.append(gradient[:, 1 : 1 + beam.shape[1]].float())
         features.append(texts)
     return torch.stack(gradients, 1), torch.stack(features, 1)
 
@@ -142,10 +149,9 @@ def _replaced(beams: Tensor, position: int, proposed: Tensor) -> Tensor:
     return tried.flatten(1, 2)
 
 
-def _best(triggers: Tensor, losses: Tensor, count: int) -> Tensor:
-    """The `count` triggers of each sample with the lowest loss, best first; the first named wins a tie."""
-    order = losses.sort(dim=1, stable=True).indices[:, :count]
-    return triggers.gather(1, order.unsqueeze(-1).expand(-1, -1, triggers.shape[2]))
+def _taken(rows: Tensor, order: Tensor) -> Tensor:
+    """Of each sample's rows [B, K, X] those at its places [B, W], in their order: [B, W, X]."""
+    return rows.gather(1, order.unsqueeze(-1).expand(-1, -1, rows.shape[2]))
 
 
 def _encode_triggers(triggers: Tensor, captions: Tensor, model: FrozenEncoder, end_id: int) -> Tensor:

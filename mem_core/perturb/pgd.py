@@ -1,4 +1,4 @@
-"""Error-minimizing noise: projected gradient descent on the published pixels (paper, eq. 4)."""
+"""Error-minimizing noise: projected gradient descent on the published pixels (paper, eq. 5)."""
 
 from collections.abc import Sequence
 

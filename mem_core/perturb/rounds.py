@@ -1,6 +1,8 @@
-"""Steps 2 and 3 of a round of MEM (paper, algorithm 1) for one shard: with the surrogate frozen, triggers, then noise.
+"""Steps 2 and 3 of a round of MEM (paper, section 3.3 and figure 3) for one shard: with the surrogate frozen, triggers,
+then noise.
 
-Step 1 is in `surrogate.py`. Captions are shuffled in a batch while each image keeps its own trigger.
+Step 1 is in `surrogate.py`. In step 3 (eq. 5) captions are shuffled in a batch while each image keeps its own trigger.
+Departure: in step 2 as well (`trigger.captions: own` is the original's).
 """
 
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ def update_shard(
     round_number: int,
     progress: Progress,
 ) -> ShardState:
-    """One more round for a shard: HotFlip on its triggers, then PGD on its noise."""
+    """One more round for a shard: HotFlip on its triggers (paper, eq. 6), then PGD on its noise (eq. 5)."""
     captions = CaptionTokens([sample.captions for sample in shard.samples], context.tokenizer.encode)
     draw = generator(context.seed, "round", round_number, shard.name)
     noise, triggers = list(state.noise), state.trigger_ids.clone()
@@ -69,9 +71,10 @@ class _Batch:
     def better_triggers(self, triggers: Tensor, *, settled: bool) -> Tensor:
         """Step 2: trigger ids int64 [B, L] -> better ones, on the CPU.
 
-        settled: a language model proposed the words already, in a round before.
+        settled: a language model proposed the words already, in a round before. It proposes anew in every round, beside
+        the words as they are by then; where the paper's scoring changes a whole batch at once they may then stay.
         """
-        context = self.context
+        context, config = self.context, self.context.config.trigger
         views = self.pixels.draw_views(context.config.noise.view, self.model.encoder.image_size, self.draw)
         fluent = context.fluent
         own = [self.shard.samples[i].captions[0] for i in self.places]
@@ -81,13 +84,14 @@ class _Batch:
             return fluent.propose(own, beams.cpu(), position, settled=settled).to(beams.device)
 
         vocabulary, end_id = context.vocabulary.ids.to(context.device), context.tokenizer.end_id
+        keeps = settled and config.scoring == "batch"
         return update_triggers(
             triggers.to(context.device),
-            self._drawn_captions(),
+            self._drawn_captions(own=config.captions == "own"),
             self.model.encode_images(self.pixels.look(views)),
             self.model,
-            context.config.trigger,
-            WordSearch(vocabulary, end_id, propose if fluent is not None else None),
+            config,
+            WordSearch(vocabulary, end_id, propose if fluent is not None else None, keeps),
         ).cpu()
 
     def texts(self, triggers: Tensor) -> list[Tensor]:

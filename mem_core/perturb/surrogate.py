@@ -1,4 +1,4 @@
-"""Step 1 of a round (paper, algorithm 1): the surrogate learns the corpus as it is protected so far."""
+"""Step 1 of a round (paper, eq. 4's inner minimum): the surrogate learns the corpus as it is protected so far."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

@@ -17,7 +17,10 @@ from mem_core.protect.surrogates import surrogate_name
 
 _FILE = "protector.json"
 _BEFORE: dict[str, dict[str, Any]] = {
-    "trigger": {"personal_names": "allow", "spelling": "any"},  # 0.1.0, 0.2.0
+    "trigger": {
+        **{"personal_names": "allow", "spelling": "any"},  # 0.1.0, 0.2.0
+        **{"captions": "shuffled", "gradient": "each-position"},  # 0.3.0, in the paper's profile as well
+    },
     "surrogate": {"optimizer": OptimizerConfig().model_dump()},  # 0.3.0, in the paper's profile as well
 }
 # settings that change neither fit nor trigger

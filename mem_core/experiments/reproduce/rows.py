@@ -34,6 +34,8 @@ def study_rows(
         _row("noise-only", "noise-only", "MEM-3, noise only", _LENGTH_3),
         _row("mem-3-matched", "mem", "MEM-3, true surrogate captions", _surrogate("matched")),
         _row("mem-3-shuffled", "mem", "MEM-3, shuffled surrogate captions", _surrogate("shuffled")),
+        _row("mem-3-own-captions", "mem", "MEM-3, HotFlip on own captions", _trigger(captions="own")),
+        _row("mem-3-one-gradient", "mem", "MEM-3, one gradient for all words", _trigger(gradient="once")),
         _row("mem-3-replay", "mem", "MEM-3, replayed from the first shard", _LENGTH_3, fit_shards=1),
         _row("mem-3-independent", "mem", "MEM-3, each shard independent", _LENGTH_3 | {"strategy": "independent"}),
         _row("mem-3-4-rounds", "mem", "MEM-3, 4 rounds", _LENGTH_3 | {"rounds": 4}),
@@ -75,6 +77,10 @@ def _short_em(base: ProtectConfig) -> RowConfig:
     steps = max(1, round(base.rounds * base.surrogate.steps_per_round / (16 * rounds)))
     changed = {"rounds": rounds, "surrogate": {"steps_per_round": steps}}
     return _row("em-16x-less", "em", f"EM, 1/16 of the steps ({rounds} x {steps})", changed)
+
+
+def _trigger(**changes: Any) -> dict[str, Any]:
+    return merge(_LENGTH_3, {"trigger": changes})
 
 
 def _surrogate(captions: str) -> dict[str, Any]:

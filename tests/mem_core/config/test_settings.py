@@ -14,6 +14,7 @@ from mem_core.config import (
     NoiseConfig,
     ProtectConfig,
     RuntimeConfig,
+    TriggerConfig,
     ViewConfig,
     fingerprint,
     merge,
@@ -86,6 +87,30 @@ def test_the_paper_profile_is_a_base_that_single_settings_are_laid_on() -> None:
     assert (paper.trigger.vocabulary, paper.surrogate.captions, paper.noise.views) == ("all", "matched", "centre")
     assert ProtectConfig.model_validate(paper.model_dump(mode="json")) == paper
     assert ProtectConfig(profile="paper", noise=NoiseConfig(num_steps=3)) == paper
+
+
+def test_a_younger_setting_at_its_default_changes_no_fingerprint() -> None:
+    plain = ProtectConfig().model_dump(mode="json")
+    assert not {"captions", "gradient"} & set(plain["trigger"])  # as 0.3.0 wrote it
+    own = ProtectConfig.model_validate({"trigger": {"captions": "own"}})
+    assert own.model_dump(mode="json")["trigger"]["captions"] == "own"
+    assert fingerprint(own) != fingerprint(ProtectConfig())
+    assert set(ProtectConfig().model_dump()["trigger"]) == set(TriggerConfig.model_fields)
+
+
+@pytest.mark.parametrize("profile", ["publishable", "paper"])
+@pytest.mark.parametrize("captions", ["own", "shuffled"])
+def test_what_is_written_is_read_back_in_either_profile(profile: str, captions: str) -> None:
+    config = ProtectConfig.model_validate({"profile": profile, "trigger": {"captions": captions}})
+    assert ProtectConfig.model_validate(config.model_dump(mode="json")) == config
+    assert ProtectConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_papers_profile_searches_triggers_as_the_original_does() -> None:
+    """Its code: own captions, one gradient, 16 candidates each tried on the whole batch, in the first five rounds."""
+    paper = ProtectConfig(profile="paper").trigger
+    assert (paper.rounds, paper.candidates, paper.beam) == (5, 16, 1)
+    assert (paper.scoring, paper.captions, paper.gradient, paper.start) == ("batch", "own", "once", "random")
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -1,5 +1,7 @@
 """Fluent triggers: proposals are words of both models, what is published re-tokenises, replay gives the same bytes."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,14 +11,19 @@ from hypothesis import strategies as st
 
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, TriggerConfig
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
-from mem_core.models import Tokenizer
+from mem_core.models import Tokenizer, build_model
+from mem_core.models.loss import Anchors
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
 from mem_core.perturb.language.masked import pseudo_perplexity
+from mem_core.perturb.rounds import update_shard
+from mem_core.perturb.state import first_state
+from mem_core.perturb.surrogate import Surrogate
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.protector import require_protector
@@ -80,6 +87,35 @@ def test_a_word_is_not_proposed_twice(fluent: FluentWords, position: int, settle
     others = [place for place in range(3) if place != position and (settled or place < position)]
     assert not torch.isin(found, triggers[0, 0, others]).any()
     assert all(len(set(row.tolist())) == 6 for row in found.flatten(0, 1))
+
+
+class Asked(FluentWords):
+    """Keeps what it is asked for."""
+
+    asked: list[tuple[tuple[int, ...], bool]]
+
+    def propose(self, captions: Sequence[str], triggers: torch.Tensor, position: int, *, settled: bool) -> torch.Tensor:
+        self.asked += [(tuple(words), settled) for words in triggers[:, 0].tolist()]
+        return super().propose(captions, triggers, position, settled=settled)
+
+
+def test_words_are_proposed_anew_in_every_round_beside_those_of_the_last(
+    captions: LocalFolder, config: ProtectConfig, masked: MaskedLanguageModel
+) -> None:
+    shard = load_shard(captions, "00000", 2**20)
+    words = Asked(masked, TOKENIZER, build_vocabulary(TOKENIZER, config.trigger), count=6)
+    words.asked = []
+    made = Protection(Places(captions, LocalFolder("/nonexistent")), config, RUNTIME, seed=3).context
+    context = replace(made, fluent=words, vocabulary=words.vocabulary)
+    model = build_model("tiny-resnet-32", seed=0).freeze()
+    drawn = torch.nn.functional.normalize(torch.randn(2, 8, 128, generator=torch.Generator().manual_seed(0)), dim=-1)
+    state = first_state(shard, context)
+    for number in range(2):
+        before, words.asked = state.trigger_ids, []
+        state = update_shard(shard, state, Surrogate(model, Anchors(*drawn)), context, number, silent)
+        assert len(words.asked) == len(shard.samples) * config.trigger.length  # once for every word
+        assert {settled for _, settled in words.asked} == {number > 0}
+        assert set(map(tuple, before.tolist())) <= {ids for ids, _ in words.asked}
 
 
 def test_a_model_that_shares_no_words_is_refused(masked: MaskedLanguageModel) -> None:

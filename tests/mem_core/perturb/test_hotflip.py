@@ -93,6 +93,77 @@ def test_batch_scoring_never_raises_the_batch_loss(
         assert after <= before + 1e-6
 
 
+class Counted(FrozenEncoder):
+    """Counts the gradients it is asked for."""
+
+    def embedding_gradient(self, images: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        counts.append(len(rows))
+        return super().embedding_gradient(images, rows)
+
+
+counts: list[int] = []
+
+
+@pytest.mark.parametrize("scoring", ["sample", "batch"])
+@pytest.mark.parametrize("beam", [1, 2])
+def test_with_one_gradient_every_position_is_ranked_by_that_of_the_triggers_as_they_came(
+    encoder: OpenClipEncoder, tokenizer: Tokenizer, images: torch.Tensor, scoring: str, beam: int
+) -> None:
+    """The candidates at the last position are those of the start, not of what the first positions became."""
+    start = WORDS[torch.arange(15).remainder(10).reshape(5, 3)]
+    rows = tokenizer.encode(CAPTIONS)
+    gradient, _ = FrozenEncoder(encoder).embedding_gradient(images, with_trigger(rows, start, tokenizer.end_id))
+    change = gradient[:, 3] @ encoder.token_embeddings[WORDS].T
+    expected = WORDS[change.masked_fill(start[:, 2:] == WORDS, torch.inf).topk(2, largest=False).indices]
+    counts.clear()
+    config = TriggerConfig(length=3, candidates=2, gradient="once", scoring=scoring, beam=beam)
+    search = WordSearch(WORDS, tokenizer.end_id)
+    found = update_triggers(start, rows, images, Counted(encoder), config, search)
+    assert counts == [5]
+    for row, kept, offered in zip(found, start, expected, strict=True):
+        assert int(row[2]) in (int(kept[2]), *offered.tolist())
+    before, after = (batch_loss(encoder, tokenizer, ids, images, None) for ids in (start, found))
+    if scoring == "batch":
+        assert after <= before + 1e-6
+
+
+def test_for_one_word_there_is_one_gradient_either_way(
+    encoder: OpenClipEncoder, tokenizer: Tokenizer, images: torch.Tensor
+) -> None:
+    start = WORDS[torch.tensor([[0], [1], [2], [3], [4]])]
+    once, each = (TriggerConfig(length=1, candidates=3, gradient=way) for way in ("once", "each-position"))
+    assert torch.equal(*(run(encoder, tokenizer, start, images, config) for config in (once, each)))
+
+
+def test_proposed_words_replace_what_was_there_unless_it_may_stay(
+    encoder: OpenClipEncoder, tokenizer: Tokenizer, images: torch.Tensor
+) -> None:
+    """In the paper's scoring a whole batch changes at once: proposals that all raise its loss are not taken."""
+    every = TriggerConfig(length=1, candidates=len(WORDS), scoring="batch")
+    best = WORDS[torch.tensor([[0], [1], [2], [3], [4]])]
+    for _ in range(20):
+        best = run(encoder, tokenizer, best, images, every)
+
+    def propose(beams: torch.Tensor, position: int) -> torch.Tensor:
+        return WORDS[5:8].expand(*beams.shape[:2], -1)
+
+    config = TriggerConfig(length=1, candidates=3, scoring="batch")
+    forced, kept = (
+        update_triggers(
+            best,
+            tokenizer.encode(CAPTIONS),
+            images,
+            FrozenEncoder(encoder),
+            config,
+            WordSearch(WORDS, tokenizer.end_id, propose, keeps),
+        )
+        for keeps in (False, True)
+    )
+    assert torch.isin(forced, WORDS[5:8]).all()
+    losses = [batch_loss(encoder, tokenizer, ids, images, None) for ids in (best, kept, forced)]
+    assert losses[1] <= min(losses[0], losses[2]) + 1e-6
+
+
 def test_a_wide_beam_with_all_candidates_is_exhaustive(
     encoder: OpenClipEncoder, tokenizer: Tokenizer, images: torch.Tensor
 ) -> None:

@@ -171,6 +171,20 @@ def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, 
     assert not torch.equal(after.trigger_ids, state.trigger_ids)
 
 
+@pytest.mark.parametrize("captions", ["shuffled", "own"])
+def test_the_trigger_search_reads_captions_as_configured(spy: Spy, shard: LoadedShard, captions: str) -> None:
+    config = small(noise={"views": "centre", "num_steps": 1}, trigger={"captions": captions}, batch_size=10)
+    context = context_of(config)
+    update_shard(shard, first_state(shard, context), Surrogate(spy.freeze(), anchors_of(spy)), context, 0, silent)
+    known, (order,) = caption_owners(shard, context), [owners(shard, spy.seen[0][1], context)]
+    found = []
+    for kind, shown in spy.seen[1:-2]:  # the last two are the noise step's captions and its look
+        assert kind == "tokens"
+        for owner, tried in zip(order, shown.view(len(order), -1, shown.shape[1]), strict=True):
+            found += [owner in known[trigger_and_words(row, context, LENGTH)[1]] for row in tried]
+    assert all(found) if captions == "own" else sum(found) < len(found) / 2
+
+
 def test_triggers_are_left_alone_after_their_rounds(spy: Spy, shard: LoadedShard) -> None:
     context = context_of(small(trigger={"rounds": 1}))
     state = first_state(shard, context)

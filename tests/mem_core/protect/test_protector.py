@@ -49,6 +49,14 @@ def test_a_setting_that_is_younger_than_a_protector_means_what_was_done_then(cop
     assert require_protector(copy).config.trigger == small().trigger.model_copy(update=then)
 
 
+def test_a_protector_of_the_papers_profile_is_replayed_as_0_3_0_searched(copy: LocalFolder) -> None:
+    written = json.loads(read_bytes(copy, "protector.json"))
+    written["config"]["profile"] = "paper"  # it read shuffled captions and took a gradient for each word, then
+    write_bytes(copy, "protector.json", json.dumps(written).encode())
+    trigger = require_protector(copy).config.trigger
+    assert (trigger.captions, trigger.gradient) == ("shuffled", "each-position")
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"format": 1}', b"\xff\xfe", b"null"])
 def test_a_damaged_description_is_named(copy: LocalFolder, clean: LocalFolder, tmp_path: Path, text: bytes) -> None:
     write_bytes(copy, "protector.json", text)

@@ -83,6 +83,8 @@ CONTROLS = Experiment(
         "mem-3",
         "mem-3-matched",
         "mem-3-shuffled",
+        "mem-3-own-captions",
+        "mem-3-one-gradient",
         "mem-3-replay",
         "mem-3-independent",
         "mem-3-image",

@@ -56,6 +56,15 @@ def test_at_scale_paper_em_is_five_rounds_of_fifty_steps_as_its_authors_ran_it(t
     assert row.label == "EM, 1/16 of the steps (5 x 50)"
 
 
+def test_at_the_papers_scale_fluent_words_are_chosen_as_in_its_code(tmp_path: Path) -> None:
+    """Five words proposed for a slot, three of them tried, in every round."""
+    at = study(tmp_path, "paper")
+    fluent = at.protect_config(at.rows["mem-3-fluent"])
+    assert (fluent.trigger.fluent_words, fluent.trigger.candidates) == (5, 3)
+    assert fluent.trigger.rounds == fluent.rounds == 20
+    assert (fluent.trigger.captions, fluent.trigger.gradient, fluent.trigger.scoring) == ("own", "once", "batch")
+
+
 def test_rows_come_first_and_seeds_after(tmp_path: Path) -> None:
     cells = make_plan(study(tmp_path, seeds=3)).cells
     assert [cell.seed for cell in cells] == sorted(cell.seed for cell in cells)
@@ -67,6 +76,8 @@ def test_a_row_that_changes_nothing_at_a_scale_is_measured_once(tmp_path: Path) 
     at = study(tmp_path)
     assert at.same_as("mem-3-shuffled") == "mem-3"
     assert at.same_as("mem-3-image") == "mem-3"
+    assert at.same_as("mem-3-own-captions") == "mem-3-own-captions"
+    assert study(tmp_path, "paper").same_as("mem-3-own-captions") == "mem-3"  # there it is what MEM-3 does
     assert at.same_as("mem-3-pair") == "mem-3-pair"
     assert at.same_as("mem-3-matched") == "mem-3-matched"
     assert at.same_as("untrained") == "untrained"
