@@ -4,15 +4,12 @@ To add one: an `Experiment` in a file of `mem_core/experiments/reproduce/paper/`
 needs beyond the cells (a gradient, an embedding) it computes in `show`, from the corpora and victims of the study.
 """
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any
 
 from mem_core.config import Frozen
 from mem_core.config.methods import CLEAN, without_noise
+from mem_core.experiments.reproduce.paper_values import paper_notes, paper_value
 from mem_core.experiments.reproduce.study import Study, StudyCell, StudyResult
 from mem_core.experiments.run_report import report_row
 from mem_core.report.findings import QUERIES, Findings, Query, RowFinding, compute_findings, gap
@@ -76,10 +73,12 @@ class Experiment:
 
     def section(self, shown: "Shown") -> Section | None:
         """The part of the page, None if there is nothing to show yet."""
-        parts = [part for dataset in self.datasets for part in self.show(self, shown, dataset)]
+        by_dataset = {dataset: list(self.show(self, shown, dataset)) for dataset in self.datasets}
+        parts = [part for found in by_dataset.values() for part in found]
         tables = tuple(part for part in parts if isinstance(part, Table))
         pictures = tuple(part for part in parts if isinstance(part, StudyPicture))
-        notes = (*(part for part in parts if isinstance(part, str)), *self.notes)
+        told = paper_notes(self.name, [dataset for dataset, found in by_dataset.items() if found])
+        notes = (*(part for part in parts if isinstance(part, str)), *self.notes, *told)
         return Section(self.name, self.title, self.about, tables, pictures, notes) if parts else None
 
     def cells(self, study: Study, seed: int) -> list[StudyCell]:
@@ -163,19 +162,6 @@ def rows_table(experiment: str, inputs: ReportInputs, dataset: str) -> Table:
     )
 
 
-@lru_cache(maxsize=1)
-def _paper_values() -> dict[str, Any]:
-    """The paper's own values, as far as they were read in the paper: never from memory, never computed."""
-    text = (files("mem_core.experiments.reproduce") / "paper_values.json").read_text(encoding="utf-8")
-    return dict(json.loads(text)["values"])
-
-
-def paper_value(table: str, dataset: str, victim: str, row: str) -> str:
-    """What the paper prints for a row: "Hit@10 / Hit@10, Medr / Medr"."""
-    found = _paper_values().get(table, {}).get(dataset, {}).get(victim, {}).get(row)
-    return f"{found[0]:g} / {found[1]:g}, {found[2]:g} / {found[3]:g}" if found else "not available"
-
-
 def _chance_line(chance: RetrievalResult) -> tuple[str, ...]:
     both = (chance.image_to_text, chance.text_to_image)
     hits = " / ".join(f"{100 * one.hit_at_10:.1f}" for one in both)
@@ -191,14 +177,15 @@ def _line(row: RowFinding, below: RowFinding | None, paper: str) -> tuple[str, .
 
 
 def _hits(row: RowFinding, query: Query) -> str:
-    return " / ".join(_hit(cell.hit_at_10) if cell else NOTHING.mean for cell in row.cells(query))
+    return " / ".join(hits(cell.hit_at_10) if cell else NOTHING.mean for cell in row.cells(query))
 
 
 def _ranks(row: RowFinding, query: Query) -> str:
     return " / ".join(ranked(cell.median_rank) if cell else NOTHING.mean for cell in row.cells(query))
 
 
-def _hit(spread: Spread) -> str:
+def hits(spread: Spread) -> str:
+    """Hit@10 in percent with its spread over seeds."""
     deviation = "" if spread.deviation is None else f" \N{PLUS-MINUS SIGN} {100 * spread.deviation:.1f}"
     return f"{100 * spread.mean:.1f}{deviation}"
 

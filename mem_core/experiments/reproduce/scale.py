@@ -17,6 +17,8 @@ from mem_core.perturb.language import LanguageModelConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 
 OWN, PORTRAITS, PEOPLE = "own", "portraits", "pubfig"
+PHOTOGRAPHS = ("flickr8k", "flickr30k", "coco", "coco-karpathy")
+"""The datasets of the paper's tables 1 to 3; MS-COCO by either split that is to be had."""
 _SHIPPED = files("mem_core.experiments.reproduce") / "scales"
 
 

@@ -13,6 +13,7 @@ from mem_core.experiments.reproduce.experiment import (
     report_inputs,
     rows_table,
 )
+from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
 from mem_core.report.figures import Styles, draw_curves, draw_shares, png
 from mem_core.report.findings import compute_findings
 
@@ -38,8 +39,6 @@ def show_curves(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[
         yield StudyPicture(f"{experiment.name}-{dataset}", png(figure), caption)
 
 
-_DATASETS = ("flickr8k", "flickr30k", "coco", "coco-karpathy")
-
 TABLE1 = Experiment(
     name="table1",
     title="Table 1: methods and controls",
@@ -60,7 +59,7 @@ TABLE1 = Experiment(
         "untrained",
     ),
     show=show_rows,
-    datasets=_DATASETS,
+    datasets=PHOTOGRAPHS,
 )
 
 FIGURE4 = Experiment(
@@ -69,7 +68,7 @@ FIGURE4 = Experiment(
     about="A training loss that falls fast while the test ranks stay high is the shortcut at work.",
     rows=("clean", "random-trigger", "em", "uap", "mem-3", "mem-5"),
     show=show_curves,
-    datasets=_DATASETS,
+    datasets=PHOTOGRAPHS,
 )
 
 CONTROLS = Experiment(

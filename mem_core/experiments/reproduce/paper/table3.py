@@ -8,6 +8,7 @@ import torch
 from mem_core.experiments.reproduce.experiment import Experiment, Shown, StudyPicture, Table
 from mem_core.experiments.reproduce.paper.table1 import show_rows
 from mem_core.experiments.reproduce.sample_pairs import ShownPair, shown_pairs
+from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
 from mem_core.perturb.language import MaskedLanguageModel, load_language_model
 from mem_core.perturb.language.masked import pseudo_perplexity
 from mem_core.report.tables import NOTHING
@@ -68,4 +69,5 @@ TABLE3 = Experiment(
     "loss ranks them. Shown with and without such words, and with trigger words only.",
     rows=("clean", "mem-3", _FLUENT, "fluent-words", "random-trigger"),
     show=show_fluent,
+    datasets=PHOTOGRAPHS,
 )

@@ -24,12 +24,12 @@ def show_faces(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[T
 TABLE4 = Experiment(
     name="table4",
     title="Table 4: faces, fine-tuned from a pretrained model",
-    about="One photograph of each person is the test, names are invented, captions come from templates. The surrogate "
-    "starts from pretrained weights too. At scales without photographs of people all people are drawn, and the models "
-    "are pretrained on drawn portraits of others.",
+    about="One photograph of each person is the test, names are invented, and each photograph has one caption, by a "
+    "template drawn for it. The surrogate starts from pretrained weights too. At scales without photographs of people "
+    "all people are drawn, and the models are pretrained on drawn portraits of others.",
     rows=("untrained", "clean", "faces-mem-3", "faces-words", "faces-mem-5", "random-trigger"),
     show=show_faces,
     datasets=("pubfig",),
     victims=("faces-rn50", "faces-rn101", "faces-vit-b-32"),
-    notes=("Both directions are computed; the original's code repeats the first as the second.",),
+    notes=("Both directions are computed here; the paper's second repeats its first.",),
 )
