@@ -26,7 +26,10 @@ def shard_corpus(
     for split, summary in found.items():
         before = f", {summary.kept} of them finished before" if summary.kept else ""
         failed = f", {summary.failed} unusable" if summary.failed else ""
-        say(f"{split}: {counted(summary.samples, 'sample')}{failed} in {counted(summary.shards, 'shard')}{before}")
+        samples = counted(summary.samples, "sample")
+        if config.one_sample_per == "pair":
+            samples = f"{counted(summary.samples, 'pair')} of {counted(summary.images, 'image')}"
+        say(f"{split}: {samples}{failed} in {counted(summary.shards, 'shard')}{before}")
     return found
 
 

@@ -22,14 +22,16 @@ class CorpusConfig(Frozen):
     """How a source becomes clean shards."""
 
     samples_per_shard: int = Field(1000, ge=1, le=10_000, description="at most 10,000: keys count to 4 digits")
-    one_sample_per: Literal["image", "pair"] = Field("image", description="pair: a sample for every (image, caption)")
+    one_sample_per: Literal["image", "pair"] = Field(
+        "image", description="pair: a sample for every (image, caption), shuffled by the seed"
+    )
     resize: int | None = Field(
         None,
         ge=8,
         le=4096,
         description="the shorter side to so many pixels, then the square in the middle (paper: 224); smaller ones grow",
     )
-    limit: int | None = Field(None, ge=1, description="take only the first samples of each split")
+    limit: int | None = Field(None, ge=1, description="take only the first images of each split")
     test_limit: int | None = Field(None, ge=1, description="in place of `limit` for every split but `train`")
     holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
@@ -37,11 +39,14 @@ class CorpusConfig(Frozen):
 
     def made_with(self) -> dict[str, Any]:
         """What a clean corpus is marked with. What is younger than the mark says itself only where it changes anything,
-        so that a corpus of 0.3.0 goes on; one that 0.3.0 squashed to `resize` does not, as its photos differ.
+        so that a corpus of 0.3.0 goes on; one that 0.3.0 squashed to `resize` does not, as its photos differ, nor one
+        of pairs, which 0.3.0 left side by side.
         """
         settings = self.model_dump(mode="json")
         if self.identities.captions == "all":
             del settings["identities"]["captions"]
+        if self.one_sample_per == "pair":
+            settings["one_sample_per"] = "pair, shuffled"
         if self.resize is not None:
             settings["resize"] = f"{self.resize}, the middle"
         return settings

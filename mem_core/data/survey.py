@@ -19,8 +19,8 @@ from mem_core.data.corpus import require_clean
 from mem_core.data.manifest import MANIFEST_NAME, build_manifest, manifest_or_none
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.receipt import receipt_name
-from mem_core.data.sharding.candidate import Candidate
-from mem_core.data.sharding.sharder import SHARDING_NAME, limit_of, taken
+from mem_core.data.sharding.candidate import Candidate, candidates
+from mem_core.data.sharding.sharder import SHARDING_NAME, TakenImages
 
 _TARS = 8  # of a sharded corpus that samples are drawn from
 
@@ -45,11 +45,7 @@ def survey_source(
     drawn: list[Candidate] = []
     draw = generator(seed, "estimate")
 
-    def is_full(split: str) -> bool:
-        limit = limit_of(config, split)
-        return limit is not None and found[split] >= limit
-
-    for sample in taken(reader, config, seed, is_full):
+    for sample in (sample for raw in TakenImages(reader, config, seed) for sample in candidates(raw, config)):
         found[sample.split] += 1
         if sample.split == "train":
             place = len(drawn) if len(drawn) < count else int(torch.randint(found["train"], (1,), generator=draw))
@@ -104,5 +100,5 @@ def _require_train(found: object, uri: str) -> None:
 
 
 def _samples_of(folder: Folder, shard: str, seed: int) -> Iterator[Candidate]:
-    reader = open_source(folder, f"{shard}.tar", format="webdataset")
-    return taken(reader, CorpusConfig(), seed, lambda split: False)
+    reader, config = open_source(folder, f"{shard}.tar", format="webdataset"), CorpusConfig()
+    return (sample for raw in TakenImages(reader, config, seed) for sample in candidates(raw, config))

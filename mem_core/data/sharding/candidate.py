@@ -55,6 +55,11 @@ class SourceImage:
         return "" if isinstance(self.data, SampleError) else hashlib.sha256(self.data).hexdigest()
 
     @cached_property
+    def trouble(self) -> str:
+        """Why there are no bytes, "" if there are."""
+        return str(self.data) if isinstance(self.data, SampleError) else ""
+
+    @cached_property
     def decoded(self) -> DecodedImage | SampleError:
         """The image after a trial decode (and the resize with its crop, if asked for), or why it cannot be used."""
         if isinstance(self.data, SampleError):
@@ -95,8 +100,7 @@ class Candidate:
 
     def digest(self) -> bytes:
         """SHA-256 of all that the source says of this sample, image bytes included."""
-        trouble = str(self.image.data) if isinstance(self.image.data, SampleError) else ""
-        parts = [self.name, self.captions, self.metadata, self.problem, trouble, self.image.sha256]
+        parts = [self.name, self.captions, self.metadata, self.problem, self.image.trouble, self.image.sha256]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
 
     def published_metadata(self, image: DecodedImage) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class NewShard:
     ) -> None:
         self._folder, self._name = folder, name
         self._full, self._fingerprint, self._damaged = config.samples_per_shard, fingerprint, damaged
+        self._images: set[str] | None = set() if config.one_sample_per == "pair" else None
         self._files = ExitStack()
         stream = self._files.enter_context(self._folder.write(f"{self._name}.tar"))
         self._hash = HashingWriter(stream)
@@ -122,6 +123,8 @@ class NewShard:
         self._row(sample, SampleRow(self._key(), "failed", reason, sha256_in=sample.image.sha256, caption=caption))
 
     def _row(self, sample: Candidate, row: SampleRow) -> None:
+        if self._images is not None:
+            self._images.add(sample.name)
         self.table.append(row)
         self.digest.update(sample.digest())
         self.rows += 1
@@ -132,6 +135,8 @@ class NewShard:
     def _stats(self) -> dict[str, Any]:
         reasons = Counter(row.reason.rpartition(": ")[2][:200] for row in self.table if row.reason)
         counts = {"count": self.rows, "successes": self.clean, "failed_to_shard": self.rows - self.clean}
+        if self._images is not None:
+            counts["images"] = len(self._images)
         return {**counts, "status_dict": dict(reasons.most_common(20))}
 
 

@@ -1,11 +1,13 @@
 """From any source to a clean corpus: one folder of shards for each split.
 
-Streaming: what is held is one image and the rows of one open shard a split. A second run does only what is missing:
-finished shards (those with a receipt) are compared with the source, not written again.
+Streaming: what is held is one image and the rows of one open shard a split; the pairs of a pair corpus are shuffled on
+disk before (`pair_order`). A second run does only what is missing: finished shards (those with a receipt) are compared
+with the source, not written again.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
 
@@ -17,8 +19,9 @@ from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import has_receipt
-from mem_core.data.sharding.candidate import Candidate, candidates
+from mem_core.data.sharding.candidate import candidates
 from mem_core.data.sharding.clean_shard import shard_name, source_changed
+from mem_core.data.sharding.pair_order import shuffled_pairs
 from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
 
 SHARDING_NAME = "sharding.json"
@@ -26,7 +29,7 @@ SHARDING_NAME = "sharding.json"
 
 _MAX_SPLITS = 32
 
-__all__ = ["SHARDING_NAME", "ShardingSummary", "limit_of", "shard_source", "taken"]
+__all__ = ["SHARDING_NAME", "ShardingSummary", "TakenImages", "shard_source"]
 
 
 def shard_source(
@@ -35,18 +38,24 @@ def shard_source(
     """Writes `dest`/train, `dest`/test, ... and returns a summary of each split.
 
     A source without splits goes to train, or with `config.holdout` in part to test (by a hash of seed and name).
-    Unusable samples become failed rows of their shard. `progress` is called with total 0: how much there is shows
-    only at the end. Raises `SourceError` if there is no usable sample at all (then nothing is left behind),
-    `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
-    settings or from other data.
+    With `one_sample_per: pair` the pairs of each split are shuffled over its shards by the seed. Unusable samples
+    become failed rows of their shard. `progress` is called with total 0: how much there is shows only at the end.
+    Raises `SourceError` if there is no usable sample at all (then nothing is left behind), `DestinationError` if
+    `dest` overlaps the source or holds other data, `MismatchError` if it was made with other settings or from other
+    data.
     """
     require_disjoint(reader.uri, dest.uri)
     settings = {"source_format": reader.format, "seed": seed, "corpus": config.made_with()}
     mark = json.dumps(settings, indent=1, sort_keys=True)
     is_new = _check_mark(dest, mark)
-    writers = _Writers(dest, config, fingerprint(config.made_with(), seed))
+    images = TakenImages(reader, config, seed)
+    if config.one_sample_per == "pair":
+        samples = shuffled_pairs(images, config, seed, progress)
+    else:
+        samples = (sample for raw in images for sample in candidates(raw, config))
+    writers = _Writers(dest, config, fingerprint(config.made_with(), seed), images.counts)
     with writers:
-        for count, sample in enumerate(taken(reader, config, seed, writers.is_full), start=1):
+        for count, sample in enumerate(samples, start=1):
             if count == 1 and is_new:
                 write_bytes(dest, SHARDING_NAME, mark.encode() + b"\n")
             writers.of(sample.split).add(sample)
@@ -60,8 +69,9 @@ def shard_source(
 class _Writers:
     """The split writers in use; when a run fails, none of them leaves a shard half written."""
 
-    def __init__(self, dest: Folder, config: CorpusConfig, config_fingerprint: str) -> None:
-        self._dest, self._config, self._fingerprint = dest, config, config_fingerprint
+    def __init__(self, dest: Folder, config: CorpusConfig, config_fingerprint: str, images: Counter[str]) -> None:
+        """images: how many were taken of each split so far, counted by who takes them."""
+        self._dest, self._config, self._fingerprint, self._images = dest, config, config_fingerprint, images
         self._splits: dict[str, SplitWriter] = {}
         self._concluded = any(name.endswith(f"/{MANIFEST_NAME}") for name in dest.names())
 
@@ -75,11 +85,6 @@ class _Writers:
                 raise source_changed(folder, shard_name(0))
             self._splits[split] = SplitWriter(folder, self._config, self._fingerprint)
         return self._splits[split]
-
-    def is_full(self, split: str) -> bool:
-        """Whether the limit of the split is reached."""
-        limit = limit_of(self._config, split)
-        return limit is not None and split in self._splits and self._splits[split].taken >= limit
 
     def finish(self, reader: SourceReader, *, is_new: bool) -> dict[str, ShardingSummary]:
         """Finishes all splits, unless nothing at all is usable."""
@@ -99,7 +104,7 @@ class _Writers:
             )
         for writer in self._splits.values():
             writer.finish()
-        return {split: writer.conclude() for split, writer in sorted(self._splits.items())}
+        return {split: writer.conclude(self._images[split]) for split, writer in sorted(self._splits.items())}
 
     def __enter__(self) -> None:
         return None
@@ -109,21 +114,30 @@ class _Writers:
             writer.abort()
 
 
-def taken(reader: SourceReader, config: CorpusConfig, seed: int, is_full: Callable[[str], bool]) -> Iterator[Candidate]:
-    """The samples to write, each with its split, up to the limit of each split. is_full: whether that is reached."""
-    whole = {"train", "test"} if config.holdout else {"train"}
-    for raw in reader:
-        split = raw.split or _drawn_split(raw, config, seed)
-        for sample in candidates(raw, config):
-            if not is_full(split):
-                yield replace(sample, split=split)
-        if not raw.split and all(map(is_full, whole)):
-            return  # a source without splits has nothing else to give
+class TakenImages:
+    """The images of a source to shard, each with its split, up to the limit of each split: it counts images.
 
+    counts: how many were taken of each split so far.
+    """
 
-def limit_of(config: CorpusConfig, split: str) -> int | None:
-    """How many samples of a split are taken, None for all."""
-    return config.limit if split == "train" else config.test_limit or config.limit
+    def __init__(self, reader: SourceReader, config: CorpusConfig, seed: int) -> None:
+        self._reader, self._config, self._seed = reader, config, seed
+        self.counts: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[RawSample]:
+        whole = {"train", "test"} if self._config.holdout else {"train"}
+        for raw in self._reader:
+            split = raw.split or _drawn_split(raw, self._config, self._seed)
+            if not self._is_full(split):
+                self.counts[split] += 1
+                yield replace(raw, split=split)
+            if not raw.split and all(map(self._is_full, whole)):
+                return  # a source without splits has nothing else to give
+
+    def _is_full(self, split: str) -> bool:
+        config = self._config
+        limit = config.limit if split == "train" else config.test_limit or config.limit
+        return limit is not None and self.counts[split] >= limit
 
 
 def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:

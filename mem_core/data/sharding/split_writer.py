@@ -14,13 +14,15 @@ from mem_core.data.sharding.clean_shard import KnownShard, NewShard, shard_name,
 
 @dataclass(frozen=True)
 class ShardingSummary:
-    """One split of a clean corpus. kept: shards that an earlier run had finished; samples: usable ones."""
+    """One split of a clean corpus. kept: shards that an earlier run had finished; samples: usable ones; images: those
+    that samples and failed ones are of, fewer where there is a sample for each pair."""
 
     uri: str
     shards: int
     kept: int
     samples: int
     failed: int
+    images: int
 
 
 class SplitWriter:
@@ -67,13 +69,13 @@ class SplitWriter:
                 "changed since; use another destination, or delete this one to shard again"
             )
 
-    def conclude(self) -> ShardingSummary:
+    def conclude(self, images: int) -> ShardingSummary:
         """Writes the manifest; to be called when all splits are finished, as it says that the whole source is."""
         found = build_manifest(self.folder, kind="clean", config=self._config.model_dump(mode="json"))
         if read_manifest(self.folder) != found:
             write_manifest(self.folder, found)
         counts = self._counts
-        return ShardingSummary(self.folder.uri, self._number, self._kept, counts["clean"], counts["failed"])
+        return ShardingSummary(self.folder.uri, self._number, self._kept, counts["clean"], counts["failed"], images)
 
     def abort(self) -> None:
         """Leaves nothing of the shard in work."""

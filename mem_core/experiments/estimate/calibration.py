@@ -124,7 +124,7 @@ class _Trial:
             writer.finish()
 
         seconds, _ = self._timed(write)
-        found = writer.conclude()
+        found = writer.conclude(len(survey.drawn))
         if found.shards != 2 or found.samples < 4:
             raise SourceError(f"expected at least 4 usable samples to measure with, got {found.samples} of {drawn}")
         load_shard(self.clean, shard_name(0), limit)
