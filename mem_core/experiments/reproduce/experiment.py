@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mem_core.config import Frozen
-from mem_core.config.methods import CLEAN, without_noise
 from mem_core.experiments.reproduce.paper_values import paper_notes, paper_value
 from mem_core.experiments.reproduce.study import Study, StudyCell, StudyResult
 from mem_core.experiments.run_report import report_row
-from mem_core.report.findings import QUERIES, Findings, Query, RowFinding, compute_findings, gap
+from mem_core.report.findings import QUERIES, Query, RowFinding, compute_findings, gap
 from mem_core.report.inputs import ReportInputs
 from mem_core.report.tables import NOTHING, signed
 from mem_core.report.verdict import percent, rank
@@ -127,7 +126,8 @@ _NOTES = (
     "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
     "corpora, noise and triggers come from one seed.",
     "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection.",
-    "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean.",
+    "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean, "
+    "always a victim of the same pairs that differs in nothing else.",
 )
 
 
@@ -145,12 +145,16 @@ def report_inputs(shown: Shown, rows: Sequence[str], dataset: str) -> ReportInpu
     )
 
 
-def rows_table(experiment: str, inputs: ReportInputs, dataset: str) -> Table:
-    """One line a row, analytic chance level first, beside the paper's value in its table of that name."""
+def rows_table(experiment: str, shown: Shown, inputs: ReportInputs, dataset: str) -> Table:
+    """One line a row, analytic chance level first, beside the paper's value in its table of that name.
+
+    What a row's noise adds is told over the row that differs in nothing else, where the table has it.
+    """
     findings = compute_findings(inputs)
     names = [row.name for row in inputs.rows]
+    below = {name: findings.row(shown.study.without_noise(name)) for name in names}
     lines = [
-        _line(row, _related(row, findings), paper_value(experiment, dataset, "main", row.name))
+        _line(row, below[row.name], paper_value(experiment, dataset, "main", row.name))
         for row in sorted(findings.rows, key=lambda row: names.index(row.name))
     ]
     return Table(
@@ -194,14 +198,6 @@ def ranked(spread: Spread) -> str:
     """A median rank with its spread over seeds."""
     deviation = "" if spread.deviation is None else f" \N{PLUS-MINUS SIGN} {spread.deviation:,.0f}"
     return f"{rank(spread.mean)}{deviation}"
-
-
-def _related(row: RowFinding, findings: Findings) -> RowFinding | None:
-    """What a row is compared with to see what its noise adds; those trigger words are MEM-3's."""
-    other = without_noise(row.method)
-    if other not in (None, CLEAN) and row.name != "mem-3":
-        return None
-    return findings.row(other)
 
 
 def _added(row: RowFinding, below: RowFinding, query: Query) -> str:

@@ -59,6 +59,7 @@ def study_rows(
     ]
     for kind, words in (("image", "an image"), ("pair", "a pair")):
         rows += [
+            RowConfig(name=f"clean-{kind}", method="clean", label=f"Clean, {words}", corpus=kind),
             _row(f"random-trigger-{kind}", "random-trigger", f"Random words, {words}", _LENGTH_3, corpus=kind),
             _row(f"em-{kind}", "em", f"EM, one noise {words}", corpus=kind),
             _row(f"mem-3-{kind}", "mem", f"MEM-3, one noise {words}", _LENGTH_3, corpus=kind),

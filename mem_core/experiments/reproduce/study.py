@@ -19,12 +19,13 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, fingerprint
+from mem_core.config.methods import without_noise
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.face_corpora import draw_people
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
-from mem_core.experiments.config import RowConfig
+from mem_core.experiments.config import RowConfig, source_row
 from mem_core.experiments.direct_steps import DirectSteps
 from mem_core.experiments.reproduce.datasets import dataset_of, open_dataset
 from mem_core.experiments.reproduce.pretraining import PretrainedModels
@@ -98,6 +99,21 @@ class Study:
     def _settings(self, row: RowConfig) -> tuple[object, ...]:
         protect = None if row.is_clean else self.protect_config(row)
         return self.kind(row), row.fit_shards, protect, tuple(sorted(row.victim.items()))
+
+    def without_noise(self, name: str) -> str | None:
+        """The row that differs from this one in its noise alone: same pairs, same victim, and of MEM the same words.
+
+        None for a row that adds no noise, or where the study has no such row.
+        """
+        row, rows = self.row(name), list(self.rows.values())
+        wanted = without_noise(row.method)
+        alike = (o for o in rows if (o.method, self.kind(o), o.victim) == (wanted, self.kind(row), row.victim))
+        same = self.same_as(name)
+        for other in alike:
+            source = source_row(other, rows, self.scale.protect)
+            if other.is_clean or (source is not None and self.same_as(source.name) == same):
+                return other.name
+        return None
 
     def kind(self, row: RowConfig) -> str:
         """A sample for each image or for each pair."""

@@ -23,7 +23,7 @@ def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Ta
     inputs = report_inputs(shown, experiment.rows, dataset)
     if inputs is None:
         return
-    yield rows_table(experiment.name, inputs, dataset)
+    yield rows_table(experiment.name, shown, inputs, dataset)
     figure = draw_shares(compute_findings(inputs), Styles(inputs.rows))
     if figure is not None:
         caption = f"{dataset}: median rank in % of chance, for every direction and query."
@@ -76,7 +76,7 @@ CONTROLS = Experiment(
     title="Controls: what each choice is worth",
     about="MEM-3 with one choice changed at a time. Replay: fitted on the first shard only, then replayed on all. "
     "Independent: a surrogate for each shard, at the compute of one for all. Image and pair: one noise and one trigger "
-    "for each image, or for each of its captions.",
+    "for each image, or for each of its captions: more samples, so a victim of the same clean pairs is beside.",
     rows=(
         "clean",
         "mem-3",
@@ -88,6 +88,8 @@ CONTROLS = Experiment(
         "mem-3-independent",
         "mem-3-image",
         "mem-3-pair",
+        "clean-image",
+        "clean-pair",
         "random-trigger-image",
         "random-trigger-pair",
         "em-image",

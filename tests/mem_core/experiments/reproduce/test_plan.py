@@ -86,6 +86,26 @@ def test_a_row_that_changes_nothing_at_a_scale_is_measured_once(tmp_path: Path) 
     assert paper.same_as("mem-3-pair") == "mem-3"
 
 
+def test_what_noise_adds_is_told_over_a_row_that_differs_in_nothing_else(tmp_path: Path) -> None:
+    at, paper = study(tmp_path), study(tmp_path, "paper")
+    known = {name: at.without_noise(name) for name in at.rows}
+    assert (known["em"], known["em-pair"], known["em-image"]) == ("clean", "clean-pair", "clean")
+    assert (known["mem-3"], known["mem-3-fluent"], known["mem-3-pair"]) == ("trigger-only", "fluent-words", None)
+    assert (known["mem-3-shuffled"], known["mem-3-matched"], known["mem-5"]) == ("trigger-only", None, None)
+    assert known["em-no-crop"] == "clean-no-crop"
+    assert {known[name] for name in ("clean", "clean-pair", "random-trigger-pair", "trigger-only")} == {None}
+    assert (paper.without_noise("em-pair"), paper.without_noise("em-image")) == ("clean", "clean-image")
+
+
+def test_every_row_of_pairs_has_a_clean_victim_of_the_same_pairs_beside_it(tmp_path: Path) -> None:
+    for name in ("smoke", "cpu", "paper"):
+        at = study(tmp_path, name)
+        for experiment in EXPERIMENTS:
+            rows = [at.row(row) for row in experiment.rows]
+            for kind in {at.kind(row) for row in rows if row.corpus}:
+                assert any(row.is_clean and not row.victim and at.kind(row) == kind for row in rows), experiment.name
+
+
 def test_a_row_left_out_is_in_no_cell(tmp_path: Path) -> None:
     assert "mem-3-20-rounds" not in {cell.row for cell in make_plan(study(tmp_path)).cells}
     assert "mem-3-20-rounds" in {cell.row for cell in make_plan(study(tmp_path, leave_out=())).cells}
