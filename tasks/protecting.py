@@ -44,7 +44,7 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     fresh = next(protection.dest.names(), None) is None
     protection.begin()
     write_bytes(protection.dest, JOB, job.model_dump_json().encode())  # `status` learns of the clean corpus from it
-    rounds = 0 if protection.fitted else protection.config.rounds
+    rounds = 0 if protection.fitted else protection.config.fit_rounds
     say(f"{job.method}: {counted(len(shards), 'shard')}" + (f", {counted(rounds, 'round')}" if rounds else ""))
     return ProtectPlan(shards=shards, rounds=rounds, fresh=fresh)
 
@@ -56,6 +56,8 @@ def train_surrogate(job: ProtectJob, number: int) -> None:
         done = protection.fit.train_surrogate(number - 1, progress)
     if done is None:
         say(f"{job.method} round {number}: the surrogate was trained before")
+    elif not done.steps:
+        say(f"{job.method} round {number}: the surrogate is taken as it is")
     else:
         say(f"{job.method} round {number}: surrogate loss {done.first_loss:.2f} -> {done.last_loss:.2f}")
 

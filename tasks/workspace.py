@@ -83,12 +83,14 @@ def _on(job: ProtectJob, device: str) -> Protection:
 def _opened(job: ProtectJob) -> Protection:
     if job.runtime.devices:
         resolve_device(job.runtime)  # now, not when the first of them is needed
+    checkpoint = job.config.surrogate.checkpoint
     return Protection(
         Places(
             open_folder(job.clean),
             open_folder(job.dest),
             protector=open_folder(job.protector) if job.protector else None,
             reuse=open_folder(job.reuse) if job.reuse else None,
+            checkpoint=open_folder(checkpoint) if checkpoint else None,
         ),
         job.config,
         job.runtime,

@@ -18,6 +18,8 @@ class Recipe:
 
     label: in tables and figures. about: what is done, isolates: what a control shows, both in a few words. colour: of
     lines on white; Okabe and Ito's palette, made for colour-blind readers, darkened where it would be too pale.
+    noise: "optimised" lowers the loss of a surrogate that is trained with it, "adversarial" raises the loss of one that
+    was trained on the clean corpus before.
     chooses_trigger: the config may ask for another kind of trigger. fitted_as: the method whose fit, protector and
     published ingredients serve; empty: none but its own.
     """
@@ -28,7 +30,7 @@ class Recipe:
     about: str
     colour: str
     isolates: str = ""
-    noise: Literal["none", "optimised", "random", "universal", "codebook"] = "none"
+    noise: Literal["none", "optimised", "adversarial", "random", "codebook"] = "none"
     trigger: Literal["none", "optimised", "random", "constant", "topic"] = "none"
     shuffles_captions: bool = False
     publishes_noise: bool = True
@@ -39,7 +41,17 @@ class Recipe:
     @property
     def needs_surrogate(self) -> bool:
         """Whether a model has to be trained before shards can be protected."""
-        return self.noise in ("optimised", "universal") or self.trigger == "optimised"
+        return self.steps_noise or self.trigger == "optimised"
+
+    @property
+    def steps_noise(self) -> bool:
+        """Whether each image's noise is made by gradient steps on a surrogate, down its loss or up."""
+        return self.noise in ("optimised", "adversarial")
+
+    @property
+    def learns_first(self) -> bool:
+        """Whether the surrogate learns the clean corpus before any noise is made, all of which is then one round's."""
+        return self.noise == "adversarial"
 
     @property
     def needs_protector(self) -> bool:
@@ -93,9 +105,9 @@ _ROWS = (
         name="uap",
         kind="method",
         label="UAP",
-        about="one adversarial pattern added to every image (UAP)",
+        about="noise that raises the loss of a model trained on clean pairs, for the image's own captions (UAP)",
         colour="#4aa3d8",
-        noise="universal",
+        noise="adversarial",
     ),
     Recipe(
         name="codebook",

@@ -13,7 +13,7 @@ from mem_core.config.values import PRETRAINED, PixelLevels, Placement, Scale, St
 
 
 class NoiseConfig(Frozen):
-    """The image noise: PGD that lowers the loss, in pixel units where 1.0 is white."""
+    """The image noise: PGD that lowers the loss (UAP: raises it), in pixel units where 1.0 is white."""
 
     epsilon: PixelLevels = Field(8 / 255, description="L-infinity budget")
     step_size: PixelLevels = Field(2 / 255, description="one signed step; whole levels, as published pixels are")
@@ -103,7 +103,11 @@ class TriggerConfig(Frozen):
 
 
 class SurrogateConfig(Frozen):
-    """The model that makes the noise, trained a little in every round."""
+    """The model that makes the noise, trained a little in every round.
+
+    A method that learns the clean corpus first (UAP) trains it at once, for the steps of all rounds, or takes one that
+    is trained already (`checkpoint`).
+    """
 
     architecture: str = Field("tiny-resnet", description="a name of open_clip or memshield, or a path to a JSON file")
     pretrained: str = Field("", description=PRETRAINED)
@@ -117,6 +121,10 @@ class SurrogateConfig(Frozen):
         1, ge=1, le=1024, description="threads on a CPU; another number gives other bytes, so it is a setting"
     )
     pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
+    checkpoint: str = Field(
+        "",
+        description="UAP: the folder of a victim trained on this very clean corpus, in place of training a surrogate",
+    )
 
 
 class MetadataConfig(Frozen):
@@ -140,7 +148,7 @@ class QualityConfig(Frozen):
 
 
 # Settings younger than 0.3.0, whose defaults do what was done before there was a choice.
-_YOUNGER: dict[str, tuple[str, ...]] = {"trigger": ("captions", "gradient"), "surrogate": ("optimizer",)}
+_YOUNGER: dict[str, tuple[str, ...]] = {"trigger": ("captions", "gradient"), "surrogate": ("optimizer", "checkpoint")}
 
 
 class ProtectConfig(Frozen):
@@ -172,6 +180,17 @@ class ProtectConfig(Frozen):
         recipe, kind = METHODS[self.method], self.trigger.kind
         return recipe if kind == "method" else replace(recipe, trigger=kind)
 
+    @property
+    def fit_rounds(self) -> int:
+        """How many rounds a fit has at most."""
+        return 1 if self.recipe.learns_first else self.rounds
+
+    @property
+    def surrogate_steps(self) -> int:
+        """How many steps the surrogate takes in a round: those of all `rounds` where it learns first, none if given."""
+        given = self.surrogate
+        return 0 if given.checkpoint else given.steps_per_round * self.rounds // self.fit_rounds
+
     @model_serializer(mode="wrap")
     def _as_older_versions_wrote_it(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         """In JSON a younger setting at its default is left out: settings that are equal keep equal fingerprints.
@@ -201,6 +220,7 @@ class ProtectConfig(Frozen):
             raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
         if self.metadata.note == "off" and self.trigger.vocabulary == "all":
             raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
+        self._check_checkpoint()
         own, rows = METHODS[self.method], METHODS.values()
         if self.trigger.kind != "method" and not own.chooses_trigger:
             able = ", ".join(row.name for row in rows if row.chooses_trigger)
@@ -214,6 +234,20 @@ class ProtectConfig(Frozen):
         if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":
             raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
         return self
+
+    def _check_checkpoint(self) -> None:
+        given = self.surrogate
+        if not given.checkpoint:
+            return
+        if not self.recipe.learns_first:
+            able = ", ".join(row.name for row in METHODS.values() if row.learns_first)
+            raise ValueError(
+                f"surrogate.checkpoint goes with {able}, which learns clean pairs first, got {self.method}"
+            )
+        if self.strategy == "independent":
+            raise ValueError("surrogate.checkpoint is one for all shards, strategy independent trains one for each")
+        if given.pretrained:
+            raise ValueError("surrogate.checkpoint is trained already, so surrogate.pretrained cannot be its start")
 
 
 _PAPER: dict[str, Any] = {

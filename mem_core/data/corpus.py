@@ -1,7 +1,7 @@
 """The shards of a corpus: which there are, and the hashes of the clean tars."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -112,4 +112,9 @@ def corpus_fingerprint(folder: Folder) -> str:
 
     Raises `SourceError` for a folder without shards, `MismatchError` for a damaged receipt.
     """
-    return fingerprint({f"{shard}.tar": input_sha256_of(folder, shard) for shard in list_shards(folder)})
+    return tars_fingerprint({shard: input_sha256_of(folder, shard) for shard in list_shards(folder)})
+
+
+def tars_fingerprint(hashes: Mapping[str, str]) -> str:
+    """`corpus_fingerprint` from the hash of each shard's tar."""
+    return fingerprint({f"{shard}.tar": sha256 for shard, sha256 in hashes.items()})

@@ -34,7 +34,8 @@ class RowConfig(Frozen):
         """How this row is protected. Raises `ConfigError`.
 
         The run's `trigger.kind` is for the rows whose method takes other words than its own, its `placement` for those
-        whose words may stand elsewhere than in front, its `source` for a codebook.
+        whose words may stand elsewhere than in front, its `source` for a codebook, its `surrogate.checkpoint` for those
+        whose surrogate is trained before.
         """
         run, own = base.model_dump(), METHODS[self.method]
         if not own.chooses_trigger:
@@ -43,6 +44,8 @@ class RowConfig(Frozen):
             run = merge(run, {"trigger": {"placement": "front"}})
         if own.trigger != "topic":
             run = merge(run, {"trigger": {"source": "vocabulary"}})
+        if not own.learns_first:
+            run = merge(run, {"surrogate": {"checkpoint": ""}})
         values = merge(run, {**self.protect, "method": self.method})
         return parse_config(ProtectConfig, values, f"row {self.name}")
 

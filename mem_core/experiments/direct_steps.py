@@ -7,8 +7,7 @@ from mem_core.audit.verify.record import verify
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig
-from mem_core.data.corpus import copy_shards
-from mem_core.data.manifest import build_manifest
+from mem_core.data.corpus import copy_shards, corpus_fingerprint
 from mem_core.experiments.row_runner import VictimPlan
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.evaluation import Evaluation, query_victim
@@ -51,10 +50,12 @@ class DirectSteps:
 
     def train(self, victim: VictimPlan) -> VictimRecord:
         corpus = self.folder.below(victim.corpus)
-        contents = build_manifest(corpus, kind="protected" if victim.corpus.endswith("/protected") else "clean")
         return train_victim(
             VictimData(
-                corpus, fingerprint=contents.fingerprint, test=self.folder.below(victim.test), queries=victim.queries
+                corpus,
+                fingerprint=corpus_fingerprint(corpus),
+                test=self.folder.below(victim.test),
+                queries=victim.queries,
             ),
             self.folder.below(victim.out),
             victim.config,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes
-from mem_core.config import Frozen
+from mem_core.config import Frozen, ProtectConfig
 from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import missing_output, receipts_of
 from mem_core.data.manifest import MANIFEST_NAME
@@ -163,7 +163,7 @@ def _job(folder: Folder) -> tuple[str | None, int]:
     """Source and rounds of a run that is not over; None and 0 if its note is damaged: then they are not known."""
     try:
         noted = json.loads(read_bytes(folder, JOB))
-        return str(noted["clean"]), int(noted["config"]["rounds"])
+        return str(noted["clean"]), ProtectConfig.model_validate(noted["config"]).fit_rounds
     except (ValueError, KeyError, TypeError):
         return None, 0
 

@@ -10,7 +10,6 @@ from mem_core.perturb.codebook import grating
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.projection import project
 from mem_core.perturb.state import ShardState
-from mem_core.perturb.universal import pattern_noise
 
 
 def noise_for(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, context: FitContext) -> Tensor:
@@ -19,7 +18,7 @@ def noise_for(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, cont
     Raises `MismatchError` if the protector lacks what the method needs.
     """
     recipe, config = context.recipe, context.config.noise
-    if recipe.noise == "optimised":
+    if recipe.steps_noise:
         return state.noise[i] if recipe.publishes_noise else torch.zeros_like(clean, dtype=torch.int8)
     if recipe.noise == "none":
         return torch.zeros_like(clean, dtype=torch.int8)
@@ -32,6 +31,4 @@ def noise_for(shard: LoadedShard, i: int, clean: Tensor, state: ShardState, cont
     if recipe.noise == "codebook" and state.topics:
         phase = torch.rand((), generator=generator(context.seed, "phase", shard.name, key)).item()
         return grating(state.topics[i], phase, clean, config)
-    if recipe.noise == "universal" and state.pattern is not None:
-        return pattern_noise(state.pattern, clean, config)
     raise MismatchError(f"expected a protector that holds the noise of {context.config.method}, but it holds none")

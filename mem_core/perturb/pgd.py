@@ -1,4 +1,4 @@
-"""Error-minimizing noise: projected gradient descent on the published pixels (paper, eq. 5)."""
+"""Noise by projected gradient steps on the published pixels: down the loss (paper, eq. 5), or up (UAP, eq. 3)."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,15 @@ from mem_core.perturb.projection import project
 
 
 def update_noise(
-    batch: PixelBatch, texts: Sequence[Tensor], model: FrozenEncoder, config: NoiseConfig, draw: torch.Generator
+    batch: PixelBatch,
+    texts: Sequence[Tensor],
+    model: FrozenEncoder,
+    config: NoiseConfig,
+    draw: torch.Generator,
+    *,
+    uphill: bool = False,
 ) -> Tensor:
-    """`num_steps` signed steps that LOWER the contrastive loss; changes the noise in `batch`.
+    """`num_steps` signed steps that LOWER the contrastive loss (uphill: raise it); changes the noise in `batch`.
 
     texts: features [B, D] of the captions of the images, one tensor for every caption draw; the steps cycle
     through them. draw: where the views come from. Returns the loss before the last step, a scalar tensor.
@@ -26,7 +32,7 @@ def update_noise(
     for step in range(config.num_steps):
         views = batch.draw_views(config.view, model.encoder.image_size, draw)
         loss, gradient = model.image_gradient(batch.look(views), texts[step % len(texts)])
-        descend(batch, views, gradient, config)
+        descend(batch, views, -gradient if uphill else gradient, config)
     return loss
 
 

@@ -45,8 +45,8 @@ def update_shard(
         batch = _Batch(shard, places, pixels, captions, surrogate.for_batch(len(places), context), context, draw)
         if context.recipe.trigger == "optimised" and round_number < context.config.trigger.rounds:
             triggers[places] = batch.better_triggers(triggers[places], settled=round_number > 0)
-        if context.recipe.noise == "optimised":
-            losses.append(update_noise(pixels, batch.texts(triggers[places]), batch.model, context.config.noise, draw))
+        if context.recipe.steps_noise:
+            losses.append(batch.better_noise(triggers[places]))
             for place, updated in zip(places.tolist(), pixels.noise(), strict=True):
                 noise[place] = updated
         done += len(places)
@@ -93,6 +93,11 @@ class _Batch:
             config,
             WordSearch(vocabulary, end_id, propose if fluent is not None else None, keeps),
         ).cpu()
+
+    def better_noise(self, triggers: Tensor) -> Tensor:
+        """Step 3: changes the noise in `pixels`; returns the loss before the last of its steps, a scalar."""
+        texts, uphill = self.texts(triggers), self.context.recipe.noise == "adversarial"
+        return update_noise(self.pixels, texts, self.model, self.context.config.noise, self.draw, uphill=uphill)
 
     def texts(self, triggers: Tensor) -> list[Tensor]:
         """For step 3: features [B, D] of the captions the images are paired with, one tensor for each caption draw."""

@@ -23,8 +23,8 @@ from mem_core.perturb.vocabulary import word_id
 class ShardState:
     """noise: int8 [3, H, W] for each usable sample; trigger_ids: int64 [N, L]; rounds: how many are done.
 
-    losses: the mean noise loss of every round done. topics: that of each sample, of a codebook alone; pattern: UAP's,
-    float32 [3, S, S] in levels of 1/255. Neither is stored: both are the protector's.
+    losses: the mean noise loss of every round done. topics: that of each sample, of a codebook alone; not stored, as
+    they are the protector's.
     """
 
     noise: list[Tensor]
@@ -32,7 +32,6 @@ class ShardState:
     rounds: int = 0
     losses: tuple[float, ...] = ()
     topics: tuple[int, ...] = ()
-    pattern: Tensor | None = None
 
     def to_bytes(self, fingerprint: str) -> bytes:
         """safetensors: all noise in one flat row, with the sizes beside it."""

@@ -1,4 +1,7 @@
-"""Step 1 of a round (paper, eq. 4's inner minimum): the surrogate learns the corpus as it is protected so far."""
+"""Step 1 of a round (paper, eq. 4's inner minimum): the surrogate learns the corpus as it is protected so far.
+
+In the only round of a method that learns first (UAP) nothing is protected yet: it learns the clean pairs.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,18 +23,16 @@ from mem_core.models.training import training_step
 from mem_core.perturb.caption_pairing import pairings
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.state import ShardState
-from mem_core.perturb.universal import raise_loss
 
 Held = Callable[[str], tuple[LoadedShard, ShardState]]
 
 
 @dataclass(frozen=True)
 class Surrogate:
-    """The frozen model of one round, the features that fill small batches up, and UAP's pattern where it is one."""
+    """The frozen model of one round, and the features that fill small batches up."""
 
     model: OpenClipEncoder
     anchors: Anchors
-    pattern: Tensor | None = None
 
     def for_batch(self, pairs: int, context: FitContext) -> FrozenEncoder:
         """The model against as many negatives as a full batch has."""
@@ -42,11 +43,10 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class SurrogateTraining:
-    """A surrogate between two rounds. pattern: UAP's, float32 [3, S, S] in levels of 1/255."""
+    """A surrogate between two rounds."""
 
     model: OpenClipEncoder
     optimizer: torch.optim.Optimizer
-    pattern: Tensor | None = None
 
 
 def train_surrogate(
@@ -57,27 +57,20 @@ def train_surrogate(
     round_number: int,
     progress: Progress,
 ) -> tuple[Surrogate, list[float]]:
-    """`steps_per_round` steps over batches from all shards. Returns the surrogate, frozen, and the loss of each step.
-
-    For UAP the shared pattern then takes as many steps as the surrogate did.
-    """
+    """The steps of a round over batches from all shards. Returns the surrogate, frozen, and the loss of each step."""
     stream = _batches_of_corpus(shards, held, context, round_number, training.model.image_size)
-    model, config = training.model, context.config
-    with cpu_threads(config.surrogate.cpu_threads):
+    model = training.model
+    with cpu_threads(context.config.surrogate.cpu_threads):
         losses = _steps(training, stream, context, progress)
         model.freeze()
         anchors = _features(model, *next(stream), context)
-        pattern = training.pattern
-        if pattern is not None:
-            steps = config.surrogate.steps_per_round
-            pattern = raise_loss(pattern, stream, steps, model, config.noise, context.precision)
-    return Surrogate(model, anchors, pattern), losses
+    return Surrogate(model, anchors), losses
 
 
 def _steps(
     training: SurrogateTraining, stream: Iterator[tuple[Tensor, Tensor]], context: FitContext, progress: Progress
 ) -> list[float]:
-    total = context.config.surrogate.steps_per_round
+    total = context.config.surrogate_steps
     losses = []
     training.model.train()
     for step in range(total):

@@ -16,6 +16,7 @@ from mem_core.perturb.rounds import update_shard
 from mem_core.perturb.state import ShardState, first_state
 from mem_core.perturb.surrogate import train_surrogate
 from mem_core.protect.destination import CLAIM, FIT, mark_state
+from mem_core.protect.given_surrogate import require_given
 from mem_core.protect.protector import (
     Protector,
     discard_protector,
@@ -46,16 +47,24 @@ class RoundSummary(Frozen):
 class Fit:
     """Surrogates go into `folder`, the state of each shard into `work` until the shard is published.
 
-    inputs: shard name -> sha256 of its clean tar, for all shards that are fitted on.
+    inputs: shard name -> sha256 of its clean tar, for all shards that are fitted on. given: the folder of a victim that
+    is the surrogate. Raises `SourceError` or `MismatchError` if it cannot be.
     """
 
     def __init__(
-        self, corpus: CleanCorpus, folder: Folder, work: Folder, context: FitContext, inputs: Mapping[str, str]
+        self,
+        corpus: CleanCorpus,
+        folder: Folder,
+        work: Folder,
+        context: FitContext,
+        inputs: Mapping[str, str],
+        given: Folder | None = None,
     ) -> None:
         self._corpus, self._folder, self._work, self._context = corpus, folder, work, context
-        self._shards = sorted(inputs)
+        self._shards, self._given = sorted(inputs), given
+        start = "" if given is None else require_given(given, context.config, inputs).fingerprint
         self._fingerprint = fit_fingerprint(
-            context.config, context.seed, context.vocabulary.sha256, list(inputs.values())
+            context.config, context.seed, context.vocabulary.sha256, list(inputs.values()), start
         )
 
     @property
@@ -90,10 +99,10 @@ class Fit:
     def train_surrogate(self, number: int, progress: Progress = silent) -> RoundSummary | None:
         """Step 1 of round `number` (from 0) over the whole corpus; None if it was done before."""
         context = self._context
-        if fitted_rounds(self._folder, context.config.rounds) > number:
+        if fitted_rounds(self._folder, context.config.fit_rounds) > number:
             return None
         try:
-            training = resume_training(self._folder, self._work, number, context)
+            training = resume_training(self._folder, self._work, number, context, self._given)
         except MismatchError:
             if self.finished:  # by another run at the same time, which has cleaned up since
                 return None

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.paths import whole_path
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
-from mem_core.common.storage.folder import Folder, require_disjoint
+from mem_core.common.storage.folder import Folder, LocalFolder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.config.methods import METHODS
 from mem_core.data.manifest import Manifest
@@ -53,12 +54,14 @@ class ShardSummary(Frozen):
 @dataclass(frozen=True)
 class Places:
     """The folders of a protection. protector: of a finished one, for `strategy: replay` alone; its settings and seed
-    then hold. reuse: the corpus protected by the method that a control is a part of (`fitted_as`)."""
+    then hold. reuse: the corpus protected by the method that a control is a part of (`fitted_as`). checkpoint: what
+    `surrogate.checkpoint` names, None for a folder of this machine."""
 
     clean: Folder
     dest: Folder
     protector: Folder | None = None
     reuse: Folder | None = None
+    checkpoint: Folder | None = None
 
     def check(self, config: ProtectConfig) -> None:
         """Raises `ConfigError` or `DestinationError` where folders and settings do not go together."""
@@ -70,9 +73,8 @@ class Places:
         needs = config.recipe.needs_protector
         if config.strategy == "replay" and needs and self.protector is None and self.reuse is None:
             raise ConfigError("strategy `replay` needs a protector, but none is named", hint="name the protector")
-        shared = {"universal": "one pattern", "codebook": "one codebook"}.get(config.recipe.noise)
-        if config.strategy == "independent" and shared is not None:
-            raise ConfigError(f"strategy `independent` has nothing to share, and {config.method} is {shared} for all")
+        if config.strategy == "independent" and needs and not config.recipe.needs_surrogate:
+            raise ConfigError(f"strategy `independent` fits a surrogate for each shard, and {config.method} has none")
         if self.reuse is not None and not config.recipe.fitted_as:
             able = " and ".join(row.name for row in METHODS.values() if row.fitted_as)
             raise ConfigError(f"only {able} reuse a protected corpus, not {config.method}")
@@ -200,11 +202,15 @@ class Protection:
         if strategy == "replay":
             return StoredProtector(self._get_context, self.protector_folder)
         if recipe.needs_surrogate:
-            return FittedRounds(self._get_context, self.protector_folder, self._corpus, work)
+            return FittedRounds(self._get_context, self.protector_folder, self._corpus, work, self._given_surrogate())
         return FittedCodebook(self._get_context, self.protector_folder, self._corpus)
 
     def _get_context(self) -> FitContext:
         return self.context
+
+    def _given_surrogate(self) -> Folder | None:
+        path = self.config.surrogate.checkpoint
+        return self.places.checkpoint or LocalFolder(whole_path(path)) if path else None
 
     def _language_model(self) -> Folder | None:
         """Who proposes trigger words: the model of the config while fitting, that of the protector ever after."""

@@ -13,7 +13,7 @@ from mem_core.config import Frozen, OptimizerConfig, ProtectConfig, fingerprint,
 from mem_core.config.stored import write_record
 from mem_core.models import weights_identity
 from mem_core.perturb.codebook import Topics
-from mem_core.protect.surrogates import surrogate_name
+from mem_core.protect.surrogates import ONE_PATTERN, surrogate_name
 
 _FILE = "protector.json"
 _BEFORE: dict[str, dict[str, Any]] = {
@@ -25,6 +25,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
 }
 # settings that change neither fit nor trigger
 _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
+_PLACE: dict[str, Any] = {"surrogate": {"checkpoint"}}  # where a given surrogate lies: what it is counts
 
 
 class Protector(Frozen):
@@ -53,6 +54,8 @@ class Protector(Frozen):
     def _holds_what_its_method_needs(self) -> "Protector":
         recipe = self.config.recipe
         names = {surrogate_name(number) for number in range(len(self.losses))}
+        if recipe.learns_first and len(self.losses) > 1:
+            raise ValueError(ONE_PATTERN)
         if recipe.needs_surrogate and (not names or set(self.surrogates) != names):
             raise ValueError(f"expected a surrogate for each of {len(self.losses)} rounds, got {len(self.surrogates)}")
         if recipe.noise == "codebook" and (self.topics is None or self.topics.count != self.config.noise.topics):
@@ -72,23 +75,27 @@ class Protector(Frozen):
 
     @property
     def fingerprint(self) -> str:
-        return fingerprint(self.model_dump(mode="json", exclude=None if self.topics else {"topics"}))
+        absent = {} if self.topics else {"topics": True}
+        return fingerprint(self.model_dump(mode="json", exclude={"config": _PLACE, **absent}))
 
 
-def fit_fingerprint(config: ProtectConfig, seed: int, vocabulary_sha256: str, inputs: list[str]) -> str:
+def fit_fingerprint(
+    config: ProtectConfig, seed: int, vocabulary_sha256: str, inputs: list[str], given: str = ""
+) -> str:
     """What a fit depends on: config, start, seed, words, code, and the hashes of the shards it is fitted on.
 
+    given: the fingerprint of the victim that is the surrogate, if one is, wherever it lies.
     The controls that leave MEM's noise or trigger out are fitted as MEM itself.
     """
-    settings = config.model_dump(mode="json", exclude=_PUBLISHING)
+    settings = config.model_dump(mode="json", exclude=dict.fromkeys(_PUBLISHING, True) | _PLACE)
     settings["method"] = config.recipe.family
-    start = weights_identity(config.surrogate.pretrained)
+    start = given or weights_identity(config.surrogate.pretrained)
     return fingerprint(settings, start, seed, __version__, vocabulary_sha256, *sorted(inputs))
 
 
 def publishing_fingerprint(config: ProtectConfig, seed: int, protector: str, input_sha256: str) -> str:
     """What a published shard depends on. The strategy is no part of it: rounds and replay give the same bytes."""
-    settings = config.model_dump(mode="json", exclude={"strategy"})
+    settings = config.model_dump(mode="json", exclude={"strategy": True, **_PLACE})
     return fingerprint(settings, seed, protector, input_sha256, __version__)
 
 

@@ -22,7 +22,7 @@ class Rounds:
     losses: list[float] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[int]:
-        for number in range(self.config.rounds):
+        for number in range(self.config.fit_rounds):
             yield number
             if self.config.recipe.noise == "optimised" and self.losses[-1] < self.config.loss_threshold:
                 return

@@ -88,9 +88,6 @@ class StoredProtector(ShardSource):
         state = self._start(shard)
         for number in range(state.rounds, stored.rounds):
             state = update_shard(shard, state, self._surrogates.of_round(number), context, number, progress)
-        if context.recipe.noise == "universal":
-            pattern = self._surrogates.of_round(stored.rounds - 1).pattern
-            state = replace(state, pattern=None if pattern is None else pattern.cpu())
         return state
 
     def _start(self, shard: LoadedShard) -> ShardState:
@@ -114,15 +111,17 @@ class StoredProtector(ShardSource):
 
 
 class FittedRounds(StoredProtector):
-    """work: where the state of each shard lies between two rounds."""
+    """work: where the state of each shard lies between two rounds. given: a victim that is the surrogate, if any."""
 
-    def __init__(self, context: Context, folder: Folder, corpus: CleanCorpus, work: Folder) -> None:
+    def __init__(
+        self, context: Context, folder: Folder, corpus: CleanCorpus, work: Folder, given: Folder | None = None
+    ) -> None:
         super().__init__(context, folder)
-        self._corpus, self._work = corpus, work
+        self._corpus, self._work, self._given = corpus, work, given
 
     @cached_property
     def fit(self) -> Fit:  # type: ignore[override]
-        return Fit(self._corpus, self.folder, self._work, self.context, self._corpus.hashes)
+        return Fit(self._corpus, self.folder, self._work, self.context, self._corpus.hashes, self._given)
 
     def begin(self, *, redo: bool) -> None:
         self.fit.begin(redo=redo)

@@ -17,7 +17,12 @@ from mem_core.models.loss import Anchors
 from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.surrogate import Surrogate, SurrogateTraining
+from mem_core.victim.record import load_victim
 
+ONE_PATTERN = (
+    "it was fitted by version 0.3.0 or older, which added one pattern to all images: noise of each image's own is made "
+    "now, so it cannot protect more the same way; fit anew"
+)
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
 
 
@@ -28,8 +33,6 @@ def surrogate_name(round_number: int) -> str:
 def save_surrogate(folder: Folder, round_number: int, surrogate: Surrogate) -> None:
     """Writes one round's surrogate, whole or not at all."""
     beside = {"anchors.images": surrogate.anchors.images, "anchors.texts": surrogate.anchors.texts}
-    if surrogate.pattern is not None:
-        beside["pattern"] = surrogate.pattern
     write_bytes(folder, surrogate_name(round_number), save_model(surrogate.model, **beside))
 
 
@@ -47,9 +50,11 @@ def load_surrogate(
     missing = {"anchors.images", "anchors.texts"} - set(beside)
     if missing:
         raise MismatchError(f"expected {sorted(missing)} in {folder.uri}/{name}: it is no surrogate of memshield")
+    if "pattern" in beside:
+        raise MismatchError(f"expected a surrogate and nothing else in {folder.uri}/{name}, but {ONE_PATTERN}")
     moved: dict[str, Tensor] = {key: value.to(device) for key, value in beside.items()}
     anchors = Anchors(moved["anchors.images"], moved["anchors.texts"])
-    return Surrogate(model.to(device).freeze(), anchors, moved.get("pattern"))
+    return Surrogate(model.to(device).freeze(), anchors)
 
 
 class Surrogates:
@@ -79,17 +84,21 @@ def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Opti
     save_checkpoint(folder, f"optimizer-{round_number:03d}.pt", optimizer.state_dict())
 
 
-def resume_training(protector: Folder, work: Folder, round_number: int, context: FitContext) -> SurrogateTraining:
-    """Model, optimiser and UAP's pattern as they were after the round before; new ones for the first round.
+def resume_training(
+    protector: Folder, work: Folder, round_number: int, context: FitContext, given: Folder | None = None
+) -> SurrogateTraining:
+    """Model and optimiser as they were after the round before; new ones for the first round.
 
+    given: the folder of a victim, whose model the first round begins with.
     Raises `MismatchError` if what the round before left is lost or damaged.
     """
     settings, device = context.config.surrogate, context.device
     if round_number == 0:
-        model = start_model(settings.architecture, context.seed, settings.pretrained).to(device)
-        side, universal = model.image_size, context.recipe.noise == "universal"
-        pattern = torch.zeros(3, side, side, device=device) if universal else None
-        return SurrogateTraining(model, _optimizer(model, settings), pattern)
+        if given is None:
+            model = start_model(settings.architecture, context.seed, settings.pretrained).to(device)
+        else:
+            model = load_victim(given)[0].to(device).requires_grad_(True)
+        return SurrogateTraining(model, _optimizer(model, settings))
     before = load_surrogate(protector, round_number - 1, settings.architecture, device)
     model = before.model.requires_grad_(True)
     optimizer = _optimizer(model, settings)
@@ -98,7 +107,7 @@ def resume_training(protector: Folder, work: Folder, round_number: int, context:
         optimizer.load_state_dict(load_checkpoint(work, name, device))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MismatchError(f"expected the optimizer of {settings.architecture} in {work.uri}/{name}") from error
-    return SurrogateTraining(model, optimizer, before.pattern)
+    return SurrogateTraining(model, optimizer)
 
 
 def _optimizer(model: OpenClipEncoder, settings: SurrogateConfig) -> torch.optim.Optimizer:

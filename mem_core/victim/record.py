@@ -12,6 +12,9 @@ from mem_core.models import OpenClipEncoder, load_model, save_model
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.validation import ValidationSet
 
+CHECKPOINT = "checkpoint.pt"
+"""In the folder of a victim whose training is not over: what the next epoch goes on from."""
+
 _WEIGHTS, _BEST, _RECORD = "victim.safetensors", "best.safetensors", "victim.json"
 Kept = Literal["last", "best"]
 """Which weights: of the last epoch, or those that a trainer keeps, the best on clean validation pairs."""
@@ -48,7 +51,8 @@ def best_epoch(history: Sequence[Epoch]) -> int | None:
 
 
 class VictimRecord(Frozen):
-    """What a finished victim is and how it was trained. validation: what its best epoch was chosen on, if anything."""
+    """What a finished victim is and how it was trained. validation: what its best epoch was chosen on, if anything.
+    corpus_fingerprint: of the tars it was trained on, "" where that is not known, as in records of 0.3.0."""
 
     format: int = 1
     architecture: str
@@ -60,6 +64,7 @@ class VictimRecord(Frozen):
     history: tuple[Epoch, ...]
     validation: ValidationSet | None = None
     fingerprint: str
+    corpus_fingerprint: str = ""
     code_version: str = __version__
 
     @property
@@ -73,16 +78,21 @@ def read_victim(folder: Folder) -> VictimRecord | None:
     return read_record(folder, _RECORD, VictimRecord, "a victim's record")
 
 
+def require_victim(folder: Folder) -> VictimRecord:
+    """The record of a finished victim. Raises `SourceError` where none is."""
+    record = read_victim(folder)
+    if record is None:
+        found = "its training is not finished" if folder.exists(CHECKPOINT) else f"{_RECORD} is not there"
+        raise SourceError(f"expected a trained victim in {folder.uri}, but {found}", hint="train a victim")
+    return record
+
+
 def load_victim(folder: Folder, kept: Kept = "last") -> tuple[OpenClipEncoder, VictimRecord]:
     """A finished victim, frozen. kept: `best` is the last epoch where none was chosen, or the last one is the best.
 
     Raises `SourceError` where there is no victim, `MismatchError` if its weights are lost or damaged.
     """
-    record = read_victim(folder)
-    if record is None:
-        raise SourceError(
-            f"expected a trained victim in {folder.uri}, but {_RECORD} is not there", hint="train a victim"
-        )
+    record = require_victim(folder)
     name = _BEST if kept == "best" and not _ends_at_best(record.history) else _WEIGHTS
     if not folder.exists(name):
         raise MismatchError(f"expected the weights of a victim in {folder.uri}/{name}, but they are not there")

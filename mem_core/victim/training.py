@@ -30,16 +30,22 @@ from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.finetune import cleaning_step
-from mem_core.victim.record import Epoch, VictimRecord, delete_record, keep_best, read_victim, write_victim
+from mem_core.victim.record import (
+    CHECKPOINT,
+    Epoch,
+    VictimRecord,
+    delete_record,
+    keep_best,
+    read_victim,
+    write_victim,
+)
 from mem_core.victim.stream import ORDER, PairStream
 from mem_core.victim.validation import ValidationPairs, require_apart
-
-_CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
 class VictimData:
-    """What a victim trains on and is asked. corpus: as published; fingerprint: of its tars, where that is known.
+    """What a victim trains on and is asked. corpus: as published; fingerprint: `corpus_fingerprint`, where it is known.
 
     clean: the clean originals, for countermeasures and fine-tuning that take something from them. validation: clean
     pairs by which the best epoch is chosen. test: clean pairs on which the median ranks are recorded every
@@ -97,9 +103,10 @@ def train_victim(
         history=tuple(history),
         validation=pairs.about if pairs else None,
         fingerprint=identity,
+        corpus_fingerprint=data.fingerprint,
     )
     write_victim(out, training.model, record)
-    out.delete(_CHECKPOINT)
+    out.delete(CHECKPOINT)
     return record
 
 
@@ -216,11 +223,11 @@ class Training:
             "steps": self.steps_done,
             "order": ORDER,
         }
-        save_checkpoint(out, _CHECKPOINT, state)
+        save_checkpoint(out, CHECKPOINT, state)
 
     def resume(self, out: Folder, identity: str) -> list[Epoch]:
         """The history so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
-        state = own_checkpoint(out, _CHECKPOINT, identity, self.device)
+        state = own_checkpoint(out, CHECKPOINT, identity, self.device)
         if state is None or state.get("order") != ORDER:
             return []
         self.model.clip.load_state_dict(state["model"])

@@ -50,6 +50,12 @@ def test_the_steps_of_a_fit_end_in_a_corpus_that_a_second_run_finds(tmp_path: Pa
     assert publish(job) == (2, {"protected": 9})
 
 
+def test_a_surrogate_that_learns_first_has_one_round_for_all_its_steps(tmp_path: Path) -> None:
+    job = job_of(tmp_path, "uap")
+    job = job.model_copy(update={"config": job.config.model_copy(update={"rounds": 3})})
+    assert begin_protection.fn(job).rounds == 1
+
+
 def test_a_protected_corpus_is_not_protected_again(tmp_path: Path) -> None:
     job = job_of(tmp_path, "random-noise")
     begin_protection.fn(job)

@@ -87,3 +87,11 @@ def test_a_fit_says_how_far_it_is(clean_corpus: Path, tmp_path: Path) -> None:
         assert (corpus.fitting, corpus.pending) == (fitting, 3)
     (tmp_path / "protector/protector.json").touch()
     assert read_status(str(tmp_path)).corpora[0].fitting is None
+
+
+def test_a_fit_in_one_round_has_no_more(tmp_path: Path, clean_corpus: Path) -> None:
+    job = {"clean": str(clean_corpus / "train"), "config": {"method": "uap", "rounds": 4}}
+    (tmp_path / "_state").mkdir()
+    for name, text in (("job.json", json.dumps(job)), ("fit.txt", "ab")):
+        (tmp_path / "_state" / name).write_text(text)
+    assert read_status(str(tmp_path)).corpora[0].fitting == (1, 1)

@@ -191,14 +191,15 @@ class _Trial:
 def _short(config: ProtectConfig) -> ProtectConfig:
     """The config with as few steps and rounds as show what each costs: a round with triggers, and one without.
 
-    A surrogate for each shard takes as many steps in all as one for all of them, so that is what is measured.
+    A surrogate for each shard takes as many steps in all as one for all of them, so that is what is measured. One that
+    is given has not learned these few samples: another is trained in its place, whose steps will not be counted.
     """
     if config.strategy == "replay":
         return config
-    steps = min(_STEPS, config.surrogate.steps_per_round)
+    steps, rounds = min(_STEPS, config.surrogate.steps_per_round), min(2, config.fit_rounds)
     trigger = config.trigger.model_copy(update={"rounds": min(1, config.trigger.rounds)})
-    surrogate = config.surrogate.model_copy(update={"steps_per_round": steps})
-    changes = {"strategy": "rounds", "rounds": min(2, config.rounds), "loss_threshold": 0.0}
+    surrogate = config.surrogate.model_copy(update={"steps_per_round": steps, "checkpoint": ""})
+    changes = {"strategy": "rounds", "rounds": rounds, "loss_threshold": 0.0}
     return config.model_copy(update=changes | {"trigger": trigger, "surrogate": surrogate})
 
 

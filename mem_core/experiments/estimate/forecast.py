@@ -99,10 +99,10 @@ def protect_stages(
 
 def _fit_stage(survey: Survey, costs: Costs, config: ProtectConfig, hands: int, held: bool) -> Stage:
     samples, shards, name = survey.samples["train"], survey.shards["train"], fingerprint(config)
-    rounds, each, surrogate = config.rounds, samples / shards, costs.size[name]["surrogate"]
+    rounds, each, surrogate = config.fit_rounds, samples / shards, costs.size[name]["surrogate"]
     searching = min(rounds, config.trigger.rounds) if config.recipe.trigger == "optimised" else 0
     pool = min(shards, config.surrogate.pool_shards)
-    pairs = config.surrogate.steps_per_round * even_batch(pool * each, config.surrogate.batch_size)  # a round
+    pairs = config.surrogate_steps * even_batch(pool * each, config.surrogate.batch_size)  # a round
     visits = max(pool, pairs / each)  # of the surrogate to shards, in a round
     loaded = shards if held else rounds * (visits + shards)
     state, optimizer = costs.size[""]["pixels"] * each, 2 * surrogate  # a byte of noise a value; two moments a weight

@@ -1,12 +1,14 @@
 """What some rows and victims start from, made by the study itself where it is not named: models on drawn portraits,
-and a language model on a dataset's own captions."""
+a language model on a dataset's own captions, and a surrogate on its clean pairs."""
 
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
+from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, fingerprint
+from mem_core.data.corpus import corpus_fingerprint
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.face_corpora import draw_portraits
@@ -17,7 +19,8 @@ from mem_core.victim.training import VictimData, train_victim
 
 
 class PretrainedModels:
-    """Below FOLDER/starts: portraits and a model of each architecture trained on them, a language model a dataset."""
+    """Below FOLDER/starts: portraits and a model of each architecture trained on them; for a dataset a language model,
+    and a surrogate that was trained as its clean victims are, from another seed."""
 
     def __init__(self, folder: Folder, scale: StudyScale) -> None:
         self._folder, self._scale = folder.below("starts"), scale
@@ -30,6 +33,8 @@ class PretrainedModels:
             found.append(fingerprint(self._scale.people or Frozen(), self._scale.victim))
         if protect is not None and protect.trigger.language_model == OWN:
             found.append(fingerprint(self._scale.language_model))
+        if protect is not None and protect.surrogate.checkpoint == OWN:
+            found.append(fingerprint(self._like_a_clean_victim(protect)))
         return found
 
     def of_victim(
@@ -45,12 +50,12 @@ class PretrainedModels:
     def of_protection(
         self,
         config: ProtectConfig,
-        captions: Folder,
+        clean: Folder,
         name: str,
         progress: Progress = silent,
         checkpoint: Checkpoint = carry_on,
     ) -> ProtectConfig:
-        """The config with weights and a language model that are there. captions: the clean corpus of dataset `name`."""
+        """The config with weights and a language model that are there. clean: the clean corpus of dataset `name`."""
         if config.surrogate.pretrained == PORTRAITS:
             path = self._pretrained(config.surrogate.architecture, self._scale.victim, progress, checkpoint)
             surrogate = config.surrogate.model_copy(update={"pretrained": path})
@@ -58,10 +63,28 @@ class PretrainedModels:
         if config.trigger.language_model == OWN:
             place = self._folder.below(f"language-model-{name}")
             wanted = self._scale.language_model
-            train_language_model(captions, place, wanted, self._scale.runtime, seed=self._scale.seed, progress=progress)
+            train_language_model(clean, place, wanted, self._scale.runtime, seed=self._scale.seed, progress=progress)
             trigger = config.trigger.model_copy(update={"language_model": place.uri})
             config = config.model_copy(update={"trigger": trigger})
+        if config.surrogate.checkpoint == OWN:
+            place = self._folder.below(f"clean-{name}")
+            train_victim(
+                VictimData(clean, corpus_fingerprint(clean)),
+                place,
+                self._like_a_clean_victim(config),
+                self._scale.runtime,
+                seed=derived_seed(self._scale.seed, "clean surrogate"),
+                progress=progress,
+                checkpoint=checkpoint,
+            )
+            surrogate = config.surrogate.model_copy(update={"checkpoint": place.uri})
+            config = config.model_copy(update={"surrogate": surrogate})
         return config
+
+    def _like_a_clean_victim(self, config: ProtectConfig) -> VictimConfig:
+        """How the scale's victims are trained, with the surrogate's architecture."""
+        changes = {"architecture": config.surrogate.architecture, "evaluate_every": 0}
+        return self._scale.victim.model_copy(update=changes)
 
     def _pretrained(self, architecture: str, like: VictimConfig, progress: Progress, checkpoint: Checkpoint) -> str:
         """The path of a model trained on portraits: it knows faces, and none of the names to come."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from mem_core.config import Method, ProtectConfig, merge
 from mem_core.experiments.config import RowConfig
+from mem_core.experiments.reproduce.scale import OWN
 
 _LENGTH_3, _LENGTH_5 = {"trigger": {"length": 3}}, {"trigger": {"length": 5}}
 _NO_CROP: dict[str, Any] = {"noise": {"views": "centre"}}
@@ -27,7 +28,7 @@ def study_rows(
         _row("random-trigger", "random-trigger", "Random words", _LENGTH_3),
         _short_em(base),
         _row("em", "em", "EM, equal compute"),
-        _row("uap", "uap", "UAP"),
+        _row("uap", "uap", "UAP", {"surrogate": {"checkpoint": OWN}}),
         _row("mem-3", "mem", "MEM-3", _LENGTH_3),
         _row("mem-5", "mem", "MEM-5", _LENGTH_5),
         _row("trigger-only", "trigger-only", "MEM-3, trigger words only", _LENGTH_3),

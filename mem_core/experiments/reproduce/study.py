@@ -218,8 +218,8 @@ class Study:
             return
         if plan.source:
             self.protect(dataset, plan.source, progress, checkpoint)
-        captions = steps.folder.below(plan.clean)
-        config = self._pretrained.of_protection(plan.protect, captions, dataset, progress, checkpoint)
+        clean = steps.folder.below(plan.clean)
+        config = self._pretrained.of_protection(plan.protect, clean, dataset, progress, checkpoint)
         protect_row(replace(plan, protect=config), steps)
         write_bytes(place, _VERIFIED, identity.encode())
 

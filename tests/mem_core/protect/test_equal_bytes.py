@@ -79,10 +79,11 @@ def test_stopping_after_every_step_changes_nothing(clean: LocalFolder, mem: Loca
     assert contents(dest) == contents(mem)
 
 
-def test_a_write_that_fails_midway_changes_nothing(clean: LocalFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["mem", "uap"])
+def test_a_write_that_fails_midway_changes_nothing(clean: LocalFolder, tmp_path: Path, method: Method) -> None:
     """The destination breaks at its first write, then at its second after a restart, and so on to the end."""
     whole, dest = LocalFolder(tmp_path / "whole"), LocalFolder(tmp_path / "dest")
-    config = small(surrogate={"steps_per_round": 1}, noise={"num_steps": 1})
+    config = small(method=method, surrogate={"steps_per_round": 1}, noise={"num_steps": 1})
     protect(open_again(clean, whole, config))
     for fail_at in itertools.count(1):
         broken = Failing(dest, fail_at)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes
+from mem_core.config import Method
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.sources import steps_for_each
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, protect, published, small, tiny_corpus
@@ -40,15 +41,17 @@ def test_a_shard_is_the_same_whatever_its_neighbours_hold(tmp_path: Path) -> Non
     assert tars[0] == tars[1]
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["mem", "uap"])
+def test_a_killed_run_goes_on_to_the_same_bytes(tmp_path: Path, method: Method) -> None:
+    config = CONFIG.model_copy(update={"method": method})
     clean = tiny_corpus(tmp_path / "clean", 5, 5)
     whole = LocalFolder(tmp_path / "whole")
-    protect(Protection(Places(clean, whole), CONFIG, RUNTIME, seed=2))
+    protect(Protection(Places(clean, whole), config, RUNTIME, seed=2))
     for fail_at in (2, 5, 9):
         dest = LocalFolder(tmp_path / f"cut{fail_at}")
         with pytest.raises(Cut):
-            protect(Protection(Places(clean, Failing(dest, fail_at)), CONFIG, RUNTIME, seed=2))
-        protect(Protection(Places(clean, dest), CONFIG, RUNTIME, seed=2))
+            protect(Protection(Places(clean, Failing(dest, fail_at)), config, RUNTIME, seed=2))
+        protect(Protection(Places(clean, dest), config, RUNTIME, seed=2))
         assert contents(dest) == contents(whole)
 
 
@@ -59,9 +62,7 @@ def test_rounds_do_not_take_its_shards_for_theirs(tmp_path: Path) -> None:
         protect(Protection(Places(clean, dest), small(), RUNTIME, seed=1))
 
 
-def test_one_pattern_for_all_cannot_be_independent(tmp_path: Path) -> None:
-    clean = tiny_corpus(tmp_path / "clean", 5)
-    with pytest.raises(ConfigError, match="one pattern for all"):
-        Protection(
-            Places(clean, LocalFolder(tmp_path / "out")), small(strategy="independent", method="uap"), RUNTIME, seed=1
-        )
+def test_what_has_no_surrogate_cannot_be_independent(tmp_path: Path) -> None:
+    clean, config = tiny_corpus(tmp_path / "clean", 5), small(strategy="independent", method="codebook")
+    with pytest.raises(ConfigError, match="a surrogate for each shard, and codebook has none"):
+        Protection(Places(clean, LocalFolder(tmp_path / "out")), config, RUNTIME, seed=1)

@@ -18,6 +18,7 @@ from tests.support.corpora import RUNTIME, protect, published, small, tiny_corpu
 VARIANTS: dict[str, dict[str, Any]] = {
     "mem that also aims at own captions": {"noise": {"own_captions": 0.5, "triggerless": 1.0}},
     "em behind random words": {"method": "em", "trigger": {"kind": "random"}, "noise": {"triggerless": 0.5}},
+    "noise up the loss of a surrogate that learned before": {"method": "uap"},
     "a codebook": {"method": "codebook", "noise": {"topics": 3}},
     "a codebook of waves alone": {"method": "codebook", "trigger": {"kind": "none"}},
     "a codebook behind random words": {"method": "codebook", "trigger": {"kind": "random"}},

@@ -90,6 +90,26 @@ def test_requests_and_bytes_are_those_of_the_run(
     assert shard.kept == pytest.approx(sharded, rel=0.1)
 
 
+def test_a_fit_in_one_round_is_estimated_as_it_runs(drawn_source: Path, config: RunConfig, tmp_path: Path) -> None:
+    """Its surrogate takes the steps of all rounds at once; one that is given takes none, and is not asked for."""
+    way = config.protect.model_copy(update={"method": "uap"})
+    given = way.model_copy(update={"surrogate": way.surrogate.model_copy(update={"checkpoint": "victim/"})})
+    survey = survey_source(open_source(drawn_source), config.corpus, 0, samples_wanted(config))
+    estimates = []
+    for number, protect in enumerate((way, given)):
+        run, place = config.model_copy(update={"protect": protect}), LocalFolder(tmp_path / str(number))
+        costs = calibrate(survey, place, run, pipeline=False, clock=Ticks())
+        estimates.append(protect_stages(survey, costs, protect, config.runtime)[0])
+    fit, taken = estimates
+    assert taken.seconds < fit.seconds
+    calls: list[Call] = []
+    shard_source(open_source(drawn_source), LocalFolder(tmp_path / "clean"), config.corpus)
+    clean, dest = CountedFolder(LocalFolder(tmp_path / "clean/train"), calls), LocalFolder(tmp_path / "out")
+    run_fit(Protection(Places(clean, CountedFolder(dest, calls)), way, config.runtime, seed=0))
+    assert fit.put + fit.get == pytest.approx(asked(calls), rel=0.15)
+    assert fit.kept == pytest.approx(dest.size("protector/surrogate-000.safetensors"), rel=0.01)
+
+
 def asked(calls: list[Call]) -> int:
     return sum(puts(call.size) for call in calls)
 

@@ -6,31 +6,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import LocalFolder
+from mem_core.data.corpus import corpus_fingerprint
 from mem_core.experiments.reproduce import Section, Shown, Study, StudyPlan, load_scale, run_study, write_study
 from mem_core.experiments.reproduce.attribution import overlaid
 from mem_core.experiments.reproduce.experiment import Experiment
 from mem_core.experiments.reproduce.paper.figures56 import FIGURE5, FIGURE6
+from mem_core.experiments.reproduce.paper.table1 import TABLE1
 from mem_core.experiments.reproduce.paper.table3 import TABLE3
 from mem_core.experiments.reproduce.paper.table4 import TABLE4
 from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.sample_pairs import shown_pairs
+from mem_core.protect.surrogates import Surrogates
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
 
 FLUENT = replace(TABLE3, rows=("clean", "mem-3", "mem-3-fluent"))
+ADVERSARIAL = replace(TABLE1, rows=("clean", "uap"))
 FACES = replace(TABLE4, rows=("untrained", "faces-mem-3"))
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A few rows of tables 3 and 4 at scale smoke, measured. Not to be changed."""
+    """A few rows of tables 1, 3 and 4 at scale smoke, measured. Not to be changed."""
     made = Study(LocalFolder(tmp_path_factory.mktemp("study")), load_scale("smoke"))
-    cells = [*FLUENT.cells(made, 0), *FACES.cells(made, 0)]
-    assert run_study(made, StudyPlan((FLUENT, FACES), tuple(cells))) == 0
+    cells = [*FLUENT.cells(made, 0), *FACES.cells(made, 0), *ADVERSARIAL.cells(made, 0)]
+    assert run_study(made, StudyPlan((FLUENT, FACES, ADVERSARIAL), tuple(cells))) == 0
     return made
 
 
@@ -64,6 +69,20 @@ def test_the_face_case_starts_from_a_model_of_portraits(study: Study) -> None:
     test = shown_pairs(study.test("pubfig"), 100)
     assert len(test) == 6  # one photo of each person
     assert all("photo of" in pair.caption for pair in test)
+
+
+def test_adversarial_noise_is_made_with_a_model_trained_as_the_clean_victims_are(study: Study) -> None:
+    clean, adversarial = ADVERSARIAL.cells(study, 0)
+    (_, victim), (model, surrogate) = (
+        load_victim(folder) for folder in (study.victim(clean), study.folder.below("starts/clean-flickr8k"))
+    )
+    assert surrogate.corpus_fingerprint == victim.corpus_fingerprint == corpus_fingerprint(study.train(clean))
+    assert (surrogate.steps, surrogate.samples) == (victim.steps, victim.samples)
+    assert surrogate.config == victim.config.model_copy(update={"evaluate_every": 0})
+    assert surrogate.seed not in range(study.scale.seeds)  # the victims' own start is nobody's to know
+    kept = study.train(adversarial).below("protector")
+    used = Surrogates(kept, "pocket-resnet-32", torch.device("cpu")).of_round(0).model.clip.state_dict()
+    assert all(used[name].equal(value) for name, value in model.clip.state_dict().items())
 
 
 @pytest.mark.parametrize("experiment", [replace(FIGURE5, rows=("clean", "mem-3")), FIGURE6])
