@@ -11,11 +11,10 @@ from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
-from mem_core.models import OpenClipEncoder, tokenizer_for
+from mem_core.models import OpenClipEncoder
 from mem_core.models.image_batch import seen_at_centre
 
 _MAX_PIXELS = 2**40
-_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,3 @@ def shown_pairs(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[Sh
 def seen_by(model: OpenClipEncoder, pairs: Sequence[ShownPair]) -> Tensor:
     """The images at the size of the model, cut to the centre: float [B, 3, S, S] in 0..1."""
     return seen_at_centre([pair.pixels for pair in pairs], model.image_size, torch.device("cpu"))
-
-
-def features_of(model: OpenClipEncoder, pairs: Sequence[ShownPair]) -> tuple[Tensor, Tensor]:
-    """Image and text features, float32 [N, D] unit rows each."""
-    images, texts = [], []
-    tokenizer = tokenizer_for(model)
-    with torch.no_grad():
-        for first in range(0, len(pairs), _BATCH):
-            piece = pairs[first : first + _BATCH]
-            images.append(model.encode_image(seen_by(model, piece)))
-            texts.append(model.encode_text(tokenizer.encode([pair.caption for pair in piece])))
-    return torch.cat(images), torch.cat(texts)

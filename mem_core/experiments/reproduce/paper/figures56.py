@@ -1,22 +1,23 @@
 """Figures 5 and 6: what victims of different corpora look at, and where clean and protected samples lie for them."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from mem_core.common.storage.folder import Folder
 from mem_core.experiments.reproduce.attribution import ExplainedPair, draw_looks, grad_cam, integrated_gradients
 from mem_core.experiments.reproduce.experiment import Experiment, Shown, StudyPicture
-from mem_core.experiments.reproduce.feature_map import FeaturePlane, draw_planes, tsne_map
-from mem_core.experiments.reproduce.sample_pairs import ShownPair, features_of, seen_by, shown_pairs
+from mem_core.experiments.reproduce.feature_map import PairPlane, draw_pairs, tsne_map
+from mem_core.experiments.reproduce.photo_pairs import PhotoFeatures, features_of_photos, pairs_of, whole_photos
+from mem_core.experiments.reproduce.sample_pairs import ShownPair, seen_by, shown_pairs
 from mem_core.models import OpenClipEncoder
 from mem_core.report.figures import png
 from mem_core.victim.record import load_victim
 
 _LOOKED_AT = 2  # pairs of the test corpus, and as many of the training corpora
-_ON_PLANE = 200
+_PHOTOS, _NEIGHBOURS = 8, 9.0  # on a plane; a photograph has five images and five captions
 _PROTECTED = "mem-3"
 
 
@@ -41,22 +42,25 @@ def show_attributions(experiment: Experiment, shown: Shown, dataset: str) -> Ite
 
 
 def show_planes(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[StudyPicture]:
-    """t-SNE of clean and protected samples under the model of each row."""
+    """Clean pairs under the clean model, and protected ones under the victim of the protected corpus."""
     models = _models(experiment, shown, dataset)
-    if _PROTECTED not in models:
+    if set(models) != set(experiment.rows):
         return
-    protected = shown_pairs(_corpus(shown, dataset, _PROTECTED), _ON_PLANE)
     kind = shown.study.kind(shown.study.row(_PROTECTED))
-    clean = shown_pairs(shown.study.clean(dataset, kind).below("train"), len(protected), [p.key for p in protected])
-    features = [(features_of(model, clean), features_of(model, protected)) for model in models.values()]
-    labels = [shown.study.row(row).label for row in models]
-    planes = [
-        _plane(f"{what}, model trained on: {label}", before[tower], after[tower], shown.study.scale.seed)
-        for tower, what in enumerate(("images", "captions"))
-        for label, (before, after) in zip(labels, features, strict=True)
-    ]
-    caption = f"{dataset}: {len(protected)} samples before and after protection; neighbours stay near."
-    yield StudyPicture(f"{experiment.name}-{dataset}", png(draw_planes(planes, len(models))), caption)
+    photos = whole_photos(shown.study.clean(dataset, kind).below("train"), _PHOTOS)
+    seed, planes = shown.study.scale.seed, []
+    for letter, row, what in zip("ab", experiment.rows, ("clean", "protected"), strict=True):
+        corpus = shown.study.clean(dataset, kind).below("train") if row == "clean" else _corpus(shown, dataset, row)
+        config = shown.study.plan(shown.of(dataset, row)[0].cell).victims[0].config
+        found = features_of_photos(models[row], config, pairs_of(corpus, photos), seed)
+        label = shown.study.row(row).label
+        planes.append(_plane(f"({letter}) {what} pairs, model trained on {label}", found, seed))
+    each = " or ".join(str(number) for number in sorted(set(Counter(planes[0].photos).values())))
+    caption = (
+        f"{dataset}: t-SNE of {len(photos)} photographs, a colour each, with {each} pairs of each, and a crop of its "
+        "own for every pair. Images and captions lie in one plane; a line joins the two of a pair."
+    )
+    yield StudyPicture(f"{experiment.name}-{dataset}", png(draw_pairs(planes)), caption)
 
 
 def _models(experiment: Experiment, shown: Shown, dataset: str) -> dict[str, OpenClipEncoder]:
@@ -81,9 +85,10 @@ def _look(model: OpenClipEncoder, pair: ShownPair) -> ExplainedPair:
     return ExplainedPair(pixels, heat.numpy().astype(np.float32), integrated_gradients(model, images[0], pair.caption))
 
 
-def _plane(title: str, clean: Tensor, protected: Tensor, seed: int) -> FeaturePlane:
-    places = tsne_map(torch.cat([clean, protected]), seed)
-    return FeaturePlane(title, {"clean": places[: len(clean)], "protected": places[len(clean) :]})
+def _plane(title: str, found: PhotoFeatures, seed: int) -> PairPlane:
+    places = tsne_map(torch.cat([found.images, found.texts]), seed, neighbours=_NEIGHBOURS)
+    count = len(found.photos)
+    return PairPlane(title, found.photos.tolist(), places[:count], places[count:])
 
 
 FIGURE5 = Experiment(
@@ -97,9 +102,10 @@ FIGURE5 = Experiment(
 
 FIGURE6 = Experiment(
     name="figure6",
-    title="Figure 6: clean and protected samples in the space of features",
-    about="t-SNE of the features of the same samples before and after protection, for each tower by itself. Where a "
-    "model tells them apart, it has learned what was added.",
-    rows=("clean", "mem-3"),
+    title="Figure 6: pairs in the space of features",
+    about="As the paper draws it: under the model trained on clean pairs (a) the images and captions of a photograph "
+    "lie together; under one that learned a shortcut (b) those of a photograph drift apart, and only the two of a pair "
+    "stay near. A model that learned little shows neither.",
+    rows=("clean", _PROTECTED),
     show=show_planes,
 )
