@@ -21,10 +21,12 @@ from mem_core.audit.stress.page import StressReport, stress_headline, stress_mar
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted, markdown_table
 from mem_core.protect.protection import ShardSummary
-from mem_core.report.findings import QUERIES, Findings, RowFinding
+from mem_core.report.claims import missing_for, no_verdict, victims_of
+from mem_core.report.findings import Findings, RowFinding
+from mem_core.report.intervals import QUERIES, with_interval
 from mem_core.report.verdict import Verdict
 from mem_core.victim.evaluation import Evaluation
-from mem_core.victim.metrics import DirectionResult
+from mem_core.victim.metrics import DirectionResult, RetrievalResult
 
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
@@ -57,17 +59,34 @@ def show_night(
 
 
 def show_retrieval(victim: str, label: str, found: Evaluation) -> None:
-    """Both directions of one victim, bare and prefixed, beside chance; victim: its address."""
-    queries = {"bare": found.bare, f"prefixed ({found.prefix})": found.prefixed, "by chance": found.chance}
+    """Both directions of one victim, bare and prefixed, at last and best epoch, beside chance; victim: its address."""
     rows = [
-        {"query": name, "direction": direction, **_metrics(result)}
-        for name, results in queries.items()
+        {"epoch": epoch, "query": query, "direction": direction, **_metrics(result)}
+        for epoch, query, results in retrieval_lines(found)
         for direction, result in (("image to text", results.image_to_text), ("text to image", results.text_to_image))
     ]
     if _in_run():
         queried = f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}"
-        about = f"{label}: {queried} in {found.test}"
+        about = f"{label}: {queried} in {found.test}, prefix “{found.prefix}”. {retrieval_note(found)}"
         create_table_artifact(rows, key=retrieval_key(victim), description=about)
+
+
+def retrieval_lines(found: Evaluation) -> list[tuple[str, str, RetrievalResult]]:
+    """(epoch, query, results) of everything that was measured, and of chance."""
+    lines = [("last", "bare", found.bare), ("last", "prefixed", found.prefixed)]
+    if found.best:
+        best = f"best ({found.best.epoch})"
+        lines += [(best, "bare", found.best.bare), (best, "prefixed", found.best.prefixed)]
+    return [*lines, ("by chance", "", found.chance)]
+
+
+def retrieval_note(found: Evaluation) -> str:
+    """The share of chance at the last and at the best epoch, and why one victim by itself is no verdict."""
+    victims = victims_of([found])
+    shares = [("last", victims.last.share(found.chance))]
+    shares += [("best", victims.best.share(found.chance))] if victims.best else []
+    said = " and ".join(f"{with_interval(share.estimate())} at the {epoch} epoch" for epoch, share in shares if share)
+    return f"Median rank in % of chance, worst direction and query: {said}. {no_verdict(missing_for(victims, None))}"
 
 
 def show_problems(uri: str, report: VerifyReport) -> None:
@@ -116,21 +135,38 @@ def page_link(page: str) -> str:
     return page if "://" in page else f"file://{page}"
 
 
+REPORT_HEADER = (
+    "training set",
+    "median rank, bare, last",
+    "prefixed, last",
+    "bare, best",
+    "prefixed, best",
+    "of chance",
+)
+
+
 def report_markdown(findings: Findings, verdict: Verdict) -> str:
     """The verdict and one line a training set."""
-    head = ["training set", "Hit@10 %, bare", "median rank, bare", "Hit@10 %, prefixed", "median rank, prefixed"]
-    table = markdown_table(head, map(table_cells, findings.rows))
+    table = markdown_table(REPORT_HEADER, map(table_cells, findings.rows))
     remarks = "\n".join(f"- {point}" for point in (*verdict.points, *verdict.cautions))
-    return f"**{verdict.headline}**\n\nImage to text / text to image.\n\n{table}\n\n{remarks}\n"
+    return f"**{verdict.headline}**\n\n{REPORT_ABOUT}.\n\n{table}\n\n{remarks}\n"
+
+
+REPORT_ABOUT = (
+    "image to text / text to image, at the last epoch and at the best one on held-out pairs; of chance: at the best "
+    "one, with its 95 % interval"
+)
 
 
 def table_cells(row: RowFinding) -> list[str]:
-    """Label, then Hit@10 and median rank of bare and of prefixed queries, each in both directions."""
+    """Label; the median ranks of bare and of prefixed queries, in both directions, at the last and the best epoch; the
+    share of chance that counts."""
     cells = [row.label]
-    for found in map(row.cells, QUERIES):
-        cells.append(" / ".join("-" if cell is None else f"{100 * cell.hit_at_10.mean:.1f}" for cell in found))
-        cells.append(" / ".join("-" if cell is None else f"{cell.median_rank.mean:g}" for cell in found))
-    return cells
+    for epoch in (row.last, row.best):
+        for query in QUERIES:
+            found = epoch.cells(query) if epoch else [None]
+            cells.append(" / ".join("-" if cell is None else f"{cell.median_rank.mean:g}" for cell in found))
+    return [*cells, with_interval(row.share) if row.measured else "-"]
 
 
 def _metrics(result: DirectionResult) -> dict[str, object]:

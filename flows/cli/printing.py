@@ -6,14 +6,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, stress_cells, stress_headline
+from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, reasons, stress_cells, stress_headline
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
 from mem_core.report import ReportSummary
+from mem_core.report.intervals import percent
 from mem_core.victim.evaluation import Evaluation
-from tasks.artifacts import table_cells
+from tasks.artifacts import REPORT_ABOUT, REPORT_HEADER, retrieval_lines, retrieval_note, table_cells
 from tasks.estimating import RunEstimate
 
 _NAMED = 20  # problems and reasons that are printed
@@ -21,13 +22,10 @@ _NAMED = 20  # problems and reasons that are printed
 
 def print_report(summary: ReportSummary) -> None:
     """The verdict, one line a training set, and what limits it."""
-    heads = ("training set", "Hit@10 %, bare", "median rank", "Hit@10 %, prefixed", "median rank")
-    table = _table("image to text / text to image", heads, words=1)
+    table = _table(REPORT_ABOUT, REPORT_HEADER, words=1)
     for row in summary.findings.rows:
         table.add_row(*(escape(cell) for cell in table_cells(row)))
-    chance = summary.findings.chance
-    hits = f"{100 * chance.image_to_text.hit_at_10:.1f} / {100 * chance.text_to_image.hit_at_10:.1f}"
-    table.add_row("by chance", hits, chance.median_ranks, hits, chance.median_ranks, style="dim")
+    table.add_row("by chance", *[summary.findings.chance.median_ranks] * 4, percent(1.0), style="dim")
     console = Console()
     console.print(table)
     console.print(f"[bold]{escape(summary.verdict.headline)}[/bold]", highlight=False)
@@ -37,27 +35,35 @@ def print_report(summary: ReportSummary) -> None:
 
 def print_stress(report: StressReport) -> None:
     """The table of a stress test, worst case first, and how easily protection is found."""
-    title = "median rank in % of chance, the worse direction; a trainer gets the lower of bare and prefixed"
+    title = (
+        "median rank in % of chance (95 % interval), worse direction, lower of bare and prefixed; the best epoch counts"
+    )
     table = _table(title, STRESS_HEADER, words=1)
     for row in report.findings.rows:
         table.add_row(escape(row.label), *stress_cells(row))
     console = Console()
     console.print(table)
     console.print(f"[bold]{escape(stress_headline(report.findings))}[/bold]", highlight=False)
+    for label, why in reasons(report.findings).items():
+        console.print(f"- cannot be judged: {escape(label)}: {escape(why)}", highlight=False)
     for name, text in (detected(report.detectability) if report.detectability else {}).items():
         console.print(f"- {name}: {text}", highlight=False)
 
 
 def print_evaluation(found: Evaluation) -> None:
-    """Both directions, bare and prefixed, beside chance."""
-    heads = ("query", "direction", "Hit@1", "Hit@5", "Hit@10", "median rank", "mean rank")
-    table = _table(f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}", heads, words=2)
-    for name, results in (("bare", found.bare), ("prefixed", found.prefixed), ("by chance", found.chance)):
+    """Both directions, bare and prefixed, at the last and the best epoch, beside chance."""
+    heads = ("epoch", "query", "direction", "Hit@1, %", "Hit@5, %", "Hit@10, %", "median rank", "mean rank")
+    queried = f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}; prefix: {escape(found.prefix)}"
+    table = _table(queried, heads, words=3)
+    table.columns[0].no_wrap = True
+    for epoch, query, results in retrieval_lines(found):
         pairs = (("image to text", results.image_to_text), ("text to image", results.text_to_image))
         for direction, result in pairs:
-            hits = (f"{100 * hit:.1f} %" for hit in (result.hit_at_1, result.hit_at_5, result.hit_at_10))
-            table.add_row(name, direction, *hits, f"{result.median_rank:g}", f"{result.mean_rank:.1f}")
-    Console().print(table)
+            hits = (f"{100 * hit:.1f}" for hit in (result.hit_at_1, result.hit_at_5, result.hit_at_10))
+            table.add_row(epoch, query, direction, *hits, f"{result.median_rank:g}", f"{result.mean_rank:.1f}")
+    console = Console()
+    console.print(table)
+    console.print(escape(retrieval_note(found)), highlight=False)
 
 
 def _table(title: str | None, heads: Sequence[str], *, words: int) -> Table:

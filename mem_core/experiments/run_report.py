@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import NamedTuple
 
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
@@ -21,14 +22,24 @@ from mem_core.report import (
     pick_samples,
     summarise_protection,
 )
+from mem_core.report.claims import how_trained
+from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import EVALUATION_NAME, Evaluation, read_evaluation
 from mem_core.victim.record import Epoch, read_victim
 
 _LIBRARIES = ("memshield", "torch", "open_clip_torch", "prefect", "numpy", "pillow")
 _VICTIM = re.compile(r"rows/[a-z0-9-]+/victim-(\d+)/" + re.escape(EVALUATION_NAME))
 
-MeasuredVictim = tuple[int, Evaluation, tuple[Epoch, ...]]
-"""Seed, what was retrieved, and the history of the training."""
+
+class MeasuredVictim(NamedTuple):
+    """What a victim retrieves, and how it was trained."""
+
+    seed: int
+    found: Evaluation
+    history: tuple[Epoch, ...]
+    config: VictimConfig
+    samples: int
+    steps: int
 
 
 def report_run(folder: Folder, config: RunConfig | None = None) -> ReportSummary:
@@ -49,7 +60,8 @@ def report_run(folder: Folder, config: RunConfig | None = None) -> ReportSummary
     for name, victims in measured.items():
         plan = plans[name]
         summary = None if plan.row.is_clean else summarise_protection(folder.below(plan.corpus))
-        rows.append(report_row(plan.row, victims, summary))
+        pairs = plan.row.corpus or table.corpus.one_sample_per
+        rows.append(report_row(plan.row, victims, pairs, summary))
     noisy = (method.name for method in METHODS.values() if method.adds_noise)  # methods before controls
     pictured = next((row.name for method in noisy for row in rows if row.method == method), "")
     places = [folder.below(name) for name in (plans[pictured].clean, plans[pictured].corpus)] if pictured else []
@@ -57,7 +69,7 @@ def report_run(folder: Folder, config: RunConfig | None = None) -> ReportSummary
     inputs = ReportInputs(
         subtitle=f"preset {config.name}" if config else "",
         rows=tuple(rows),
-        chance=next(iter(measured.values()))[0][1].chance,
+        chance=next(iter(measured.values()))[0].found.chance,
         pictures_of=pictured,
         montage=montage,
         worst=worst,
@@ -73,18 +85,22 @@ def report_run(folder: Folder, config: RunConfig | None = None) -> ReportSummary
 
 
 def report_row(
-    row: RowConfig, victims: Sequence[MeasuredVictim], protected: ProtectedSummary | None = None
+    row: RowConfig, victims: Sequence[MeasuredVictim], pairs: str, protected: ProtectedSummary | None = None
 ) -> ReportRow:
-    """The victims of a row over its seeds, as the report takes them."""
+    """The victims of a row over its seeds, as the report takes them. pairs: what its corpus has a sample for."""
+    best = [victim.found.best for victim in victims if victim.found.best is not None]
     return ReportRow(
         name=row.name,
         method=row.method,
         label=row.label,
-        seeds=tuple(seed for seed, _, _ in victims),
-        bare=tuple(evaluation.bare for _, evaluation, _ in victims),
-        prefixed=tuple(evaluation.prefixed for _, evaluation, _ in victims),
+        seeds=tuple(victim.seed for victim in victims),
+        bare=tuple(victim.found.bare for victim in victims),
+        prefixed=tuple(victim.found.prefixed for victim in victims),
+        best=tuple(best) if len(best) == len(victims) else (),
+        trained=tuple(how_trained(victim.config, victim.samples, victim.steps, pairs) for victim in victims),
+        chance=victims[0].found.chance,
         history=tuple(
-            tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in history) for _, _, history in victims
+            tuple(EpochPoint.model_validate(epoch.model_dump()) for epoch in victim.history) for victim in victims
         ),
         protected=protected,
     )
@@ -103,5 +119,6 @@ def _measured(folder: Folder, plan: RowPlan) -> list[MeasuredVictim]:
         place = folder.below(victim.out)
         record, evaluation = read_victim(place), read_evaluation(place)
         if record is not None and evaluation is not None:
-            found.append((victim.seed, evaluation, record.history))
+            trained = (record.config, record.samples, record.steps)
+            found.append(MeasuredVictim(victim.seed, evaluation, record.history, *trained))
     return found

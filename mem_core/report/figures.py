@@ -10,9 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mem_core.config.methods import METHODS
-from mem_core.report.findings import QUERIES, Findings, RowFinding
 from mem_core.report.inputs import ReportInputs, ReportRow
-from mem_core.victim.metrics import DIRECTIONS, Direction
 
 INK, SOFT, RULE = "#1d232b", "#5d6673", "#d9dde3"
 _DPI = 200
@@ -44,62 +42,6 @@ def png(figure: Figure) -> bytes:
     FigureCanvasAgg(figure)  # makes itself the canvas of the figure
     figure.savefig(stream, format="png", dpi=_DPI, metadata={"Software": None})
     return stream.getvalue()
-
-
-def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
-    """How far each row is from chance level: a mark for every direction and query, the one that counts filled."""
-    rows = [row for row in findings.rows if row.share_of_chance is not None]
-    if not rows:
-        return None
-    figure = Figure(figsize=(10.4, 0.75 + 0.36 * len(rows)), dpi=_DPI)
-    axes = figure.add_axes((0.27, 0.42 / figure.get_figheight(), 0.66, 1 - 0.75 / figure.get_figheight()))
-    largest = max(1.0, max(share for row in rows for _, share in _shares(row, findings)))
-    bare_axes(axes)
-    axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        "chance level", (100, -0.72), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False
-    )
-    for place, row in enumerate(rows):
-        _draw_share_row(axes, place, row, findings, styles.colour(row.name))
-    axes.set_xlim(0, 100 * largest * 1.08)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
-    axes.set_xlabel("median rank, in % of chance", fontsize=8.5, color=SOFT)
-    axes.grid(axis="x", color=RULE, linewidth=0.6)
-    return figure
-
-
-def _shares(row: RowFinding, findings: Findings) -> list[tuple[Direction, float]]:
-    """Each measured share, with its direction."""
-    return [
-        (direction, cell.median_rank.mean / findings.chance.direction(direction).median_rank)
-        for direction in DIRECTIONS
-        for query in QUERIES
-        if (cell := row.direction(direction).cell(query))
-    ]
-
-
-def _draw_share_row(axes: Axes, place: int, row: RowFinding, findings: Findings, colour: str) -> None:
-    shares = _shares(row, findings)
-    values = [100 * share for _, share in shares]
-    lowest = min(values)
-    axes.plot([lowest, max(values)], [place, place], color=colour, linewidth=1.4, alpha=0.45, zorder=2)
-    for (direction, _), value in zip(shares, values, strict=True):
-        marker = "o" if direction == "image_to_text" else "D"
-        face = colour if value == lowest else "white"
-        size = 7.5 if value == lowest else 5
-        axes.plot([value], [place], marker=marker, markersize=size, color=colour, markerfacecolor=face, zorder=3)
-    axes.annotate(
-        f"{lowest:.0f} %",
-        (lowest, place),
-        (-9, 0),
-        textcoords="offset points",
-        ha="right",
-        va="center",
-        fontsize=9,
-        color=colour,
-        fontweight="bold",
-    )
 
 
 def draw_curves(inputs: ReportInputs, styles: Styles) -> Figure | None:

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from mem_core.config import Frozen, Method
 from mem_core.config.methods import METHODS, Kind
+from mem_core.report.claims import Trained, Victims
+from mem_core.report.intervals import AtEpoch
+from mem_core.victim.evaluation import EpochResult
 from mem_core.victim.metrics import RetrievalResult
 
 SHOWN_SIDE = 256  # larger images are shown by their centre: shrinking would average the noise away
@@ -57,7 +60,10 @@ class ProtectedSummary(Frozen):
 
 
 class ReportRow(Frozen):
-    """One training set: the victims trained on it, one entry a seed in each list."""
+    """One training set: the victims trained on it, one entry a seed in each list. bare, prefixed: at the last epoch.
+
+    chance: of the pairs that they were queried on, where these are not the report's.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="unique in the report, as mem-3")
     method: Method
@@ -65,6 +71,9 @@ class ReportRow(Frozen):
     seeds: tuple[int, ...] = ()
     bare: tuple[RetrievalResult, ...] = ()
     prefixed: tuple[RetrievalResult, ...] = ()
+    best: tuple[EpochResult, ...] = Field((), description="at the best epoch; empty where it is not known of each")
+    trained: tuple[Trained, ...] = ()
+    chance: RetrievalResult | None = None
     history: tuple[tuple[EpochPoint, ...], ...] = ()
     protected: ProtectedSummary | None = None
 
@@ -75,6 +84,16 @@ class ReportRow(Frozen):
     @property
     def title(self) -> str:
         return self.label or METHODS[self.method].label
+
+    def victims(self, chance: RetrievalResult) -> Victims:
+        """As the rule of claims takes them. chance: that of the report."""
+        best = AtEpoch(tuple(one.bare for one in self.best), tuple(one.prefixed for one in self.best))
+        return Victims(
+            chance=self.chance or chance,
+            last=AtEpoch(self.bare, self.prefixed),
+            best=best if self.best else None,
+            trained=self.trained,
+        )
 
 
 class MontageItem(BaseModel):

@@ -15,12 +15,15 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.image_quality import summarise_quality
-from mem_core.report.figures import Styles, draw_curves, draw_histograms, draw_shares, png
+from mem_core.report.figures import Styles, draw_curves, draw_histograms, png
 from mem_core.report.findings import Findings, compute_findings
 from mem_core.report.inputs import ReportInputs, ReportRow
+from mem_core.report.intervals import percent, with_interval
 from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
-from mem_core.report.tables import all_metrics, difference_cells, metric_cells, minus, signed
-from mem_core.report.verdict import Verdict, judge, percent, rank
+from mem_core.report.share_chart import draw_shares
+from mem_core.report.tables import all_metrics, difference_cells, epochs_of, metric_cells, minus, signed_cell
+from mem_core.report.verdict import Verdict, judge, rank
+from mem_core.victim.metrics import without_draws
 
 
 class ReportSummary(Frozen):
@@ -66,12 +69,12 @@ def draw_pictures(inputs: ReportInputs, findings: Findings) -> dict[str, bytes]:
 def report_json(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> bytes:
     """Everything on the page but pixels and the visibility of single samples, as canonical JSON."""
     data = {
-        "format": 1,
+        "format": 2,
         "title": inputs.title,
         "subtitle": inputs.subtitle,
         "verdict": verdict.model_dump(mode="json"),
         "findings": findings.model_dump(mode="json"),
-        "rows": [row.model_dump(mode="json") | {"protected": _corpus_line(row)} for row in inputs.rows],
+        "rows": [_json_row(row) for row in inputs.rows],
         "samples": {"montage": [item.key for item in inputs.montage], "worst": [item.key for item in inputs.worst]},
         "config": inputs.config,
         "versions": inputs.versions,
@@ -81,6 +84,12 @@ def report_json(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
         "pictures": {name: hashlib.sha256(data).hexdigest() for name, data in pictures.items()},
     }
     return (json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False, default=str) + "\n").encode()
+
+
+def _json_row(row: ReportRow) -> dict[str, Any]:
+    """A row without bootstrap draws: the findings have the intervals."""
+    plain: dict[str, Any] = without_draws(row.model_dump(mode="json"))
+    return plain | {"protected": _corpus_line(row)}
 
 
 def _corpus_line(row: ReportRow) -> dict[str, Any] | None:
@@ -124,12 +133,14 @@ def filled_page(template: str, package: str = "mem_core.report", **values: objec
         "counted": counted,
         "data_uri": _data_uri,
         "difference_cells": difference_cells,
+        "epochs_of": epochs_of,
         "fixed": _fixed,
         "metric_cells": metric_cells,
         "percent": percent,
         "rank": rank,
-        "signed": signed,
+        "signed_cell": signed_cell,
         "triple": triple,
+        "with_interval": with_interval,
     }
     return environment.get_template(template).render(**values).encode()
 

@@ -20,7 +20,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,13 @@ class RetrievalResult(Frozen):
     def median_ranks(self) -> str:
         """For people: image to text / text to image."""
         return f"{self.image_to_text.median_rank:g} / {self.text_to_image.median_rank:g}"
+
+
+def without_draws(plain: Any) -> Any:
+    """Results as plain data, without their bootstrap draws: for files that keep the intervals themselves."""
+    if isinstance(plain, dict):
+        return {name: without_draws(value) for name, value in plain.items() if name != "median_rank_draws"}
+    return [without_draws(value) for value in plain] if isinstance(plain, list) else plain
 
 
 class Spread(Frozen):

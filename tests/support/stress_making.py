@@ -3,32 +3,41 @@
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.audit.stress.cells import StressCell, StressResult, TrainedOn
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import Evaluation
-from mem_core.victim.metrics import DirectionResult, RetrievalResult, chance
+from mem_core.victim.evaluation import EpochResult, Evaluation
+from mem_core.victim.metrics import RetrievalResult, chance
+from tests.support.measured import measured
 
-CHANCE = chance(100, [5] * 100)
+CHANCE = chance(200, [5] * 200)
 PUBLISHED = Attack(name=AS_PUBLISHED, label="as published")
 STRIP = Attack(name="strip", label="words dropped")
 RECAPTION = Attack(name="recaption", label="re-captioned", control=AS_PUBLISHED)
 
 
 def at(image_to_text: float, text_to_image: float) -> RetrievalResult:
-    """Median ranks at these shares of chance."""
-
-    def direction(share: float, like: DirectionResult) -> DirectionResult:
-        return like.model_copy(update={"median_rank": max(1.0, share * like.median_rank)})
-
-    return RetrievalResult(
-        image_to_text=direction(image_to_text, CHANCE.image_to_text),
-        text_to_image=direction(text_to_image, CHANCE.text_to_image),
-    )
+    """Median ranks at these shares of chance, with bootstrap draws around them."""
+    return measured(image_to_text, CHANCE, other=text_to_image)
 
 
 def result(
-    attack: Attack, trained_on: TrainedOn, bare: tuple[float, float], prefixed: tuple[float, float], seed: int = 0
+    attack: Attack,
+    trained_on: TrainedOn,
+    bare: tuple[float, float],
+    prefixed: tuple[float, float],
+    seed: int = 0,
+    *,
+    last: float = 1.0,
 ) -> StressResult:
+    """A cell with these shares at its best epoch; at the last one its bare ones are `last` times as high."""
+    best = EpochResult(epoch=2, bare=at(*bare), prefixed=at(*prefixed))
     evaluation = Evaluation(
-        test="test", images=100, captions=500, prefix="the", bare=at(*bare), prefixed=at(*prefixed), chance=CHANCE
+        test="test",
+        images=200,
+        captions=1000,
+        prefix="the",
+        bare=at(last * bare[0], last * bare[1]),
+        prefixed=at(*prefixed),
+        chance=CHANCE,
+        best=best,
     )
     cell = StressCell(attack=attack, trained_on=trained_on, seed=seed)
     return StressResult(

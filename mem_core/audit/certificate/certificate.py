@@ -5,7 +5,6 @@ hash where readers can trust it, and check a certificate against the corpus that
 """
 
 import json
-from statistics import fmean
 from typing import Literal
 
 from pydantic import Field
@@ -19,7 +18,9 @@ from mem_core.data.finished_shard import current_manifest, receipts_of, size_dif
 from mem_core.data.image_quality import QualitySummary
 from mem_core.data.manifest import build_manifest, manifest_or_none
 from mem_core.data.receipt import changed_output
-from mem_core.report.verdict import too_weak
+from mem_core.report.intervals import Estimate
+
+_OLDER = "it was measured by a version that kept neither the best epoch nor an interval"
 
 
 class Made(Frozen):
@@ -52,9 +53,14 @@ class Audit(Frozen):
 
 
 class Trial(Frozen):
-    """Victims of one attack, one for each seed. shares: median rank as a share of chance, the lowest of bare and
-    prefixed queries in both directions; clean_shares: of victims trained on only clean pairs likewise, under the same
-    attack or, where that needs none of its own, without any."""
+    """Victims of one attack, one for each seed. shares: median rank as a share of chance at the last epoch, the lowest
+    of bare and prefixed queries in both directions, by seed; clean_shares: of victims trained on only clean pairs
+    likewise, under the same attack or, where that needs none of its own, without any.
+
+    last, best: of all seeds, with their 95 % intervals; clean: of the clean victims, at the epoch that counts (the
+    best, or the last where no best is known); left: of the protection. missing: what a claim about the trial lacks.
+    Those five are not in certificates of format 1.
+    """
 
     attack: str
     label: str
@@ -64,28 +70,29 @@ class Trial(Frozen):
     seeds: tuple[int, ...]
     shares: tuple[float, ...]
     clean_shares: tuple[float, ...] = ()
+    last: Estimate | None = None
+    best: Estimate | None = None
+    clean: Estimate | None = None
+    left: Estimate | None = None
+    missing: tuple[str, ...] = (_OLDER,)
     test: str
     images: int
 
     @property
-    def worst(self) -> float:
-        return min(self.shares)
-
-    @property
     def tells(self) -> bool:
-        """Whether a victim of clean pairs shows what there was to learn, by the rule of the report."""
-        return self.clean is not None and not too_weak(self.clean)
+        """Whether something may be claimed about it, by the rule of all pages."""
+        return not self.missing
 
     @property
-    def clean(self) -> float | None:
-        """The mean of the clean victims, None where there are none."""
-        return fmean(self.clean_shares) if self.clean_shares else None
+    def counting(self) -> Estimate:
+        """What a trainer gets: at the best epoch, or the last where no best is known."""
+        return self.best or self.last or Estimate(value=min(self.shares))
 
 
 class Certificate(Frozen):
     """Everything that is claimed. sha256: of all the rest."""
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     made_with: str = __version__
     made: Made
     audit: Audit

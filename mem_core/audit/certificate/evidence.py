@@ -1,9 +1,7 @@
 """Gathers what a certificate says: from receipts and tables, victims' evaluations, the cells of a stress test."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from mem_core.audit.certificate.certificate import (
     Audit,
@@ -13,23 +11,20 @@ from mem_core.audit.certificate.certificate import (
     manifest_fingerprint,
     require_all_files,
 )
+from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
 from mem_core.audit.stress.attacks import suite
 from mem_core.audit.stress.cells import CELL, StressResult
-from mem_core.audit.stress.findings import share_of_chance
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder
-from mem_core.config import fingerprint
+from mem_core.config.methods import METHODS
 from mem_core.config.stored import read_record
 from mem_core.data.corpus import corpus_fingerprint
 from mem_core.data.finished_shard import protected_receipts
 from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.table import read_rows
-from mem_core.report.verdict import percent
-from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import Evaluation, read_evaluation
-from mem_core.victim.record import read_victim
+from mem_core.report.claims import unjudged
 
 ALWAYS_OPEN = (
     "a trainer who knows the method and adapts training to it beyond the countermeasures named above",
@@ -115,91 +110,9 @@ def read_cells(stress: Folder) -> list[StressResult]:
     return [cell for name in names if (cell := read_record(stress, name, StressResult, CELL)) is not None]
 
 
-def trials_of_cells(cells: Iterable[StressResult]) -> list[Trial]:
-    """One trial an attack, beside protected victims its clean ones, or those of the attack that lends it some."""
-    by_attack: dict[tuple[str, str], list[StressResult]] = {}
-    for result in sorted(cells, key=lambda r: r.cell.seed):
-        by_attack.setdefault((result.cell.attack.name, result.cell.trained_on), []).append(result)
-    trials = []
-    for (name, trained_on), ours in sorted(by_attack.items()):
-        if trained_on == "protected":
-            attack = ours[0].cell.attack
-            clean = by_attack.get((name, "clean")) or by_attack.get((attack.control, "clean"), [])
-            measured = [_Victim(r.victim, r.cell.seed, r.samples, r.evaluation) for r in ours]
-            trials.append(_trial(name, attack.label, measured, [r.evaluation for r in clean]))
-    return trials
-
-
-def trials_of_victims(victims: Iterable[Folder], controls: Iterable[Folder]) -> list[Trial]:
-    """The trials of trained and evaluated victims; controls: those that were trained on clean pairs.
-
-    A control goes with the victims that were trained with the same settings. Raises `SourceError` for a folder without
-    an evaluated victim, and for a control that goes with none.
-    """
-    clean, made = _by_settings(controls), _by_settings(victims)
-    if lone := sorted(set(clean) - set(made)):
-        raise SourceError(
-            "expected a victim of protected pairs with the settings of the clean one in "
-            f"{clean[lone[0]][-1].place}, got none"
-        )
-    trials = []
-    for settings, ours in made.items():
-        attacks = [item.model_dump(mode="json") for item in ours[0].config.countermeasures]
-        name = "trained" if not attacks else f"trained-{settings[:8]}"
-        label = "trained as published" if not attacks else json.dumps(attacks, sort_keys=True)
-        trials.append(_trial(name, label, ours, [control.found for control in clean.get(settings, [])]))
-    return trials
-
-
-class _Victim(NamedTuple):
-    """A measured victim. place: its folder, if it was named."""
-
-    config: VictimConfig
-    seed: int
-    samples: int
-    found: Evaluation
-    place: str = ""
-
-
-def _by_settings(folders: Iterable[Folder]) -> dict[str, list[_Victim]]:
-    """Victims by the fingerprint of what they were trained with."""
-    victims: dict[str, list[_Victim]] = {}
-    for folder in folders:
-        record, found = read_victim(folder), read_evaluation(folder)
-        if record is None or found is None:
-            raise SourceError(
-                f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims"
-            )
-        victim = _Victim(record.config, record.seed, record.samples, found, folder.uri)
-        victims.setdefault(fingerprint(record.config), []).append(victim)
-    return victims
-
-
-def _trial(attack: str, label: str, victims: Sequence[_Victim], clean: Iterable[Evaluation]) -> Trial:
-    """Victims with equal settings, of different seeds. clean: what victims of only clean pairs retrieve."""
-    first = victims[0]
-    return Trial(
-        attack=attack,
-        label=label,
-        architecture=first.config.architecture,
-        epochs=first.config.epochs,
-        samples=first.samples,
-        seeds=tuple(victim.seed for victim in victims),
-        shares=tuple(lowest_share(victim.found) for victim in victims),
-        clean_shares=tuple(map(lowest_share, clean)),
-        test=first.found.test,
-        images=first.found.images,
-    )
-
-
-def lowest_share(found: Evaluation) -> float:
-    """Median rank as a share of chance at the query and direction that leave the least: 1 is chance level."""
-    return round(min(share_of_chance(result, found.chance) for result in (found.bare, found.prefixed)), 4)
-
-
 def certify(made: Made, audit: Audit, trials: Sequence[Trial]) -> Certificate:
     """The certificate, sealed: worst case first, and after the trials that tell something those that do not."""
-    ordered = tuple(sorted(trials, key=lambda trial: (not trial.tells, trial.worst, trial.attack)))
+    ordered = tuple(sorted(trials, key=lambda trial: (not trial.tells, trial.counting.value, trial.attack)))
     telling = [trial for trial in ordered if trial.tells]
     return Certificate(
         made=made,
@@ -213,18 +126,14 @@ def certify(made: Made, audit: Audit, trials: Sequence[Trial]) -> Certificate:
 def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[str]:
     if not audit.compared:
         yield "that every pixel and caption is the clean one within the budget"
-    for trial in trials:
-        if not trial.tells:
-            why = (
-                "no clean one was trained"
-                if trial.clean is None
-                else f"the clean one is at {percent(trial.clean)} itself"
-            )
-            yield f"{trial.label}: its victim cannot be judged, as {why}"
+    for labels, why in unjudged((trial.label, trial.missing) for trial in trials).items():
+        yield f"{labels}: cannot be judged, as {why}"
     tried = {"as-published" if trial.attack == "trained" else trial.attack for trial in trials}
     for attack in suite("full", made.trigger_length, "purifier", pretrained="weights"):
         if attack.name not in tried:
             yield attack.label
+    if any(METHODS[method].adds_noise and METHODS[method].adds_trigger for method in made.methods if method in METHODS):
+        yield "what the noise adds to the trigger words: no victim of only one of the two stands here"
     if not trials or min(len(trial.seeds) for trial in trials) < 2:
         yield "the spread over victim seeds"
     yield from ALWAYS_OPEN

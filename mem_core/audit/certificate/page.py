@@ -1,10 +1,11 @@
 """Writes a certificate into a folder: certificate.json, and certificate.html, one file that fetches nothing."""
 
-from mem_core.audit.certificate.certificate import Certificate, Trial, certificate_bytes
+from mem_core.audit.certificate.certificate import Certificate, certificate_bytes
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.report.claims import can_be_judged, no_verdict
+from mem_core.report.intervals import with_interval
 from mem_core.report.page import filled_page
-from mem_core.report.verdict import no_verdict
 
 CERTIFICATE_PAGE, CERTIFICATE_NAME = "certificate.html", "certificate.json"
 
@@ -31,17 +32,9 @@ def certificate_headline(certificate: Certificate) -> str:
     if not certificate.trials:
         return f"{start}, {proof}; no victim was trained, so nothing is known about what it is worth."
     worst = certificate.trials[0]
-    if worst.tells:
-        without = f"without protection at {100 * min(worst.clean_shares):.0f} %"
-        return f"{start}, {proof}; in the worst case tried ({worst.label}), {_retrieval(worst)}, {without}."
-    weak = next((trial for trial in certificate.trials if trial.clean is not None), None)
-    if weak is not None and weak.clean is not None:
-        return f"{start}, {proof}. {no_verdict(weak.clean, weak.images)}"
-    return (
-        f"{start}, {proof}. {_retrieval(worst).capitalize()} on {worst.images:,} test images ({worst.label}), but "
-        "without a victim of clean pairs beside it this figure proves nothing."
-    )
-
-
-def _retrieval(trial: Trial) -> str:
-    return f"the median rank is at {100 * trial.worst:.0f} % of chance"
+    judged = can_be_judged(sum(trial.tells for trial in certificate.trials), len(certificate.trials))
+    if not worst.tells or worst.clean is None:
+        return f"{start}, {proof}. {no_verdict(worst.missing)} {judged}."
+    reached = f"the median rank is at {with_interval(worst.counting)} of chance"
+    without = f"without protection at {with_interval(worst.clean)}"
+    return f"{start}, {proof}; in the worst case tried ({worst.label}), {reached}, {without}. {judged}."

@@ -9,13 +9,14 @@ from pydantic import Field
 
 from mem_core.audit.detectability import Detectability
 from mem_core.audit.stress.attacks import AS_PUBLISHED
-from mem_core.audit.stress.findings import Shares, StressFindings, StressRow
+from mem_core.audit.stress.findings import StressFindings, StressRow
 from mem_core.common.formatting import markdown_table
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
+from mem_core.report.claims import can_be_judged, no_verdict, unjudged
 from mem_core.report.figures import INK, RULE, SOFT, bare_axes, png
+from mem_core.report.intervals import percent, with_interval
 from mem_core.report.page import filled_page
-from mem_core.report.verdict import no_verdict, too_weak
 
 STRESS_PAGE = "stress.html"
 
@@ -43,35 +44,52 @@ def write_stress(out: Folder, report: StressReport) -> None:
         rows=[(row, stress_cells(row)) for row in report.findings.rows],
         heads=STRESS_HEADER,
         detected=detected(report.detectability) if report.detectability else {},
+        reasons=reasons(report.findings),
         picture=picture,
     )
     write_bytes(out, STRESS_PAGE, page)
 
 
-STRESS_HEADER = ("attack", "what a trainer gets", "bare", "prefixed", "clean pairs only", "protection left")
+STRESS_HEADER = (
+    "attack",
+    "last epoch",
+    "best epoch",
+    "bare / prefixed",
+    "clean pairs only",
+    "protection left",
+)
 
 
 def stress_cells(row: StressRow) -> tuple[str, ...]:
     """The shares of a row in percent, as `STRESS_HEADER` names them after the first."""
-    clean = "\N{EN DASH}" if row.clean is None else _percent(row.clean, "worst")
-    left = "\N{EN DASH}" if row.left is None else f"{100 * row.left:.0f} %"
-    return (*(_percent(row.protected, which) for which in ("worst", "bare", "prefixed")), clean, left)
+    nothing, counting = "\N{EN DASH}", row.protected.counting
+    best = with_interval(row.protected.best.worst) if row.protected.best else nothing
+    queries = f"{percent(counting.bare.value)} / {percent(counting.prefixed.value)}"
+    clean = nothing if row.clean is None else with_interval(row.clean.counting.worst)
+    left = nothing if row.left is None else with_interval(row.left)
+    return (with_interval(row.protected.last.worst), best, queries, clean, f"({left})" if row.missing else left)
 
 
 def stress_headline(findings: StressFindings) -> str:
-    """The worst case in a sentence, beside what there is without an attack; no claim where no clean victim shows it."""
-    worst, published = findings.worst, findings.published
-    share = f"{100 * worst.protected.worst.mean:.0f} % of chance"
-    clean = (published or worst).clean
-    if clean is None:
-        return f"{worst.label}: median rank at {share}. Without a clean victim nothing says what that is worth."
-    if too_weak(clean.worst.mean):
-        return no_verdict(clean.worst.mean, findings.chance.image_to_text.queries)
-    if published is None or worst is published:
-        return f"No attack took protection below what it is as published: median rank at {share}."
-    before = f"{100 * published.protected.worst.mean:.0f} %"
-    left = "" if worst.left is None else f"; {100 * worst.left:.0f} % of the protection is left"
-    return f"Worst case: {worst.label}. The median rank falls from {before} to {share}{left}."
+    """The worst case in a sentence, beside what there is without an attack; no claim where nothing can be judged."""
+    judged, published = findings.judged, findings.published
+    of_all = can_be_judged(len(judged), len(findings.rows))
+    if not judged:
+        return f"{no_verdict((published or findings.rows[0]).missing)} {of_all}."
+    worst = judged[0]
+    share = f"{with_interval(worst.protected.counting.worst)} of chance"
+    left = "" if worst.left is None else f"; {with_interval(worst.left)} of the protection is left"
+    if published is None or published.missing:
+        return f"Worst case: {worst.label}. The median rank is at {share}{left}. {of_all}."
+    if worst is published:
+        return f"No attack took protection below what it is as published: median rank at {share}. {of_all}."
+    before = with_interval(published.protected.counting.worst)
+    return f"Worst case: {worst.label}. The median rank falls from {before} to {share}{left}. {of_all}."
+
+
+def reasons(findings: StressFindings) -> Mapping[str, str]:
+    """The labels of rows that cannot be judged -> why."""
+    return unjudged((row.label, row.missing) for row in findings.rows)
 
 
 def stress_markdown(findings: StressFindings) -> str:
@@ -92,18 +110,13 @@ def detected(found: Detectability) -> Mapping[str, str]:
     }
 
 
-def _percent(shares: Shares, which: str) -> str:
-    spread = getattr(shares, which)
-    deviation = "" if spread.deviation is None else f" ±{100 * spread.deviation:.0f}"
-    return f"{100 * spread.mean:.0f}{deviation} %"
-
-
 _ACCENT, _CLEAN = "#d1480a", "#727a86"
 
 
 def draw_stress(findings: StressFindings) -> Figure:
     """A row an attack: a filled dot for victims of protected pairs at their weaker query, open ones for both queries,
-    a bar for the victims of only clean pairs beside them. What lies from the bar up to the dot is what is left."""
+    a bar for the victims of only clean pairs beside them. What lies from the bar up to the dot is what is left. A short
+    stroke is what counts at the last epoch, the band behind a filled dot its interval."""
     rows = findings.rows
     figure = Figure(figsize=(10.4, 0.95 + 0.34 * len(rows)))
     height = figure.get_figheight()
@@ -114,37 +127,45 @@ def draw_stress(findings: StressFindings) -> Figure:
     axes.annotate("chance", (100, -0.75), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
     for place, row in enumerate(rows):
         _draw_row(axes, place, row)
-    axes.set_xlim(0, max(108.0, 104 * max(_values(row)[-1] for row in rows)))
+    axes.set_xlim(0, max(108.0, 104 * max(_furthest(row) for row in rows)))
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.name == AS_PUBLISHED else "normal")
     axes.set_xlabel(
-        "median rank in % of chance, worse direction; dots: protected (filled: the query that counts), "
-        "bars: clean pairs only",
-        fontsize=8.5,
+        "median rank in % of chance, worse direction; dots: protected (filled: the query that counts, with its "
+        "interval), strokes: at the last epoch, grey: clean pairs only",
+        fontsize=8,
         color=SOFT,
     )
     return figure
 
 
-def _values(row: StressRow) -> tuple[float, float]:
-    low, high = sorted((row.protected.bare.mean, row.protected.prefixed.mean))
-    return low, high
+def _furthest(row: StressRow) -> float:
+    shares = row.protected.counting
+    return max(share.high or share.value for share in (shares.bare, shares.prefixed, shares.worst))
 
 
 def _draw_row(axes: Axes, place: int, row: StressRow) -> None:
-    low, high = (100 * value for value in _values(row))
+    shares = row.protected.counting
+    low, high = (100 * value for value in sorted((shares.bare.value, shares.prefixed.value)))
     if row.clean is not None:
-        clean = 100 * row.clean.worst.mean
-        axes.plot([clean, low], [place, place], color=_ACCENT, linewidth=5, alpha=0.16, solid_capstyle="butt")
+        clean = 100 * row.clean.counting.worst.value
         axes.plot([clean, clean], [place - 0.26, place + 0.26], color=_CLEAN, linewidth=2.2, zorder=2)
+    right = high
+    if shares.worst.low is not None and shares.worst.high is not None:
+        band = [100 * shares.worst.low, 100 * shares.worst.high]
+        axes.plot(band, [place, place], color=_ACCENT, linewidth=5, alpha=0.25, solid_capstyle="butt")
+        right = max(right, band[1])
+    if row.protected.best is not None:
+        last = 100 * row.protected.last.worst.value
+        axes.plot([last, last], [place - 0.2, place + 0.2], color=_ACCENT, linewidth=1.4, zorder=2)
     axes.plot([low, high], [place, place], color=_ACCENT, linewidth=1.2, alpha=0.5, zorder=2)
     axes.plot([high], [place], "o", color=_ACCENT, markerfacecolor="white", markersize=5, zorder=3)
     axes.plot([low], [place], "o", color=_ACCENT, markersize=7.5, zorder=3)
     axes.annotate(
         f"{low:.0f} %",
-        (max(low, high), place),
+        (right, place),
         (9, 0),
         textcoords="offset points",
         ha="left",

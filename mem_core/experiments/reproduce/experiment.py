@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from mem_core.config import Frozen
 from mem_core.experiments.reproduce.paper_values import paper_notes, paper_value
 from mem_core.experiments.reproduce.study import Study, StudyCell, StudyResult
-from mem_core.experiments.run_report import report_row
-from mem_core.report.findings import QUERIES, Query, RowFinding, compute_findings, gap
+from mem_core.experiments.run_report import MeasuredVictim, report_row
+from mem_core.report.claims import Victims
+from mem_core.report.findings import EpochFinding, RowFinding, compute_findings, gaps
 from mem_core.report.inputs import ReportInputs
-from mem_core.report.tables import NOTHING, signed
-from mem_core.report.verdict import percent, rank
-from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, Spread
+from mem_core.report.intervals import QUERIES, AtEpoch, Query, percent, with_interval
+from mem_core.report.tables import NOTHING, signed_with_interval
+from mem_core.report.verdict import rank
+from mem_core.victim.metrics import RetrievalResult, Spread
 
 
 class Table(Frozen):
@@ -111,23 +113,25 @@ class Shown:
         return sorted(found, key=lambda result: result.cell.seed)
 
 
-_HEADER = (
-    "training set",
-    "seeds",
-    "Hit@10 bare",
-    "Medr bare",
-    "Hit@10 prefixed",
-    "Medr prefixed",
-    "of chance",
-    "the noise adds to Medr",
-    "paper: Hit@10, Medr",
+EPOCH_FIGURES = tuple(
+    f"{figure}, {epoch}"
+    for epoch in ("last", "best")
+    for figure in ("Hit@10 bare", "Medr bare", "Medr prefixed", "of chance")
+)
+_HEADER = ("training set", "seeds", *EPOCH_FIGURES, "the noise adds to Medr", "paper: Hit@10, Medr")
+EPOCH_NOTES = (
+    "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
+    "corpora, noise and triggers come from one seed. The paper prints the last epoch.",
+    "Last, best: the victim at the end of its schedule, and at the epoch that is best on held-out clean pairs, which a "
+    "trainer keeps.",
+    "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection, "
+    "with its 95 % interval over test images, and over seeds where there are several.",
 )
 _NOTES = (
-    "Each figure: image to text / text to image, mean \N{PLUS-MINUS SIGN} standard deviation over victim seeds; "
-    "corpora, noise and triggers come from one seed.",
-    "Of chance: median rank over that of chance level, at the query and in the direction that is worst for protection.",
-    "The noise adds: bare; prefixed. For MEM over its own words without noise, for noise without words over clean, "
-    "always a victim of the same pairs that differs in nothing else.",
+    *EPOCH_NOTES,
+    "The noise adds: bare; prefixed, with 95 % intervals, at the best epoch where it is known. For MEM over its own "
+    "words without noise, for noise without words over clean, always a victim of the same pairs that differs in "
+    "nothing else.",
 )
 
 
@@ -138,11 +142,20 @@ def report_inputs(shown: Shown, rows: Sequence[str], dataset: str) -> ReportInpu
         return None
     return ReportInputs(
         rows=tuple(
-            report_row(shown.study.row(name), [(r.cell.seed, r.evaluation, r.history) for r in results])
+            report_row(
+                shown.study.row(name),
+                [_measured(shown.study, result) for result in results],
+                shown.study.kind(shown.study.row(name)),
+            )
             for name, results in measured.items()
         ),
         chance=next(iter(measured.values()))[0].evaluation.chance,
     )
+
+
+def _measured(study: Study, result: StudyResult) -> MeasuredVictim:
+    config = study.plan(result.cell).victims[0].config
+    return MeasuredVictim(result.cell.seed, result.evaluation, result.history, config, result.samples, result.steps)
 
 
 def rows_table(experiment: str, shown: Shown, inputs: ReportInputs, dataset: str) -> Table:
@@ -152,9 +165,10 @@ def rows_table(experiment: str, shown: Shown, inputs: ReportInputs, dataset: str
     """
     findings = compute_findings(inputs)
     names = [row.name for row in inputs.rows]
-    below = {name: findings.row(shown.study.without_noise(name)) for name in names}
+    given = {row.name: row.victims(inputs.chance) for row in inputs.rows}
+    below = {name: given.get(shown.study.without_noise(name) or "") for name in names}
     lines = [
-        _line(row, below[row.name], paper_value(experiment, dataset, "main", row.name))
+        _line(row, _adds(given[row.name], below[row.name]), paper_value(experiment, dataset, "main", row.name))
         for row in sorted(findings.rows, key=lambda row: names.index(row.name))
     ]
     return Table(
@@ -170,22 +184,25 @@ def _chance_line(chance: RetrievalResult) -> tuple[str, ...]:
     both = (chance.image_to_text, chance.text_to_image)
     hits = " / ".join(f"{100 * one.hit_at_10:.1f}" for one in both)
     ranks = " / ".join(rank(one.median_rank) for one in both)
-    return ("By chance (analytic)", NOTHING.mean, hits, ranks, hits, ranks, percent(1.0), NOTHING.mean, NOTHING.mean)
+    figures = (hits, ranks, ranks, percent(1.0))
+    return ("By chance (analytic)", NOTHING.mean, *figures, *figures, NOTHING.mean, NOTHING.mean)
 
 
-def _line(row: RowFinding, below: RowFinding | None, paper: str) -> tuple[str, ...]:
-    cells = [text for query in QUERIES for text in (_hits(row, query), _ranks(row, query))]
-    share = NOTHING.mean if row.share_of_chance is None else percent(row.share_of_chance)
-    adds = NOTHING.mean if below is None else "; ".join(_added(row, below, query) for query in QUERIES)
-    return (row.label, str(row.seeds), *cells, share, adds, paper)
+def _line(row: RowFinding, adds: str, paper: str) -> tuple[str, ...]:
+    return (row.label, str(row.seeds), *epoch_cells(row.last), *epoch_cells(row.best), adds, paper)
 
 
-def _hits(row: RowFinding, query: Query) -> str:
-    return " / ".join(hits(cell.hit_at_10) if cell else NOTHING.mean for cell in row.cells(query))
+def epoch_cells(epoch: EpochFinding | None) -> tuple[str, ...]:
+    """As `EPOCH_FIGURES` names them for one epoch; dashes where it is not known."""
+    if epoch is None:
+        return (NOTHING.mean,) * (len(EPOCH_FIGURES) // 2)
+    found = " / ".join(hits(cell.hit_at_10) if cell else NOTHING.mean for cell in epoch.cells("bare"))
+    share = with_interval(epoch.share) if epoch.share else NOTHING.mean
+    return (found, _ranks(epoch, "bare"), _ranks(epoch, "prefixed"), share)
 
 
-def _ranks(row: RowFinding, query: Query) -> str:
-    return " / ".join(ranked(cell.median_rank) if cell else NOTHING.mean for cell in row.cells(query))
+def _ranks(epoch: EpochFinding, query: Query) -> str:
+    return " / ".join(ranked(cell.median_rank) if cell else NOTHING.mean for cell in epoch.cells(query))
 
 
 def hits(spread: Spread) -> str:
@@ -200,12 +217,15 @@ def ranked(spread: Spread) -> str:
     return f"{rank(spread.mean)}{deviation}"
 
 
-def _added(row: RowFinding, below: RowFinding, query: Query) -> str:
-    parts = []
-    for direction in DIRECTIONS:
-        ours, theirs = (one.direction(direction).cell(query) for one in (row, below))
-        if ours and theirs:
-            found = gap(direction, query, ours.median_rank, theirs.median_rank)
-            error = "" if found.standard_error is None else f" \N{PLUS-MINUS SIGN} {found.standard_error:,.0f}"
-            parts.append(f"{signed(found.difference)}{error}")
-    return " / ".join(parts) or NOTHING.mean
+def _adds(ours: Victims, below: Victims | None) -> str:
+    """How far median ranks are above those of the row it is compared with."""
+    if below is None or not ours.share or not below.share:
+        return NOTHING.mean
+    found = gaps(*_at_one_epoch(ours, below))
+    parts = [[signed_with_interval(gap.difference) for gap in found if gap.query == query] for query in QUERIES]
+    return "; ".join(" / ".join(part) or NOTHING.mean for part in parts)
+
+
+def _at_one_epoch(ours: Victims, theirs: Victims) -> tuple[AtEpoch, AtEpoch]:
+    """Both at their best epoch, or both at their last where one has no other."""
+    return (ours.best, theirs.best) if ours.best and theirs.best else (ours.last, theirs.last)

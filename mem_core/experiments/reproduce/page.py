@@ -12,6 +12,7 @@ from mem_core.experiments.reproduce.experiment import Section, Shown, Table
 from mem_core.experiments.reproduce.run import StudyPlan
 from mem_core.experiments.reproduce.study import Study
 from mem_core.report.page import filled_page
+from mem_core.victim.metrics import without_draws
 
 
 class StudyReport(Frozen):
@@ -39,7 +40,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
         "scale": study.scale.model_dump(mode="json"),
         "missing": plan.missing,
         "sections": [_plain(section) for section in sections],
-        "cells": [result.model_dump(mode="json") for result in results],
+        "cells": without_draws([result.model_dump(mode="json") for result in results]),
     }
     write_bytes(out, "report.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
     write_bytes(out, "report.md", _markdown(study, sections, headline).encode())

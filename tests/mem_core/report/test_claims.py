@@ -3,17 +3,8 @@
 import numpy as np
 import pytest
 
-from mem_core.report.claims import (
-    AtEpoch,
-    Estimate,
-    Sampled,
-    Trained,
-    Victims,
-    combined,
-    missing_for,
-    no_verdict,
-    with_interval,
-)
+from mem_core.report.claims import Trained, Victims, missing_for, no_verdict
+from mem_core.report.intervals import AtEpoch, Estimate, Sampled, combined, with_interval
 from mem_core.victim.metrics import RetrievalResult, chance, summarise_ranks
 from tests.support.measured import measured
 

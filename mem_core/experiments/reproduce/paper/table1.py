@@ -14,8 +14,9 @@ from mem_core.experiments.reproduce.experiment import (
     rows_table,
 )
 from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
-from mem_core.report.figures import Styles, draw_curves, draw_shares, png
+from mem_core.report.figures import Styles, draw_curves, png
 from mem_core.report.findings import compute_findings
+from mem_core.report.share_chart import draw_shares
 
 
 def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table | StudyPicture]:
@@ -26,7 +27,7 @@ def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Ta
     yield rows_table(experiment.name, shown, inputs, dataset)
     figure = draw_shares(compute_findings(inputs), Styles(inputs.rows))
     if figure is not None:
-        caption = f"{dataset}: median rank in % of chance, for every direction and query."
+        caption = f"{dataset}: median rank in % of chance at the epoch that counts, for every direction and query."
         yield StudyPicture(f"{experiment.name}-{dataset}-shares", png(figure), caption)
 
 

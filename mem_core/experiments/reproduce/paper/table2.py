@@ -2,21 +2,27 @@
 
 from collections.abc import Iterator
 
-from mem_core.experiments.reproduce.experiment import Experiment, Shown, Table, hits, ranked
+from mem_core.experiments.reproduce.experiment import (
+    EPOCH_FIGURES,
+    EPOCH_NOTES,
+    Experiment,
+    Shown,
+    Table,
+    epoch_cells,
+)
 from mem_core.experiments.reproduce.paper_values import paper_value
 from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
-from mem_core.experiments.reproduce.study import StudyResult
-from mem_core.victim.metrics import DIRECTIONS, RetrievalResult, Spread, summarise
+from mem_core.report.claims import victims_of
+from mem_core.report.findings import epoch_finding
 
 
 def show_victims(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Table]:
-    """A line for each victim and row: Hit@10 and Medr, bare and prefixed."""
+    """A line for each victim and row: Hit@10, Medr and the share of chance, at the last and at the best epoch."""
     pairs = ((victim, row) for victim in experiment.victims for row in experiment.rows)
     lines = [line for victim, row in pairs if (line := _line(experiment, shown, dataset, victim, row))]
     if lines:
-        measured = (f"{metric} {query}" for query in ("bare", "prefixed") for metric in ("Hit@10", "Medr"))
-        header = ("victim", "architecture", "training set", "seeds", *measured, "paper: Hit@10, Medr")
-        yield Table(caption=dataset, header=header, rows=tuple(lines), words=(1, 2))
+        header = ("victim", "architecture", "training set", "seeds", *EPOCH_FIGURES, "paper: Hit@10, Medr")
+        yield Table(caption=dataset, header=header, rows=tuple(lines), words=(1, 2), notes=EPOCH_NOTES)
 
 
 def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: str) -> tuple[str, ...] | None:
@@ -24,29 +30,10 @@ def _line(experiment: Experiment, shown: Shown, dataset: str, victim: str, row: 
     if not found:
         return None
     architecture = shown.study.plan(found[0].cell).victims[0].config.architecture
-    label = shown.study.row(row).label
-    cells = [text for query in ("bare", "prefixed") for text in (_hits(found, query), _ranks(found, query))]
-    return (
-        victim,
-        architecture,
-        label,
-        str(len(found)),
-        *cells,
-        paper_value(experiment.name, dataset, victim, row),
-    )
-
-
-def _ranks(found: list[StudyResult], query: str) -> str:
-    return " / ".join(ranked(spread) for spread in _spreads(found, query, "median_rank"))
-
-
-def _hits(found: list[StudyResult], query: str) -> str:
-    return " / ".join(hits(spread) for spread in _spreads(found, query, "hit_at_10"))
-
-
-def _spreads(found: list[StudyResult], query: str, metric: str) -> list[Spread]:
-    results: list[RetrievalResult] = [getattr(result.evaluation, query) for result in found]
-    return [summarise([getattr(result.direction(each), metric) for result in results]) for each in DIRECTIONS]
+    paper = paper_value(experiment.name, dataset, victim, row)
+    victims = victims_of([result.evaluation for result in found])
+    last, best = (epoch_cells(epoch_finding(at, victims.chance) if at else None) for at in (victims.last, victims.best))
+    return (victim, architecture, shown.study.row(row).label, str(len(found)), *last, *best, paper)
 
 
 TABLE2 = Experiment(
