@@ -186,10 +186,17 @@ class ProtectConfig(Frozen):
         return 1 if self.recipe.learns_first else self.rounds
 
     @property
+    def surrogate_parts(self) -> int:
+        """In how many parts of `steps_per_round` steps a surrogate is trained in a round: all at once where it learns
+        first, none if it is given. A killed run goes on after the last one."""
+        if self.surrogate.checkpoint:
+            return 0
+        return self.rounds if self.recipe.learns_first else 1
+
+    @property
     def surrogate_steps(self) -> int:
-        """How many steps the surrogate takes in a round: those of all `rounds` where it learns first, none if given."""
-        given = self.surrogate
-        return 0 if given.checkpoint else given.steps_per_round * self.rounds // self.fit_rounds
+        """How many steps the surrogate takes in a round."""
+        return self.surrogate_parts * self.surrogate.steps_per_round
 
     @model_serializer(mode="wrap")
     def _as_older_versions_wrote_it(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:

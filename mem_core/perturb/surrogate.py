@@ -4,7 +4,7 @@ In the only round of a method that learns first (UAP) nothing is protected yet: 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -43,10 +43,11 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class SurrogateTraining:
-    """A surrogate between two rounds."""
+    """A surrogate between two rounds, or between two parts of a round: parts are those that are done."""
 
     model: OpenClipEncoder
     optimizer: torch.optim.Optimizer
+    parts: int = 0
 
 
 def train_surrogate(
@@ -56,24 +57,40 @@ def train_surrogate(
     context: FitContext,
     round_number: int,
     progress: Progress,
+    keep: Callable[[SurrogateTraining], None] = lambda training: None,
 ) -> tuple[Surrogate, list[float]]:
-    """The steps of a round over batches from all shards. Returns the surrogate, frozen, and the loss of each step."""
-    stream = _batches_of_corpus(shards, held, context, round_number, training.model.image_size)
-    model = training.model
+    """The steps of a round over batches from all shards. Returns the surrogate, frozen, and the loss of each step.
+
+    keep: is given the training between two parts of the round, to go on from; the losses are those from there on.
+    """
+    model, parts, losses = training.model, context.config.surrogate_parts, list[float]()
+
+    def batches_of(part: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return _batches_of_corpus(shards, held, context, round_number + part, model.image_size)
+
+    stream = batches_of(training.parts)
     with cpu_threads(context.config.surrogate.cpu_threads):
-        losses = _steps(training, stream, context, progress)
+        for part in range(training.parts, parts):
+            stream = batches_of(part)
+            losses += _steps(training, stream, part, context, progress)
+            if part + 1 < parts:
+                keep(replace(training, parts=part + 1))
         model.freeze()
         anchors = _features(model, *next(stream), context)
     return Surrogate(model, anchors), losses
 
 
 def _steps(
-    training: SurrogateTraining, stream: Iterator[tuple[Tensor, Tensor]], context: FitContext, progress: Progress
+    training: SurrogateTraining,
+    stream: Iterator[tuple[Tensor, Tensor]],
+    part: int,
+    context: FitContext,
+    progress: Progress,
 ) -> list[float]:
-    total = context.config.surrogate_steps
+    total, each = context.config.surrogate_steps, context.config.surrogate.steps_per_round
     losses = []
     training.model.train()
-    for step in range(total):
+    for step in range(part * each, (part + 1) * each):
         images, tokens = next(stream)
         try:
             loss, _, _ = training_step(training.model, training.optimizer, images, tokens, context.precision)

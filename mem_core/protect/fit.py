@@ -1,7 +1,7 @@
 """The rounds over one corpus: what they leave between two calls, so that a killed run goes on inside its round."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from mem_core import __version__
 from mem_core.common.errors import MismatchError
@@ -29,6 +29,7 @@ from mem_core.protect.surrogates import (
     Surrogates,
     fitted_rounds,
     resume_training,
+    save_part,
     save_surrogate,
     save_training,
     surrogate_hashes,
@@ -112,7 +113,8 @@ class Fit:
             loaded = self._corpus.load(shard)
             return loaded, self._state_after(loaded, number)
 
-        surrogate, losses = train_surrogate(training, self._shards, held, context, number, progress)
+        keep = partial(save_part, self._work)
+        surrogate, losses = train_surrogate(training, self._shards, held, context, number, progress, keep)
         require_finite(losses, f"the surrogate of round {number + 1}", context.config.surrogate.learning_rate)
         save_training(self._work, number, training.optimizer)
         save_surrogate(self._folder, number, surrogate)

@@ -5,6 +5,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ ONE_PATTERN = (
     "it was fitted by version 0.3.0 or older, which added one pattern to all images: noise of each image's own is made "
     "now, so it cannot protect more the same way; fit anew"
 )
+_PART = "surrogate-part.pt"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
 
 
@@ -84,10 +86,17 @@ def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Opti
     save_checkpoint(folder, f"optimizer-{round_number:03d}.pt", optimizer.state_dict())
 
 
+def save_part(folder: Folder, training: SurrogateTraining) -> None:
+    """What the next part of the first round goes on from: there is no surrogate before it to begin with."""
+    states = {"model": training.model.clip.state_dict(), "optimizer": training.optimizer.state_dict()}
+    save_checkpoint(folder, _PART, {"parts": training.parts, **states})
+
+
 def resume_training(
     protector: Folder, work: Folder, round_number: int, context: FitContext, given: Folder | None = None
 ) -> SurrogateTraining:
-    """Model and optimiser as they were after the round before; new ones for the first round.
+    """Model and optimiser as they were after the round before; for the first round new ones, or as its last part left
+    them.
 
     given: the folder of a victim, whose model the first round begins with.
     Raises `MismatchError` if what the round before left is lost or damaged.
@@ -98,7 +107,8 @@ def resume_training(
             model = start_model(settings.architecture, context.seed, settings.pretrained).to(device)
         else:
             model = load_victim(given)[0].to(device).requires_grad_(True)
-        return SurrogateTraining(model, _optimizer(model, settings))
+        fresh = SurrogateTraining(model, _optimizer(model, settings))
+        return _after_parts(work, fresh, device) if context.config.surrogate_parts > 1 else fresh
     before = load_surrogate(protector, round_number - 1, settings.architecture, device)
     model = before.model.requires_grad_(True)
     optimizer = _optimizer(model, settings)
@@ -108,6 +118,15 @@ def resume_training(
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise MismatchError(f"expected the optimizer of {settings.architecture} in {work.uri}/{name}") from error
     return SurrogateTraining(model, optimizer)
+
+
+def _after_parts(work: Folder, fresh: SurrogateTraining, device: torch.device) -> SurrogateTraining:
+    if not work.exists(_PART):
+        return fresh
+    kept = load_checkpoint(work, _PART, device)
+    fresh.model.clip.load_state_dict(kept["model"])
+    fresh.optimizer.load_state_dict(kept["optimizer"])
+    return replace(fresh, parts=kept["parts"])
 
 
 def _optimizer(model: OpenClipEncoder, settings: SurrogateConfig) -> torch.optim.Optimizer:

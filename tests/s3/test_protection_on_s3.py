@@ -9,13 +9,17 @@ import torch
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
-from mem_core.config import CorpusConfig
+from mem_core.config import CorpusConfig, RunnerConfig
+from mem_core.data.corpus import corpus_fingerprint
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
+from mem_core.victim.config import VictimConfig
+from mem_core.victim.training import VictimData, train_victim
 from tasks.storage import open_folder
+from tasks.workspace import ProtectJob, protection_of
 from tests.s3.swift_server import SwiftServer
 from tests.support.corpora import RUNTIME, contents, protect, published, small
 
@@ -61,6 +65,21 @@ def test_an_object_store_holds_the_bytes_of_a_disk(source: Path, bucket: str, tm
     again.begin()
     assert (again.plan().waiting, again.plan().receipts_read) == ((), 0)
     damage(protected, clean)
+
+
+def test_a_surrogate_that_is_given_may_lie_in_the_store(source: Path, bucket: str, tmp_path: Path) -> None:
+    address = f"s3://{bucket}/given"
+    shard_source(open_source(source), open_folder(f"{address}/clean"), CorpusConfig(samples_per_shard=8))
+    clean, victim = open_folder(f"{address}/clean/train"), open_folder(f"{address}/victim")
+    training = VictimConfig(architecture="tiny-resnet-32", epochs=1, batch_size=8, evaluate_every=0)
+    train_victim(VictimData(clean, corpus_fingerprint(clean)), victim, training, RUNTIME, seed=1)
+    config = small(method="uap", surrogate={"checkpoint": victim.uri})
+    runtime = RunnerConfig.model_validate(RUNTIME.model_dump())
+    job = ProtectJob(clean=clean.uri, dest=f"{address}/out", config=config, runtime=runtime)
+    protect(protection_of(job))
+    local = LocalFolder(tmp_path)
+    protect(Protection(Places(clean, local, checkpoint=victim), config, RUNTIME, seed=0))
+    assert contents(open_folder(job.dest)) == contents(local)
 
 
 def damage(protected: Folder, clean: Folder) -> None:

@@ -105,6 +105,7 @@ def _fit_stage(survey: Survey, costs: Costs, config: ProtectConfig, hands: int, 
     pairs = config.surrogate_steps * even_batch(pool * each, config.surrogate.batch_size)  # a round
     visits = max(pool, pairs / each)  # of the surrogate to shards, in a round
     loaded = shards if held else rounds * (visits + shards)
+    parts = max(0, config.surrogate_parts - 1)  # after each but the last, weights and moments are kept to go on from
     state, optimizer = costs.size[""]["pixels"] * each, 2 * surrogate  # a byte of noise a value; two moments a weight
     updates = costs.of(name, search=searching * samples, plain=(rounds - searching) * samples)
     return Stage(
@@ -113,8 +114,10 @@ def _fit_stage(survey: Survey, costs: Costs, config: ProtectConfig, hands: int, 
         + (updates + rounds * shards * _TASK) / hands
         + costs.of("", load=loaded * each),
         kept=rounds * surrogate,
-        passing=shards * state + rounds * optimizer,
-        put=10 + rounds * (puts(surrogate) + puts(optimizer) + shards * puts(state)),
+        passing=shards * state + rounds * optimizer + bool(parts) * (surrogate + optimizer),
+        put=10
+        + parts * puts(surrogate + optimizer)
+        + rounds * (puts(surrogate) + puts(optimizer) + shards * puts(state)),
         get=5 + rounds * (7 + shards * 2 + visits) + loaded,
     )
 

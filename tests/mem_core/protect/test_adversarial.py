@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from mem_core.common.storage.folder import LocalFolder
+from mem_core.common.errors import MismatchError
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CENTRE, ProtectConfig
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import tokenizer_for
@@ -17,7 +18,7 @@ from mem_core.perturb.surrogate import Surrogate
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.protector import require_protector
 from mem_core.protect.surrogates import Surrogates
-from tests.support.corpora import RUNTIME, SEED, protect, small, tiny_corpus
+from tests.support.corpora import RUNTIME, SEED, Cut, contents, protect, small, tiny_corpus
 
 CPU = torch.device("cpu")
 BUDGET = {"epsilon": "8/255", "step_size": "2/255", "num_steps": 6, "caption_draws": 3}
@@ -106,6 +107,39 @@ def test_captions_are_left_alone(corpus: LocalFolder, made: LocalFolder) -> None
 
 
 def test_its_surrogate_takes_the_steps_of_all_rounds() -> None:
-    assert (CONFIG.fit_rounds, CONFIG.surrogate_steps) == (1, 40)
+    assert (CONFIG.fit_rounds, CONFIG.surrogate_parts, CONFIG.surrogate_steps) == (1, 2, 40)
     mem = small(surrogate=STEPS)
-    assert (mem.fit_rounds, mem.surrogate_steps) == (2, 20)
+    assert (mem.fit_rounds, mem.surrogate_parts, mem.surrogate_steps) == (2, 1, 20)
+
+
+def test_a_killed_training_of_its_surrogate_goes_on_after_the_last_part(
+    corpus: LocalFolder, made: LocalFolder, tmp_path: Path
+) -> None:
+    dest, told = LocalFolder(tmp_path), list[int]()
+
+    def kill(done: int, total: int, detail: str = "") -> None:
+        told.append(done)
+        if done == 30:
+            raise Cut
+
+    begun = Protection(Places(corpus, dest), CONFIG, RUNTIME, seed=SEED)
+    begun.begin()
+    with pytest.raises(Cut):
+        begun.fit.train_surrogate(0, kill)
+    again = Protection(Places(corpus, dest), CONFIG, RUNTIME, seed=SEED)
+    again.begin()
+    summary = again.fit.train_surrogate(0, lambda done, total, detail="": told.append(done))
+    assert told == [10, 20, 30, 30, 40]
+    assert summary is not None
+    assert summary.steps == 20
+    protect(again)
+    assert contents(dest) == contents(made)
+
+
+@pytest.mark.parametrize("damage", [b"", b"not what you think"])
+def test_a_damaged_part_is_named(corpus: LocalFolder, tmp_path: Path, damage: bytes) -> None:
+    begun = Protection(Places(corpus, LocalFolder(tmp_path)), CONFIG, RUNTIME, seed=SEED)
+    begun.begin()
+    write_bytes(LocalFolder(tmp_path), "_state/surrogate-part.pt", damage)
+    with pytest.raises(MismatchError, match=r"surrogate-part\.pt"):
+        begun.fit.train_surrogate(0)
