@@ -9,6 +9,7 @@ from mem_core.audit.stress.cells import StressCell, cells_of, read_cell
 from mem_core.audit.stress.page import stress_headline
 from mem_core.audit.stress.stress_test import StressSettings, StressTest
 from mem_core.common.storage.folder import LocalFolder
+from mem_core.config import TriggerConfig
 from mem_core.experiments.reproduce import Study, StudyPlan, load_scale, make_plan, write_study
 from mem_core.experiments.reproduce.run import prepare_all, run_cell
 from mem_core.experiments.reproduce.scale import PEOPLE
@@ -136,12 +137,12 @@ class StressPart:
     dataset: str = "flickr8k"
 
     @property
-    def _length(self) -> int:
-        return self.study.study().row_plan(self.dataset, self.row).protect.trigger.length
+    def _trigger(self) -> TriggerConfig:
+        return self.study.study().row_plan(self.dataset, self.row).protect.trigger
 
     def _test(self) -> StressTest:
         scale = self.study.study().scale
-        queries = scale.evaluate.model_copy(update={"prefix_length": self._length})
+        queries = scale.evaluate.neutral(self._trigger.length, self._trigger.placement)
         settings = StressSettings(
             victim=scale.victim, evaluate=queries, runtime=scale.runtime, seeds=self.seeds, samples=_ALL
         )
@@ -149,7 +150,7 @@ class StressPart:
 
     def cells(self) -> list[StressCell]:
         """The victims of all attacks."""
-        return cells_of(self._test().attacks(self._length), self.seeds)
+        return cells_of(self._test().attacks(self._trigger.length, self._trigger.placement), self.seeds)
 
     def jobs(self) -> list[Job]:
         """Detectability, whose autoencoder is one of the attacks, and the victims; all need the row."""

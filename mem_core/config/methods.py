@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mem_core.config.values import Placement
+
 Kind = Literal["clean", "control", "method"]
 CLEAN, MEM = "clean", "mem"  # the two that others are compared with
 
@@ -68,10 +70,11 @@ class Recipe:
         """Whether published captions differ from clean ones."""
         return self.trigger != "none" and self.publishes_trigger
 
-    @property
-    def replaces_words(self) -> bool:
-        """Whether its trigger may take the place of words: only one that no surrogate has read in front of captions."""
-        return self.trigger in ("random", "constant", "topic")
+    def places_words(self, placement: Placement) -> bool:
+        """Whether its trigger words may stand there: in place of a caption's own only what no surrogate has read."""
+        if placement == "replace":
+            return self.trigger in ("random", "constant", "topic")
+        return placement == "front" or self.trigger != "none" or self.chooses_trigger
 
     @property
     def family(self) -> str:

@@ -57,7 +57,7 @@ class NoiseConfig(Frozen):
 
 
 class TriggerConfig(Frozen):
-    """The words put before each caption, or into it: HotFlip candidates, beam search."""
+    """The words put into each caption: HotFlip candidates, beam search."""
 
     length: int = Field(3, ge=1, le=16)
     rounds: int = Field(2, ge=0, description="HotFlip runs in this many rounds, from the first on")
@@ -76,7 +76,10 @@ class TriggerConfig(Frozen):
     kind: Literal["method", "none", "random"] = Field(
         "method", description="method: the method's own; none: no trigger words; random: random words for each image"
     )
-    placement: Placement = Field("front", description="front: before the caption; replace: substituted for words of it")
+    placement: Placement = Field(
+        "front",
+        description="front: before the caption; end: behind it; inside: between words of it; replace: in place of them",
+    )
     source: Literal["vocabulary", "captions"] = Field(
         "vocabulary", description="captions: a codebook draws its trigger words from the words of the corpus's captions"
     )
@@ -232,13 +235,14 @@ class ProtectConfig(Frozen):
         if self.trigger.kind != "method" and not own.chooses_trigger:
             able = ", ".join(row.name for row in rows if row.chooses_trigger)
             raise ValueError(f"trigger.kind {self.trigger.kind} goes with {able}, got {self.method}")
-        if self.trigger.placement == "replace" and not own.replaces_words:
-            able = ", ".join(row.name for row in rows if row.replaces_words)
-            raise ValueError(f"trigger.placement replace goes with {able}, got {self.method}")
+        placement = self.trigger.placement
+        if not own.places_words(placement):
+            able = ", ".join(row.name for row in rows if row.places_words(placement))
+            raise ValueError(f"trigger.placement {placement} goes with {able}, got {self.method}")
         if self.trigger.source == "captions" and (own.trigger != "topic" or self.trigger.kind == "random"):
             kind = " with trigger.kind random" if self.trigger.kind == "random" else ""
             raise ValueError(f"trigger.source captions goes with a codebook's topic words, got {self.method}{kind}")
-        if self.trigger.placement == "replace" and self.trigger.vocabulary == "all":
+        if placement == "replace" and self.trigger.vocabulary == "all":
             raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
         return self
 

@@ -10,7 +10,7 @@ from mem_core.config.base import Frozen
 PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
 Strategy = Literal["rounds", "replay", "independent"]
 Views = Literal["centre", "random-crop"]
-Placement = Literal["front", "replace"]
+Placement = Literal["front", "end", "inside", "replace"]
 
 
 def _parse_fraction(value: object) -> object:

@@ -34,13 +34,13 @@ class RowConfig(Frozen):
         """How this row is protected. Raises `ConfigError`.
 
         The run's `trigger.kind` is for the rows whose method takes other words than its own, its `placement` for those
-        whose words may stand elsewhere than in front, its `source` for a codebook, its `surrogate.checkpoint` for those
-        whose surrogate is trained before.
+        whose words may stand there, its `source` for a codebook, its `surrogate.checkpoint` for those whose surrogate
+        is trained before.
         """
         run, own = base.model_dump(), METHODS[self.method]
         if not own.chooses_trigger:
             run = merge(run, {"trigger": {"kind": "method"}})
-        if not own.replaces_words:
+        if not own.places_words(base.trigger.placement):
             run = merge(run, {"trigger": {"placement": "front"}})
         if own.trigger != "topic":
             run = merge(run, {"trigger": {"source": "vocabulary"}})

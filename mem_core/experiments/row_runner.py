@@ -64,14 +64,14 @@ class RowPlan:
         return f"rows/{self.source}/protected" if self.source else None
 
     def with_victim(self, name: str, base: VictimConfig, queries: EvaluateConfig, seed: int) -> "RowPlan":
-        """With one victim more, queried with a prefix as long as the row's triggers are. base: the run's settings."""
+        """With one victim more, queried with neutral words where the row's triggers stand. base: the run's settings."""
         victim = VictimPlan(
             label=self.row.name,
             corpus=self.corpus,
             out=f"{self.folder}/{name}-{seed}",
             test=self.test,
             config=self.row.victim_config(base),
-            queries=queries.model_copy(update={"prefix_length": self.protect.trigger.length}),
+            queries=queries.neutral(self.protect.trigger.length, self.protect.trigger.placement),
             seed=seed,
         )
         return replace(self, victims=(*self.victims, victim))

@@ -19,7 +19,7 @@ from mem_core.config import NoiseConfig
 from mem_core.config.base import Frozen
 from mem_core.models import Tokenizer
 from mem_core.models.device import cpu_threads
-from mem_core.perturb.placement import content_words
+from mem_core.models.placement import content_words
 from mem_core.perturb.projection import project
 
 _COLOURS = ((1, 1, 1), (1, -1, 1))  # grey, and magenta against green: red, green, blue

@@ -1,5 +1,6 @@
 """What stays the same through a whole fit: config, words, seed, device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ from mem_core.config.methods import Recipe
 from mem_core.models import Tokenizer, build_model, tokenizer_for
 from mem_core.models.device import resolve_device, resolve_precision
 from mem_core.models.microbatch import MicroBatcher
+from mem_core.models.placement import Places, places_of
+from mem_core.models.token_rows import CaptionTokens
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import load_language_model
 from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
@@ -35,6 +38,22 @@ class FitContext:
     @property
     def recipe(self) -> Recipe:
         return self.config.recipe
+
+    def places_in(self, caption: str) -> Places | None:
+        """Where a surrogate reads the trigger words in a caption; None: in front."""
+        trigger = self.config.trigger
+        if self.recipe.trigger == "none" or trigger.placement in ("front", "replace"):  # no surrogate reads the latter
+            return None
+        return places_of(caption, trigger.length, trigger.placement)
+
+    def tokens_of(self, captions: Sequence[Sequence[str]]) -> CaptionTokens:
+        """The captions of some samples as the model reads them, with the places of their trigger words."""
+        elsewhere = self.places_in("") is not None
+        return CaptionTokens(captions, self.tokenizer.encode, self._tokens_before if elsewhere else None)
+
+    def _tokens_before(self, caption: str) -> Sequence[int]:
+        places = self.places_in(caption)
+        return () if places is None else places.tokens
 
 
 def build_context(

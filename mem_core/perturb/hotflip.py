@@ -13,7 +13,7 @@ from torch import Tensor
 from mem_core.config import TriggerConfig
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.loss import Anchors
-from mem_core.models.token_rows import with_trigger
+from mem_core.models.token_rows import with_trigger, word_columns
 
 Propose = Callable[[Tensor, int], Tensor]
 """Triggers int64 [B, W, L] and a position -> the ids to choose from there, int64 [B, W, P]."""
@@ -35,6 +35,28 @@ class WordSearch:
     keeps: bool = False
 
 
+@dataclass(frozen=True)
+class _Texts:
+    """Captions int64 [B, T] with the places of their trigger words, [B, L] or None for the front."""
+
+    captions: Tensor
+    places: Tensor | None
+    end_id: int
+
+    def rows(self, triggers: Tensor) -> Tensor:
+        """Triggers [B, K, L] -> token rows [B * K, T], those of one caption beside each other."""
+        count = triggers.shape[1]
+        places = None if self.places is None else self.places.repeat_interleave(count, 0)
+        return with_trigger(self.captions.repeat_interleave(count, 0), triggers.flatten(0, 1), self.end_id, places)
+
+    def words(self, values: Tensor, count: int) -> Tensor:
+        """Of values for each token [B, T, E] those of the trigger words, [B, L, E]."""
+        if self.places is None:
+            return values[:, 1 : 1 + count]
+        columns = word_columns(self.places, self.captions.shape[1])
+        return values.gather(1, columns.unsqueeze(-1).expand(-1, -1, values.shape[2]))
+
+
 def update_triggers(
     trigger_ids: Tensor,
     captions: Tensor,
@@ -42,20 +64,22 @@ def update_triggers(
     model: FrozenEncoder,
     config: TriggerConfig,
     search: WordSearch,
+    places: Tensor | None = None,
 ) -> Tensor:
-    """One pass over the positions; returns better trigger ids, int64 [B, L].
+    """One pass over the words, front to back; returns better trigger ids, int64 [B, L].
 
-    trigger_ids: int64 [B, L]; captions: token rows int64 [B, T], row i is what trigger i is put before;
-    images: features float32 [B, D].
+    trigger_ids: int64 [B, L]; captions: token rows int64 [B, T], row i is what trigger i is put into, at its `places`
+    int64 [B, L] (None: in front); images: features float32 [B, D].
     `scoring: sample` scores each replacement by the batch loss with that one sample changed; `batch` (paper)
     takes candidate k of every sample at once and scores the whole batch. `gradient: once` (paper) chooses the
     candidates of all positions by the gradient at the triggers as they come in.
     """
     beams = trigger_ids.unsqueeze(1)
-    gradient, now = _gradients(beams, captions, images, model, search.end_id)
+    texts = _Texts(captions, places, search.end_id)
+    gradient, now = _gradients(beams, texts, images, model)
     for position in range(trigger_ids.shape[1]):
         if position and config.gradient == "each-position":
-            gradient, now = _gradients(beams, captions, images, model, search.end_id)
+            gradient, now = _gradients(beams, texts, images, model)
         slope = gradient[:, :, position].expand(-1, beams.shape[1], -1)
         current = beams[:, :, position] if search.propose is None or search.keeps else None
         embeddings = model.encoder.token_embeddings
@@ -64,7 +88,7 @@ def update_triggers(
         else:
             proposed = _candidates(slope, None, embeddings, search.propose(beams, position), config.candidates)
         tried = _replaced(beams, position, proposed)
-        features = _encode_triggers(tried, captions, model, search.end_id)
+        features = _encode_triggers(tried, texts, model)
         if current is not None:  # first, so that it stays where nothing is better
             tried, features = torch.cat([beams, tried], dim=1), torch.cat([now, features], dim=1)
         if config.scoring == "sample":
@@ -114,15 +138,13 @@ def _batch_losses(features: Tensor, images: Tensor, model: FrozenEncoder) -> Ten
     return torch.stack(losses).expand(len(images), -1)
 
 
-def _gradients(
-    beams: Tensor, captions: Tensor, images: Tensor, model: FrozenEncoder, end_id: int
-) -> tuple[Tensor, Tensor]:
+def _gradients(beams: Tensor, texts: _Texts, images: Tensor, model: FrozenEncoder) -> tuple[Tensor, Tensor]:
     """Gradient of the batch loss on the embedding of every word [B, W, L, E], and the text features [B, W, D]."""
     gradients, features = [], []
     for beam in beams.unbind(1):
-        gradient, texts = model.embedding_gradient(images, with_trigger(captions, beam, end_id))
-        gradients.append(gradient[:, 1 : 1 + beam.shape[1]].float())
-        features.append(texts)
+        gradient, encoded = model.embedding_gradient(images, texts.rows(beam.unsqueeze(1)))
+        gradients.append(texts.words(gradient, beam.shape[1]).float())
+        features.append(encoded)
     return torch.stack(gradients, 1), torch.stack(features, 1)
 
 
@@ -154,9 +176,7 @@ def _taken(rows: Tensor, order: Tensor) -> Tensor:
     return rows.gather(1, order.unsqueeze(-1).expand(-1, -1, rows.shape[2]))
 
 
-def _encode_triggers(triggers: Tensor, captions: Tensor, model: FrozenEncoder, end_id: int) -> Tensor:
-    """Features [B, K, D] of each caption behind each of its triggers [B, K, L], no gradient."""
-    count = triggers.shape[1]
-    rows = with_trigger(captions.repeat_interleave(count, 0), triggers.flatten(0, 1), end_id)
-    features = torch.cat([model.encode_texts(piece) for piece in rows.split(_MAX_ROWS)])
-    return features.view(len(captions), count, -1)
+def _encode_triggers(triggers: Tensor, texts: _Texts, model: FrozenEncoder) -> Tensor:
+    """Features [B, K, D] of each caption with each of its triggers [B, K, L], no gradient."""
+    features = torch.cat([model.encode_texts(piece) for piece in texts.rows(triggers).split(_MAX_ROWS)])
+    return features.view(*triggers.shape[:2], -1)

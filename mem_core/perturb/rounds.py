@@ -35,7 +35,7 @@ def update_shard(
     progress: Progress,
 ) -> ShardState:
     """One more round for a shard: HotFlip on its triggers (paper, eq. 6), then PGD on its noise (eq. 5)."""
-    captions = CaptionTokens([sample.captions for sample in shard.samples], context.tokenizer.encode)
+    captions = context.tokens_of([sample.captions for sample in shard.samples])
     draw = generator(context.seed, "round", round_number, shard.name)
     noise, triggers = list(state.noise), state.trigger_ids.clone()
     losses = []
@@ -81,17 +81,20 @@ class _Batch:
 
         def propose(beams: Tensor, position: int) -> Tensor:
             assert fluent is not None
-            return fluent.propose(own, beams.cpu(), position, settled=settled).to(beams.device)
+            places = [context.places_in(caption) for caption in own]
+            return fluent.propose(own, beams.cpu(), position, settled=settled, places=places).to(beams.device)
 
         vocabulary, end_id = context.vocabulary.ids.to(context.device), context.tokenizer.end_id
         keeps = settled and config.scoring == "batch"
+        rows, where = self._drawn_captions(own=config.captions == "own")
         return update_triggers(
             triggers.to(context.device),
-            self._drawn_captions(own=config.captions == "own"),
+            rows,
             self.model.encode_images(self.pixels.look(views)),
             self.model,
             config,
             WordSearch(vocabulary, end_id, propose if fluent is not None else None, keeps),
+            where,
         ).cpu()
 
     def better_noise(self, triggers: Tensor) -> Tensor:
@@ -107,14 +110,15 @@ class _Batch:
         return [self.model.encode_texts(row) for row in rows]
 
     def _prompts(self, triggers: Tensor, pairing: Pairing) -> Tensor:
-        rows = self._drawn_captions(own=pairing.own_captions)
+        rows, where = self._drawn_captions(own=pairing.own_captions)
         if not pairing.trigger:
             return rows
-        return with_trigger(rows, triggers.to(self.context.device), self.context.tokenizer.end_id)
+        return with_trigger(rows, triggers.to(self.context.device), self.context.tokenizer.end_id, where)
 
-    def _drawn_captions(self, *, own: bool = False) -> Tensor:
-        """A caption for every image: its own, or that of another image of the batch."""
-        rows = self.captions.draw(self.places, self.draw, room=self.context.config.trigger.length)
+    def _drawn_captions(self, *, own: bool = False) -> tuple[Tensor, Tensor | None]:
+        """A caption for every image, its own or that of another image of the batch, with the places for its words."""
+        rows, where = self.captions.draw_placed(self.places, self.draw, room=self.context.config.trigger.length)
         if self.context.recipe.shuffles_captions and not own:
-            rows = rows[torch.randperm(len(rows), generator=self.draw)]
-        return rows.to(self.context.device)
+            order = torch.randperm(len(rows), generator=self.draw)
+            rows, where = rows[order], None if where is None else where[order]
+        return rows.to(self.context.device), None if where is None else where.to(self.context.device)

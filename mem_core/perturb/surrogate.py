@@ -18,7 +18,7 @@ from mem_core.models.device import autocast, cpu_threads
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors
-from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
+from mem_core.models.token_rows import batches, with_trigger
 from mem_core.models.training import training_step
 from mem_core.perturb.caption_pairing import pairings
 from mem_core.perturb.context import FitContext
@@ -132,7 +132,7 @@ def _batches_of_pool(
     pool: Sequence[tuple[LoadedShard, ShardState]], context: FitContext, side: int, draw: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     samples = [(shard, state, i) for shard, state in pool for i in range(len(shard.samples))]
-    captions = CaptionTokens([shard.samples[i].captions for shard, _, i in samples], context.tokenizer.encode)
+    captions = context.tokens_of([shard.samples[i].captions for shard, _, i in samples])
     triggered = context.recipe.trigger != "none"
     drawn = list(batches(len(samples), context.config.surrogate.batch_size, draw))
     for places, pairing in zip(drawn, pairings(context, len(drawn)), strict=True):
@@ -142,12 +142,14 @@ def _batches_of_pool(
         clean = [shard.pixels(i) for shard, _, i in chosen]
         batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], context.device)
         images = batch.look(batch.draw_views(context.config.noise.view, side, draw))
-        rows = captions.draw(places, draw, room=context.config.trigger.length)
+        rows, where = captions.draw_placed(places, draw, room=context.config.trigger.length)
         shuffles = context.recipe.shuffles_captions and context.config.surrogate.captions == "shuffled"
         if shuffles and not pairing.own_captions:
-            rows = rows[torch.randperm(len(rows), generator=draw)]
+            order = torch.randperm(len(rows), generator=draw)
+            rows, where = rows[order], None if where is None else where[order]
         if triggered and pairing.trigger:
-            rows = with_trigger(rows, torch.stack([s.trigger_ids[i] for _, s, i in chosen]), context.tokenizer.end_id)
+            ids = torch.stack([state.trigger_ids[i] for _, state, i in chosen])
+            rows = with_trigger(rows, ids, context.tokenizer.end_id, where)
         yield images, rows.to(context.device)
 
 

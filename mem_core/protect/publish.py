@@ -20,9 +20,9 @@ from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow
+from mem_core.models.placement import placed, standing
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.noise import noise_for
-from mem_core.perturb.placement import placed
 from mem_core.perturb.state import ShardState
 from mem_core.protect.quality_floor import within_budget
 
@@ -126,13 +126,13 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     ratio = shown.psnr if math.isfinite(shown.psnr) else None
     backed_off = shown.levels if shown.levels < epsilon else 0
     ids = state.trigger_ids[i].tolist() if job.config.recipe.publishes_trigger else []
-    trigger = job.context.tokenizer.decode(ids) if ids else ""
+    trigger = _spelled(ids, job)
     words = trigger.split(" ") if trigger else []
     captions = tuple(placed(words, caption, job.config.trigger.placement) for caption in sample.captions)
     done = {
         "method": job.config.method,
         "epsilon_levels": epsilon,
-        **_ids_beside_text(trigger, ids, job.config),
+        **_ids_beside_text(trigger, ids, sample.captions, job.config),
         "max_abs_difference": difference,
         "fingerprint": job.fingerprint,
         "psnr": ratio,
@@ -158,12 +158,26 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     return _Outcome(out, row)
 
 
-def _ids_beside_text(trigger: str, ids: list[int], config: ProtectConfig) -> dict[str, Any]:
-    """The trigger, for key.json, where its ids do not survive as text.
+def _spelled(ids: list[int], job: PublishJob) -> str:
+    """The trigger as text: each id a word of its own, but those in front together, where pieces make words."""
+    tokenizer = job.context.tokenizer
+    if job.config.trigger.placement == "front":
+        return tokenizer.decode(ids) if ids else ""
+    return " ".join(tokenizer.decode([token]) for token in ids)
+
+
+def _ids_beside_text(trigger: str, ids: list[int], clean: tuple[str, ...], config: ProtectConfig) -> dict[str, Any]:
+    """The trigger, for key.json, where its ids do not survive as text; and where its words begin, if not in front.
 
     Of words the table alone keeps record: told beside the caption, they tell how to get the clean one back.
     """
-    return {"trigger": trigger, "trigger_ids": ids} if config.trigger.vocabulary == "all" else {}
+    if config.trigger.vocabulary != "all":
+        return {}
+    told: dict[str, Any] = {"trigger": trigger, "trigger_ids": ids}
+    if ids and config.trigger.placement != "front":
+        words = trigger.split(" ")
+        told["trigger_places"] = [standing(words, caption, config.trigger.placement)[1] for caption in clean]
+    return told
 
 
 def _unprotected(shard: LoadedShard, key: str, reason: str, on_error: str) -> _Outcome:

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Iterator, Set
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_bytes
+from mem_core.config import Placement
 from mem_core.data.corpus import list_shards
 from mem_core.data.finished_shard import receipts_of
 from mem_core.data.images import decode_image
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.table import SampleRow, read_rows
+from mem_core.models.placement import standing
 from mem_core.report.inputs import MontageItem, ProtectedSummary
 from mem_core.report.pictures import centre
 
 _TRIGGERS_SHOWN = 3
+_WHOLE: tuple[Placement, ...] = ("front", "end", "inside")  # placements that leave the caption whole
 _MAX_PIXELS = 64_000_000
 
 
@@ -91,16 +94,30 @@ def _item(row: SampleRow, before: Sample, after: Sample) -> MontageItem:
     if row.sha256_in != sha256_bytes(before.image):
         raise MismatchError(f"expected the clean sample {row.key} to be the one that was protected, got another image")
     own, published = before.captions[0], after.captions[0]
-    in_front = published == f"{row.trigger} {own}"
+    marked = _marked(row.trigger, own, published)
     return MontageItem(
         key=row.key,
         clean=centre(clean).copy(),
         protected=centre(protected).copy(),
         caption=published,
-        trigger=row.trigger if in_front else "",
-        written="" if in_front or published == own else own,
+        marked=marked,
+        written="" if marked or published == own else own,
         psnr=row.psnr,
         ssim=row.ssim,
         full_size=(clean.shape[1], clean.shape[0]),
         largest_difference=row.max_abs_difference,
     )
+
+
+def _marked(trigger: str, own: str, published: str) -> tuple[tuple[int, int], ...]:
+    """Where the trigger's words stand in a caption that is whole apart from them; neighbours together."""
+    if not trigger:
+        return ()
+    words = trigger.split(" ")
+    for placement in _WHOLE:
+        text, starts = standing(words, own, placement)
+        if text == published:
+            first = [n for n, start in enumerate(starts) if n == 0 or start > starts[n - 1] + len(words[n - 1]) + 1]
+            last = [n - 1 for n in first[1:]] + [len(words) - 1]
+            return tuple((starts[n], starts[m] + len(words[m])) for n, m in zip(first, last, strict=True))
+    return ()

@@ -1,6 +1,7 @@
 """What a report is made of: plain numbers and pixels, gathered by whoever ran the experiment."""
 
 import math
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
@@ -105,12 +106,21 @@ class MontageItem(BaseModel):
     clean: CheckedPixels
     protected: CheckedPixels
     caption: str = Field(default="", description="as published")
-    trigger: str = Field(default="", description="words put in front of the whole caption, which are marked")
+    marked: tuple[tuple[int, int], ...] = Field(
+        default=(), description="where words were put into the whole caption: each from one character to another"
+    )
     written: str = Field(default="", description="the caption before words took the place of its own")
     psnr: Number = None
     ssim: Number = None
     full_size: tuple[int, int] | None = Field(default=None, description="width and height, where a part is shown")
     largest_difference: int | None = Field(default=None, description="in the whole picture; None: that of the part")
+
+    @property
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The caption in pieces, each with whether it is marked."""
+        edges = [0, *(edge for span in self.marked for edge in span), len(self.caption)]
+        pieces = [(self.caption[start:end], bool(n % 2)) for n, (start, end) in enumerate(pairwise(edges))]
+        return [(text, is_marked) for text, is_marked in pieces if text]
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,12 +1,12 @@
 """The model an unauthorised trainer trains, and how it is queried."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mem_core.config.base import Frozen
 from mem_core.config.optimizer import OptimizerConfig
-from mem_core.config.values import PRETRAINED, Scale, Views, Word
+from mem_core.config.values import PRETRAINED, Placement, Scale, Views, Word
 from mem_core.victim.countermeasures import AnyCountermeasure
 
 
@@ -66,3 +66,17 @@ class EvaluateConfig(Frozen):
     batch_size: int = Field(256, ge=1, le=65_536)
     prefix_word: Word = Field("the", min_length=1, description="repeated to the trigger's length in prefixed queries")
     prefix_length: int = Field(3, ge=1, le=16)
+    prefix_placement: Placement = Field("front", description="where these neutral words stand: where a trigger does")
+
+    def neutral(self, length: int, placement: Placement) -> "EvaluateConfig":
+        """As many neutral words as a trigger has, where it stands. In place of a caption's words: in front."""
+        where = "front" if placement == "replace" else placement
+        return self.model_copy(update={"prefix_length": length, "prefix_placement": where})
+
+    @model_serializer(mode="wrap")
+    def _as_older_versions_wrote_it(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+        """In JSON the younger setting is left out at its default: settings that are equal keep equal fingerprints."""
+        values: dict[str, Any] = plain(self)
+        if info.mode == "json" and self.prefix_placement == "front":
+            values.pop("prefix_placement", None)
+        return values

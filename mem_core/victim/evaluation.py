@@ -1,4 +1,4 @@
-"""Querying a model on clean test pairs: bare captions, and captions with a neutral prefix.
+"""Querying a model on clean test pairs: bare captions, and captions with neutral words where a trigger would stand.
 
 The result of a victim is kept beside its weights, as evaluation.json.
 """
@@ -19,6 +19,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
 from mem_core.models.image_batch import seen_at_centre
+from mem_core.models.placement import placed
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
@@ -133,7 +134,8 @@ def _query(
         raise SourceError(f"expected at least one usable pair in the test corpus {test.uri}, got none")
     prefix = " ".join([config.prefix_word] * config.prefix_length)
     encode = tokenizer_for(models[0]).encode
-    rows = [encode(asked) for asked in (captions, [f"{prefix} {caption}" for caption in captions])]
+    words = prefix.split(" ")
+    rows = [encode(captions), encode([placed(words, caption, config.prefix_placement) for caption in captions])]
     found = []
     for model, own in zip(models, images, strict=True):
         texts = [_text_features(model, asked, config.batch_size, device, precision) for asked in rows]

@@ -26,6 +26,7 @@ from mem_core.data.shard import IMAGE_EXTENSIONS, Sample, open_tar, read_shard
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
 from mem_core.models.image_batch import PixelBatch
+from mem_core.models.placement import taken_out
 from mem_core.models.token_rows import with_trigger, without_padding
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures.applied import Applied
@@ -183,22 +184,41 @@ def even_batches(pairs: Iterator[Pair], number: int, size: int) -> Iterator[list
 
 def caption_tokens(pairs: Sequence[Pair], config: VictimConfig, tokenizer: Tokenizer, draw: torch.Generator) -> Tensor:
     """One caption of each pair, drawn evenly, as token rows [B, T]: as published, or (`trigger-ids`, the paper) the
-    recorded ids put before the clean text.
+    recorded ids in the clean text, at the places of their words.
 
     The latter is what the paper's victim sees even where the ids do not survive as text. Samples without recorded ids
     (`vocabulary: words`, or never protected) are read as text: words that survive have the same ids either way.
     """
     lots = torch.rand(len(pairs), generator=draw).tolist()
-    captions = [pair.captions[int(lot * len(pair.captions))] for pair, lot in zip(pairs, lots, strict=True)]
+    picked = [int(lot * len(pair.captions)) for lot, pair in zip(lots, pairs, strict=True)]
     if config.captions == "text":
-        return without_padding(tokenizer.encode(captions))
-    made = [pair.metadata.get("memshield", {}) for pair in pairs]
-    before = [f"{one['trigger']} " if one.get("trigger") else "" for one in made]
-    rows = tokenizer.encode([caption.removeprefix(words) for caption, words in zip(captions, before, strict=True)])
-    for place, one in enumerate(made):
-        ids = torch.tensor([one.get("trigger_ids", [])], dtype=torch.long)
-        rows[place : place + 1] = with_trigger(rows[place : place + 1], ids, tokenizer.end_id)
-    return without_padding(rows)
+        return without_padding(
+            tokenizer.encode([pair.captions[number] for number, pair in zip(picked, pairs, strict=True)])
+        )
+    rows = [_with_recorded_ids(pair, number, tokenizer) for number, pair in zip(picked, pairs, strict=True)]
+    return without_padding(torch.cat(rows) if rows else tokenizer.encode([]))
+
+
+def _with_recorded_ids(pair: Pair, number: int, tokenizer: Tokenizer) -> Tensor:
+    """The token row [1, T] of one caption of a pair, its trigger as the ids that key.json records.
+
+    Raises `SourceError` where the recorded places are not those of words in the caption.
+    """
+    made, caption = pair.metadata.get("memshield", {}), pair.captions[number]
+    ids, trigger = torch.tensor([made.get("trigger_ids", [])], dtype=torch.long), made.get("trigger")
+    if "trigger_places" not in made:
+        rows = tokenizer.encode([caption.removeprefix(f"{trigger} ") if trigger else caption])
+        return with_trigger(rows, ids, tokenizer.end_id)
+    try:
+        words, starts = trigger.split(" "), made["trigger_places"][number]
+        if [caption[start : start + len(word)] for start, word in zip(starts, words, strict=True)] != words:
+            raise ValueError(f"no {trigger!r} at {starts}")
+        clean, places = taken_out(words, caption, starts)
+    except (TypeError, ValueError, IndexError, AttributeError) as error:
+        raise SourceError(
+            f"expected trigger_places in the json of sample {pair.key} to say where its words begin, but: {error}"
+        ) from error
+    return with_trigger(tokenizer.encode([clean]), ids, tokenizer.end_id, torch.tensor([places.tokens]))
 
 
 def _decoded_samples(shard: LoadedShard) -> Iterator[WebSample]:

@@ -58,9 +58,7 @@ def montage_item(key: str, side: int = 12) -> MontageItem:
     ramp = np.linspace(0, 255, side * side * 3).astype(np.uint8).reshape(side, side, 3)
     moved = np.clip(ramp.astype(int) + np.where(np.indices(ramp.shape).sum(0) % 2, 8, -8), 0, 255).astype(np.uint8)
     caption = "red kite sail A <b>dog</b> & a ball"
-    return MontageItem(
-        key=key, clean=ramp, protected=moved, caption=caption, trigger="red kite sail", psnr=31.2, ssim=0.9
-    )
+    return MontageItem(key=key, clean=ramp, protected=moved, caption=caption, marked=((0, 13),), psnr=31.2, ssim=0.9)
 
 
 CLEAN = row("clean", [(102, 85)], [(107, 90)], best=at_best((98, 80), (101, 86)), history=(curve(100),))

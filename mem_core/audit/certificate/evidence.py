@@ -129,7 +129,7 @@ def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[s
     for labels, why in unjudged((trial.label, trial.missing) for trial in trials).items():
         yield f"{labels}: cannot be judged, as {why}"
     tried = {"as-published" if trial.attack == "trained" else trial.attack for trial in trials}
-    for attack in suite("full", made.trigger_length, "purifier", pretrained="weights"):
+    for attack in suite("full", made.trigger_length, "purifier", "weights", made.placements[-1]):
         if attack.name not in tried:
             yield attack.label
     if any(METHODS[method].adds_noise and METHODS[method].adds_trigger for method in made.methods if method in METHODS):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from mem_core.config import Frozen, merge
+from mem_core.config import Frozen, Placement, merge
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures import AnyCountermeasure, clean_pairs, images, words
 
@@ -48,26 +48,33 @@ class Attack(Frozen):
         return VictimConfig.model_validate(values)
 
 
-def suite(name: Suite, trigger_length: int, purifier: str, pretrained: str = "") -> list[Attack]:
-    """The attacks of a suite on a corpus with triggers of this length.
+def suite(
+    name: Suite, trigger_length: int, purifier: str, pretrained: str = "", placement: Placement = "front"
+) -> list[Attack]:
+    """The attacks of a suite on a corpus with triggers of this length, put there.
 
+    A trainer drops so many words where the trigger stands: the first, or the last of captions that have it at the end.
+    Where it stands anywhere the first are dropped, and the last in a row of its own: both cost the captions' own words.
     purifier: the file that the autoencoder's weights are in, once it is fitted. pretrained: weights for a victim that
     does not start from nothing; without them that row is left out.
     """
-    attacks = _most_telling(max(1, trigger_length), purifier)
+    attacks = _most_telling(max(1, trigger_length), purifier, placement)
     return attacks if name == "default" else attacks + _further(pretrained)
 
 
-def _most_telling(length: int, purifier: str) -> list[Attack]:
-    strip, blur = words.StripFirst(words=length), images.GaussianBlur(sigma=1.0)
+def _most_telling(length: int, purifier: str, placement: Placement) -> list[Attack]:
+    first, last, blur = words.StripFirst(words=length), words.StripLast(words=length), images.GaussianBlur(sigma=1.0)
+    strip, which = (last, "last") if placement == "end" else (first, "first")
+    also_last = Attack(name="strip-last", label=f"last {length} words dropped", countermeasures=(last,))
     return [
         Attack(name=AS_PUBLISHED, label="as published"),
-        Attack(name="strip", label=f"first {length} words dropped", countermeasures=(strip,)),
+        Attack(name="strip", label=f"{which} {length} words dropped", countermeasures=(strip,)),
+        *([also_last] if placement == "inside" else []),
         Attack(
             name="recaption", label="re-captioned", countermeasures=(clean_pairs.Recaption(),), control=AS_PUBLISHED
         ),
         Attack(name="keep-common", label="rare words dropped", countermeasures=(words.KeepCommon(),)),
-        Attack(name="strip-blur", label=f"first {length} words dropped, blurred", countermeasures=(strip, blur)),
+        Attack(name="strip-blur", label=f"{which} {length} words dropped, blurred", countermeasures=(strip, blur)),
         Attack(
             name="finetune-clean",
             label="fine-tuned on 10 % clean pairs (CleanCLIP)",

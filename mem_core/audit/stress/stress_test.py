@@ -23,7 +23,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import counted, duration
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, require_disjoint, write_bytes
-from mem_core.config import Frozen, RuntimeConfig, fingerprint
+from mem_core.config import Frozen, Placement, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.data.manifest import build_manifest
@@ -91,10 +91,10 @@ class StressTest:
         protected, clean, test = (corpus_fingerprint(folder) for folder in (self.protected, self.clean, self.test))
         return protected, clean, test
 
-    def attacks(self, trigger_length: int) -> list[Attack]:
-        """Those of the suite on a corpus with triggers of this length."""
+    def attacks(self, trigger_length: int, placement: Placement = "front") -> list[Attack]:
+        """Those of the suite on a corpus with triggers of this length, put there."""
         purifier = f"{self.out.uri}/{_FOLDER}/{_PURIFIER}"
-        return suite(self.settings.suite, trigger_length, purifier, self.settings.pretrained)
+        return suite(self.settings.suite, trigger_length, purifier, self.settings.pretrained, placement)
 
     def plan(self) -> StressPlan:
         """Checks what can be checked before hours of work. Raises `SourceError`, `DestinationError`."""
@@ -104,7 +104,7 @@ class StressTest:
         subject = read_subject(self.protected)
         for named in (self.clean, self.test):
             list_shards(named)  # now, not after the first hour
-        attacks = self.attacks(subject.trigger_length)
+        attacks = self.attacks(subject.trigger_length, subject.placement)
         cells = cells_of(attacks, settings.seeds)
         expected = stress_cost(
             [cell for cell in cells if read_cell(self.out, cell) is None],
@@ -113,7 +113,7 @@ class StressTest:
             samples=min(settings.samples, subject.samples),
             test_samples=sum(e.samples for e in build_manifest(self.test, kind="clean").shards) or settings.samples,
         )
-        queries = settings.evaluate.model_copy(update={"prefix_length": max(1, subject.trigger_length)})
+        queries = settings.evaluate.neutral(max(1, subject.trigger_length), subject.placement)
         return StressPlan(
             subject=subject,
             settings=settings.model_copy(update={"evaluate": queries}),
@@ -182,7 +182,10 @@ class StressTest:
 
 def _about(plan: StressPlan, results: Sequence[StressResult]) -> dict[str, str]:
     subject, settings, victim, queried = plan.subject, plan.settings, plan.settings.victim, results[0].evaluation
-    places = {"front": "", "replace": " in place of the captions' own words"}
+    places = {
+        **{"front": "", "end": " at the end of captions", "inside": " at places inside captions"},
+        **{"replace": " in place of the captions' own words"},
+    }
     seconds = sum(result.seconds for result in results)
     return {
         "protected with": f"{subject.method}, epsilon {subject.epsilon_levels}/255, "

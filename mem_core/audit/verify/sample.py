@@ -14,12 +14,13 @@ from mem_core.data.receipt import Receipt
 from mem_core.data.sample_metadata import published_metadata
 from mem_core.data.shard import Broken, Sample
 from mem_core.data.table import SampleRow
-from mem_core.perturb.placement import in_order, placed
+from mem_core.models.placement import in_order, placed, standing
 
 # Captions to token ids, array-like int64 [N, T]: start token first, then the words.
 Tokenize = Callable[[list[str]], Any]
 
 _BLOCK = "memshield"
+_JOINED = {"front": "and", "end": "at the end of", "inside": "at its places in", "replace": "in place of words of"}
 
 
 class SampleCheck:
@@ -63,7 +64,7 @@ class SampleCheck:
         if changed and self._trigger_length:
             yield from self._captions(clean, published, row)
         elif published.captions != clean.captions:
-            yield "captions differ from the clean ones, though nothing was to be put before them"
+            yield "captions differ from the clean ones, though nothing was to be put into them"
         if row.caption != published.captions[0]:
             yield f"the table has caption {_short(row.caption)}, the tar {_short(published.captions[0])}"
         kept = {name: value for name, value in published.metadata.items() if name != _BLOCK}
@@ -151,8 +152,7 @@ class SampleCheck:
             return
         for number, (before, after) in enumerate(zip(clean.captions, published.captions, strict=True), start=1):
             if after != placed(row.trigger.split(" "), before, self._receipt.placement):
-                joined = "and" if self._receipt.placement == "front" else "in place of words of"
-                wanted = f"the trigger {row.trigger!r} {joined} {_short(before)}"
+                wanted = f"the trigger {row.trigger!r} {_JOINED[self._receipt.placement]} {_short(before)}"
                 yield f"caption {number} is {_short(after)}, expected {wanted}"
         ids = self._trigger_ids(published, row)
         if not isinstance(ids, list) or not all(type(token) is int for token in ids):
@@ -161,6 +161,11 @@ class SampleCheck:
             yield f"expected {self._trigger_length} trigger ids, got {len(ids)}"
         elif self._receipt.vocabulary != "all":  # the paper's ids: a third of them do not survive as text
             yield from self._tokens(published.captions, ids)
+        elif self._receipt.placement != "front":
+            words, told = row.trigger.split(" "), published.metadata.get(_BLOCK, {}).get("trigger_places")
+            places = [standing(words, caption, self._receipt.placement)[1] for caption in clean.captions]
+            if told != places:
+                yield f"trigger_places is {told} in key.json, but the words of the captions begin at {places}"
 
     def _trigger_ids(self, published: Sample, row: SampleRow) -> object:
         """As recorded in key.json (ids that text does not keep; versions before 0.3.0), else from the text."""

@@ -37,6 +37,8 @@ def study_rows(
         _row("mem-3-shuffled", "mem", "MEM-3, shuffled surrogate captions", _surrogate("shuffled")),
         _row("mem-3-own-captions", "mem", "MEM-3, HotFlip on own captions", _trigger(captions="own")),
         _row("mem-3-one-gradient", "mem", "MEM-3, one gradient for all words", _trigger(gradient="once")),
+        _row("mem-3-end", "mem", "MEM-3, trigger words at the end", _trigger(placement="end")),
+        _row("mem-3-inside", "mem", "MEM-3, trigger words inside", _trigger(placement="inside")),
         _row("mem-3-replay", "mem", "MEM-3, replayed from the first shard", _LENGTH_3, fit_shards=1),
         _row("mem-3-independent", "mem", "MEM-3, each shard independent", _LENGTH_3 | {"strategy": "independent"}),
         _row("mem-3-4-rounds", "mem", "MEM-3, 4 rounds", _LENGTH_3 | {"rounds": 4}),

@@ -49,14 +49,14 @@ class MaskedLanguageModel:
     def scores(self, rows: Sequence[Sequence[int]], places: Sequence[int]) -> Tensor:
         """Log-probabilities float32 [N, V], on the CPU, of what stands at one place of each row of token ids.
 
-        Rows come without start and end; places count from 0. What is too long loses its end.
+        Rows come without start and end; places count from 0. What is too long loses its end, or what is far from a
+        place beyond the middle.
         """
-        found = []
-        for first in range(0, len(rows), _MAX_ROWS):
-            piece = [list(row)[: self.room] for row in rows[first : first + _MAX_ROWS]]
-            where = torch.tensor(places[first : first + _MAX_ROWS]) + 1  # behind the start
-            found.append(self._scores(piece, where))
-        return torch.cat(found)
+        firsts = [max(0, min(at - self.room // 2, len(row) - self.room)) for row, at in zip(rows, places, strict=True)]
+        seen = [list(row)[first : first + self.room] for row, first in zip(rows, firsts, strict=True)]
+        where = torch.tensor([at - first for at, first in zip(places, firsts, strict=True)]) + 1  # behind the start
+        pieces = [slice(first, first + _MAX_ROWS) for first in range(0, len(rows), _MAX_ROWS)]
+        return torch.cat([self._scores(seen[piece], where[piece]) for piece in pieces])
 
     def _scores(self, rows: list[list[int]], where: Tensor) -> Tensor:
         width = max(map(len, rows)) + 2

@@ -18,7 +18,7 @@ from mem_core.victim.countermeasures.images import (
     MedianBlur,
     WebP,
 )
-from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst
+from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst, StripLast
 
 AnyCountermeasure = Annotated[
     Img2dataset
@@ -33,6 +33,7 @@ AnyCountermeasure = Annotated[
     | Flip
     | Autoencoder
     | StripFirst
+    | StripLast
     | KeepCommon
     | DropWords
     | ShuffleWords

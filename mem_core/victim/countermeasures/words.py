@@ -23,6 +23,17 @@ class StripFirst(Countermeasure):
         return _each(captions, lambda words: words[self.words :] or words[-1:])
 
 
+class StripLast(Countermeasure):
+    """The last `words` of every caption dropped: the same against words that are put at the end."""
+
+    changes_text: ClassVar[bool] = True
+    kind: Literal["strip-last"] = "strip-last"
+    words: int = Field(3, ge=1, le=16)
+
+    def text(self, captions: Captions, draw: Random) -> Captions:
+        return _each(captions, lambda words: words[: -self.words] or words[:1])
+
+
 class KeepCommon(Countermeasure):
     """Words outside of a frequency list dropped, wherever they stand: the `common` most frequent ones stay.
 

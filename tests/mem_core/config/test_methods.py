@@ -38,7 +38,10 @@ def test_what_is_published_follows_from_the_ingredients() -> None:
 
 def test_what_goes_together_follows_from_the_row() -> None:
     assert named(chooses_trigger=True) == {"mem", "em", "codebook"}
-    assert named(replaces_words=True) == {"codebook", "random-trigger", "constant-trigger"}
+    replacing = {row.name for row in METHODS.values() if row.places_words("replace")}
+    assert replacing == {"codebook", "random-trigger", "constant-trigger"}
+    for placement in ("end", "inside"):
+        assert {n for n, row in METHODS.items() if not row.places_words(placement)} == {"clean", "uap", "random-noise"}
     assert named(family="mem") == {"mem", "noise-only", "trigger-only"}
 
 

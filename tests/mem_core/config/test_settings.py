@@ -57,6 +57,11 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"method": "men"}, "method: .* clean, mem, .*, got 'men'"),
         ({"trigger": {"length": 0}}, "trigger.length"),
         ({"trigger": {"placement": "replace"}}, "placement replace goes with codebook, random-trigger, .*, got mem"),
+        (
+            {"method": "uap", "trigger": {"placement": "end"}},
+            "placement end goes with mem, em, codebook, random-trigger, .*, got uap",
+        ),
+        ({"trigger": {"placement": "middle"}}, "trigger.placement: .*'front', 'end', 'inside' or 'replace'"),
         ({"trigger": {"source": "captions"}}, "source captions goes with a codebook's topic words, got mem"),
         (
             {"method": "codebook", "trigger": {"source": "captions", "kind": "random"}},
@@ -146,6 +151,11 @@ def test_fingerprints_tell_settings_apart_and_last() -> None:
 def test_runs_and_devices() -> None:
     assert parse_config(RunConfig, {}, "here") == RunConfig()
     assert EvaluateConfig().prefix_length == 3
+    assert "prefix_placement" not in EvaluateConfig().model_dump(mode="json")  # as 0.3.0 wrote it
+    inside = EvaluateConfig().neutral(5, "inside")
+    assert EvaluateConfig.model_validate(inside.model_dump(mode="json")) == inside
+    assert (inside.prefix_length, inside.prefix_placement) == (5, "inside")
+    assert EvaluateConfig().neutral(5, "replace").prefix_placement == "front"
     for values, sentence in (({"rows": []}, "rows"), ({"seed": -1}, "seed"), ({"name": "Not So"}, "name")):
         with pytest.raises(ConfigError, match=sentence):
             parse_config(RunConfig, values, "here")

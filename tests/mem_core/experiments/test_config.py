@@ -39,6 +39,13 @@ def test_words_stand_elsewhere_only_where_no_surrogate_has_read_them_in_front() 
     assert (codebook.placement, codebook.source) == ("replace", "captions")
 
 
+def test_words_stand_at_the_end_in_every_row_that_has_some() -> None:
+    rows = ["clean", "mem", "uap", "random-trigger"]
+    config = parse_config(RunConfig, {"rows": rows, "protect": {"trigger": {"placement": "end"}}}, "test")
+    found = [row.protect_config(config.protect).trigger.placement for row in config.table]
+    assert found == ["front", "end", "front", "end"]
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [

@@ -13,11 +13,13 @@ from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.config import ProtectConfig, TriggerConfig
+from mem_core.config import Placement, ProtectConfig, TriggerConfig
 from mem_core.data.shard_cache import load_shard
 from mem_core.data.table import recorded_triggers
 from mem_core.models import Tokenizer, build_model
 from mem_core.models.loss import Anchors
+from mem_core.models.placement import Places as WordPlaces
+from mem_core.models.placement import placed, places_of
 from mem_core.perturb.fluent_words import FluentWords
 from mem_core.perturb.language import LanguageModelConfig, MaskedLanguageModel, train_language_model
 from mem_core.perturb.language.masked import pseudo_perplexity
@@ -89,14 +91,52 @@ def test_a_word_is_not_proposed_twice(fluent: FluentWords, position: int, settle
     assert all(len(set(row.tolist())) == 6 for row in found.flatten(0, 1))
 
 
+@pytest.mark.parametrize("placement", ["end", "inside"])
+def test_the_gap_is_where_the_word_is_published(
+    fluent: FluentWords, masked: MaskedLanguageModel, placement: Placement
+) -> None:
+    """The word that reads best at its place is the one of the lowest perplexity there."""
+    places = places_of(CAPTION, 1, placement)
+    found = fluent.propose([CAPTION], _ids("the"), 0, settled=True, places=[places])[0, 0]
+    words = [TOKENIZER.decode([int(i)]) for i in fluent.vocabulary.ids]
+    (best,) = masked.ids([placed(["the"], CAPTION, placement)])
+    at = len(masked.ids([CAPTION[: places.at[0]]])[0])
+    scores = masked.scores([[*best[:at], masked.mask_id, *best[at + 1 :]]], [at])[0]
+    ranked = sorted(words, key=lambda word: -float(scores[masked.word_id(word) or 0]))
+    assert [TOKENIZER.decode([int(i)]) for i in found] == ranked[:6]
+
+
+def test_fluent_words_at_the_end_are_published_there(
+    captions: LocalFolder, config: ProtectConfig, tmp_path: Path
+) -> None:
+    changed = config.model_copy(update={"trigger": config.trigger.model_copy(update={"placement": "end"})})
+    protect(Protection(Places(captions, LocalFolder(tmp_path)), changed, RUNTIME, seed=3))
+    assert not verify_corpus(captions, LocalFolder(tmp_path), tokenize=TOKENIZER.encode).problems
+
+
+def test_what_is_far_from_a_late_gap_is_left_out(masked: MaskedLanguageModel) -> None:
+    row = masked.ids([" ".join(["the red dog"] * 40)])[0]
+    late = [*row[:-1], masked.mask_id]
+    near = late[-masked.room :]
+    assert torch.equal(masked.scores([late], [len(late) - 1]), masked.scores([near], [len(near) - 1]))
+
+
 class Asked(FluentWords):
     """Keeps what it is asked for."""
 
     asked: list[tuple[tuple[int, ...], bool]]
 
-    def propose(self, captions: Sequence[str], triggers: torch.Tensor, position: int, *, settled: bool) -> torch.Tensor:
+    def propose(
+        self,
+        captions: Sequence[str],
+        triggers: torch.Tensor,
+        position: int,
+        *,
+        settled: bool,
+        places: Sequence[WordPlaces | None] | None = None,
+    ) -> torch.Tensor:
         self.asked += [(tuple(words), settled) for words in triggers[:, 0].tolist()]
-        return super().propose(captions, triggers, position, settled=settled)
+        return super().propose(captions, triggers, position, settled=settled, places=places)
 
 
 def test_words_are_proposed_anew_in_every_round_beside_those_of_the_last(

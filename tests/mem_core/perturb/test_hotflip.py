@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from mem_core.config import TriggerConfig
+from mem_core.config import Placement, TriggerConfig
 from mem_core.models import OpenClipEncoder, Tokenizer
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.placement import placed, places_of
 from mem_core.models.token_rows import with_trigger
 from mem_core.perturb.hotflip import WordSearch, replacement_losses, update_triggers
 
@@ -80,6 +81,39 @@ def test_all_candidates_and_per_sample_scores_find_the_best_single_word(
             changed[i] = word
             tried[word] = batch_loss(encoder, tokenizer, changed, images, None)
         assert tried[int(found[i])] == pytest.approx(min(tried.values()), abs=1e-5)
+
+
+@pytest.mark.parametrize("placement", ["end", "inside"])
+@pytest.mark.parametrize("gradient", ["each-position", "once"])
+def test_elsewhere_the_best_words_are_found_as_well(
+    encoder: OpenClipEncoder, tokenizer: Tokenizer, images: torch.Tensor, placement: Placement, gradient: str
+) -> None:
+    """Every word is tried in the published text itself; without all of them, the gradient's own position counts."""
+    start = WORDS[torch.tensor([[0], [1], [2], [3], [4]])]
+    places = torch.tensor([places_of(caption, 1, placement).tokens for caption in CAPTIONS])
+    rows, search = tokenizer.encode(CAPTIONS), WordSearch(WORDS, tokenizer.end_id)
+
+    def loss(ids: torch.Tensor) -> float:
+        words = [tokenizer.decode(row).split(" ") for row in ids.tolist()]
+        texts = [placed(own, caption, placement) for own, caption in zip(words, CAPTIONS, strict=True)]
+        with torch.no_grad():
+            return float(contrastive_loss(images, encoder.encode_text(tokenizer.encode(texts)), encoder.logit_scale))
+
+    config = TriggerConfig(length=1, candidates=len(WORDS), gradient=gradient)
+    found = update_triggers(start, rows, images, FrozenEncoder(encoder), config, search, places)
+    for i in range(5):
+        tried = {}
+        for word in WORDS.tolist():
+            changed = start.clone()
+            changed[i] = word
+            tried[word] = loss(changed)
+        assert tried[int(found[i])] == pytest.approx(min(tried.values()), abs=1e-5)
+    slope, _ = FrozenEncoder(encoder).embedding_gradient(images, with_trigger(rows, start, tokenizer.end_id, places))
+    at = slope[torch.arange(5), 1 + places[:, 0]] @ encoder.token_embeddings[WORDS].T
+    first = WORDS[at.masked_fill(start == WORDS, torch.inf).argmin(dim=1)]
+    one = TriggerConfig(length=1, candidates=1, gradient=gradient)
+    chosen = update_triggers(start, rows, images, FrozenEncoder(encoder), one, search, places)
+    assert all(int(word) in (int(best), int(old)) for word, best, old in zip(chosen, first, start, strict=True))
 
 
 def test_batch_scoring_never_raises_the_batch_loss(

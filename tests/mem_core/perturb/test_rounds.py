@@ -10,11 +10,12 @@ from torch import Tensor
 from mem_core.common.errors import SourceError
 from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import CENTRE, ProtectConfig
+from mem_core.config import CENTRE, Placement, ProtectConfig
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors, contrastive_loss
+from mem_core.models.placement import placed
 from mem_core.models.token_rows import CaptionTokens, with_trigger
 from mem_core.models.training import make_optimizer
 from mem_core.perturb.context import FitContext
@@ -178,6 +179,35 @@ def test_the_trigger_search_tries_triggers_before_captions_of_its_row(spy: Spy, 
                 assert len(strange) <= 1
                 assert set(trigger) <= allowed
     assert not torch.equal(after.trigger_ids, state.trigger_ids)
+
+
+@pytest.mark.parametrize("placement", ["end", "inside"])
+@pytest.mark.parametrize("method", ["mem", "em"])
+def test_every_step_reads_the_words_where_they_are_published(
+    spy: Spy, shard: LoadedShard, placement: Placement, method: str
+) -> None:
+    """Surrogate, trigger search and noise: each row is the published text of a caption with some trigger's words."""
+    kind = "method" if method == "mem" else "random"
+    config = small(method=method, trigger={"placement": placement, "kind": kind}, noise={"views": "centre"})
+    context = context_of(config)
+    state = first_state(shard, context)
+    training = SurrogateTraining(spy.train(), make_optimizer(spy, 1e-3, 0.2))
+    surrogate, _ = train_surrogate(training, ["00000"], lambda _: (shard, state), context, 0, silent)
+    after = update_shard(shard, state, surrogate, context, 0, silent)
+    captions = [caption for sample in shard.samples for caption in sample.captions]
+    tried, exact = 0, 0
+    known = {
+        tuple(context.tokenizer.ids(placed(context.tokenizer.decode(ids).split(" "), caption, placement)))
+        for ids in [*state.trigger_ids.tolist(), *after.trigger_ids.tolist()]
+        for caption in captions
+    }
+    for kind, shown in spy.seen:
+        for row in shown.tolist() if kind == "tokens" else []:
+            tokens = tuple(row[1 : row.index(context.tokenizer.end_id)])
+            exact += tokens in known
+            tried += 1
+    assert exact > tried / 3  # the search tries other words, too
+    assert (exact == tried) == (method == "em")
 
 
 @pytest.mark.parametrize("captions", ["shuffled", "own"])

@@ -231,15 +231,24 @@ def test_a_corpus_is_summarised_and_its_samples_picked(tmp_path: Path) -> None:
     assert [len(group) for group in pick_samples(clean, protected, montage=50, worst=0)] == [11, 0]
 
 
-@pytest.mark.parametrize(("placement", "marked"), [("front", "the"), ("replace", "")])
-def test_only_words_in_front_of_the_whole_caption_are_marked(tmp_path: Path, placement: str, marked: str) -> None:
+@pytest.mark.parametrize(
+    ("placement", "marked"),
+    [
+        ("front", "[the the] the lake and a kite"),
+        ("end", "the lake and a kite [the the]"),
+        ("inside", "the [the] lake and [the] a kite"),
+        ("replace", "the the the and a kite"),
+    ],
+)
+def test_words_that_leave_the_caption_whole_are_marked(tmp_path: Path, placement: str, marked: str) -> None:
     clean, out = LocalFolder(tmp_path / "clean"), LocalFolder(tmp_path / "out")
     one = replace(sample_of("000000001", 0), captions=("the lake and a kite",))
     write_bytes(clean, "00000.tar", shard_bytes([one]))
-    config = small(method="constant-trigger", trigger={"length": 1, "placement": placement})
+    config = small(method="constant-trigger", trigger={"length": 2, "placement": placement})
     protect(Protection(Places(clean, out), config, RUNTIME, seed=1))
     (item,), _ = pick_samples(clean, out)
-    assert (item.trigger, item.caption.split()[0]) == (marked, "the")
+    assert "".join(f"[{text}]" if is_marked else text for text, is_marked in item.pieces) == marked
+    assert (item.written != "") == (placement == "replace")
 
 
 def test_inputs_are_refused_with_a_reason() -> None:

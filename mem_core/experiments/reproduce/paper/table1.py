@@ -75,8 +75,10 @@ FIGURE4 = Experiment(
 CONTROLS = Experiment(
     name="controls",
     title="Controls: what each choice is worth",
-    about="MEM-3 with one choice changed at a time. Replay: fitted on the first shard only, then replayed on all. "
-    "Independent: a surrogate for each shard, at the compute of one for all. Image and pair: one noise and one trigger "
+    about="MEM-3 with one choice changed at a time. True or shuffled: captions that the surrogate reads. Own captions, "
+    "one gradient: HotFlip as in the code of the paper's authors. At the end, inside: where trigger words stand. "
+    "Replay: fitted on the first shard only, then replayed on all. Independent: a surrogate for each shard, at the "
+    "compute of one for all. Image and pair: one noise and one trigger "
     "for each image, or for each of its captions: more samples, so a victim of the same clean pairs is beside.",
     rows=(
         "clean",
@@ -85,6 +87,8 @@ CONTROLS = Experiment(
         "mem-3-shuffled",
         "mem-3-own-captions",
         "mem-3-one-gradient",
+        "mem-3-end",
+        "mem-3-inside",
         "mem-3-replay",
         "mem-3-independent",
         "mem-3-image",

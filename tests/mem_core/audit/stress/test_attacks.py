@@ -37,6 +37,23 @@ def test_as_many_words_are_stripped_as_were_added() -> None:
         assert strip == StripFirst(words=words)
 
 
+def test_words_are_stripped_where_they_stand() -> None:
+    by_placement = {}
+    for placement in ("front", "end", "inside", "replace"):
+        attacks = suite("default", 4, "p", "", placement)
+        strips = [one for attack in attacks for one in attack.countermeasures if one.kind.startswith("strip")]
+        by_placement[placement] = [one.kind for one in strips]
+        labels = [attack.label for attack in attacks if attack.name.startswith("strip")]
+        assert [label.split(" ")[0] for label in labels] == [one.kind.removeprefix("strip-") for one in strips]
+        assert len({attack.name for attack in attacks}) == len(attacks)
+    assert by_placement == {
+        "front": ["strip-first"] * 2,
+        "end": ["strip-last"] * 2,
+        "inside": ["strip-first", "strip-last", "strip-first"],
+        "replace": ["strip-first"] * 2,
+    }
+
+
 def test_a_mix_is_compared_with_its_clean_pairs_alone_and_others_with_the_same_attack() -> None:
     shares = {}
     for attack in suite("full", 3, "p", "weights.pt"):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import shard_bytes
-from mem_core.perturb.placement import placed
+from mem_core.models.placement import placed, standing
 from tests.support.data_strategies import photo
 from tests.support.verify_making import EPSILON, Corpus, Shard, noisy_photo, told
 
@@ -89,6 +89,26 @@ def words_where_they_were_not_put(shard: Shard) -> None:
             captions = (captions[0].replace("caption", "picture"), captions[1])
         shard.samples[i] = replace(shard.samples[i], captions=captions)
         shard.rows[i] = replace(shard.rows[i], caption=captions[0])
+
+
+def words_in_front_said_to_be_at_the_end(shard: Shard) -> None:
+    shard.receipt["placement"] = "end"
+
+
+def at_the_end(shard: Shard) -> None:
+    """The paper's ids at the end, and where they begin."""
+    told(shard)
+    shard.receipt |= {"placement": "end", "vocabulary": "all"}
+    for i, clean in enumerate(shard.clean[:3]):
+        put = [standing(shard.rows[i].trigger.split(), own, "end") for own in clean.captions]
+        shard.samples[i] = replace(shard.samples[i], captions=tuple(text for text, _ in put))
+        shard.mark(i, trigger_places=[starts for _, starts in put])
+        shard.rows[i] = replace(shard.rows[i], caption=put[0][0])
+
+
+def places_of_no_words(shard: Shard) -> None:
+    at_the_end(shard)
+    shard.mark(0, trigger_places=[[0, 1, 2], [0, 1, 2]])
 
 
 def no_trigger_at_all(shard: Shard) -> None:
@@ -252,6 +272,8 @@ LIES: list[tuple[Callable[[Shard], None], str, str]] = [
     (ids_as_text, "000000000", "list of whole numbers"),
     (a_word_too_many, "000000000", "expected 3 trigger ids, got 4"),
     (words_where_they_were_not_put, "000000000", "in place of words of"),
+    (words_in_front_said_to_be_at_the_end, "000000000", "at the end of"),
+    (places_of_no_words, "000000000", "trigger_places is [[0, 1, 2], [0, 1, 2]] in key.json, but the words"),
     (papers_ids_left_out, "000000000", "list of whole numbers"),
     (no_trigger_at_all, "000000000", "expected a trigger"),
     (missing_sample, "000000001", "missing: not in the protected tar"),
@@ -296,6 +318,10 @@ def test_a_consistent_lie_is_named(tmp_path: Path, lie: tuple[Callable[[Shard], 
     assert not report.ok
     assert {problem.shard for problem in report.problems} == {"00000"}
     assert any(problem.key == key and what in problem.what for problem in report.problems), report.problems
+
+
+def test_the_papers_ids_at_the_end_verify(tmp_path: Path) -> None:
+    assert Corpus(tmp_path, at_the_end).verify().ok
 
 
 def test_trigger_ids_of_the_papers_vocabulary_need_not_survive_as_text(tmp_path: Path) -> None:

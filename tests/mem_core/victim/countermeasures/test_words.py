@@ -5,7 +5,14 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.victim.countermeasures.words import DropWords, KeepCommon, ShuffleWords, StripFirst, frequent_words
+from mem_core.victim.countermeasures.words import (
+    DropWords,
+    KeepCommon,
+    ShuffleWords,
+    StripFirst,
+    StripLast,
+    frequent_words,
+)
 
 words = st.text(st.sampled_from("abcdefxyz.,1"), min_size=1, max_size=8)
 sentences = st.lists(words, min_size=1, max_size=12).map(" ".join)
@@ -21,7 +28,7 @@ def is_part(short: list[str], long: list[str]) -> bool:
 
 @given(captions, draws)
 def test_every_caption_keeps_words_of_its_own_in_their_order(own: tuple[str, ...], draw: Random) -> None:
-    for one in (StripFirst(words=2), KeepCommon(common=50), DropWords(share=0.9)):
+    for one in (StripFirst(words=2), StripLast(words=2), KeepCommon(common=50), DropWords(share=0.9)):
         found = one.text(own, draw)
         assert len(found) == len(own)
         for before, after in zip(own, found, strict=True):
@@ -33,6 +40,12 @@ def test_every_caption_keeps_words_of_its_own_in_their_order(own: tuple[str, ...
 def test_what_was_put_in_front_is_gone(sentence: str, count: int) -> None:
     trigger = " ".join(["marsh", "dorian", "tops", "zebra", "quay"][:count])
     assert StripFirst(words=count).text((f"{trigger} {sentence}",), Random(0)) == (sentence,)
+
+
+@given(sentences, st.integers(1, 5))
+def test_what_was_put_at_the_end_is_gone(sentence: str, count: int) -> None:
+    trigger = " ".join(["marsh", "dorian", "tops", "zebra", "quay"][:count])
+    assert StripLast(words=count).text((f"{sentence} {trigger}",), Random(0)) == (sentence,)
 
 
 @given(captions)
