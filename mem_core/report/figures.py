@@ -2,12 +2,14 @@
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from mem_core.config.methods import METHODS
 from mem_core.report.inputs import ReportInputs, ReportRow
@@ -15,6 +17,7 @@ from mem_core.report.inputs import ReportInputs, ReportRow
 INK, SOFT, RULE = "#1d232b", "#5d6673", "#d9dde3"
 _DPI = 200
 _LONGEST_LABEL = 22
+_THIN, _DASHED = 0.9, (0, (3, 2))
 Dashes = str | tuple[float, tuple[float, ...]]
 _DASHES: tuple[Dashes, ...] = ("solid", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 
@@ -44,8 +47,19 @@ def png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def draw_curves(inputs: ReportInputs, styles: Styles) -> Figure | None:
-    """Training loss and the two test median ranks at every epoch: seeds thin, their mean thick."""
+@dataclass(frozen=True)
+class OtherCurve:
+    """A run that is not ours, of the same kind as a row. values: by field of a history's points, epoch -> value."""
+
+    row: str
+    values: Mapping[str, Mapping[int, float]]
+
+
+def draw_curves(inputs: ReportInputs, styles: Styles, others: Sequence[OtherCurve] = ()) -> Figure | None:
+    """Training loss and the two test median ranks at every epoch: seeds thin, their mean thick.
+
+    others: runs of an independent rerun, thin and dashed in the colour of their row.
+    """
     rows = [row for row in inputs.rows if any(row.history)]
     panels = [
         ("loss", "Training loss", None),
@@ -59,9 +73,16 @@ def draw_curves(inputs: ReportInputs, styles: Styles) -> Figure | None:
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
     figure.subplots_adjust(left=0.045, right=0.86 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=1.05)
     for axes, (field, title, guess) in zip(grid, panels, strict=True):
+        for other in others:
+            values = other.values.get(field, {})
+            colour = styles.colour(other.row)
+            axes.plot(list(values), list(values.values()), color=colour, linewidth=_THIN, linestyle=_DASHED)
         _draw_panel(axes, rows, field, guess, styles)
         axes.set_title(title, fontsize=9.5, color=INK, loc="left", fontweight="bold")
         axes.set_xlabel("epoch", fontsize=8.5, color=SOFT)
+    if others:
+        line = Line2D([], [], color=SOFT, linewidth=_THIN, linestyle=_DASHED, label="independent rerun")
+        figure.legend(handles=[line], loc="lower right", frameon=False, fontsize=8)
     return figure
 
 
@@ -95,7 +116,7 @@ def _draw_panel(axes: Axes, rows: Sequence[ReportRow], field: str, guess: float 
         axes.axhline(guess, color=INK, linewidth=1, linestyle=(0, (4, 3)))
         labels.append((guess, "chance level", INK))
     axes.set_ylim(bottom=0)
-    if len(seen) == 1:  # matplotlib would make up hundredths of an epoch around it
+    if len(seen) == 1 and not axes.dataLim.width:  # matplotlib would make up hundredths of an epoch around it
         (only,) = seen
         axes.set_xlim(only - 1, only + 1)
         axes.set_xticks([only])

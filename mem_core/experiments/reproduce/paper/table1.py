@@ -1,4 +1,4 @@
-"""Table 1 and figure 4: what a victim retrieves after training on each method's corpus, and how it got there.
+"""Table 1: what a victim retrieves after training on each method's corpus.
 
 Controls that the paper lacks: how the surrogate sees captions, who fits on what, noise for images or for pairs.
 """
@@ -14,7 +14,7 @@ from mem_core.experiments.reproduce.experiment import (
     rows_table,
 )
 from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
-from mem_core.report.figures import Styles, draw_curves, png
+from mem_core.report.figures import Styles, png
 from mem_core.report.findings import compute_findings
 from mem_core.report.share_chart import draw_shares
 
@@ -29,15 +29,6 @@ def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Ta
     if figure is not None:
         caption = f"{dataset}: median rank in % of chance at the epoch that counts, for every direction and query."
         yield StudyPicture(f"{experiment.name}-{dataset}-shares", png(figure), caption)
-
-
-def show_curves(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[StudyPicture]:
-    """Training loss and test median ranks by epoch."""
-    inputs = report_inputs(shown, experiment.rows, dataset)
-    figure = draw_curves(inputs, Styles(inputs.rows)) if inputs else None
-    if figure is not None:
-        caption = f"{dataset}: training loss and bare median ranks by epoch; seeds thin, their mean thick."
-        yield StudyPicture(f"{experiment.name}-{dataset}", png(figure), caption)
 
 
 TABLE1 = Experiment(
@@ -60,15 +51,6 @@ TABLE1 = Experiment(
         "untrained",
     ),
     show=show_rows,
-    datasets=PHOTOGRAPHS,
-)
-
-FIGURE4 = Experiment(
-    name="figure4",
-    title="Figure 4: how the victims trained",
-    about="A training loss that falls fast while the test ranks stay high is the shortcut at work.",
-    rows=("clean", "random-trigger", "em", "uap", "mem-3", "mem-5"),
-    show=show_curves,
     datasets=PHOTOGRAPHS,
 )
 
