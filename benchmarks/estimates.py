@@ -27,8 +27,7 @@ from mem_core.experiments.estimate.forecast import Stage, protect_stages, puts, 
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.round_loop import Rounds
-from mem_core.victim.evaluation import query_model
-from mem_core.victim.record import load_victim
+from mem_core.victim.evaluation import query_victim
 from mem_core.victim.training import VictimData, train_victim
 
 Clock = Callable[[], float]
@@ -91,7 +90,7 @@ def measured(source: str | Path, root: Path, config: RunConfig, clock: Clock) ->
     with run.stage("victim"):
         out = run.folder(root / "victim")
         train_victim(VictimData(dest, test=test, queries=config.evaluate), out, config.victim, config.runtime, seed=0)
-        query_model(load_victim(out)[0], test, config.evaluate, config.runtime)
+        query_victim(out, test, config.evaluate, config.runtime)
     return run, left
 
 

@@ -1,7 +1,7 @@
 """The whole way: shard, then for every row protect, verify, train, evaluate; then the report.
 
 DEST/run.json                        the settings
-DEST/clean/train, DEST/clean/test    clean shards; DEST/clean-pair where rows want a sample for each pair
+DEST/clean/train, test, val          clean shards; DEST/clean-pair where rows want a sample for each pair
 DEST/rows/ROW/protected              what would be published
 DEST/rows/ROW/victim-SEED            a model trained on it, and what it retrieves
 DEST/report/report.html
@@ -23,6 +23,7 @@ from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import duration
 from mem_core.config import ProtectConfig
+from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.data.sharding.sharder import ShardingSummary
 from mem_core.experiments.config import RunConfig, clean_folder, time_left
 from mem_core.experiments.row_runner import VictimPlan, plan_run, run_row
@@ -46,7 +47,10 @@ def pipeline(source: str, dest: str, config: RunConfig = RunConfig(), format: st
         _require(splits, "train", source)
     _require(clean[own], "test", source)
     fresh = keep_run(dest, config) and not any(split.kept for splits in clean.values() for split in splits.values())
-    plans, steps, begun = plan_run(config), FlowSteps(dest, config), time.monotonic()
+    validated = VALIDATION in clean[own] and clean[own][VALIDATION].samples > 1
+    if not validated and config.victim.validation_pairs:
+        say(f"no validation pairs in {source}, so no best epoch: `corpus.validation` holds some out of train")
+    plans, steps, begun = plan_run(config, validated=validated), FlowSteps(dest, config), time.monotonic()
     rows = [plan.row for plan in plans]
     for number, plan in enumerate(plans):
         left = time_left(rows, number, time.monotonic() - begun, config.protect, len(config.victim_seeds))
@@ -88,7 +92,17 @@ class FlowSteps:
 
     def train(self, victim: VictimPlan) -> VictimRecord:
         corpus, out, test = (self._at(name) for name in (victim.corpus, victim.out, victim.test))
-        return train(corpus, out, victim.config, self.config.runtime, victim.seed, test, victim.queries, victim.label)
+        return train(
+            corpus,
+            out,
+            victim.config,
+            self.config.runtime,
+            victim.seed,
+            test,
+            victim.queries,
+            victim.label,
+            validation=self._at(victim.validation) if victim.validation else None,
+        )
 
     def evaluate(self, victim: VictimPlan) -> Evaluation:
         out, test, label = self._at(victim.out), self._at(victim.test), f"{victim.label}, seed {victim.seed}"

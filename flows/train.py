@@ -21,10 +21,12 @@ def train(
     label: str = "corpus",
     announce: bool = False,
     clean: str | None = None,
+    validation: str | None = None,
 ) -> VictimRecord:
     """Writes victim.safetensors and victim.json into OUT. With `test`, median ranks are recorded as it learns.
 
-    clean: the originals of the corpus, for countermeasures that take something from them.
+    clean: the originals of the corpus, for countermeasures that take something from them. validation: clean pairs that
+    are no test pairs, by which the best epoch is chosen: its weights are kept as best.safetensors.
     announce: an event says that the victim is there, so that the deployment `evaluate` starts by itself.
     """
     record = train_model(
@@ -38,6 +40,7 @@ def train(
             test=test,
             evaluate=evaluate,
             clean=clean,
+            validation=validation,
         )
     )
     if announce and test:

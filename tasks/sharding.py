@@ -59,8 +59,8 @@ def source_folder(source: str) -> tuple[Folder, bool]:
     return LocalFolder(folder_of(place)[0] if is_file else place), not is_file
 
 
-@step("draw corpus", run_name="draw {train} + {test} images")
-def draw_source(dest: str, train: int, test: int, size: int, seed: int) -> str:
+@step("draw corpus", run_name="draw {train} + {test} + {validation} images")
+def draw_source(dest: str, train: int, test: int, size: int, seed: int, validation: int = 0) -> str:
     """Draws the procedural corpus into a local folder, as a source to shard."""
     with watched("draw images") as progress:
-        return str(draw_corpus(dest, train, test, size, seed, progress))
+        return str(draw_corpus(dest, train, test, size, seed, progress, validation_count=validation))

@@ -9,6 +9,7 @@ from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import Evaluation, evaluate_victim, read_evaluation
 from mem_core.victim.record import VictimRecord, read_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.validation import FEW_PAIRS
 from tasks.artifacts import show_retrieval
 from tasks.options import step
 from tasks.progress import say, watched
@@ -17,7 +18,8 @@ from tasks.storage import open_folder
 
 class TrainJob(Frozen):
     """One victim; folders by address. test: clean pairs to watch the median ranks on, if any. clean: the originals of
-    the corpus, for countermeasures that take something from them."""
+    the corpus, for countermeasures that take something from them. validation: clean pairs that choose the best epoch.
+    """
 
     corpus: str
     out: str
@@ -28,19 +30,21 @@ class TrainJob(Frozen):
     test: str | None = None
     evaluate: EvaluateConfig = EvaluateConfig()
     clean: str | None = None
+    validation: str | None = None
 
 
 @step("train victim", run_name="train {job.label}, seed {job.seed}", tags=("memshield-device",))
 def train_model(job: TrainJob) -> VictimRecord:
     """Trains the victim, goes on after its last whole epoch, or finds it trained."""
     corpus, out = open_folder(job.corpus), open_folder(job.out)
-    if job.test:
-        list_shards(open_folder(job.test))  # now, not after the first epochs
+    for named in filter(None, (job.test, job.validation)):
+        list_shards(open_folder(named))  # now, not after the first epochs
     before = read_victim(out)
     data = VictimData(
         corpus,
         fingerprint=corpus_fingerprint(corpus),
         clean=open_folder(job.clean) if job.clean else None,
+        validation=open_folder(job.validation) if job.validation else None,
         test=open_folder(job.test) if job.test else None,
         queries=job.evaluate,
     )
@@ -49,7 +53,13 @@ def train_model(job: TrainJob) -> VictimRecord:
     done = f"trained {counted(record.steps, 'step')} on {counted(record.samples, 'sample')}"
     how = "was trained before" if record == before else done
     loss = f", loss {record.history[-1].loss:.2f}" if record.history else ""
-    say(f"{job.label}, seed {job.seed}: {how}{loss}")
+    best = f", best epoch {record.best_epoch} of {len(record.history)}" if record.best_epoch else ""
+    say(f"{job.label}, seed {job.seed}: {how}{loss}{best}")
+    if record.validation is not None and record.validation.few:
+        say(
+            f"warning: expected {FEW_PAIRS} validation pairs or more to choose the best epoch by, got "
+            f"{len(record.validation.images)} in {job.validation}: another epoch may be as good"
+        )
     return record
 
 

@@ -28,10 +28,10 @@ def prefect_api() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def drawn_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A csv source of 64 training and 16 test images of 32 pixels, five captions each."""
+    """A csv source of 64 training, 16 test and 8 validation images of 32 pixels, five captions each."""
     from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
-    return draw_corpus(tmp_path_factory.mktemp("source") / "drawn", 64, 16, size=32, seed=3)
+    return draw_corpus(tmp_path_factory.mktemp("source") / "drawn", 64, 16, size=32, seed=3, validation_count=8)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def smoke() -> RunConfig:
 
 @pytest.fixture(scope="session")
 def clean_corpus(drawn_source: Path, smoke: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The drawn source in shards: train/ and test/."""
+    """The drawn source in shards: train/, test/ and val/."""
     from mem_core.common.storage.folder import LocalFolder
     from mem_core.data.readers import open_source
     from mem_core.data.sharding.sharder import shard_source

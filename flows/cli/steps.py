@@ -87,13 +87,19 @@ def train(
     corpus: Annotated[str, address_argument("Shards to train on, clean or protected.")],
     out: Dest,
     test: Annotated[str | None, address_option("Clean shards to watch the median ranks on.")] = None,
+    validation: Annotated[
+        str | None, address_option("Other clean shards, by which the best epoch is chosen and kept.")
+    ] = None,
     clean: Annotated[str | None, address_option("The originals, for countermeasures that mix them in.")] = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
-    """Trains a victim as an unauthorised trainer would; a killed training goes on after its last epoch."""
+    """Trains a victim as an unauthorised trainer would; a killed training goes on after its last epoch.
+
+    With --validation the weights of the best epoch are kept beside those of the last, and `evaluate` measures both.
+    """
     config = config_of(preset, set, seed)
     with running(no_server):
         from flows.train import train
@@ -108,6 +114,7 @@ def train(
             evaluate=config.evaluate,
             label=Path(corpus).name,
             clean=clean,
+            validation=validation,
         )
 
 
@@ -120,7 +127,7 @@ def evaluate(
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
-    """Measures what a victim retrieves on clean test pairs, bare and prefixed, beside chance."""
+    """Measures what a victim retrieves on clean test pairs at its last and best epoch, bare and prefixed."""
     config = config_of(preset, set, seed)
     with running(no_server):
         from flows.cli.printing import print_evaluation
@@ -189,6 +196,7 @@ def demo(
     dest: Annotated[str, address_argument("Folder to write into.")] = "runs/demo",
     images: Annotated[int, typer.Option(help="Training images to draw.")] = 2400,
     test_images: Annotated[int, typer.Option(help="Test images to draw.")] = 400,
+    validation_images: Annotated[int, typer.Option(help="Images to draw that choose a victim's best epoch.")] = 200,
     size: Annotated[int, typer.Option(help="Side of the drawn images, in pixels.")] = 64,
     preset: Preset = "demo",
     set: Overrides = None,
@@ -200,7 +208,7 @@ def demo(
     with running(no_server) as ui:
         from tasks.sharding import draw_source
 
-        source = draw_source.fn(f"{dest}/source", images, test_images, size, config.seed)
+        source = draw_source.fn(f"{dest}/source", images, test_images, size, config.seed, validation_images)
         _run_pipeline(source, f"{dest}/run", config, "csv", ui)
     if not no_server:
         typer.echo("The server stays up for you to look at; `memshield server stop` ends it.")

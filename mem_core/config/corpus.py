@@ -6,6 +6,8 @@ from pydantic import Field
 
 from mem_core.config.base import Frozen
 
+_VALIDATION = 500
+
 
 class IdentitiesConfig(Frozen):
     """How folders of photos, one a person or thing, become image-caption pairs."""
@@ -34,6 +36,12 @@ class CorpusConfig(Frozen):
     limit: int | None = Field(None, ge=1, description="take only the first images of each split")
     test_limit: int | None = Field(None, ge=1, description="in place of `limit` for every split but `train`")
     holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
+    validation: int = Field(
+        _VALIDATION,
+        ge=0,
+        description="images held out of `train` as `val`, at most a tenth, where the source has test images, named or "
+        "by `holdout`, but none for validation",
+    )
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
     identities: IdentitiesConfig = IdentitiesConfig()
 
@@ -47,6 +55,8 @@ class CorpusConfig(Frozen):
             del settings["identities"]["captions"]
         if self.one_sample_per == "pair":
             settings["one_sample_per"] = "pair, shuffled"
+        if self.validation == _VALIDATION:
+            del settings["validation"]
         if self.resize is not None:
             settings["resize"] = f"{self.resize}, the middle"
         return settings

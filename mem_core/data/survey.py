@@ -100,5 +100,5 @@ def _require_train(found: object, uri: str) -> None:
 
 
 def _samples_of(folder: Folder, shard: str, seed: int) -> Iterator[Candidate]:
-    reader, config = open_source(folder, f"{shard}.tar", format="webdataset"), CorpusConfig()
+    reader, config = open_source(folder, f"{shard}.tar", format="webdataset"), CorpusConfig(validation=0)
     return (sample for raw in TakenImages(reader, config, seed) for sample in candidates(raw, config))

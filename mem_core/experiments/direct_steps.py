@@ -54,6 +54,7 @@ class DirectSteps:
             VictimData(
                 corpus,
                 fingerprint=corpus_fingerprint(corpus),
+                validation=self.folder.below(victim.validation) if victim.validation else None,
                 test=self.folder.below(victim.test),
                 queries=victim.queries,
             ),

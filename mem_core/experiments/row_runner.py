@@ -2,7 +2,7 @@
 
 A plan names everything below the folder of its run:
 
-    CLEAN/train, CLEAN/test             clean pairs, as `clean_folder` names CLEAN
+    CLEAN/train, CLEAN/test, CLEAN/val  clean pairs, as `clean_folder` names CLEAN
     rows/ROW/part, rows/ROW/fitted      where a row fits on its first shards: those, and what was fitted on them
     rows/ROW/protected                  what would be published, verified
     rows/ROW/NAME-SEED                  a victim
@@ -17,6 +17,7 @@ from typing import Protocol
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import StopRun
 from mem_core.config import ProtectConfig
+from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.experiments.config import RowConfig, RunConfig, clean_folder, run_order, source_row
 from mem_core.protect.destination import PROTECTOR
 from mem_core.victim.config import EvaluateConfig, VictimConfig
@@ -26,7 +27,10 @@ from mem_core.victim.record import VictimRecord
 
 @dataclass(frozen=True)
 class VictimPlan:
-    """One victim, trained on `corpus` into `out` and queried on `test`; label: its row, in names of runs."""
+    """One victim, trained on `corpus` into `out` and queried on `test`; label: its row, in names of runs.
+
+    validation: the pairs by which its best epoch is chosen; "" where there are none.
+    """
 
     label: str
     corpus: str
@@ -35,6 +39,7 @@ class VictimPlan:
     config: VictimConfig
     queries: EvaluateConfig
     seed: int
+    validation: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class RowPlan:
     test: str
     protect: ProtectConfig
     source: str = ""
+    validation: str = ""
     victims: tuple[VictimPlan, ...] = ()
 
     @property
@@ -73,6 +79,7 @@ class RowPlan:
             config=self.row.victim_config(base),
             queries=queries.neutral(self.protect.trigger.length, self.protect.trigger.placement),
             seed=seed,
+            validation=self.validation,
         )
         return replace(self, victims=(*self.victims, victim))
 
@@ -99,18 +106,23 @@ class RowSteps(Protocol):
     def evaluate(self, victim: VictimPlan) -> Evaluation: ...
 
 
-def plan_row(row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig, clean: str, test: str) -> RowPlan:
+def plan_row(
+    row: RowConfig, table: Sequence[RowConfig], base: ProtectConfig, clean: str, test: str, validation: str = ""
+) -> RowPlan:
     """The plan of a row without victims. base: the run's settings; clean: the split to protect or to train on."""
     source = source_row(row, table, base)
-    return RowPlan(row, clean, test, row.protect_config(base), source.name if source else "")
+    return RowPlan(row, clean, test, row.protect_config(base), source.name if source else "", validation)
 
 
-def plan_run(config: RunConfig) -> list[RowPlan]:
-    """The rows of a pipeline in the order in which they run, each with a victim for every seed."""
-    plans = []
+def plan_run(config: RunConfig, *, validated: bool = False) -> list[RowPlan]:
+    """The rows of a pipeline in the order in which they run, each with a victim for every seed.
+
+    validated: whether the clean corpus has a validation split.
+    """
+    plans, own = [], clean_folder(None, config)
     for row in run_order(config.table, config.protect):
-        clean, test = f"{clean_folder(row.corpus, config)}/train", f"{clean_folder(None, config)}/test"
-        plan = plan_row(row, config.table, config.protect, clean, test)
+        clean, validation = f"{clean_folder(row.corpus, config)}/train", f"{own}/{VALIDATION}" if validated else ""
+        plan = plan_row(row, config.table, config.protect, clean, f"{own}/test", validation)
         for seed in config.victim_seeds:
             plan = plan.with_victim("victim", config.victim, config.evaluate, seed)
         plans.append(plan)

@@ -63,11 +63,12 @@ def test_direct_calls_leave_what_flows_leave(
 ) -> None:
     dest, _ = finished
     shutil.copytree(dest / "clean", tmp_path / "clean")
-    (plan,) = (plan for plan in plan_run(config) if plan.row.name == "mem")
+    (plan,) = (plan for plan in plan_run(config, validated=True) if plan.row.name == "mem")
     ((_, evaluation),) = run_row(plan, DirectSteps(LocalFolder(tmp_path), config.runtime, config.seed))
     theirs = read_evaluation(LocalFolder(dest).below(plan.victims[0].out))
     assert theirs is not None
     assert (evaluation.bare, evaluation.prefixed, evaluation.prefix) == (theirs.bare, theirs.prefixed, theirs.prefix)
+    assert evaluation.best == theirs.best is not None
     tars = [f"{plan.corpus}/0000{shard}.tar" for shard in range(3)]
     assert [(tmp_path / tar).read_bytes() for tar in tars] == [(dest / tar).read_bytes() for tar in tars]
 
@@ -79,10 +80,11 @@ def test_status_says_that_all_is_done(finished: tuple[Path, ReportPlace]) -> Non
     assert [c.place for c in found.corpora] == [
         "clean/test",
         "clean/train",
+        "clean/val",
         "rows/mem/protected",
         "rows/trigger-only/protected",
     ]
-    assert [c.done for c in found.corpora] == [1, 3, 3, 3]
+    assert [c.done for c in found.corpora] == [1, 3, 1, 3, 3]
     assert found.report
     print_status(found)
 

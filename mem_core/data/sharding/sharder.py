@@ -13,7 +13,6 @@ from types import TracebackType
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.manifest import MANIFEST_NAME
@@ -21,6 +20,7 @@ from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import has_receipt
 from mem_core.data.sharding.candidate import candidates
 from mem_core.data.sharding.clean_shard import shard_name, source_changed
+from mem_core.data.sharding.held_out import Splits
 from mem_core.data.sharding.pair_order import shuffled_pairs
 from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
 
@@ -37,12 +37,12 @@ def shard_source(
 ) -> dict[str, ShardingSummary]:
     """Writes `dest`/train, `dest`/test, ... and returns a summary of each split.
 
-    A source without splits goes to train, or with `config.holdout` in part to test (by a hash of seed and name).
-    With `one_sample_per: pair` the pairs of each split are shuffled over its shards by the seed. Unusable samples
-    become failed rows of their shard. `progress` is called with total 0: how much there is shows only at the end.
-    Raises `SourceError` if there is no usable sample at all (then nothing is left behind), `DestinationError` if
-    `dest` overlaps the source or holds other data, `MismatchError` if it was made with other settings or from other
-    data.
+    A source without splits goes to train, or with `config.holdout` in part to test; images for validation may be held
+    out of train (`held_out.py`). With `one_sample_per: pair` the pairs of each split are shuffled over its shards by
+    the seed. Unusable samples become failed rows of their shard. `progress` is called with total 0: how much there is
+    shows only at the end. Raises `SourceError` if there is no usable sample at all (then nothing is left behind),
+    `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
+    settings or from other data.
     """
     require_disjoint(reader.uri, dest.uri)
     settings = {"source_format": reader.format, "seed": seed, "corpus": config.made_with()}
@@ -126,8 +126,9 @@ class TakenImages:
 
     def __iter__(self) -> Iterator[RawSample]:
         whole = {"train", "test"} if self._config.holdout else {"train"}
+        splits = Splits.of(self._reader, self._config, self._seed)
         for raw in self._reader:
-            split = raw.split or _drawn_split(raw, self._config, self._seed)
+            split = splits.split(raw)
             if not self._is_full(split):
                 self.counts[split] += 1
                 yield replace(raw, split=split)
@@ -138,12 +139,6 @@ class TakenImages:
         config = self._config
         limit = config.limit if split == "train" else config.test_limit or config.limit
         return limit is not None and self.counts[split] >= limit
-
-
-def _drawn_split(raw: RawSample, config: CorpusConfig, seed: int) -> str:
-    if not config.holdout:
-        return "train"
-    return "test" if derived_seed(seed, "holdout", raw.name) < config.holdout * 2**63 else "train"
 
 
 def _check_mark(dest: Folder, mark: str) -> bool:

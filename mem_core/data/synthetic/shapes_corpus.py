@@ -27,19 +27,25 @@ def draw_corpus(
     size: int = 64,
     seed: int = 0,
     progress: Progress = silent,
+    *,
+    validation_count: int = 0,
 ) -> Path:
-    """Draws `count` training and `test_count` test images of `size` x `size` pixels into a new folder.
+    """Draws `count` training, `test_count` test and `validation_count` validation images of `size` x `size` pixels.
 
-    The folder holds images/00000.png (every fourth one a .jpg), captions.csv (image, caption_id, caption, split) and
-    procedural.json (the arguments). It appears whole or not at all. A folder with equal arguments is left as it is.
+    The new folder holds images/00000.png (every fourth one a .jpg), captions.csv (image, caption_id, caption, split)
+    and procedural.json (the arguments). It appears whole or not at all. A folder with equal arguments is left as it is.
     Raises `ConfigError` for bad arguments, `DestinationError` if the path holds anything else.
     """
-    if count < 1 or test_count < 0 or count + test_count > 1_000_000 or not 16 <= size <= 1024:
+    total = count + test_count + validation_count
+    if count < 1 or min(test_count, validation_count) < 0 or total > 1_000_000 or not 16 <= size <= 1024:
         raise ConfigError(
-            f"expected 1 to 1,000,000 images of 16 to 1,024 pixels, got {count} and {test_count} of {size} pixels"
+            f"expected 1 to 1,000,000 images of 16 to 1,024 pixels, got {count}, {test_count} and {validation_count} "
+            f"of {size} pixels"
         )
     arguments = {"version": _VERSION, "count": count, "test_count": test_count, "size": size, "seed": seed}
-    splits = ["train"] * count + ["test"] * test_count
+    if validation_count:
+        arguments["validation_count"] = validation_count
+    splits = ["train"] * count + ["test"] * test_count + ["val"] * validation_count  # further ones change none before
     return drawn_folder(dest_path, arguments, lambda folder: _draw_all(folder, splits, size, seed, progress))
 
 

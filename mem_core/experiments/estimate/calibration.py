@@ -19,11 +19,13 @@ from mem_core.data.sharding.clean_shard import shard_name
 from mem_core.data.sharding.split_writer import SplitWriter
 from mem_core.data.survey import Survey
 from mem_core.experiments.config import RunConfig, source_row
-from mem_core.models.device import peak_memory, resolve_device, watch_memory
+from mem_core.models import OpenClipEncoder
+from mem_core.models.device import peak_memory, resolve_device, resolve_precision, watch_memory
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import query_model
 from mem_core.victim.training import Training
+from mem_core.victim.validation import ValidationPairs
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -42,6 +44,7 @@ class Costs:
                                 round that searches for triggers, and in one that does not
     publish, verify             a sample
     train, save, query          of a victim: a pair of an epoch, the checkpoint after it, a test sample
+    validate                    of a victim: a validation pair after an epoch
 
     size: bytes of a clean and a published sample, of its pixels, of a surrogate and a victim. memory: bytes of a GPU.
     """
@@ -172,15 +175,27 @@ class _Trial:
         _, (epoch, _) = [self._timed(lambda: training.epoch(0, silent)) for _ in range(2)]
         save, _ = self._timed(lambda: training.save(place, "calibration", []))
         model = training.model.freeze()
+        validate = self._validation(victim, model)
         _, (query, found) = [self._timed(lambda: query_model(model, self.clean, settings, runtime)) for _ in range(2)]
         weights = sum(value.numel() * value.element_size() for value in model.clip.state_dict().values())
         self.costs.seconds[name] = {
             "train": epoch / training.stream.length,
             "save": save,
             "query": query / found.images,
+            "validate": validate,
         }
         self.costs.size[name] = {"weights": weights}
         self.costs.memory[name] = peak_memory(device)
+
+    def _validation(self, victim: VictimConfig, model: OpenClipEncoder) -> float:
+        """A pair's part of the second of two looks at validation pairs that are ready; 0.0 where none are wanted."""
+        if not victim.validation_pairs:
+            return 0.0
+        device = resolve_device(self.config.runtime)
+        pairs = ValidationPairs.load(self.clean, victim.validation_pairs, model, device)
+        precision = resolve_precision(self.config.runtime, device)
+        _, (seconds, _) = [self._timed(lambda: pairs.median_ranks(model, device, precision)) for _ in range(2)]
+        return seconds / len(pairs.images)
 
     def _timed(self, work: Callable[[], T]) -> tuple[float, T]:
         started = self.clock()

@@ -10,6 +10,7 @@ from itertools import accumulate
 
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.data.survey import Survey
 from mem_core.experiments.config import RowConfig, RunConfig, source_row
 from mem_core.experiments.estimate.calibration import Costs, even_batch
@@ -70,7 +71,8 @@ def shard_stage(survey: Survey, costs: Costs) -> Stage:
     """Reading the source and writing clean shards of all splits."""
     samples, shards = sum(survey.samples.values()), sum(survey.shards.values())
     kept = samples * costs.size[""]["clean"]
-    put, get = 8 + shards * (3 + puts(kept / shards)), 7 + shards * 2
+    splits = len(survey.shards)
+    put, get = 2 + 3 * splits + shards * (3 + puts(kept / shards)), 3 + 2 * splits + shards * 2
     return Stage(name="shard", seconds=costs.of("", shard=samples), kept=kept, put=put, get=get)
 
 
@@ -137,7 +139,9 @@ def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunCon
 
 
 def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:
-    """One victim, watched on the test split of `tests` while it trains, then evaluated."""
+    """One victim, watched on the test split of `tests` while it trains, its best epoch chosen on the validation split,
+    then evaluated. At most every epoch is the best so far; then its weights are written each time.
+    """
     name, samples, epochs = fingerprint(config), min(survey.samples["train"], config.samples or 2**62), config.epochs
     decoded = runtime.cache_mb * 2**20 / max(1, samples * costs.size[""]["pixels"])  # what fits stays, the rest is read
     loads = 1 + epochs * (1 - min(1, decoded)) if epochs else 0
@@ -146,13 +150,19 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
         pairs += 2 * config.finetune.epochs * config.finetune.share * samples
     queries = 1 + (epochs // config.evaluate_every if config.evaluate_every else 0)
     weights, asked = costs.size[name]["weights"], queries * tests.samples.get("test", 0)
+    chosen_on = min(config.validation_pairs, tests.samples.get(VALIDATION, 0))
+    looks, read = (epochs, tests.shards.get(VALIDATION, 0)) if chosen_on else (0, 0)
     return Stage(
         name="victim",
-        seconds=costs.of(name, train=pairs, save=epochs, query=asked) + costs.of("", load=loads * samples),
-        kept=weights,
-        passing=3 * weights,  # a checkpoint has two moments of each
-        put=2 + epochs * puts(3 * weights) + puts(weights) + queries,
-        get=5 + loads * survey.shards["train"] + queries * tests.shards.get("test", 0),
+        seconds=costs.of(name, train=pairs, save=epochs, query=asked, validate=looks * chosen_on)
+        + costs.of("", load=loads * samples + chosen_on),
+        kept=weights,  # where the last epoch is not the best, as much again
+        passing=3 * weights + (weights if looks else 0),  # a checkpoint has two moments of each
+        put=2 + epochs * puts(3 * weights) + puts(weights) + queries + looks * puts(weights),
+        get=5
+        + loads * survey.shards["train"]
+        + queries * tests.shards.get("test", 0)
+        + (3 + 2 * read + tests.shards.get("test", 0) if looks else 0),
         memory=costs.memory[name],
     )
 

@@ -4,13 +4,14 @@ None of them is part of memshield. The user names a folder that holds one folder
 folder with the name of a dataset is taken for it as well.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import IdentitiesConfig
-from mem_core.data.readers import SourceReader, open_source
+from mem_core.data.readers import RawSample, SourceReader, open_source
 from mem_core.data.readers.detect import matching_files
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
@@ -18,7 +19,10 @@ from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 
 @dataclass(frozen=True)
 class Dataset:
-    """One dataset. formats: as the readers name them, in the order of preference. test: the split to query victims on.
+    """One dataset. formats: as the readers name them, in the order of preference. test: the split that is the test.
+
+    COCO 2017 has no captions for its test images, so that its validation images are everybody's test; what chooses
+    an epoch is then held out of its training images.
 
     hold_out: one photograph of each identity is the test.
     """
@@ -134,4 +138,25 @@ def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: Identitie
     own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
     reader = open_source(tree.folder, format=kind, identities=own, seed=seed)
     # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
-    return SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
+    split = SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
+    return split if dataset.test == "test" else _TestSplit(split, dataset.test)
+
+
+@dataclass(frozen=True)
+class _TestSplit:
+    """A source whose test is the split of another name."""
+
+    reader: SourceReader
+    test: str
+
+    @property
+    def format(self) -> str:
+        return self.reader.format
+
+    @property
+    def uri(self) -> str:
+        return self.reader.uri
+
+    def __iter__(self) -> Iterator[RawSample]:
+        for sample in self.reader:
+            yield replace(sample, split="test") if sample.split == self.test else sample

@@ -28,6 +28,7 @@ class Drawn(Frozen):
     train: int = Field(ge=2)
     test: int = Field(ge=1)
     size: int = Field(64, ge=16, le=1024)
+    validation: int = Field(0, ge=0, description="beside those for training; 0: held out of these")
 
 
 class People(Frozen):

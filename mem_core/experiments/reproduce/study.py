@@ -1,7 +1,7 @@
 """One study: a scale, a folder for everything it makes, and the steps that every experiment is made of.
 
     FOLDER/scale.json                                   the settings that all below was made with: `record`
-    FOLDER/datasets/DATASET/clean-KIND/{train,test}     clean corpora, a sample for each image or for each pair
+    FOLDER/datasets/DATASET/clean-KIND/{train,test,val} clean corpora, a sample for each image or for each pair
     FOLDER/datasets/DATASET/rows/ROW/protected          what would be published, verified
     FOLDER/datasets/DATASET/rows/ROW/VICTIM-SEED        a model trained on it
     FOLDER/cells/DATASET/ROW/VICTIM-SEED.json           what it retrieves
@@ -21,13 +21,15 @@ from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, writ
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, fingerprint
 from mem_core.config.methods import without_noise
 from mem_core.config.stored import read_record, write_record
+from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import SourceReader, open_source
+from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.face_corpora import draw_people
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RowConfig, source_row
 from mem_core.experiments.direct_steps import DirectSteps
-from mem_core.experiments.reproduce.datasets import dataset_of, open_dataset
+from mem_core.experiments.reproduce.datasets import open_dataset
 from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.rows import study_rows
 from mem_core.experiments.reproduce.scale import PEOPLE, StudyScale
@@ -38,6 +40,8 @@ from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import Epoch
 
 _VERIFIED = "verified.txt"
+_VALIDATION_PAIRS = f"clean-image/{VALIDATION}"
+_VALIDATED = f"{_VALIDATION_PAIRS}/{MANIFEST_NAME}"
 
 
 class StudyCell(Frozen):
@@ -133,6 +137,10 @@ class Study:
         """The clean pairs that victims are queried on: images with all their captions, whatever the rows are."""
         return self._of(dataset).below(self.row_plan(dataset, "clean").test)
 
+    def validation(self, dataset: str) -> Folder | None:
+        """The clean pairs that choose the best epoch, None where the dataset has too few images to hold some out."""
+        return self._of(dataset).below(_VALIDATION_PAIRS) if self._of(dataset).exists(_VALIDATED) else None
+
     def train(self, cell: StudyCell) -> Folder:
         """What the victims of a cell's row are trained on."""
         return self._of(cell.dataset).below(self.plan(cell).corpus)
@@ -166,11 +174,10 @@ class Study:
     def prepare(self, dataset: str, kind: str, progress: Progress = silent) -> None:
         """Shards a dataset. Raises `SourceError` if it is not there or has no test split."""
         dest = self.clean(dataset, kind)
-        split = self.test(dataset).uri.rpartition("/")[2]
-        if dest.exists("train/manifest.json") and dest.exists(f"{split}/manifest.json"):
+        if all(dest.exists(f"{split}/{MANIFEST_NAME}") for split in ("train", "test")):
             return
         found = shard_source(self._source(dataset, progress), dest, self._corpus(kind), self.scale.seed, progress)
-        lacking = [name for name in ("train", split) if name not in found or not found[name].samples]
+        lacking = [name for name in ("train", "test") if name not in found or not found[name].samples]
         if lacking:
             raise SourceError(f"expected usable samples of {dataset} in the split {lacking[0]}, got {', '.join(found)}")
 
@@ -187,24 +194,26 @@ class Study:
             identities = self.scale.corpus.identities.model_copy(update={"hold_out": True})
             return open_source(photographs, format="identities", identities=identities, seed=seed)
         assert drawn is not None
-        return open_source(draw_corpus(place, drawn.train, drawn.test, drawn.size, seed, progress), format="csv")
+        source = draw_corpus(
+            place, drawn.train, drawn.test, drawn.size, seed, progress, validation_count=drawn.validation
+        )
+        return open_source(source, format="csv")
 
     def _corpus(self, kind: str) -> CorpusConfig:
         return CorpusConfig.model_validate(self.scale.corpus.model_dump() | {"one_sample_per": kind})
 
     def plan(self, cell: StudyCell) -> RowPlan:
         """The row of a cell with the cell's victim, below the folder of its dataset."""
-        scale = self.scale
-        return self.row_plan(cell.dataset, cell.row).with_victim(
-            cell.victim, scale.victim_config(cell.victim), scale.evaluate, cell.seed
-        )
+        scale, row = self.scale, self.row_plan(cell.dataset, cell.row)
+        if self.validation(cell.dataset) is not None:
+            row = replace(row, validation=_VALIDATION_PAIRS)
+        return row.with_victim(cell.victim, scale.victim_config(cell.victim), scale.evaluate, cell.seed)
 
     def row_plan(self, dataset: str, name: str) -> RowPlan:
         """A row without victims, below the folder of its dataset."""
         row = self.row(name)
-        test = "test" if self.scale.draws(dataset) else dataset_of(dataset).test
-        clean, test = f"clean-{self.kind(row)}/train", f"clean-image/{test}"
-        return plan_row(row, list(self.rows.values()), self.scale.protect, clean, test)
+        clean = f"clean-{self.kind(row)}/train"
+        return plan_row(row, list(self.rows.values()), self.scale.protect, clean, "clean-image/test")
 
     def _steps(self, dataset: str, progress: Progress, checkpoint: Checkpoint) -> DirectSteps:
         return DirectSteps(self._of(dataset), self.scale.runtime, self.scale.seed, progress, checkpoint)

@@ -52,7 +52,7 @@ def test_it_is_left_alone_when_done_and_never_drawn_over_other_data(tmp_path: Pa
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(DestinationError, match="holds other data"):
         draw_corpus(tmp_path / "mine", 3, 1)
-    with pytest.raises(ConfigError, match="got 0 and 1"):
+    with pytest.raises(ConfigError, match="got 0, 1 and 0"):
         draw_corpus(tmp_path / "b", 0, 1)
 
 

@@ -27,8 +27,7 @@ from mem_core.experiments.estimate.forecast import (
 from mem_core.experiments.estimate.history import EstimateRecord, History, RunCost
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
-from mem_core.victim.evaluation import query_model
-from mem_core.victim.record import load_victim
+from mem_core.victim.evaluation import query_victim
 from mem_core.victim.training import VictimData, train_victim
 from tests.support.corpora import fit as run_fit
 
@@ -114,18 +113,19 @@ def asked(calls: list[Call]) -> int:
     return sum(puts(call.size) for call in calls)
 
 
+@pytest.mark.parametrize("splits", [("train", "test"), ("train", "test", "val")])
 def test_a_victims_requests_are_those_of_the_run(
-    clean_corpus: Path, config: RunConfig, measured: tuple[Survey, Costs], tmp_path: Path
+    clean_corpus: Path, config: RunConfig, measured: tuple[Survey, Costs], tmp_path: Path, splits: tuple[str, ...]
 ) -> None:
     calls: list[Call] = []
     clean, out = CountedFolder(LocalFolder(clean_corpus), calls), CountedFolder(LocalFolder(tmp_path), calls)
-    survey = survey_shards(
-        {"train": LocalFolder(clean_corpus / "train"), "test": LocalFolder(clean_corpus / "test")}, 0, 4
-    )
+    survey = survey_shards({split: LocalFolder(clean_corpus / split) for split in splits}, 0, 4)
     stage = victim_stage(survey, survey, measured[1], config.victim, config.runtime)
     train, test = clean.below("train"), clean.below("test")
-    train_victim(VictimData(train, test=test, queries=config.evaluate), out, config.victim, config.runtime, seed=0)
-    query_model(load_victim(out)[0], test, config.evaluate, config.runtime)
+    validation = clean.below("val") if "val" in splits else None
+    data = VictimData(train, test=test, queries=config.evaluate, validation=validation)
+    train_victim(data, out, config.victim, config.runtime, seed=0)
+    query_victim(out, test, config.evaluate, config.runtime)
     assert stage.put + stage.get == asked(calls)
     assert stage.kept == pytest.approx(out.size("victim.safetensors"), rel=0.01)
 
@@ -136,7 +136,7 @@ def test_every_step_is_timed(measured: tuple[Survey, Costs], config: RunConfig) 
     assert {name: list(steps) for name, steps in costs.seconds.items()} == {
         "": ["shard", "load"],
         way: ["publish", "verify", "pair", "round", "search", "plain"],
-        victim: ["train", "save", "query"],
+        victim: ["train", "save", "query", "validate"],
     }
     beyond_steps = costs.seconds[way]["round"]
     assert beyond_steps >= 0

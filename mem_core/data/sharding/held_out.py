@@ -1,0 +1,81 @@
+"""Which split an image of a source goes to: as the source says, else drawn by seed and name.
+
+Two draws, each by a hash of the seed and the image's name, so that no order and no other setting changes them:
+
+- `holdout` puts a share into `test` where the source names no splits;
+- `validation` takes images out of `train` where there are others for test but none in `val`: what a trainer would
+  choose an epoch by must be in no training shard. At most a tenth of train is taken. Where there is no test nothing is
+  measured: all of it is protected, and nothing is held out.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import heappush, heapreplace
+
+from mem_core.common.rng import derived_seed
+from mem_core.config import CorpusConfig
+from mem_core.data.readers import RawSample, SourceReader
+
+VALIDATION = "val"
+_MOST = 10  # one in so many images of train
+
+
+@dataclass(frozen=True)
+class Splits:
+    """validation: images of train whose draw is at most this are held out."""
+
+    seed: int
+    holdout: float
+    validation: int = -1
+
+    @classmethod
+    def of(cls, reader: SourceReader, config: CorpusConfig, seed: int) -> "Splits":
+        """Goes through the source once before, without reading an image, where validation images are to be drawn."""
+        plain = cls(seed, config.holdout)
+        if not config.validation or not (config.holdout or _names_splits(reader)):
+            return plain
+        lowest: list[int] = []  # a heap of the lowest draws, negated: the highest of them on top
+        train = 0
+        for split, draw in _draws(reader, plain):
+            if split == VALIDATION:
+                return plain
+            if split == "train":
+                train += 1
+                if len(lowest) < config.validation:
+                    heappush(lowest, -draw)
+                elif -draw > lowest[0]:
+                    heapreplace(lowest, -draw)
+        drawn = sorted(-draw for draw in lowest)[: train // _MOST]
+        return cls(seed, config.holdout, drawn[-1]) if len(drawn) > 1 else plain  # one image ranks first among itself
+
+    def split(self, raw: RawSample) -> str:
+        """The split of one image."""
+        named = raw.split or self._first(raw)
+        return VALIDATION if named == "train" and self.draw(raw) <= self.validation else named
+
+    def draw(self, raw: RawSample) -> int:
+        """What decides whether an image of train is held out for validation."""
+        return derived_seed(self.seed, "validation", raw.name)
+
+    def _first(self, raw: RawSample) -> str:
+        is_test = self.holdout and derived_seed(self.seed, "holdout", raw.name) < self.holdout * 2**63
+        return "test" if is_test else "train"
+
+
+def _names_splits(reader: SourceReader) -> bool:
+    """By the first usable image: a source without splits may have no end to look for one at."""
+    return any(raw.split for raw in _first_usable(reader))
+
+
+def _first_usable(reader: SourceReader) -> Iterator[RawSample]:
+    for raw in reader:
+        if not raw.problem:
+            yield raw
+            return
+
+
+def _draws(reader: SourceReader, splits: Splits) -> Iterator[tuple[str, int]]:
+    """Split and draw of each usable image."""
+    for raw in reader:
+        if not raw.problem:
+            yield splits.split(raw), splits.draw(raw)
