@@ -35,10 +35,11 @@ class Splits:
         if not config.validation or not (config.holdout or _names_splits(reader)):
             return plain
         lowest: list[int] = []  # a heap of the lowest draws, negated: the highest of them on top
-        train = 0
+        train, test = 0, False
         for split, draw in _draws(reader, plain):
             if split == VALIDATION:
                 return plain
+            test = test or split == "test"
             if split == "train":
                 train += 1
                 if len(lowest) < config.validation:
@@ -46,7 +47,9 @@ class Splits:
                 elif -draw > lowest[0]:
                     heapreplace(lowest, -draw)
         drawn = sorted(-draw for draw in lowest)[: train // _MOST]
-        return cls(seed, config.holdout, drawn[-1]) if len(drawn) > 1 else plain  # one image ranks first among itself
+        return (
+            cls(seed, config.holdout, drawn[-1]) if test and len(drawn) > 1 else plain
+        )  # one image ranks first among itself
 
     def split(self, raw: RawSample) -> str:
         """The split of one image."""

@@ -42,6 +42,7 @@ def test_at_most_a_tenth_of_train_is_held_out(tmp_path: Path) -> None:
     [
         (listed(("train", 40), ("test", 10), ("val", 3)), {}),
         (listed(("", 40)), {}),
+        (listed(("train", 40)), {}),
         (listed(("train", 40), ("test", 10)), {"validation": 0}),
         (listed(("", 40)), {"validation": 0, "holdout": 0.3}),
     ],
