@@ -5,7 +5,7 @@ from functools import partial
 from mem_core.audit.certificate.certificate import Certificate, read_certificate
 from mem_core.audit.certificate.evidence import make_certificate
 from mem_core.audit.certificate.page import CERTIFICATE_PAGE, certificate_headline, write_certificate
-from mem_core.audit.ownership import Ownership, detect_shortcut
+from mem_core.audit.ownership import Ownership, detect_shortcut, detection_note
 from mem_core.audit.preview import Preview, write_preview
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.audit.verify.record import verify, verify_once
@@ -114,5 +114,5 @@ def detect_in_model(
             permutations=permutations,
             progress=progress,
         )
-    say(f"{model}: p = {found.p_value:.4g} over {found.pairs} pairs")
+    say(f"{model}: p = {found.p_value:.4g} over {found.pairs} pairs. {detection_note(found)}")
     return found

@@ -69,6 +69,7 @@ def detect(
     config = config_of(preset)
     with running(no_server):
         from flows.trust import detect
+        from mem_core.audit.ownership import detection_note
 
         found = detect(model, protected, clean, architecture, seed, permutations, config.runtime)
     typer.echo(
@@ -76,6 +77,7 @@ def detect(
         f"{found.agreement:.4f}, by chance {found.expected:.4f} +- {found.deviation:.4f}; "
         f"the own trigger is nearest for {found.hit_at_1:.1%}, by chance {1 / found.triggers:.1%}"
     )
+    typer.echo(detection_note(found))
 
 
 @app.command()

@@ -8,6 +8,10 @@ The null distribution comes from permutations of the different triggers among th
 share of permutations, the true one among them, that agree at least as well. Pairs that the model was not trained on
 (protected with the stored protector and never published) show that it learned the method's shortcut, and not these very
 pairs.
+
+The p-value is exact where noise and trigger words were made independently of each other, as a codebook's are. MEM's
+come from one surrogate, and a model that merely resembles it may agree a little without having seen a pair. So a small
+p-value of one model is no verdict: it takes models that never saw the pairs beside it (docs/certificate.md).
 """
 
 import torch
@@ -29,6 +33,7 @@ from mem_core.data.table import read_rows
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
 from mem_core.models.image_batch import seen_at_centre
+from mem_core.report.claims import missing_for_detection, no_verdict
 
 _AT_ONCE = 128
 _FEWEST, _FEWEST_TRIGGERS = 20, 6  # six triggers have 720 permutations
@@ -49,6 +54,14 @@ class Ownership(Frozen):
     deviation: float
     p_value: float = Field(gt=0, le=1)
     hit_at_1: float
+
+
+def detection_note(found: Ownership) -> str:
+    """What the test of one model does not say."""
+    return (
+        f"{no_verdict(missing_for_detection(found.pairs))} p is not exact where one surrogate made noise and trigger "
+        "words, as MEM does: of seven models that never saw the pairs, three had p between 0.009 and 0.05."
+    )
 
 
 def detect_shortcut(

@@ -21,8 +21,8 @@ from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.report.intervals import percent, with_interval
 from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
 from mem_core.report.share_chart import draw_shares
-from mem_core.report.tables import all_metrics, difference_cells, epochs_of, metric_cells, minus, signed_cell
-from mem_core.report.verdict import Verdict, judge, rank
+from mem_core.report.tables import all_metrics, difference_cells, epochs_of, metric_cells, signed_cell
+from mem_core.report.verdict import Verdict, judge, minus, rank
 from mem_core.victim.metrics import without_draws
 
 

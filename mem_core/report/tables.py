@@ -3,7 +3,7 @@
 from mem_core.config import Frozen
 from mem_core.report.findings import Addition, EpochFinding, Findings, MetricSpreads, RowFinding, spreads_of
 from mem_core.report.intervals import QUERIES, Estimate
-from mem_core.report.verdict import rank
+from mem_core.report.verdict import rank, signed
 from mem_core.victim.metrics import DIRECTIONS, METRICS, Spread
 
 
@@ -16,17 +16,6 @@ class TableCell(Frozen):
 
 
 NOTHING = TableCell(mean="\N{EN DASH}")
-
-
-def minus(text: str) -> str:
-    """A true minus sign in place of the hyphen."""
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def signed(value: float) -> str:
-    """A difference in whole ranks or points with its sign."""
-    rounded = round(value)
-    return minus(f"{rounded:+,d}") if rounded else "0"
 
 
 def signed_cell(difference: Estimate, scale: float = 1) -> TableCell:

@@ -47,13 +47,26 @@ def rank(value: float) -> str:
     return f"{value:,.1f}".removesuffix(".0") if value < 1000 else f"{value:,.0f}"
 
 
+def signed(value: float) -> str:
+    """A difference in whole ranks or points with its sign."""
+    rounded = round(value)
+    return minus(f"{rounded:+,d}") if rounded else "0"
+
+
+def minus(text: str) -> str:
+    """A true minus sign in place of the hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
 def _headline(findings: Findings, subject: RowFinding | None, clean: RowFinding | None) -> str:
     if subject is None:
         return "No protected training set was measured: the page shows the rows below and claims nothing."
     if findings.missing or clean is None or findings.gain is None:
         return no_verdict(findings.missing)
-    name, share = subject.label, subject.share
-    reached = f"median rank at {with_interval(share)} of chance, against {with_interval(clean.share)} for clean data."
+    name, share, last = subject.label, subject.share, subject.last.share
+    at_last = f" at the best epoch and {percent(last.value)} at the last" if last else ""
+    without = with_interval(clean.share)
+    reached = f"median rank at {with_interval(share)} of chance{at_last}, against {without} for clean data."
     way = (share.value - clean.share.value) / (1 - clean.share.value)
     if way < _LITTLE or not findings.gain.differs:
         return f"{name} does not protect: {reached}"
@@ -124,9 +137,7 @@ def _control(addition: Addition, subject: RowFinding) -> str:
 
 
 def _points(difference: Estimate) -> str:
-    low, high = (
-        f"{100 * end:+.0f}".replace("-", "\N{MINUS SIGN}") for end in (difference.low or 0, difference.high or 0)
-    )
+    low, high = (signed(100 * end) for end in (difference.low or 0, difference.high or 0))
     return f"the difference is between {low} and {high} points"
 
 

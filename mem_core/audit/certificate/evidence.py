@@ -133,7 +133,7 @@ def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[s
         if attack.name not in tried:
             yield attack.label
     if any(METHODS[method].adds_noise and METHODS[method].adds_trigger for method in made.methods if method in METHODS):
-        yield "what the noise adds to the trigger words: no victim of only one of the two stands here"
+        yield "what the noise adds to the trigger words: that takes controls, which a pipeline's report has"
     if not trials or min(len(trial.seeds) for trial in trials) < 2:
         yield "the spread over victim seeds"
     yield from ALWAYS_OPEN

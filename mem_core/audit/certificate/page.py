@@ -4,7 +4,7 @@ from mem_core.audit.certificate.certificate import Certificate, certificate_byte
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.report.claims import can_be_judged, no_verdict
-from mem_core.report.intervals import with_interval
+from mem_core.report.intervals import percent, with_interval
 from mem_core.report.page import filled_page
 
 CERTIFICATE_PAGE, CERTIFICATE_NAME = "certificate.html", "certificate.json"
@@ -35,6 +35,7 @@ def certificate_headline(certificate: Certificate) -> str:
     judged = can_be_judged(sum(trial.tells for trial in certificate.trials), len(certificate.trials))
     if not worst.tells or worst.clean is None:
         return f"{start}, {proof}. {no_verdict(worst.missing)} {judged}."
-    reached = f"the median rank is at {with_interval(worst.counting)} of chance"
+    last = f" at the best epoch and {percent(worst.last.value)} at the last" if worst.best and worst.last else ""
+    reached = f"the median rank is at {with_interval(worst.counting)} of chance{last}"
     without = f"without protection at {with_interval(worst.clean)}"
     return f"{start}, {proof}; in the worst case tried ({worst.label}), {reached}, {without}. {judged}."

@@ -66,8 +66,8 @@ def stress_cells(row: StressRow) -> tuple[str, ...]:
     best = with_interval(row.protected.best.worst) if row.protected.best else nothing
     queries = f"{percent(counting.bare.value)} / {percent(counting.prefixed.value)}"
     clean = nothing if row.clean is None else with_interval(row.clean.counting.worst)
-    left = nothing if row.left is None else with_interval(row.left)
-    return (with_interval(row.protected.last.worst), best, queries, clean, f"({left})" if row.missing else left)
+    left = nothing if row.left is None or row.missing else with_interval(row.left)
+    return (with_interval(row.protected.last.worst), best, queries, clean, left)
 
 
 def stress_headline(findings: StressFindings) -> str:
@@ -82,7 +82,8 @@ def stress_headline(findings: StressFindings) -> str:
     if published is None or published.missing:
         return f"Worst case: {worst.label}. The median rank is at {share}{left}. {of_all}."
     if worst is published:
-        return f"No attack took protection below what it is as published: median rank at {share}. {of_all}."
+        none = "No attack" if len(judged) == len(findings.rows) else "None of the attacks that can be judged"
+        return f"{none} took protection below what it is as published: median rank at {share}. {of_all}."
     before = with_interval(published.protected.counting.worst)
     return f"Worst case: {worst.label}. The median rank falls from {before} to {share}{left}. {of_all}."
 
@@ -118,9 +119,9 @@ def draw_stress(findings: StressFindings) -> Figure:
     a bar for the victims of only clean pairs beside them. What lies from the bar up to the dot is what is left. A short
     stroke is what counts at the last epoch, the band behind a filled dot its interval."""
     rows = findings.rows
-    figure = Figure(figsize=(10.4, 0.95 + 0.34 * len(rows)))
+    figure = Figure(figsize=(10.4, 1.1 + 0.34 * len(rows)))
     height = figure.get_figheight()
-    axes = figure.add_axes((0.33, 0.5 / height, 0.62, 1 - 0.95 / height))
+    axes = figure.add_axes((0.33, 0.65 / height, 0.62, 1 - 1.1 / height))
     bare_axes(axes)
     axes.grid(axis="x", color=RULE, linewidth=0.6)
     axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
@@ -133,8 +134,8 @@ def draw_stress(findings: StressFindings) -> Figure:
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row.name == AS_PUBLISHED else "normal")
     axes.set_xlabel(
-        "median rank in % of chance, worse direction; dots: protected (filled: the query that counts, with its "
-        "interval), strokes: at the last epoch, grey: clean pairs only",
+        "median rank in % of chance, worse direction, at the best epoch; grey strokes: clean pairs only\n"
+        "dots: protected (filled: the query that counts, with its interval), thin strokes: the same at the last epoch",
         fontsize=8,
         color=SOFT,
     )

@@ -56,6 +56,8 @@ def test_what_shows_most_and_whether_a_model_learned_it(command: Command, clean_
         corpora = "--protected", protected, "--clean", clean
         found = command("detect", victim, *corpora, "--preset", preset, "--no-server")
         assert (found.exit_code, "by chance" in found.stdout) == (0, True), found.output
+        assert "No verdict: there are only " in found.stdout
+        assert "no models that never saw the protected pairs were tested beside it. p is not exact" in found.stdout
 
 
 def test_mistakes_are_sentences(command: Command, clean_corpus: Path, tmp_path: Path) -> None:
