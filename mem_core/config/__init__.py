@@ -7,8 +7,9 @@ from mem_core.config.base import Frozen, fingerprint, first_mistake, merge, pars
 from mem_core.config.corpus import CorpusConfig, IdentitiesConfig
 from mem_core.config.methods import Method
 from mem_core.config.optimizer import OptimizerConfig
-from mem_core.config.protect import NoiseConfig, ProtectConfig, SurrogateConfig, TriggerConfig
+from mem_core.config.protect import NoiseConfig, ProtectConfig, SurrogateConfig
 from mem_core.config.runtime import RunnerConfig, RuntimeConfig
+from mem_core.config.trigger import TriggerConfig
 from mem_core.config.values import CENTRE, Placement, Scale, ViewConfig, Views
 
 __all__ = [

@@ -91,10 +91,7 @@ def update_triggers(
         features = _encode_triggers(tried, texts, model)
         if current is not None:  # first, so that it stays where nothing is better
             tried, features = torch.cat([beams, tried], dim=1), torch.cat([now, features], dim=1)
-        if config.scoring == "sample":
-            losses = replacement_losses(features, now[:, 0], images, model.encoder.logit_scale, model.anchors)
-        else:
-            losses = _batch_losses(features, images, model)
+        losses = _losses(features, now[:, 0], images, model, config)
         order = losses.sort(dim=1, stable=True).indices[:, : config.beam]  # the first named wins a tie
         beams, now = _taken(tried, order), _taken(features, order)
     return beams[:, 0]
@@ -132,9 +129,11 @@ def _logsumexp_without(logits: Tensor) -> Tensor:
     return total + torch.log1p(-share)
 
 
-def _batch_losses(features: Tensor, images: Tensor, model: FrozenEncoder) -> Tensor:
-    """The batch loss if every sample takes its k-th row, the same for all samples: [B, K]."""
-    losses = [model.loss(images, features[:, k]) for k in range(features.shape[1])]
+def _losses(candidates: Tensor, texts: Tensor, images: Tensor, model: FrozenEncoder, config: TriggerConfig) -> Tensor:
+    """What each candidate is scored by, [B, K]: the batch loss if it alone, or every sample's k-th row, is taken."""
+    if config.scoring == "sample":
+        return replacement_losses(candidates, texts, images, model.encoder.logit_scale, model.anchors)
+    losses = [model.loss(images, candidates[:, k]) for k in range(candidates.shape[1])]
     return torch.stack(losses).expand(len(images), -1)
 
 

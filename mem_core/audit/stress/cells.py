@@ -91,4 +91,5 @@ def read_subject(protected: Folder) -> Subject:
         )
     ((method, length, placement, epsilon),) = ways
     samples = sum(r.counts.get("protected", 0) + r.counts.get("passthrough", 0) for r in receipts)
-    return Subject(method=method, trigger_length=length, placement=placement, epsilon_levels=epsilon, samples=samples)
+    where = placement if length else "front"  # without words it says nothing
+    return Subject(method=method, trigger_length=length, placement=where, epsilon_levels=epsilon, samples=samples)

@@ -1,5 +1,6 @@
 """Querying: bare and prefixed, chance beside it, bad test corpora named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from torch import Tensor
 
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
+from mem_core.config import Placement
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, build_model
+from mem_core.models.placement import placed
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import EVALUATION_NAME, evaluate_victim, query_model, read_evaluation
 from mem_core.victim.metrics import chance
@@ -77,6 +80,20 @@ def test_a_random_model_is_near_chance(model: OpenClipEncoder, tmp_path: Path) -
     for of in ("image_to_text", "text_to_image"):
         got, expected = getattr(found.bare, of).mean_rank, getattr(found.chance, of).mean_rank
         assert got == pytest.approx(expected, rel=0.5)
+
+
+@pytest.mark.parametrize("placement", ["front", "end", "inside"])
+def test_neutral_words_stand_where_a_trigger_would(
+    model: OpenClipEncoder, tmp_path: Path, placement: Placement
+) -> None:
+    """Asking with them is asking the captions that a constant trigger would have been published in."""
+    words, before, after = ["the"] * 2, tiny_corpus(tmp_path / "test", 8), LocalFolder(tmp_path / "worded")
+    samples = load_shard(before, "00000", 2**20).samples
+    worded = [replace(one, captions=tuple(placed(words, text, placement) for text in one.captions)) for one in samples]
+    write_bytes(after, "00000.tar", shard_bytes(worded))
+    found = query_model(model, before, EvaluateConfig().neutral(2, placement), RUNTIME)
+    assert found.prefixed == query_model(model, after, EvaluateConfig(), RUNTIME).bare
+    assert found.bare == query_model(model, before, EvaluateConfig(), RUNTIME).bare
 
 
 def test_a_result_is_kept_beside_the_victim_until_a_setting_changes(model: OpenClipEncoder, tmp_path: Path) -> None:
