@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from pydantic import Field
+
 from mem_core.common.errors import MemshieldError
 from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
@@ -39,13 +41,14 @@ class EstimateJob(Frozen):
 
 
 class RunEstimate(Frozen):
-    """What a run will take. samples: of each split. measured: those that it rests on. past: how earlier estimates
-    compared with the runs they were about."""
+    """What a run will take. samples: of each split; images: those they are of, empty where not counted. measured: those
+    that it rests on. past: how earlier estimates compared with the runs they were about."""
 
     source: str
     samples: dict[str, int]
     measured: int
     stages: tuple[Stage, ...]
+    images: dict[str, int] = Field(default_factory=dict)
     past: tuple[PastErrors, ...] = ()
 
 
@@ -62,7 +65,9 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
         own = surveys[job.config.corpus.one_sample_per]
         costs = calibrate(own, scratch, job.config, pipeline=job.pipeline, protector=protector, progress=progress)
     stages = forecast(surveys, costs, job.config, pipeline=job.pipeline)
-    found = RunEstimate(source=job.source, samples=own.samples, measured=costs.samples, stages=stages)
+    found = RunEstimate(
+        source=job.source, samples=own.samples, measured=costs.samples, stages=stages, images=own.images
+    )
     if job.history:
         past = _with_history(job.history, lambda history: _compare(history, job, found))
         found = found.model_copy(update={"past": past or ()})

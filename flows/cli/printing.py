@@ -97,7 +97,7 @@ def print_estimate(found: RunEstimate) -> None:
         table.add_row(escape(stage.name), _time(stage.seconds), *sizes, f"{stage.put:,.0f}", f"{stage.get:,.0f}")
     table.add_row("all", _time(seconds), _bytes(kept), _bytes(max(full)), f"{put:,.0f}", f"{get:,.0f}", style="bold")
     console.print(table)
-    samples = ", ".join(f"{number:,} {split}" for split, number in sorted(found.samples.items()))
+    samples = ", ".join(_samples(found, split) for split in sorted(found.samples))
     memory = max((stage.memory for stage in stages if stage.memory is not None), default=None)
     needs = "no GPU" if memory is None else f"{_bytes(memory)} of GPU memory"
     console.print(f"{samples} samples in {escape(found.source)}; {needs}", highlight=False)
@@ -107,6 +107,12 @@ def print_estimate(found: RunEstimate) -> None:
         space = "" if past.storage is None else f", {past.storage:.2f} times the storage"
         runs = "one past run" if len(past.seconds) == 1 else f"{len(past.seconds)} past runs"
         console.print(f"{runs} of {past.kind} took {spread} times the estimated time{space}", highlight=False)
+
+
+def _samples(found: RunEstimate, split: str) -> str:
+    """`6,000 train`, and of how many images where a sample is a pair."""
+    samples, images = found.samples[split], found.images.get(split, found.samples[split])
+    return f"{samples:,} {split}" + (f" ({images:,} images)" if images != samples else "")
 
 
 def _time(seconds: float) -> str:

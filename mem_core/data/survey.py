@@ -5,7 +5,7 @@ Of a corpus that memshield has sharded the manifest tells how much there is, and
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -28,12 +28,13 @@ _TARS = 8  # of a sharded corpus that samples are drawn from
 @dataclass(frozen=True)
 class Survey:
     """How many samples each split has, unusable ones among them, in how many shards. drawn: some of those of train.
-    sharded: whether the shards are there already."""
+    sharded: whether the shards are there already. images: how many those samples are of, empty where not counted."""
 
     samples: dict[str, int]
     shards: dict[str, int]
     drawn: list[Candidate]
     sharded: bool = False
+    images: dict[str, int] = field(default_factory=dict)
 
 
 def survey_source(
@@ -45,7 +46,8 @@ def survey_source(
     drawn: list[Candidate] = []
     draw = generator(seed, "estimate")
 
-    for sample in (sample for raw in TakenImages(reader, config, seed) for sample in candidates(raw, config)):
+    images = TakenImages(reader, config, seed)
+    for sample in (sample for raw in images for sample in candidates(raw, config)):
         found[sample.split] += 1
         if sample.split == "train":
             place = len(drawn) if len(drawn) < count else int(torch.randint(found["train"], (1,), generator=draw))
@@ -53,9 +55,8 @@ def survey_source(
         if found.total() % 1000 == 0:
             progress(found.total(), 0, "samples counted")
     _require_train(drawn, reader.uri)
-    return Survey(
-        dict(found), {split: -(-number // config.samples_per_shard) for split, number in found.items()}, drawn
-    )
+    shards = {split: -(-number // config.samples_per_shard) for split, number in found.items()}
+    return Survey(dict(found), shards, drawn, images=dict(images.counts))
 
 
 def sharded_splits(folder: Folder) -> dict[str, Folder]:

@@ -61,7 +61,8 @@ def test_limit_counts_images(tmp_path: Path) -> None:
     config = CorpusConfig(samples_per_shard=10, one_sample_per="pair", limit=6, test_limit=2)
     found = shard_source(source, LocalFolder(tmp_path), config, 0)
     assert {split: (one.images, one.samples) for split, one in found.items()} == {"train": (6, 30), "test": (2, 10)}
-    assert survey_source(source, config, 0, 5).samples == {"train": 30, "test": 10}
+    survey = survey_source(source, config, 0, 5)
+    assert (survey.samples, survey.images) == ({"train": 30, "test": 10}, {"train": 6, "test": 2})
 
 
 def test_an_image_that_cannot_be_used_is_a_row_for_each_pair_and_one_image(tmp_path: Path) -> None:
