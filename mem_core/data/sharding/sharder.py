@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
+from typing import Any
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
@@ -29,7 +30,7 @@ SHARDING_NAME = "sharding.json"
 
 _MAX_SPLITS = 32
 
-__all__ = ["SHARDING_NAME", "ShardingSummary", "TakenImages", "shard_source"]
+__all__ = ["SHARDING_NAME", "ShardingSummary", "TakenImages", "require_made_with", "shard_source"]
 
 
 def shard_source(
@@ -141,27 +142,42 @@ class TakenImages:
         return limit is not None and self.counts[split] >= limit
 
 
+def require_made_with(dest: Folder, config: CorpusConfig) -> None:
+    """Raises `MismatchError` for a corpus that was sharded with other settings, or when they meant something else."""
+    if (mark := _read_mark(dest)) is not None:
+        _require_equal(dest, mark["corpus"], config.made_with())
+
+
 def _check_mark(dest: Folder, mark: str) -> bool:
     """Whether the destination is empty. Raises unless it is that or a corpus made with the same settings."""
+    found = _read_mark(dest)
+    if found is None:
+        if other := next(dest.names(), None):
+            raise DestinationError(f"expected an empty destination, but {dest.uri} holds other data: {other}")
+        return True
+    _require_equal(dest, *({**each["corpus"], **each, "corpus": None} for each in (found, json.loads(mark))))
+    return False
+
+
+def _read_mark(dest: Folder) -> dict[str, Any] | None:
+    """The mark of a sharded corpus, None if there is none. Raises `MismatchError` if it is damaged."""
     try:
         found = json.loads(read_bytes(dest, SHARDING_NAME))
-        settings = {"source_format": found["source_format"], "seed": found["seed"], **found["corpus"]}
+        return {"source_format": found["source_format"], "seed": found["seed"], "corpus": dict(found["corpus"])}
     except FileNotFoundError:
-        if other := next(dest.names(), None):
-            raise DestinationError(f"expected an empty destination, but {dest.uri} holds other data: {other}") from None
-        return True
+        return None
     except (ValueError, KeyError, TypeError) as error:
         raise MismatchError(f"expected {SHARDING_NAME} in {dest.uri} as memshield wrote it: {error!r}") from error
-    wanted = json.loads(mark)
-    flat = {"source_format": wanted["source_format"], "seed": wanted["seed"], **wanted["corpus"]}
+
+
+def _require_equal(dest: Folder, found: dict[str, Any], wanted: dict[str, Any]) -> None:
     differing = [
-        f"{key} {flat.get(key)} (it was {settings.get(key)})"
-        for key in sorted(flat.keys() | settings.keys())
-        if flat.get(key) != settings.get(key)
+        f"{key} {wanted.get(key)} (it was {found.get(key)})"
+        for key in sorted(wanted.keys() | found.keys())
+        if wanted.get(key) != found.get(key)
     ]
     if differing:
         raise MismatchError(
             f"expected the settings that {dest.uri} was sharded with, got {', '.join(differing)}: use those, or "
             "another destination"
         )
-    return False

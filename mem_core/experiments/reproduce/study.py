@@ -24,7 +24,7 @@ from mem_core.config.stored import read_record, write_record
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.sharding.held_out import VALIDATION
-from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.sharding.sharder import require_made_with, shard_source
 from mem_core.data.synthetic.face_corpora import draw_people
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RowConfig, source_row
@@ -172,9 +172,11 @@ class Study:
         return found if found is not None and found.identity == self.identity(cell) else None
 
     def prepare(self, dataset: str, kind: str, progress: Progress = silent) -> None:
-        """Shards a dataset. Raises `SourceError` if it is not there or has no test split."""
+        """Shards a dataset. Raises `SourceError` if it is not there or has no test split, `MismatchError` if it was
+        sharded by a version that made other samples of it: such a study is of other data."""
         dest = self.clean(dataset, kind)
         if all(dest.exists(f"{split}/{MANIFEST_NAME}") for split in ("train", "test")):
+            require_made_with(dest, self._corpus(kind))
             return
         found = shard_source(self._source(dataset, progress), dest, self._corpus(kind), self.scale.seed, progress)
         lacking = [name for name in ("train", "test") if name not in found or not found[name].samples]

@@ -7,7 +7,7 @@ import pytest
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Paused
-from mem_core.common.storage.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.experiments.reproduce import Study, load_scale, make_plan, run_study, write_study
 from mem_core.experiments.reproduce.run import prepare_all, run_cell
 
@@ -50,6 +50,18 @@ def test_left_at_any_checkpoint_it_goes_on_to_the_same_result(measured: Path, tm
     assert theirs is not None
     assert ours.evaluation.bare == theirs.evaluation.bare
     assert [epoch.loss for epoch in ours.history] == [epoch.loss for epoch in theirs.history]
+
+
+def test_a_corpus_that_an_older_version_made_otherwise_is_not_measured(tmp_path: Path) -> None:
+    study = Study(LocalFolder(tmp_path), load_scale("smoke"))
+    study.prepare("flickr8k", "pair")
+    study.prepare("flickr8k", "pair")
+    clean = study.clean("flickr8k", "pair")
+    mark = json.loads(read_bytes(clean, "sharding.json"))
+    mark["corpus"]["one_sample_per"] = "pair"  # version 0.3.0: captions of a photo side by side
+    write_bytes(clean, "sharding.json", json.dumps(mark).encode())
+    with pytest.raises(MismatchError, match=r"got one_sample_per pair, shuffled \(it was pair\)"):
+        study.prepare("flickr8k", "pair")
 
 
 def test_no_time_at_all_measures_nothing_and_says_so(tmp_path: Path) -> None:
