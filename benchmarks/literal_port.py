@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ from mem_core.perturb.vocabulary import build_vocabulary
 _CPU = torch.device("cpu")
 _SURROGATE_STEPS_A_BATCH = 0.85  # of the original: 200 a round for 30,000 pairs in batches of 128
 _LEAST_FASTER, _LEAST_MEMORY, _LEAST_SIGNS = 5.0, 4.0, 0.99
-_WARMED = 12  # steps that the surrogate has learnt before
+_WARMED = 40  # steps that the surrogate has learnt before
 _PAPER, _DEFAULT = "the paper's settings", "default settings"
 _PARTS = {"with words": True, "without words": False}  # of rounds: whether HotFlip runs in them
 _ROOT = Path(__file__).parents[1]
@@ -71,7 +71,7 @@ def literal_model(model: OpenClipEncoder) -> OpenClipEncoder:
 
 @dataclass
 class Bench:
-    """A corpus of one shard, at the model's own size, and a surrogate that has seen it."""
+    """A corpus of pairs in one shard, at the model's own size, and a surrogate that has seen it."""
 
     shard: LoadedShard
     model: OpenClipEncoder
@@ -81,7 +81,9 @@ class Bench:
     def make(cls, folder: Path, architecture: str, samples: int, batch: int) -> "Bench":
         model = build_model(architecture, seed=0)
         make_corpus(folder / "clean", samples, samples, model.image_size)
-        bench = cls(load_shard(LocalFolder(folder / "clean" / "train"), "00000", 2**24), model, batch)
+        shard = load_shard(LocalFolder(folder / "clean" / "train"), "00000", 2**24)
+        pairs = [replace(sample, captions=sample.captions[:1]) for sample in shard.samples]
+        bench = cls(replace(shard, samples=pairs), model, batch)
         bench.port(model).train(_WARMED, batch, torch.Generator().manual_seed(0))
         model.freeze()
         return bench
