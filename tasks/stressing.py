@@ -54,7 +54,7 @@ def measure_cell(job: StressJob, plan: StressPlan, cell: StressCell) -> StressRe
     """One victim, trained and queried, or found measured."""
     with watched(f"{cell.attack.label}, {cell.trained_on}") as progress:
         result = _test(job, plan.settings).measure(cell, progress)
-    say(f"{cell.attack.label}, trained on {cell.trained_on}: median rank {result.evaluation.bare.median_ranks}")
+    say(f"{cell.attack.label}, trained on {cell.trained_on}: {result.evaluation.median_ranks}")
     return result
 
 

@@ -74,7 +74,7 @@ def evaluate_model(victim: str, test: str, label: str, config: EvaluateConfig, r
         say(f"{label}: evaluated before")
         return found
     show_retrieval(victim, label, found)
-    say(f"{label}: median rank {found.bare.median_ranks}, by chance {found.chance.median_ranks}")
+    say(f"{label}: {found.median_ranks}, by chance {found.chance.median_ranks}")
     return found
 
 

@@ -56,6 +56,12 @@ class Evaluation(Frozen):
     best: EpochResult | None = None
     fingerprint: str = ""  # of settings, victim and test corpus, where a caller keeps the result
 
+    @property
+    def median_ranks(self) -> str:
+        """For people: those of bare queries, image to text / text to image, at the last and the best epoch."""
+        best = f", at the best ({self.best.epoch}) {self.best.bare.median_ranks}" if self.best else ""
+        return f"median rank at the last epoch {self.bare.median_ranks}{best}"
+
 
 def evaluate_victim(
     folder: Folder, test: Folder, config: EvaluateConfig, runtime: RuntimeConfig, progress: Progress = silent

@@ -85,8 +85,8 @@ def run_cell(
     study: Study, cell: StudyCell, say: Say, progress: Progress = silent, checkpoint: Checkpoint = carry_on
 ) -> None:
     """Measures a cell and says what came out."""
-    bare = study.measure(cell, progress, checkpoint).evaluation.bare
-    say(f"{cell.name}: median rank {bare.median_ranks}")
+    found = study.measure(cell, progress, checkpoint).evaluation
+    say(f"{cell.name}: {found.median_ranks}")
 
 
 def run_study(

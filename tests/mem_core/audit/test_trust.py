@@ -21,7 +21,7 @@ from mem_core.audit.certificate.certificate import (
 from mem_core.audit.certificate.evidence import certify, read_cells, read_made
 from mem_core.audit.certificate.page import certificate_headline, certificate_page, write_certificate
 from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
-from mem_core.audit.ownership import detect_shortcut, permutation_test
+from mem_core.audit.ownership import detect_shortcut, detection_note, permutation_test
 from mem_core.audit.preview import write_preview
 from mem_core.audit.stress.attacks import Attack
 from mem_core.audit.stress.cells import StressCell, StressResult
@@ -313,6 +313,16 @@ def test_eight_triggers_of_many_pairs_are_eight_witnesses_and_not_many() -> None
     assert {one.triggers for one in found} == {8}
     shares = np.histogram([one.p_value for one in found], bins=5, range=(0, 1))[0] / 300
     assert np.all(np.abs(shares - 0.2) < 0.08)  # more than three standard errors
+
+
+@pytest.mark.parametrize(("pairs", "few"), [(99, True), (100, False)])
+def test_one_model_tested_alone_is_no_verdict_whatever_its_p(pairs: int, few: bool) -> None:
+    draw = torch.Generator().manual_seed(5)
+    noises, triggers = torch.randn(2, pairs, 6, generator=draw)
+    said = detection_note(permutation_test(noises, noises + 0.3 * triggers, permutations=99))
+    assert ("there are only 99 pairs, and a claim takes 100" in said) is few
+    assert "no models that never saw the protected pairs were tested beside it" in said
+    assert "p is not exact" in said
 
 
 def test_too_few_pairs_or_triggers_prove_nothing() -> None:

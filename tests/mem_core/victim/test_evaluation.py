@@ -1,5 +1,6 @@
 """Querying: bare and prefixed, chance beside it, bad test corpora named."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mem_core.models import OpenClipEncoder, build_model
 from mem_core.models.placement import placed
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import EVALUATION_NAME, evaluate_victim, query_model, read_evaluation
-from mem_core.victim.metrics import chance
+from mem_core.victim.metrics import chance, without_draws
 from mem_core.victim.record import VictimRecord, write_victim
 from tests.support.corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 
@@ -102,6 +103,10 @@ def test_a_result_is_kept_beside_the_victim_until_a_setting_changes(model: OpenC
     write_victim(victim, model, VictimRecord(**made, steps=1, history=(), fingerprint="f"))
     assert read_evaluation(victim) is None
     found = evaluate_victim(victim, test, EvaluateConfig(), RUNTIME)
+    assert found == read_evaluation(victim)
+    older = without_draws(json.loads((victim.path / EVALUATION_NAME).read_text()))
+    write_bytes(victim, EVALUATION_NAME, json.dumps(older).encode())
+    assert evaluate_victim(victim, test, EvaluateConfig(), RUNTIME) == found  # one without draws is made again
     assert found == read_evaluation(victim)
     (victim.path / "victim.safetensors").unlink()
     assert evaluate_victim(victim, test, EvaluateConfig(), RUNTIME) == found
