@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mem_core.common.errors import SourceError
+from mem_core.experiments.reproduce.rows import RERUN_ROWS
 
 FILE = "reproduction/epochs.csv"
 """Below the folder of the datasets."""
@@ -15,7 +16,6 @@ IMAGES = {"flickr8k": 1000, "flickr30k": 1000, "coco": 5000, "coco-karpathy": 50
 """Test images of the authors' lists, each with five captions."""
 
 _COLUMNS = ("dataset", "method", "run", "epoch", "hit10_i2t", "hit10_t2i", "medr_i2t", "medr_t2i")
-_ROWS = {"em": "em-16x-less"}  # the authors' EM has 5 rounds of 50 surrogate steps, as that row
 _MAX_BYTES = 1 << 24
 
 
@@ -51,7 +51,7 @@ def read_rerun(data: str | Path | None) -> list[RerunRun]:
         return []
     found: dict[tuple[str, str, str], dict[int, RerunEpoch]] = {}
     for line, (dataset, method, run, point) in _lines(path):
-        points = found.setdefault((dataset, _ROWS.get(method, method), run), {})
+        points = found.setdefault((dataset, RERUN_ROWS.get(method, method), run), {})
         if point.epoch in points:
             twice = f"epoch {point.epoch} of {dataset} {method} {run}"
             raise _wrong(path, line, f"each epoch of a run once, got {twice} again")

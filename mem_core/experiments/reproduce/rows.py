@@ -6,6 +6,9 @@ from mem_core.config import Method, ProtectConfig, merge
 from mem_core.experiments.config import RowConfig
 from mem_core.experiments.reproduce.scale import OWN
 
+RERUN_ROWS = {"em": "em-16x-less"}
+"""Method of the independent rerun -> our row, where it is not of that name: the authors' EM is the short one."""
+
 _LENGTH_3, _LENGTH_5 = {"trigger": {"length": 3}}, {"trigger": {"length": 5}}
 _NO_CROP: dict[str, Any] = {"noise": {"views": "centre"}}
 _CENTRE = {"views": "centre"}

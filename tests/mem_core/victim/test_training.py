@@ -7,7 +7,9 @@ import torch
 from safetensors.torch import load
 
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
+from mem_core.common.progress import silent
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.config import OptimizerConfig
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
@@ -78,6 +80,18 @@ def test_training_lowers_the_loss_to_a_rate_of_zero(corpus: LocalFolder, tmp_pat
     record = train_victim(VictimData(corpus), LocalFolder(tmp_path), config, RUNTIME, seed=1)
     assert record.steps == 12
     assert record.history[-1].loss < record.history[0].loss / 2
+
+
+def test_the_original_s_schedule_runs_an_epoch_ahead_with_its_own_optimizer(corpus: LocalFolder) -> None:
+    settings = {"epochs": 3, "warmup_steps": 10_000, "warmup": "exact", "learning_rate": 5e-4, "rate_ahead": 1}
+    optimizer = OptimizerConfig(betas=(0.9, 0.999), eps=1e-8, decay="names")
+    training = Training(corpus, CONFIG.model_copy(update={**settings, "optimizer": optimizer}), RUNTIME, seed=1)
+    for epoch in range(2):
+        training.epoch(epoch, silent)
+        last = training.stream.steps_per_epoch * (epoch + 2) - 1  # epochs count from 1 there
+        for group in training.optimizer.param_groups:
+            assert group["lr"] == pytest.approx(5e-4 * (last + 1) / 10_000)
+            assert (group["betas"], group["eps"]) == ((0.9, 0.999), 1e-8)
 
 
 def test_a_record_never_vouches_for_the_weights_of_another_training(
