@@ -62,7 +62,7 @@ def main() -> None:
     ]
     print("| " + " | ".join(heads) + " |\n" + "| --- " * len(heads) + "|")
     for place in given.victims:
-        print(line(place, [features(load_victim(LocalFolder(place))[0])], given.pairs), flush=True)
+        print(line(place, [features(load_victim(LocalFolder(place), "best")[0])], given.pairs), flush=True)
     architecture = load_victim(LocalFolder(given.victims[0]))[1].architecture
     drawn = [features(build_model(architecture, seed=seed).freeze()) for seed in range(given.untrained)]
     if drawn:

@@ -29,11 +29,14 @@ def stress(
     seeds: tuple[int, ...] = (0,),
     samples: int = 2000,
     pretrained: str = "",
+    validation: str | None = None,
 ) -> StressPlace:
     """Writes OUT/stress.html and OUT/cells/*.json; a test that was killed goes on where it was.
 
     clean: the originals of `protected`, for the controls. samples: pairs that each victim trains on at most, which
     bounds the cost whatever the size of the corpus. pretrained: weights for one more row of the full suite.
+    validation: further clean pairs, by which the best epoch of each victim is chosen; without them no row can be
+    judged.
     """
     settings = StressSettings(
         suite=suite,
@@ -44,7 +47,7 @@ def stress(
         samples=samples,
         pretrained=pretrained,
     )
-    job = StressJob(protected=protected, clean=clean, test=test, out=out, settings=settings)
+    job = StressJob(protected=protected, clean=clean, test=test, out=out, validation=validation, settings=settings)
     plan = plan_stress(job)
     found = measure_detectability(job)
     results = [measure_cell(job, plan, cell) for cell in plan.cells]

@@ -40,7 +40,7 @@ def train(
             test=test,
             evaluate=evaluate,
             clean=clean,
-            validation=validation,
+            validation=validation or None,
         )
     )
     if announce and test:

@@ -19,7 +19,8 @@ PROTECTED, TRAINED = "memshield.corpus.protected", "memshield.victim.trained"
 class Measure(Frozen):
     """What to measure once a corpus is protected: a victim trained on it, and queried on clean test pairs.
 
-    out: the victim goes into OUT/<start of the manifest's fingerprint>, so that every night has its own.
+    out: the victim goes into OUT/<start of the manifest's fingerprint>, so that every night has its own. validation:
+    further clean pairs, by which its best epoch is chosen.
     """
 
     test: str
@@ -28,6 +29,7 @@ class Measure(Frozen):
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RunnerConfig = RunnerConfig()
     seed: int = 0
+    validation: str = ""
 
     def training(self, corpus: str, fingerprint: str) -> dict[str, Any]:
         """The parameters of the flow `train` for a corpus, as JSON values."""
@@ -40,6 +42,7 @@ class Measure(Frozen):
             "test": self.test,
             "evaluate": self.evaluate.model_dump(mode="json"),
             "label": f"corpus {fingerprint[:12]}",
+            "validation": self.validation,  # a text, as a template makes a text of None
         }
 
 

@@ -19,6 +19,7 @@ class StressJob(Frozen):
     clean: str
     test: str
     out: str
+    validation: str | None = None
     settings: StressSettings = StressSettings()
 
 
@@ -73,4 +74,5 @@ def report_stress(
 
 def _test(job: StressJob, settings: StressSettings) -> StressTest:
     protected, clean, test, out = (open_folder(place) for place in (job.protected, job.clean, job.test, job.out))
-    return StressTest(protected, clean, test, out, settings)
+    validation = open_folder(job.validation) if job.validation else None
+    return StressTest(protected, clean, test, out, settings, validation)

@@ -96,14 +96,14 @@ def detect_in_model(
     permutations: int = 9999,
     runtime: RuntimeConfig = RuntimeConfig(),
 ) -> Ownership:
-    """Tests a victim's folder or, with an architecture, a checkpoint on this machine."""
+    """Tests a victim's folder, at its best epoch if that is known, or with an architecture a checkpoint."""
     if architecture:
         encoder = start_model(architecture, 0, model).freeze()
     else:
         folder = open_folder(model)
         if isinstance(folder, LocalFolder) and not folder.path.is_dir():
             raise SourceError(f"expected a victim's folder at {model}; for a checkpoint file name its --architecture")
-        encoder, _ = load_victim(folder)
+        encoder, _ = load_victim(folder, "best")  # what a trainer keeps, and would give out
     with watched(f"detect in {model}") as progress:
         found = detect_shortcut(
             encoder,

@@ -146,7 +146,9 @@ class StressPart:
         settings = StressSettings(
             victim=scale.victim, evaluate=queries, runtime=scale.runtime, seeds=self.seeds, samples=_ALL
         )
-        return StressTest(*self.study.corpora(self.dataset, self.row), LocalFolder(self.folder), settings)
+        validation = self.study.study().validation(self.dataset)
+        corpora = self.study.corpora(self.dataset, self.row)
+        return StressTest(*corpora, LocalFolder(self.folder), settings, validation)
 
     def cells(self) -> list[StressCell]:
         """The victims of all attacks."""

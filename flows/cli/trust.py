@@ -86,6 +86,9 @@ def stress(
     out: Annotated[str, address_argument("Local folder to write into.")],
     clean: CleanOption,
     test: Annotated[str, address_option("Clean test shards to query victims on.")],
+    validation: Annotated[
+        str | None, address_option("Other clean shards, by which the best epoch of each victim is chosen.")
+    ] = None,
     suite: Annotated[
         Literal["default", "full"], typer.Option(help="default: a dozen attacks; full: all of them.")
     ] = "default",
@@ -114,6 +117,7 @@ def stress(
             config.victim_seeds if seed is None else (seed,),
             samples,
             pretrained,
+            validation,
         )
     print_stress(place.report)
     typer.echo(f"report:     file://{place.page}")

@@ -20,7 +20,7 @@ from mem_core.experiments.config import RunConfig
 from mem_core.protect.protection import Places, Protection
 from tasks.stressing import StressJob, StressPlace, plan_stress
 
-SHORT = ("as-published", "autoencoder", "mix-50")
+SHORT = ("as-published", "stop-early", "autoencoder", "mix-50")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,16 @@ def protected(clean_corpus: Path, smoke: RunConfig, tmp_path_factory: pytest.Tem
 def run(protected: Path, clean_corpus: Path, out: Path, smoke: RunConfig) -> StressPlace:
     clean, test = str(clean_corpus / "train"), str(clean_corpus / "test")
     return stress(
-        str(protected), clean, test, str(out), "default", smoke.victim, smoke.evaluate, smoke.runtime, samples=40
+        str(protected),
+        clean,
+        test,
+        str(out),
+        "default",
+        smoke.victim,
+        smoke.evaluate,
+        smoke.runtime,
+        samples=40,
+        validation=str(clean_corpus / "val"),
     )
 
 
@@ -83,6 +92,7 @@ def test_a_stress_test_from_plan_to_page(
 @pytest.mark.parametrize(
     ("changes", "error", "sentence"),
     [
+        ({"validation": "{nowhere}"}, SourceError, "expected shards"),
         ({"protected": "{clean}"}, SourceError, "expected a corpus that memshield protected"),
         ({"clean": "{nowhere}"}, SourceError, "expected shards"),
         ({"test": "{nowhere}"}, SourceError, "expected shards"),

@@ -10,15 +10,17 @@ from pydantic import Field
 from mem_core.config import Frozen, Placement, merge
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures import AnyCountermeasure, clean_pairs, images, words
+from mem_core.victim.record import Kept
 
 Suite = Literal["default", "full"]
-AS_PUBLISHED = "as-published"
+AS_PUBLISHED, STOP_EARLY = "as-published", "stop-early"
 
 
 class Attack(Frozen):
     """One row of the table. changes: laid on the victim's settings. epochs, batch, rate: factors on the victim's own.
 
-    control: the row whose clean victim shows what the attack itself costs; its own if it has one.
+    control: the row whose clean victim shows what the attack itself costs; its own if it has one. reads: the row whose
+    victims it looks at, at another epoch; it trains none. keeps: the epoch that the trainer of this row keeps.
 
     Its own clean victim takes the `control` of each countermeasure, for as many steps. That is the same attack, but
     where clean pairs are mixed in. Whoever has those can train on only them: a mix is compared with
@@ -33,6 +35,13 @@ class Attack(Frozen):
     batch: float = 1.0
     rate: float = 1.0
     control: str = ""
+    reads: str = ""
+    keeps: Kept = "best"
+
+    @property
+    def of_victims(self) -> str:
+        """The row whose victims it looks at, its own but for a row that trains none."""
+        return self.reads or self.name
 
     def victim(self, base: VictimConfig, samples: int | None, *, clean: bool = False) -> VictimConfig:
         """The settings of this attack's victims; clean: of those that it is compared with."""
@@ -67,7 +76,8 @@ def _most_telling(length: int, purifier: str, placement: Placement) -> list[Atta
     strip, which = (last, "last") if placement == "end" else (first, "first")
     also_last = Attack(name="strip-last", label=f"last {length} words dropped", countermeasures=(last,))
     return [
-        Attack(name=AS_PUBLISHED, label="as published"),
+        Attack(name=AS_PUBLISHED, label="as published, last epoch", keeps="last"),
+        Attack(name=STOP_EARLY, label="as published, best epoch kept", reads=AS_PUBLISHED),
         Attack(name="strip", label=f"{which} {length} words dropped", countermeasures=(strip,)),
         *([also_last] if placement == "inside" else []),
         Attack(

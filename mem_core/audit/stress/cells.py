@@ -57,9 +57,10 @@ class StressResult(Frozen):
 
 
 def cells_of(attacks: Sequence[Attack], seeds: Sequence[int]) -> list[StressCell]:
-    """Every victim that the attacks take, in their order; an attack with another's control needs no clean one."""
+    """Every victim that the attacks take, in their order; an attack with another's control needs no clean one, and one
+    that reads another's victims none at all."""
     cells = []
-    for attack in attacks:
+    for attack in (attack for attack in attacks if not attack.reads):
         sides: tuple[TrainedOn, ...] = ("protected",) if attack.control else ("protected", "clean")
         cells += [StressCell(attack=attack, trained_on=side, seed=seed) for seed in seeds for side in sides]
     return cells

@@ -12,10 +12,11 @@ means that the protected pairs did no harm beside them. Which rows may be judged
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
+from mem_core.audit.stress.attacks import AS_PUBLISHED, STOP_EARLY, Attack
 from mem_core.audit.stress.cells import StressResult
 from mem_core.config import Frozen
 from mem_core.report.claims import TOO_WEAK, Victims, how_trained, missing_for, victims_of
@@ -73,8 +74,9 @@ class StressFindings(Frozen):
 
     @property
     def published(self) -> StressRow | None:
-        """What there is without any attack."""
-        return next((row for row in self.rows if row.name == AS_PUBLISHED), None)
+        """What there is without any attack, at the best epoch where it is known."""
+        named = {row.name: row for row in self.rows}
+        return named.get(STOP_EARLY) or named.get(AS_PUBLISHED)
 
 
 def judge_attacks(attacks: Sequence[Attack], results: Sequence[StressResult]) -> StressFindings:
@@ -87,22 +89,26 @@ def judge_attacks(attacks: Sequence[Attack], results: Sequence[StressResult]) ->
 
 
 def _row(attack: Attack, results: Sequence[StressResult]) -> StressRow | None:
-    ours = [r for r in results if r.cell.attack.name == attack.name and r.cell.trained_on == "protected"]
-    theirs = [
-        r for r in results if r.cell.attack.name == (attack.control or attack.name) and r.cell.trained_on == "clean"
-    ]
+    control = attack.control or attack.of_victims
+    ours = [r for r in results if r.cell.attack.name == attack.of_victims and r.cell.trained_on == "protected"]
+    theirs = [r for r in results if r.cell.attack.name == control and r.cell.trained_on == "clean"]
     if not ours:
         return None
     protected, clean = stressed_victims(ours), stressed_victims(theirs) if theirs else None
+    if attack.reads and protected.best is None:
+        return None
+    missing = missing_for_attack(attack, protected, clean)
+    if attack.keeps == "last":  # what there is at the best epoch is a row of its own
+        protected, clean = replace(protected, best=None), replace(clean, best=None) if clean else None
     return StressRow(
         name=attack.name,
         label=attack.label,
-        control=attack.control or attack.name,
+        control=control,
         seeds=len(ours),
         protected=_shares(protected),
         clean=_shares(clean) if clean else None,
         left=protection_left(protected, clean) if clean else None,
-        missing=missing_for_attack(attack, protected, clean),
+        missing=missing,
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from mem_core.audit.detectability import Detectability
-from mem_core.audit.stress.attacks import AS_PUBLISHED
+from mem_core.audit.stress.attacks import AS_PUBLISHED, STOP_EARLY
 from mem_core.audit.stress.findings import StressFindings, StressRow
 from mem_core.common.formatting import markdown_table
 from mem_core.common.storage.folder import Folder, write_bytes
@@ -132,7 +132,7 @@ def draw_stress(findings: StressFindings) -> Figure:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_fontweight("bold" if row.name == AS_PUBLISHED else "normal")
+        label.set_fontweight("bold" if row.name in (AS_PUBLISHED, STOP_EARLY) else "normal")
     axes.set_xlabel(
         "median rank in % of chance, worse direction, at the best epoch; grey strokes: clean pairs only\n"
         "dots: protected (filled: the query that counts, with its interval), thin strokes: the same at the last epoch",

@@ -70,7 +70,8 @@ class _FoundDetectability(Frozen):
 
 @dataclass(frozen=True)
 class StressTest:
-    """A protected corpus under attack. clean: its originals; test: clean pairs to query victims on.
+    """A protected corpus under attack. clean: its originals; test: clean pairs to query victims on; validation: further
+    ones, by which the best epoch of each victim is chosen.
 
     Raises `ConfigError` for an `out` in a store: victims are scratch, and the autoencoder's weights a file.
     """
@@ -80,6 +81,7 @@ class StressTest:
     test: Folder
     out: Folder
     settings: StressSettings
+    validation: Folder | None = None
 
     def __post_init__(self) -> None:
         if "://" in self.out.uri:
@@ -99,10 +101,11 @@ class StressTest:
     def plan(self) -> StressPlan:
         """Checks what can be checked before hours of work. Raises `SourceError`, `DestinationError`."""
         settings = self.settings
-        for source in (self.protected, self.clean, self.test):
+        own = [self.clean, self.test, *([self.validation] if self.validation else [])]
+        for source in (self.protected, *own):
             require_disjoint(source.uri, self.out.uri)
         subject = read_subject(self.protected)
-        for named in (self.clean, self.test):
+        for named in own:
             list_shards(named)  # now, not after the first hour
         attacks = self.attacks(subject.trigger_length, subject.placement)
         cells = cells_of(attacks, settings.seeds)
@@ -142,7 +145,10 @@ class StressTest:
         runtime, queries = self.settings.runtime, self.settings.evaluate
         config = cell.victim(self.settings.victim, self.settings.samples)
         more = taken_from(config.countermeasures, self.clean, also=config.finetune is not None)
-        identity = fingerprint(config, cell.trained_on, cell.seed, queries, *self._corpora, more, __version__)
+        chosen_on = [corpus_fingerprint(self.validation)] if self.validation else []
+        identity = fingerprint(
+            config, cell.trained_on, cell.seed, queries, *self._corpora, more, __version__, *chosen_on
+        )
         known = read_cell(self.out, cell)
         if known is not None and known.fingerprint == identity:
             return known.model_copy(update={"cell": cell})  # the label may be another by now
@@ -150,7 +156,11 @@ class StressTest:
         published = cell.trained_on == "protected" or any(one.picks_published for one in config.countermeasures)
         record = train_victim(
             VictimData(
-                self.protected if published else self.clean, fingerprint=self._corpora[not published], clean=self.clean
+                self.protected if published else self.clean,
+                fingerprint=self._corpora[not published],
+                clean=self.clean,
+                validation=self.validation,
+                test=self.test,  # for no figure: refused before the first epoch if it shares an image
             ),
             scratch,
             config,

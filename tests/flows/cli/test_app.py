@@ -22,7 +22,8 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
     assert (verified.exit_code, "0 problems" in verified.stdout) == (0, True)
     shown = command("status", protected, "--clean", clean / "train")
     assert "64 protected" in shown.stdout
-    assert command("train", protected, victim, "--test", clean / "test", *settings).exit_code == 0
+    looked_at = ("--test", clean / "test", "--validation", clean / "val")
+    assert command("train", protected, victim, *looked_at, *settings).exit_code == 0
     evaluated = command("evaluate", victim, clean / "test", *settings)
     assert (evaluated.exit_code, "by chance" in evaluated.stdout) == (0, True)
 
@@ -58,7 +59,7 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
         (["protect", "s3://", "{tmp}/out"], "expected s3://bucket/prefix"),
         (["protect", "{source}", "{tmp}/out"], "`memshield shard {source} DEST` makes shards of them"),
         (["train", "{nowhere}", "{tmp}/out"], "expected shards"),
-        (["train", "{clean}/..", "{tmp}/out"], "did you mean {clean}/../test or {clean}/../train?"),
+        (["train", "{clean}/..", "{tmp}/out"], "did you mean {clean}/../test or {clean}/../train or {clean}/../val?"),
         (["evaluate", "{nowhere}", "{clean}"], "run `train` first"),
         (["report", "{nowhere}"], "expected evaluated victims"),
         (["status", "{nowhere}"], "there is nothing of the kind"),

@@ -69,7 +69,7 @@ def _models(experiment: Experiment, shown: Shown, dataset: str) -> dict[str, Ope
     for row in experiment.rows:
         results = shown.of(dataset, row)
         if results:
-            found[row] = load_victim(shown.study.victim(results[0].cell))[0]
+            found[row] = load_victim(shown.study.victim(results[0].cell), "best")[0]
     return found
 
 

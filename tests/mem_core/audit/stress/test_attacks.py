@@ -19,7 +19,8 @@ def test_names_are_unique_and_controls_are_rows_with_clean_victims(name: Suite) 
     assert names[0] == AS_PUBLISHED
     own = {attack.name for attack in attacks if not attack.control}
     assert {attack.control for attack in attacks if attack.control} <= own
-    victims = [attack.victim(BASE, 50) for attack in attacks]
+    assert {attack.reads for attack in attacks if attack.reads} == {AS_PUBLISHED}
+    victims = [attack.victim(BASE, 50) for attack in attacks if not attack.reads]
     assert {victim.samples for victim in victims} == {50}
     assert victims[0] == BASE.model_copy(update={"samples": 50, "evaluate_every": 0})
     assert len({victim.model_dump_json() for victim in victims}) == len(victims)
@@ -79,7 +80,9 @@ def test_every_attack_has_a_protected_victim_a_seed_and_a_clean_one_unless_it_bo
     cells = cells_of(attacks, (4, 5))
     assert len({cell.name for cell in cells}) == len(cells)
     borrowing = sum(1 for attack in attacks if attack.control)
-    assert len(cells) == 2 * (2 * len(attacks) - borrowing)
+    training = [attack for attack in attacks if not attack.reads]
+    assert len(cells) == 2 * (2 * len(training) - borrowing)
+    assert {cell.attack.name for cell in cells} == {attack.name for attack in training}
     assert cells[0].name == "as-published-protected-4"
     assert len(cells_of(attacks, (4,))) == 23
     assert {"mix-50-protected-4", "mix-50-clean-4"} <= {cell.name for cell in cells}

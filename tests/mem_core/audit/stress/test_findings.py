@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.audit.stress.attacks import Attack
+from mem_core.audit.stress.attacks import AS_PUBLISHED, STOP_EARLY, Attack
 from mem_core.audit.stress.cells import StressResult
 from mem_core.audit.stress.findings import judge_attacks
 from mem_core.victim.countermeasures.clean_pairs import MixClean, Recaption
@@ -103,3 +103,23 @@ def test_seeds_are_averaged_and_attacks_without_a_victim_left_out() -> None:
     assert worst.low < 0.43 < 0.57 < worst.high
     with pytest.raises(ValueError, match="at least one measured attack"):
         judge_attacks([PUBLISHED], cells)
+
+
+def test_the_best_epoch_of_the_published_victim_is_a_row_that_trains_none() -> None:
+    """As published the last epoch counts; kept early, the same victims count at their best one, and so elsewhere."""
+    published = Attack(name=AS_PUBLISHED, label="as published", keeps="last")
+    early = Attack(name=STOP_EARLY, label="best epoch kept", reads=AS_PUBLISHED)
+    results = [
+        result(published, "protected", (0.4, 0.4), (0.4, 0.4), last=2.0),
+        result(published, "clean", (0.1, 0.1), (0.1, 0.1)),
+    ]
+    found = {row.name: row for row in judge_attacks([published, early], results).rows}
+    assert found[STOP_EARLY].protected.counting.worst.value == pytest.approx(0.4)
+    assert found[STOP_EARLY].control == AS_PUBLISHED
+    assert found[AS_PUBLISHED].protected.best is None
+    assert found[AS_PUBLISHED].protected.counting.bare.value == pytest.approx(0.8)
+    assert judge_attacks([published, early], results).published == found[STOP_EARLY]
+    without = [
+        one.model_copy(update={"evaluation": one.evaluation.model_copy(update={"best": None})}) for one in results
+    ]
+    assert [row.name for row in judge_attacks([published, early], without).rows] == [AS_PUBLISHED]
