@@ -1,8 +1,8 @@
-"""Bytes that memshield 0.3.0 wrote: read, verified, replayed and made again to the last bit.
+"""Bytes that this version wrote are made again to the last bit; what older ones wrote is read, verified and replayed.
 
-golden/0.3.0 holds a clean corpus, the same protected by MEM (one round) and by a codebook, and the state of a shard as
-it lies between two rounds. After a wanted change of bytes `python -m tests.mem_core.protect.test_golden_bytes` writes
-it anew.
+golden/VERSION holds a clean corpus, the same protected by MEM (one round) and by a codebook, and the state of a shard
+as it lies between two rounds. After a wanted change of bytes, which takes a new version,
+`python -m tests.mem_core.protect.test_golden_bytes` writes its folder.
 
 A gradient's last digits depend on the processor, so MEM's pixels are held to the bit where the arithmetic is the one
 that the files were made with (`arithmetic`, a hash of some of torch's own results), and to a few pixels elsewhere.
@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 
+from mem_core import __version__
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
@@ -31,7 +32,8 @@ from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, contents, encoded, fit, photo, protect, sample, samples_of, small
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-MADE = GOLDEN / "0.3.0"
+MADE = GOLDEN / __version__
+VERSIONS = tuple(sorted(path.name for path in GOLDEN.glob("[0-9]*.*")))
 SEED = 11
 SHARD = "00000"
 FEW = 0.002  # share of the pixels that another processor may round the other way
@@ -71,12 +73,12 @@ def arithmetic() -> str:
     return hashlib.sha256(b"".join(part.detach().numpy().tobytes() for part in made if part is not None)).hexdigest()
 
 
-def golden(name: str) -> LocalFolder:
-    return LocalFolder(MADE / name)
+def golden(name: str, version: str = __version__) -> LocalFolder:
+    return LocalFolder(GOLDEN / version / name)
 
 
-def is_exact() -> bool:
-    return bool(json.loads((MADE / "machine.json").read_text())["arithmetic"] == arithmetic())
+def is_exact(version: str = __version__) -> bool:
+    return bool(json.loads((GOLDEN / version / "machine.json").read_text())["arithmetic"] == arithmetic())
 
 
 def same_but_for_few(found: np.ndarray, expected: np.ndarray) -> bool:
@@ -87,33 +89,49 @@ def require_same_corpus(found: LocalFolder, expected: LocalFolder) -> None:
     """Every published file, to the bit; on other arithmetic the words, and the pixels but for a few."""
     if is_exact():
         assert contents(found) == contents(expected)
-        return
+    else:
+        require_same_samples(found, expected, exact=False)
+
+
+def require_same_samples(found: LocalFolder, expected: LocalFolder, *, exact: bool) -> None:
+    """Words and pixels, without the version that stands beside them."""
     for ours, theirs in zip(samples_of(found, SHARD), samples_of(expected, SHARD), strict=True):
         assert (ours.key, ours.captions) == (theirs.key, theirs.captions)
-        pixels = (decode_image(one.image, max_pixels=10_000).pixels for one in (ours, theirs))
-        assert same_but_for_few(*pixels)
+        pixels = [decode_image(one.image, max_pixels=10_000).pixels for one in (ours, theirs)]
+        assert np.array_equal(*pixels) if exact else same_but_for_few(*pixels)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_corpus_of_0_3_0_verifies(method: str) -> None:
-    report = verify_corpus(golden("clean"), golden(method), tokenize=Tokenizer(77).encode)
+def test_a_corpus_of_any_version_verifies(method: str, version: str) -> None:
+    report = verify_corpus(golden("clean", version), golden(method, version), tokenize=Tokenizer(77).encode)
     assert report.ok, report.problems
     assert report.counts == {"protected": 6}
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_protector_of_0_3_0_is_replayed_to_the_bytes_it_published(method: str, tmp_path: Path) -> None:
-    dest = LocalFolder(tmp_path)
+def test_a_protector_of_any_version_is_replayed_to_what_it_published(
+    method: str, version: str, tmp_path: Path
+) -> None:
+    dest, published = LocalFolder(tmp_path), golden(method, version)
     config = ProtectConfig(strategy="replay", method=METHODS[method].method)
     with beside_the_model():
         protect(
             Protection(
-                Places(golden("clean"), dest, protector=golden(method).below("protector")), config, RUNTIME, seed=0
+                Places(golden("clean", version), dest, protector=published.below("protector")), config, RUNTIME, seed=0
             )
         )
+    if version != __version__:
+        require_same_samples(dest, published, exact=is_exact(version))
+        return
     shutil.copytree(MADE / method / "protector", tmp_path / "protector")
-    write_bytes(dest, "manifest.json", read_bytes(golden(method), "manifest.json"))  # its config names the strategy
-    require_same_corpus(dest, golden(method))
+    write_bytes(dest, "manifest.json", read_bytes(published, "manifest.json"))  # its config names the strategy
+    require_same_corpus(dest, published)
+
+
+def test_this_version_has_its_files() -> None:
+    assert {"0.3.0", __version__} <= set(VERSIONS)
 
 
 def test_a_codebook_is_fitted_and_published_to_the_same_bytes(tmp_path: Path) -> None:
