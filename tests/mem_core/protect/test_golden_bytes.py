@@ -111,9 +111,7 @@ def test_a_corpus_of_any_version_verifies(method: str, version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_protector_of_any_version_is_replayed_to_what_it_published(
-    method: str, version: str, tmp_path: Path
-) -> None:
+def test_a_protector_of_any_version_is_replayed_to_what_it_published(method: str, version: str, tmp_path: Path) -> None:
     dest, published = LocalFolder(tmp_path), golden(method, version)
     config = ProtectConfig(strategy="replay", method=METHODS[method].method)
     with beside_the_model():
