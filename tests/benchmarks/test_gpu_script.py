@@ -43,7 +43,7 @@ def _here(root: Path) -> dict[str, str]:
 
 
 def test_its_own_scale_is_sound_and_its_data_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load_scale(script._GPU).victim_config("main").architecture == "RN50"
+    assert load_scale(script._GPU).victim_config("main").architecture == "RN50-quickgelu"
     monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--data", str(tmp_path / "nowhere")])
     with pytest.raises(SystemExit, match="Where to get it"):
         script.main()
