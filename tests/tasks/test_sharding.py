@@ -26,9 +26,10 @@ def test_a_source_becomes_shards_once_and_a_part_of_them_a_corpus(drawn_source: 
     assert {name: (one.samples, one.shards, one.kept) for name, one in made.items()} == {
         "train": (64, 3, 0),
         "test": (16, 1, 0),
+        "val": (8, 1, 0),
     }
     again = shard_corpus.fn(str(drawn_source), str(dest), config)
-    assert {name: one.kept for name, one in again.items()} == {"train": 3, "test": 1}
+    assert {name: one.kept for name, one in again.items()} == {"train": 3, "test": 1, "val": 1}
     part = take_shards.fn(str(dest / "train"), str(tmp_path / "part"), 2)
     assert list_shards(LocalFolder(part)) == ["00000", "00001"]
     with pytest.raises(ConfigError, match="at least 4 shards"):

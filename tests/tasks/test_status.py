@@ -45,7 +45,7 @@ def test_a_pipeline_that_has_only_begun_shows_all_that_is_to_come(
     before = read_tree(tmp_path)
     found = read_status(str(tmp_path))
     pending = {corpus.place: corpus.pending for corpus in found.corpora}
-    assert pending == {"clean/test": 0, "clean/train": 0, "rows/mem/protected": 3}
+    assert pending == {"clean/test": 0, "clean/train": 0, "clean/val": 0, "rows/mem/protected": 3}
     assert [(victim.place, victim.trained) for victim in found.victims] == [
         ("rows/clean/victim-0", False),
         ("rows/mem/victim-0", False),

@@ -59,7 +59,7 @@ def test_a_source_is_estimated_with_its_sharding_in_a_folder_of_choice(
     said = command("estimate", drawn_source, *_SMALL, "--scratch", scratch)
     assert said.exit_code == 0, said.output
     assert "shard" in said.stdout
-    assert "16 test, 64 train samples" in said.stdout
+    assert "16 test, 64 train, 8 val samples" in said.stdout
     assert not scratch.exists()
     scratch.mkdir()
     said = command("estimate", drawn_source, *_SMALL, "--scratch", scratch)
@@ -89,7 +89,7 @@ def test_notes_of_past_runs_that_are_broken_cost_no_result(
     assert done.exit_code == 0, done.output
     assert f"warning: expected an estimate in {kept}" in done.output.replace("\n", "")
     said = command("estimate", clean_corpus, *_SMALL)
-    assert (said.exit_code, "64 train samples" in said.stdout) == (0, True), said.output
+    assert (said.exit_code, "64 train, 8 val samples" in said.stdout) == (0, True), said.output
     for note in notes.iterdir():
         note.unlink()
     notes.rmdir()
@@ -98,4 +98,4 @@ def test_notes_of_past_runs_that_are_broken_cost_no_result(
     assert done.exit_code == 0, done.output
     assert f"warning: past runs in {notes} cannot be used: expected a folder" in done.output.replace("\n", "")
     said = command("estimate", clean_corpus, *_SMALL)
-    assert (said.exit_code, "64 train samples" in said.stdout) == (0, True), said.output
+    assert (said.exit_code, "64 train, 8 val samples" in said.stdout) == (0, True), said.output
