@@ -27,6 +27,7 @@ from mem_core.common.errors import MemshieldError
 
 _GPU = str(Path(__file__).with_name("gpu.yaml"))
 _AT_64 = ("table1", "figure4", "crop", "codebook", "figure6")
+_RN50 = 4  # that train at the same time: each takes about 15 GB
 _SAVED = 45.0  # seconds between two savings of what there is
 Part = StudyPart | StressPart
 
@@ -116,7 +117,7 @@ def _cpu(work: Path, data: Path | None, device: str) -> list[Part]:
 
 
 def _rn50(work: Path, data: Path | None, device: str) -> list[Part]:
-    return [StudyPart("rn50", _GPU, work / "rn50", data, ("figure4", "table1"), device=device)]
+    return [StudyPart("rn50", _GPU, work / "rn50", data, ("figure4", "table1"), device=device, width=_RN50)]
 
 
 def _stress(work: Path, data: Path | None, device: str) -> list[Part]:

@@ -13,11 +13,16 @@ _GLANCE = 5.0  # seconds between two looks at the clock
 
 @dataclass(frozen=True)
 class Job:
-    """call: what a process does, to be pickled; returns a line to print. needs: names of jobs that come before."""
+    """call: what a process does, to be pickled; returns a line to print. needs: names of jobs that come before.
+
+    lane: jobs that take much of a GPU's memory share one; of those at most `width` run at the same time.
+    """
 
     name: str
     call: Callable[[], str]
     needs: tuple[str, ...] = ()
+    lane: str = ""
+    width: int = 2
 
 
 def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: Callable[[], None]) -> set[str]:
@@ -32,8 +37,10 @@ def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: 
     end = time.monotonic() + seconds
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
         while True:
-            ready = [job for job in waiting.values() if done.issuperset(job.needs)] if time.monotonic() < end else []
-            for job in ready[: max(0, workers - len(running))]:
+            ready = (job for job in list(waiting.values()) if done.issuperset(job.needs))
+            for job in ready if time.monotonic() < end else ():
+                if len(running) >= workers or (job.lane and _in_lane(running, job) >= job.width):
+                    continue
                 del waiting[job.name]
                 running[pool.submit(_timed, job)] = job
             if not running:
@@ -46,6 +53,10 @@ def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: 
                 else:
                     say(f"FAILED {job.name}: {''.join(traceback.format_exception(future.exception()))[-600:]}")
             tick()
+
+
+def _in_lane(running: dict[Future[str], Job], job: Job) -> int:
+    return sum(other.lane == job.lane for other in running.values())
 
 
 def _timed(job: Job) -> str:

@@ -1,6 +1,6 @@
 """What the script measures: studies and stress tests, each cut into jobs that need nothing but a folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,7 +18,10 @@ from mem_core.experiments.reproduce.study import StudyCell
 
 @dataclass(frozen=True)
 class StudyPart:
-    """A study at a scale. only: names of experiments, none for all of them; seeds: fewer than the scale's."""
+    """A study at a scale. only: names of experiments, none for all of them; seeds: fewer than the scale's.
+
+    width: how many of its jobs may run at the same time, 0 for any number.
+    """
 
     name: str
     scale: str
@@ -27,6 +30,7 @@ class StudyPart:
     only: tuple[str, ...] = ()
     seeds: int | None = None
     device: str | None = None
+    width: int = 0
 
     def study(self) -> Study:
         changes = {
@@ -51,7 +55,8 @@ class StudyPart:
             row = self._protect(study, jobs, cell.dataset, cell.row, after)
             needs = (*after, row) if row else after
             jobs.setdefault(self._cell(cell), Job(self._cell(cell), partial(_measure, self, cell), needs))
-        return list(jobs.values())
+        lane = self.name if self.width else ""
+        return [replace(job, lane=lane, width=self.width) for job in jobs.values()]
 
     def row(self, dataset: str, name: str) -> str:
         """The job that protects a row."""

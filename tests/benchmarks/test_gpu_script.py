@@ -76,3 +76,17 @@ def test_jobs_wait_for_what_they_need_and_a_failure_stops_only_what_needs_it(tmp
     assert done == {"first", "second", "last"}
     assert any("FAILED broken" in line and "never is not there" in line for line in said)
     assert not places[4].exists()
+
+
+def _alone_in_lane(path: Path, number: int) -> str:
+    (path / f"{number}.open").touch()
+    others = [other for other in path.glob("*.open") if other.stem != str(number)]
+    (path / f"{number}.open").unlink()
+    return "crowded" if others else "alone"
+
+
+def test_a_lane_holds_back_what_would_not_fit_beside_it(tmp_path: Path) -> None:
+    said: list[str] = []
+    jobs = [Job(str(i), partial(_alone_in_lane, tmp_path, i), lane="wide", width=1) for i in range(6)]
+    assert len(run_jobs(jobs, 3, 60, said.append, lambda: None)) == 6
+    assert all(line.endswith("alone") for line in said)
