@@ -3,8 +3,8 @@
 python -m benchmarks.gpu --data DIR --out OUT --minutes 9 --jobs 14 --parts flickr8k,cpu,stress,rn50
 python -m benchmarks.gpu --out OUT --minutes 5 --jobs 2 --parts smoke                              drawn, on a CPU
 
-Parts: `flickr8k` and `cpu` are the scales of that name, `rn50` is gpu.yaml beside this file, `stress` is the default
-stress suite on two rows of `flickr8k`, `smoke` the smallest scale with its stress test. Many small models train at the
+Parts: `flickr8k` and `cpu` are the scales of that name, `rn50` is gpu.yaml beside this file, `stress` and
+`stress-cpu` are the default stress suite on two rows of `flickr8k` and of `cpu`, `smoke` the smallest scale with its stress test. Many small models train at the
 same time: none of them fills a GPU. Needs torch, open_clip, numpy, Pillow, pydantic and the small packages of mem_core:
 neither Prefect nor boto3. Leaves a folder a part with its page, OUT/PART.tar.gz with results and page, OUT/log.txt and
 OUT/machine.json: seconds, cells, the device, and the pairs a second that its victims were trained with.
@@ -17,6 +17,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="begin nothing new after so many (default 9)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one for each core)")
     parser.add_argument("--parts", default="flickr8k", help=f"in this order, out of {', '.join(_PARTS)}")
+    parser.add_argument("--only", help="experiments of the studies, by name, in this order (default: the part's own)")
     parser.add_argument("--device", help="cpu or cuda (default: cuda if there is one)")
     arguments = parser.parse_args()
     wanted = arguments.parts.split(",")
@@ -51,6 +53,9 @@ def main() -> None:
     work = arguments.work or arguments.out
     try:
         parts = [part for name in wanted for part in _PARTS[name](work, arguments.data, device)]
+        if arguments.only:
+            only = tuple(arguments.only.split(","))
+            parts = [replace(part, only=only) if isinstance(part, StudyPart) else part for part in parts]
         measure(parts, arguments.out, arguments.jobs, 60 * arguments.minutes)
     except MemshieldError as error:
         sys.exit(f"benchmarks.gpu: {error}")
@@ -121,10 +126,18 @@ def _rn50(work: Path, data: Path | None, device: str) -> list[Part]:
 
 
 def _stress(work: Path, data: Path | None, device: str) -> list[Part]:
-    (study,) = _flickr8k(work, data, device)
+    return _attacked(work, _flickr8k(work, data, device))
+
+
+def _stress_cpu(work: Path, data: Path | None, device: str) -> list[Part]:
+    return _attacked(work, _cpu(work, data, device), (0,))
+
+
+def _attacked(work: Path, parts: list[Part], seeds: tuple[int, ...] = (0, 1)) -> list[Part]:
+    (study,) = parts
     assert isinstance(study, StudyPart)
     return [
-        StressPart(f"stress-{row}", study, row, work / f"stress-{row}", seeds=(0, 1))
+        StressPart(f"stress-{study.name}-{row}", study, row, work / f"stress-{study.name}-{row}", seeds)
         for row in ("mem-3", "codebook-replace")
     ]
 
@@ -138,6 +151,7 @@ _PARTS: dict[str, Callable[[Path, Path | None, str], list[Part]]] = {
     "flickr8k": _flickr8k,
     "cpu": _cpu,
     "stress": _stress,
+    "stress-cpu": _stress_cpu,
     "rn50": _rn50,
     "smoke": _smoke,
 }

@@ -70,8 +70,13 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:
-    """The tensor on the device; to a GPU through pinned memory, so that the copy is asynchronous."""
-    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+    """The tensor on the device; to a GPU through pinned memory, so that the copy is asynchronous.
+
+    Memory that one value fills for many places (an expanded tensor) cannot be pinned: it is written out first.
+    """
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.contiguous().pin_memory().to(device, non_blocking=True)
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> torch.autocast:
