@@ -3,11 +3,12 @@
 python -m benchmarks.gpu --data DIR --out OUT --minutes 9 --jobs 14 --parts flickr8k,cpu,stress,rn50
 python -m benchmarks.gpu --out OUT --minutes 5 --jobs 2 --parts smoke                              drawn, on a CPU
 
-Parts: `flickr8k` and `cpu` are the scales of that name, `rn50` is gpu.yaml beside this file, `stress` and
-`stress-cpu` are the default stress suite on two rows of `flickr8k` and of `cpu`, `smoke` the smallest scale with its stress test. Many small models train at the
-same time: none of them fills a GPU. Needs torch, open_clip, numpy, Pillow, pydantic and the small packages of mem_core:
-neither Prefect nor boto3. Leaves a folder a part with its page, OUT/PART.tar.gz with results and page, OUT/log.txt and
-OUT/machine.json: seconds, cells, the device, and the pairs a second that its victims were trained with.
+Parts: `flickr8k` and `cpu` are the scales of that name, `rn50` is gpu.yaml beside this file, `stress` and `stress-cpu`
+are the default stress suite on two rows of `flickr8k` and of `cpu`, `smoke` is the smallest scale with its stress test.
+Many small models train at the same time: none of them fills a GPU. Needs torch, open_clip, numpy, Pillow, pydantic and
+the small packages of mem_core: neither Prefect nor boto3. Leaves a folder a part with its page, OUT/PART.tar.gz with
+results and page, OUT/log.txt and OUT/machine.json: seconds, cells, the device, and the pairs a second that its victims
+were trained with.
 """
 
 import argparse
