@@ -7,7 +7,8 @@ work is in `poison` and `PerturbationTool.min_min_attack` (`src/poison_train.py`
 As there:
 - one float32 noise tensor for all pairs; token rows of the full context; float32; default memory layout; AdamW as a
   plain loop over parameters; captions tokenised once, with room for the trigger ids, which are written into the rows;
-- surrogate: training mode, all parameters learn; gradients are cleared once a round, not once a step;
+- surrogate: training mode, all parameters learn; a scaled loss. Gradients are cleared once a round, not once a step,
+  but what is left of a step's is divided by the scale, 65,536, before the next are added;
 - HotFlip: evaluation mode, nothing frozen, so its one backward pass goes through both towers to every parameter, the
   dense gradient of the embedding table among them; that one gradient serves all positions; the image's own captions;
   the 16 candidates of a position come out of the whole vocabulary, special ids included; at each position the loss of
@@ -20,9 +21,10 @@ As there:
 
 Otherwise than there, so that the same machine and data can serve both: images stay in memory, decoded (there a loader
 decodes and resizes them anew for every batch, in 8 processes); pixels from 0 to 1, normalised inside of the model, not
-before; the last short batch of a pass is not dropped; the logit scale is cut at 100, as the model here does it; no
-mixed precision scaler (it wraps a loss that is float32 already); what is too long for the context ends with the end
-token; the products of HotFlip's gradient with all embeddings are made where the model is, not on the CPU.
+before; the last short batch of a pass is not dropped, and the surrogate's batches are drawn one by one; the logit scale
+is cut at 100, as the model here does it; features are multiplied in float32 while the surrogate trains (there in half
+precision); what is too long for the context ends with the end token; the products of HotFlip's gradient with all
+embeddings are made where the model is, not on the CPU.
 """
 
 from functools import cached_property
@@ -67,8 +69,10 @@ class LiteralPort:
         self.model.requires_grad_(True).train()
         for _ in range(steps):
             places = torch.randperm(len(self.rows), generator=draw)[:size]
-            self.loss(self._protected(places), written(self.rows[places], self.triggers[places])).backward()
-            self._optimizer.step()
+            loss = self.loss(self._protected(places), written(self.rows[places], self.triggers[places]))
+            self._scaler.scale(loss).backward()
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
 
     def update(self, size: int, draw: torch.Generator, *, words: bool) -> None:
         """The rest of a round: one pass over all pairs. words: whether HotFlip runs in it."""
@@ -131,6 +135,10 @@ class LiteralPort:
         changed = triggers.clone()
         changed[:, position] = ids
         return changed
+
+    @cached_property
+    def _scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.images.device.type)
 
     @cached_property
     def _optimizer(self) -> torch.optim.AdamW:
