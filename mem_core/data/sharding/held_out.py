@@ -12,8 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappush, heapreplace
 
+from mem_core.common.errors import MismatchError
 from mem_core.common.rng import derived_seed
+from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
+from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
 
 VALIDATION = "val"
@@ -63,6 +66,19 @@ class Splits:
     def _first(self, raw: RawSample) -> str:
         is_test = self.holdout and derived_seed(self.seed, "holdout", raw.name) < self.holdout * 2**63
         return "test" if is_test else "train"
+
+
+def require_held_out(dest: Folder, splits: Splits) -> None:
+    """Raises `MismatchError` for a finished corpus with test images whose train has what is held out of it today."""
+    names = list(dest.names())
+    if splits.validation < 0 or f"test/{MANIFEST_NAME}" not in names:
+        return
+    if not any(name.startswith(f"{VALIDATION}/") for name in names):
+        raise MismatchError(
+            f"expected a split `{VALIDATION}` in {dest.uri}, as images for validation are held out of train in this "
+            "source, but they are in its train: a version up to 0.3.0 sharded it, or the source has more images now; "
+            "use another destination, or delete this one to shard again"
+        )
 
 
 def _names_splits(reader: SourceReader) -> bool:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +22,7 @@ from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import has_receipt
 from mem_core.data.sharding.candidate import candidates
 from mem_core.data.sharding.clean_shard import shard_name, source_changed
-from mem_core.data.sharding.held_out import Splits
+from mem_core.data.sharding.held_out import Splits, require_held_out
 from mem_core.data.sharding.pair_order import shuffled_pairs
 from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
 
@@ -50,6 +51,8 @@ def shard_source(
     mark = json.dumps(settings, indent=1, sort_keys=True)
     is_new = _check_mark(dest, mark)
     images = TakenImages(reader, config, seed)
+    if not is_new:
+        require_held_out(dest, images.splits)
     if config.one_sample_per == "pair":
         samples = shuffled_pairs(images, config, seed, progress)
     else:
@@ -125,11 +128,15 @@ class TakenImages:
         self._reader, self._config, self._seed = reader, config, seed
         self.counts: Counter[str] = Counter()
 
+    @cached_property
+    def splits(self) -> Splits:
+        """Where each image goes; the source may be gone through once for it."""
+        return Splits.of(self._reader, self._config, self._seed)
+
     def __iter__(self) -> Iterator[RawSample]:
         whole = {"train", "test"} if self._config.holdout else {"train"}
-        splits = Splits.of(self._reader, self._config, self._seed)
         for raw in self._reader:
-            split = splits.split(raw)
+            split = self.splits.split(raw)
             if not self._is_full(split):
                 self.counts[split] += 1
                 yield replace(raw, split=split)

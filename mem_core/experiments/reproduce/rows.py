@@ -69,6 +69,7 @@ def study_rows(
             _row(f"random-trigger-{kind}", "random-trigger", f"Random words, {words}", _LENGTH_3, corpus=kind),
             _row(f"em-{kind}", "em", f"EM, one noise {words}", corpus=kind),
             _row(f"mem-3-{kind}", "mem", f"MEM-3, one noise {words}", _LENGTH_3, corpus=kind),
+            _row(f"trigger-only-{kind}", "trigger-only", f"MEM-3, trigger words only, {words}", _LENGTH_3, corpus=kind),
         ]
     return {row.name: row for row in rows}
 

@@ -60,8 +60,8 @@ CONTROLS = Experiment(
     about="MEM-3 with one choice changed at a time. True or shuffled: captions that the surrogate reads. Own captions, "
     "one gradient: HotFlip as in the code of the paper's authors. At the end, inside: where trigger words stand. "
     "Replay: fitted on the first shard only, then replayed on all. Independent: a surrogate for each shard, at the "
-    "compute of one for all. Image and pair: one noise and one trigger "
-    "for each image, or for each of its captions: more samples, so a victim of the same clean pairs is beside.",
+    "compute of one for all. Image and pair: one noise and one trigger for each image, or for each of its captions: "
+    "more samples, so victims of the same clean pairs, and of the same words without the noise, are beside.",
     rows=(
         "clean",
         "mem-3",
@@ -75,6 +75,8 @@ CONTROLS = Experiment(
         "mem-3-independent",
         "mem-3-image",
         "mem-3-pair",
+        "trigger-only-image",
+        "trigger-only-pair",
         "clean-image",
         "clean-pair",
         "random-trigger-image",

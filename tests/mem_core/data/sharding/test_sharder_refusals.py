@@ -1,6 +1,7 @@
 """Sharding again: damage is repaired, another source or other settings and wrong places are refused with a sentence."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,6 +44,28 @@ def test_a_full_last_shard_still_notices_growth(tmp_path: Path) -> None:
     for more in (raw(6), raw(6, good=False)):
         with pytest.raises(MismatchError, match="changed"):
             shard_source(Listed([*listed, more]), dest, CONFIG, 0)
+
+
+class Before(CorpusConfig):
+    """As version 0.3.0 marked a corpus: it held nothing out of train, and said nothing of it."""
+
+    def made_with(self) -> dict[str, Any]:
+        return {name: value for name, value in super().made_with().items() if name != "validation"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("pieces", [3, 100])
+def test_a_corpus_of_before_there_was_a_validation_split_is_refused_as_such(
+    tmp_path: Path, order: int, pieces: int
+) -> None:
+    dest = LocalFolder(tmp_path)
+    listed = [*(raw(number, "train") for number in range(40)), *(raw(number, "test") for number in range(40, 44))]
+    shard_source(Listed(listed[::order]), dest, Before(samples_per_shard=pieces, validation=0), 0)
+    before = contents(dest)
+    with pytest.raises(MismatchError, match=r"a split `val`.*version up to 0\.3\.0.*another destination") as refused:
+        shard_source(Listed(listed[::order]), dest, CorpusConfig(samples_per_shard=pieces), 0)
+    assert "the source has changed" not in str(refused.value)
+    assert contents(dest) == before
 
 
 def test_damaged_outputs_are_written_again(tmp_path: Path) -> None:

@@ -90,7 +90,12 @@ def test_what_noise_adds_is_told_over_a_row_that_differs_in_nothing_else(tmp_pat
     at, paper = study(tmp_path), study(tmp_path, "paper")
     known = {name: at.without_noise(name) for name in at.rows}
     assert (known["em"], known["em-pair"], known["em-image"]) == ("clean", "clean-pair", "clean")
-    assert (known["mem-3"], known["mem-3-fluent"], known["mem-3-pair"]) == ("trigger-only", "fluent-words", None)
+    assert (known["mem-3"], known["mem-3-fluent"]) == ("trigger-only", "fluent-words")
+    assert (known["mem-3-pair"], known["mem-3-image"]) == ("trigger-only-pair", "trigger-only")
+    assert (paper.without_noise("mem-3-pair"), paper.without_noise("mem-3-image")) == (
+        "trigger-only",
+        "trigger-only-image",
+    )
     assert (known["mem-3-shuffled"], known["mem-3-matched"], known["mem-5"]) == ("trigger-only", None, None)
     assert known["em-no-crop"] == "clean-no-crop"
     assert {known[name] for name in ("clean", "clean-pair", "random-trigger-pair", "trigger-only")} == {None}
