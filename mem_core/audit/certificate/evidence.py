@@ -12,7 +12,7 @@ from mem_core.audit.certificate.certificate import (
     require_all_files,
 )
 from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
-from mem_core.audit.stress.attacks import suite
+from mem_core.audit.stress.attacks import AS_PUBLISHED, suite
 from mem_core.audit.stress.cells import CELL, StressResult
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import SourceError
@@ -128,9 +128,10 @@ def _not_tested(made: Made, audit: Audit, trials: Sequence[Trial]) -> Iterator[s
         yield "that every pixel and caption is the clean one within the budget"
     for labels, why in unjudged((trial.label, trial.missing) for trial in trials).items():
         yield f"{labels}: cannot be judged, as {why}"
-    tried = {"as-published" if trial.attack == "trained" else trial.attack for trial in trials}
+    named = [(AS_PUBLISHED if trial.attack == "trained" else trial.attack, trial) for trial in trials]
+    tried, kept = {name for name, _ in named}, {name for name, trial in named if trial.best is not None}
     for attack in suite("full", made.trigger_length, "purifier", "weights", made.placements[-1]):
-        if attack.name not in tried:
+        if attack.name not in tried and attack.reads not in kept:
             yield attack.label
     if any(METHODS[method].adds_noise and METHODS[method].adds_trigger for method in made.methods if method in METHODS):
         yield "what the noise adds to the trigger words: that takes controls, which a pipeline's report has"

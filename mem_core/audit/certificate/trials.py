@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mem_core.audit.certificate.certificate import Trial
+from mem_core.audit.stress.attacks import AS_PUBLISHED
 from mem_core.audit.stress.cells import StressResult
 from mem_core.audit.stress.findings import missing_for_attack, protection_left, stressed_victims
 from mem_core.common.errors import SourceError
@@ -30,7 +31,10 @@ def trials_of_cells(cells: Iterable[StressResult]) -> list[Trial]:
             measured = [_Victim(r.victim, r.cell.seed, r.samples, r.steps, r.evaluation) for r in ours]
             protected, clean = stressed_victims(ours), stressed_victims(theirs) if theirs else None
             missing = missing_for_attack(attack, protected, clean)
-            trials.append(_trial(name, attack.label, measured, protected, clean, missing))
+            label = (
+                AS_PUBLISHED.replace("-", " ") if attack.keeps == "last" else attack.label
+            )  # a trial has both epochs
+            trials.append(_trial(name, label, measured, protected, clean, missing))
     return trials
 
 

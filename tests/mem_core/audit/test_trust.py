@@ -23,7 +23,7 @@ from mem_core.audit.certificate.page import certificate_headline, certificate_pa
 from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
 from mem_core.audit.ownership import detect_shortcut, detection_note, permutation_test
 from mem_core.audit.preview import write_preview
-from mem_core.audit.stress.attacks import Attack
+from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack, suite
 from mem_core.audit.stress.cells import StressCell, StressResult
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
@@ -136,6 +136,23 @@ def test_nothing_is_certified_that_was_not_shown(
     assert why in headline
     assert headline.endswith("0 of 4 tests can be judged.")
     assert any(line.startswith("strip") and ": cannot be judged, as " in line for line in found.not_tested)
+
+
+def test_the_victims_as_published_stand_for_both_epochs(mem: LocalFolder) -> None:
+    """A stress test has a row for each of the two, a certificate one row with both: no epoch of them is left untested."""
+    published = next(attack for attack in suite("default", 3, "purifier") if attack.name == AS_PUBLISHED)
+    cells = [
+        one.model_copy(update={"cell": one.cell.model_copy(update={"attack": published})})
+        for one in CELLS
+        if one.cell.attack.name == AS_PUBLISHED
+    ]
+    (trial,) = trials_of_cells(cells)
+    assert trial.counting == trial.best
+    assert trial.label == "as published"
+    found = certify(read_made(mem), Audit(compared=True), [trial])
+    assert not any(line.startswith("as published") for line in found.not_tested)
+    last = trial.model_copy(update={"best": None, "missing": ("the best epoch is not known",)})
+    assert "as published, best epoch kept" in certify(found.made, found.audit, [last]).not_tested
 
 
 def test_clean_victims_of_an_attack_itself_go_before_those_that_another_lends() -> None:
