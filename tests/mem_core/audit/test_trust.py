@@ -139,7 +139,7 @@ def test_nothing_is_certified_that_was_not_shown(
 
 
 def test_the_victims_as_published_stand_for_both_epochs(mem: LocalFolder) -> None:
-    """A stress test has a row for each of the two, a certificate one row with both: no epoch of them is left untested."""
+    """A stress test has a row for each of the two, a certificate one with both: neither epoch is left untested."""
     published = next(attack for attack in suite("default", 3, "purifier") if attack.name == AS_PUBLISHED)
     cells = [
         one.model_copy(update={"cell": one.cell.model_copy(update={"attack": published})})
