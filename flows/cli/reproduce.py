@@ -13,7 +13,7 @@ app = typer.Typer()
 @app.command()
 def reproduce(
     dest: Dest,
-    scale: Annotated[str, typer.Option(help="smoke, cpu, paper, or a YAML file of your own.")] = "cpu",
+    scale: Annotated[str, typer.Option(help="smoke, cpu, flickr8k, paper, or a YAML file of your own.")] = "cpu",
     only: Annotated[list[str] | None, typer.Option(help="Experiments by name, as table1,controls; else all.")] = None,
     data: Annotated[str | None, address_option("Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after this many; what is done is kept.")] = None,
