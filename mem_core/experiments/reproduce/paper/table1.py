@@ -35,8 +35,8 @@ TABLE1 = Experiment(
     name="table1",
     title="Table 1: methods and controls",
     about="Victims trained from scratch on each corpus, queried on clean test pairs. The paper's rows, EM also at "
-    "MEM's compute (1/16 of the steps is of the surrogate's, in a quarter of the rounds, as its authors ran it), and the "
-    "controls that show whether noise or trigger words did the work.",
+    "MEM's compute, and the controls that show whether noise or trigger words did the work. The other EM is as its "
+    "authors ran it: 1/16 of the surrogate's steps, in a quarter of the rounds.",
     rows=(
         "clean",
         "mem-3",
