@@ -23,6 +23,7 @@ from mem_core.config.methods import without_noise
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import SourceReader, open_source
+from mem_core.data.receipt import receipt_name
 from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.data.sharding.sharder import require_made_with, shard_source
 from mem_core.data.synthetic.face_corpora import draw_people
@@ -175,7 +176,8 @@ class Study:
         """Shards a dataset. Raises `SourceError` if it is not there or has no test split, `MismatchError` if it was
         sharded by a version that made other samples of it: such a study is of other data."""
         dest = self.clean(dataset, kind)
-        if all(dest.exists(f"{split}/{MANIFEST_NAME}") for split in ("train", "test")):
+        begun = {name.partition("/")[0] for name in dest.names() if name.endswith(receipt_name(""))}
+        if all(dest.exists(f"{split}/{MANIFEST_NAME}") for split in begun | {"train", "test"}):
             require_made_with(dest, self._corpus(kind))
             return
         found = shard_source(self._source(dataset, progress), dest, self._corpus(kind), self.scale.seed, progress)

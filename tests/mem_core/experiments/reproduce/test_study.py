@@ -64,6 +64,17 @@ def test_a_corpus_that_an_older_version_made_otherwise_is_not_measured(tmp_path:
         study.prepare("flickr8k", "pair")
 
 
+def test_sharding_killed_before_the_validation_split_is_concluded_is_ended_first(tmp_path: Path) -> None:
+    """Else victims would be measured without a best epoch, as if there were no pairs to choose one by."""
+    study = Study(LocalFolder(tmp_path), load_scale("smoke"))
+    study.prepare("flickr8k", "image")
+    assert study.validation("flickr8k") is not None
+    study.clean("flickr8k", "image").delete("val/manifest.json")
+    assert study.validation("flickr8k") is None
+    study.prepare("flickr8k", "image")
+    assert study.validation("flickr8k") is not None
+
+
 def test_no_time_at_all_measures_nothing_and_says_so(tmp_path: Path) -> None:
     study = Study(LocalFolder(tmp_path), load_scale("smoke"))
     plan = make_plan(study, ["table2"])
