@@ -128,7 +128,7 @@ def test_what_no_topic_can_be_learned_from_is_refused(tmp_path: Path) -> None:
 
 
 def test_shards_cannot_have_codebooks_of_their_own(clean: LocalFolder, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="codebook is one codebook for all"):
+    with pytest.raises(ConfigError, match="fits a surrogate for each shard, and codebook has none"):
         Protection(
             Places(clean, LocalFolder(tmp_path / "out")),
             small(strategy="independent", method="codebook"),
