@@ -43,12 +43,16 @@ def how_trained(config: VictimConfig, samples: int, steps: int, pairs: str = "")
 
 @dataclass(frozen=True)
 class Victims:
-    """The victims of one training set. best: None unless each of them was queried at its best epoch, too."""
+    """The victims of one training set. best: None unless each of them was queried at its best epoch, too.
+
+    tested_on: the fingerprints of their test corpora, where they are known.
+    """
 
     chance: RetrievalResult
     last: AtEpoch
     best: AtEpoch | None = None
     trained: tuple[Trained, ...] = ()
+    tested_on: tuple[str, ...] = ()
 
     @property
     def counting(self) -> AtEpoch:
@@ -71,6 +75,7 @@ def victims_of(evaluations: Sequence[Evaluation], trained: Sequence[Trained] = (
         if len(best) == len(evaluations)
         else None,
         trained=tuple(trained),
+        tested_on=tuple(sorted({one.tested_on for one in evaluations} - {""})),
     )
 
 
@@ -90,6 +95,8 @@ def missing_for(protected: Victims, clean: Victims | None, *, alike: bool = True
             f"the clean victim was queried on other pairs ({theirs.queries:,} images with {theirs.items:,} captions, "
             f"not {ours.queries:,} with {ours.items:,})"
         )
+    elif protected.tested_on and clean.tested_on and protected.tested_on != clean.tested_on:
+        lacks.append("the clean victim was queried on other pairs, though as many")
     lacks += unlike(protected.trained, clean.trained, alike=alike)
     if clean.share.value >= TOO_WEAK:
         lacks.append(f"the clean victim is itself near chance (median rank at {percent(clean.share.value)} of chance)")

@@ -42,7 +42,8 @@ class Evaluation(Frozen):
     """Retrieval of one model on one clean test corpus.
 
     bare, prefixed: with the weights of the last epoch. best: with those of the epoch that a trainer would keep, chosen
-    on clean validation pairs; None where there were none.
+    on clean validation pairs; None where there were none. tested_on: the fingerprint of the test corpus, "" where a
+    caller does not keep the result, and in files of 0.3.0.
     """
 
     format: int = 1
@@ -54,6 +55,7 @@ class Evaluation(Frozen):
     prefixed: RetrievalResult
     chance: RetrievalResult
     best: EpochResult | None = None
+    tested_on: str = ""
     fingerprint: str = ""  # of settings, victim and test corpus, where a caller keeps the result
 
     @property
@@ -71,11 +73,13 @@ def evaluate_victim(
     Raises `SourceError` where there is no victim or no usable pair.
     """
     record = read_victim(folder)
-    identity = fingerprint(config, record.fingerprint if record else "", corpus_fingerprint(test))
+    tested_on = corpus_fingerprint(test)
+    identity = fingerprint(config, record.fingerprint if record else "", tested_on)
     known = read_evaluation(folder)
     if known is not None and known.fingerprint == identity and known.bare.image_to_text.median_rank_draws:
         return known  # one without draws is of a version that kept none: without them there is no interval
-    found = query_victim(folder, test, config, runtime, progress).model_copy(update={"fingerprint": identity})
+    found = query_victim(folder, test, config, runtime, progress)
+    found = found.model_copy(update={"fingerprint": identity, "tested_on": tested_on})
     write_record(folder, EVALUATION_NAME, found)
     return found
 

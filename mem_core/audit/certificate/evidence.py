@@ -62,7 +62,8 @@ def make_certificate(
             first_problem="".join(map(str, verified.problems[:1])),
         )
     trials = trials_of_cells(read_cells(stress)) if stress is not None else []
-    return certify(made, audit, [*trials, *trials_of_victims(victims, controls)])
+    learnt = {"protected": corpus_fingerprint(protected), "clean": corpus_fingerprint(clean) if clean else ""}
+    return certify(made, audit, [*trials, *trials_of_victims(victims, controls, **learnt)])
 
 
 def read_made(protected: Folder) -> Made:

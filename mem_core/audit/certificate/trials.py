@@ -8,7 +8,7 @@ from mem_core.audit.certificate.certificate import Trial
 from mem_core.audit.stress.attacks import AS_PUBLISHED
 from mem_core.audit.stress.cells import StressResult
 from mem_core.audit.stress.findings import missing_for_attack, protection_left, stressed_victims
-from mem_core.common.errors import SourceError
+from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
 from mem_core.report.claims import Victims, how_trained, missing_for, victims_of
@@ -38,26 +38,29 @@ def trials_of_cells(cells: Iterable[StressResult]) -> list[Trial]:
     return trials
 
 
-def trials_of_victims(victims: Iterable[Folder], controls: Iterable[Folder]) -> list[Trial]:
+def trials_of_victims(
+    victims: Iterable[Folder], controls: Iterable[Folder], *, protected: str = "", clean: str = ""
+) -> list[Trial]:
     """The trials of trained and evaluated victims; controls: those that were trained on clean pairs.
 
-    A control goes with the victims that were trained with the same settings. Raises `SourceError` for a folder without
-    an evaluated victim, and for a control that goes with none.
+    protected, clean: the fingerprints of what each has to be trained on, "" where that is not at hand. A control goes
+    with the victims that were trained with the same settings. Raises `SourceError` for a folder without an evaluated
+    victim, and for a control that goes with none; `MismatchError` for one that is known to have learned another corpus.
     """
-    clean, made = _by_settings(controls), _by_settings(victims)
-    if lone := sorted(set(clean) - set(made)):
+    beside, made = _by_settings(controls, "clean", clean), _by_settings(victims, "protected", protected)
+    if lone := sorted(set(beside) - set(made)):
         raise SourceError(
             "expected a victim of protected pairs with the settings of the clean one in "
-            f"{clean[lone[0]][-1].place}, got none"
+            f"{beside[lone[0]][-1].place}, got none"
         )
     trials = []
     for settings, ours in made.items():
         attacks = [item.model_dump(mode="json") for item in ours[0].config.countermeasures]
         name = "trained" if not attacks else f"trained-{settings[:8]}"
         label = "trained as published" if not attacks else json.dumps(attacks, sort_keys=True)
-        protected, beside = _trained_victims(ours), _trained_victims(clean.get(settings, []))
-        assert protected is not None  # there is one for each of these settings
-        trials.append(_trial(name, label, ours, protected, beside, missing_for(protected, beside)))
+        tried, control = _trained_victims(ours), _trained_victims(beside.get(settings, []))
+        assert tried is not None  # there is one for each of these settings
+        trials.append(_trial(name, label, ours, tried, control, missing_for(tried, control)))
     return trials
 
 
@@ -80,14 +83,19 @@ def _trained_victims(victims: Sequence[_Victim]) -> Victims | None:
     )
 
 
-def _by_settings(folders: Iterable[Folder]) -> dict[str, list[_Victim]]:
-    """Victims by the fingerprint of what they were trained with."""
+def _by_settings(folders: Iterable[Folder], kind: str, corpus: str) -> dict[str, list[_Victim]]:
+    """Victims by the fingerprint of what they were trained with. corpus: that of the one they have to be trained on."""
     victims: dict[str, list[_Victim]] = {}
     for folder in folders:
         record, found = read_victim(folder), read_evaluation(folder)
         if record is None or found is None:
             raise SourceError(
                 f"expected an evaluated victim in {folder.uri}, but there is none", hint="evaluate victims"
+            )
+        if corpus and record.corpus_fingerprint not in ("", corpus):
+            raise MismatchError(
+                f"expected a victim in {folder.uri} that was trained on the {kind} corpus, but it was trained on "
+                f"{record.corpus}, whose shards are others"
             )
         victim = _Victim(record.config, record.seed, record.samples, record.steps, found, folder.uri)
         victims.setdefault(fingerprint(record.config), []).append(victim)

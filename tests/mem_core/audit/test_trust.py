@@ -163,7 +163,7 @@ def test_clean_victims_of_an_attack_itself_go_before_those_that_another_lends() 
 
 
 def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) -> None:
-    def victim(name: str, seed: int, epochs: int, bare: float) -> LocalFolder:
+    def victim(name: str, seed: int, epochs: int, bare: float, learnt: str = "") -> LocalFolder:
         config = VictimConfig(epochs=epochs)
         record = VictimRecord(
             architecture="tiny-resnet",
@@ -174,8 +174,9 @@ def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) ->
             steps=1,
             history=(),
             fingerprint="",
+            corpus_fingerprint=learnt,
         )
-        folder = LocalFolder(tmp_path / f"{name}-{seed}-{epochs}")
+        folder = LocalFolder(tmp_path / f"{name}-{seed}-{epochs}{learnt}")
         found = cell("as-published", "clean", seed, bare, bare).evaluation
         write_bytes(folder, "victim.json", record.model_dump_json().encode())
         write_bytes(folder, "evaluation.json", found.model_dump_json().encode())
@@ -192,6 +193,12 @@ def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) ->
         trials_of_victims(ours[2:], [control])
     with pytest.raises(SourceError, match="expected an evaluated victim"):
         trials_of_victims([LocalFolder(tmp_path / "nothing")], [])
+    known, elsewhere = victim("protected", 0, 3, 80, "P"), victim("elsewhere", 0, 3, 80, "Q")
+    assert len(trials_of_victims([known], [victim("clean", 0, 3, 10, "C")], protected="P", clean="C")) == 1
+    with pytest.raises(MismatchError, match="trained on the protected corpus, but .* on elsewhere, whose shards are"):
+        trials_of_victims([known, elsewhere], [], protected="P", clean="C")
+    with pytest.raises(MismatchError, match="trained on the clean corpus, but .* on elsewhere, whose shards are"):
+        trials_of_victims([known], [elsewhere], protected="P", clean="C")
 
 
 def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def test_without_draws_there_is_no_interval() -> None:
 
 def test_a_claim_with_everything_may_be_made() -> None:
     assert missing_for(victims(0.8), victims(0.1)) == ()
+    here = {"tested_on": ("one test set",)}
+    assert missing_for(victims(0.8, **here), victims(0.1, **here)) == ()  # type: ignore[arg-type]
+    assert missing_for(victims(0.8, **here), victims(0.1)) == ()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +110,11 @@ def test_a_claim_with_everything_may_be_made() -> None:
             victims(0.8),
             victims(0.1, trained=(AS_MANY[0].model_copy(update={"settings": "t"}),)),
             "the clean victim was trained with other settings",
+        ),
+        (
+            victims(0.8, tested_on=("one test set",)),
+            victims(0.1, tested_on=("another",)),
+            "the clean victim was queried on other pairs, though as many",
         ),
         (victims(0.8), victims(0.1, trained=()), "it is not known how the clean victim was trained"),
         (
