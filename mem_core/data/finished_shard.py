@@ -8,9 +8,9 @@ Bytes that changed and kept their number show where every file is hashed (`chang
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from mem_core.common.errors import SourceError
+from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder
-from mem_core.data.corpus import list_shards
+from mem_core.data.corpus import input_sha256_of, list_shards
 from mem_core.data.manifest import Manifest, ShardEntry, build_manifest, manifest_or_none
 from mem_core.data.receipt import Receipt, read_receipt
 
@@ -46,6 +46,23 @@ def protected_receipts(folder: Folder) -> list[Receipt]:
             )
         receipts.append(receipt)
     return receipts
+
+
+def originals_of(protected: Folder) -> dict[str, str]:
+    """Shard -> SHA-256 of the clean tar that it was made from. Raises `SourceError` as `protected_receipts` does."""
+    return {receipt.shard: receipt.input_sha256 for receipt in protected_receipts(protected)}
+
+
+def require_originals(protected: Folder, clean: Folder) -> None:
+    """Raises `SourceError` where a corpus was protected in another way than by this tool, `MismatchError` for clean
+    shards that are not those it was made from."""
+    there = set(list_shards(clean))
+    for shard, sha256 in originals_of(protected).items():
+        if shard not in there or input_sha256_of(clean, shard) != sha256:
+            raise MismatchError(
+                f"expected the clean shards that {protected.uri} was made from in {clean.uri}, but its shard {shard} "
+                f"{'is another one' if shard in there else 'is not there'}: name the corpus that was protected"
+            )
 
 
 def current_manifest(folder: Folder) -> Manifest:

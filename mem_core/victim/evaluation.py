@@ -14,7 +14,6 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint, list_shards
-from mem_core.data.shard import Sample
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
 from mem_core.models.device import autocast, resolve_device, resolve_precision
@@ -25,7 +24,7 @@ from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
 from mem_core.victim.record import load_victim, read_victim
 from mem_core.victim.retrieval import retrieve
-from mem_core.victim.validation import ValidationSet
+from mem_core.victim.validation import ValidationSet, image_digest
 
 EVALUATION_NAME = "evaluation.json"
 
@@ -135,13 +134,14 @@ def _query(
         model.to(device)
     images: list[list[Tensor]] = [[] for _ in models]
     captions: list[str] = []
-    counts: list[int] = []
-    for samples, pixels in _test_pairs(test, chosen_on, progress):
-        captions += [caption for sample in samples for caption in sample.captions]
-        counts += [len(sample.captions) for sample in samples]
+    owners: list[int] = []
+    for pixels, own_captions, own_images in _test_pairs(test, chosen_on, progress):
+        captions += own_captions
+        owners += own_images
         _add_image_features(images, models, pixels, config.batch_size, device, precision)
     if not captions:
         raise SourceError(f"expected at least one usable pair in the test corpus {test.uri}, got none")
+    counts = torch.bincount(torch.tensor(owners)).tolist()
     prefix = " ".join([config.prefix_word] * config.prefix_length)
     encode = tokenizer_for(models[0]).encode
     words = prefix.split(" ")
@@ -149,7 +149,7 @@ def _query(
     found = []
     for model, own in zip(models, images, strict=True):
         texts = [_text_features(model, asked, config.batch_size, device, precision) for asked in rows]
-        bare, prefixed = _retrieved(model, torch.cat(own), texts, counts)
+        bare, prefixed = _retrieved(model, torch.cat(own), texts, owners)
         found.append(
             Evaluation(
                 test=test.uri,
@@ -166,25 +166,37 @@ def _query(
 
 def _test_pairs(
     test: Folder, chosen_on: ValidationSet | None, progress: Progress
-) -> Iterator[tuple[list[Sample], list[Tensor]]]:
-    """Samples and pixels, a shard at a time. Raises `SourceError` for an image that an epoch was chosen on."""
-    shards = list_shards(test)
+) -> Iterator[tuple[list[Tensor], list[str], list[int]]]:
+    """A shard at a time: pixels of images not met before, captions, and the number of each caption's image.
+
+    In a corpus with a sample for each pair the samples of a photograph are one image, whose captions are all right.
+    Raises `SourceError` for an image that an epoch was chosen on.
+    """
+    shards, images = list_shards(test), dict[str, int]()
     for number, name in enumerate(shards):
         shard = load_shard(test, name, max_pixels=2**40)
         if chosen_on is not None:
             chosen_on.require_apart(shard.samples, test.uri)
-        yield shard.samples, [shard.pixels(i) for i in range(len(shard.samples))]
+        fresh: list[int] = []
+        captions: list[str] = []
+        owners: list[int] = []
+        for place, sample in enumerate(shard.samples):
+            met = len(images)
+            owner = images.setdefault(image_digest(sample), met)
+            fresh += [place] if owner == met else []
+            captions += sample.captions
+            owners += [owner] * len(sample.captions)
+        yield [shard.pixels(place) for place in fresh], captions, owners
         progress(number + 1, len(shards), "test images")
 
 
 def _retrieved(
-    model: OpenClipEncoder, images: Tensor, texts: Sequence[Tensor], counts: Sequence[int]
+    model: OpenClipEncoder, images: Tensor, texts: Sequence[Tensor], owners: Sequence[int]
 ) -> tuple[RetrievalResult, RetrievalResult]:
-    """Features of images, and of their captions bare and prefixed, so many of each -> what each query finds."""
+    """Features of images, and of captions bare and prefixed; the image of each caption -> what each query finds."""
     if not all(bool(features.isfinite().all()) for features in (images, *texts)):
         raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
-    of_text = torch.arange(len(counts)).repeat_interleave(torch.tensor(counts))
-    bare, prefixed = (retrieve(images, features, of_text) for features in texts)
+    bare, prefixed = (retrieve(images, features, torch.tensor(owners)) for features in texts)
     return bare, prefixed
 
 

@@ -80,9 +80,9 @@ def train_victim(
     finished = read_victim(out)
     if finished is not None and finished.fingerprint == identity:
         return finished
-    delete_record(out)
     training = Training(data.corpus, config, runtime, seed, data.clean)
     pairs = training.validation_pairs(data)
+    delete_record(out)  # only now: what is refused leaves the victim that was there
     history = training.resume(out, identity)
     keep_best(out, training.model, history)
     for epoch in range(len(history), training.epochs):

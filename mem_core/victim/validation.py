@@ -67,6 +67,19 @@ def require_apart(chosen: ValidationSet, test: Folder) -> None:
             chosen.require_apart((sample for sample in found if isinstance(sample, Sample)), test.uri)
 
 
+def validation_images(corpus: Folder, count: int) -> ValidationSet:
+    """The first `count` different images of a corpus, none decoded: enough to compare with test pairs beforehand."""
+    found: dict[str, None] = {}
+    for name in list_shards(corpus):
+        with open_tar(corpus, name) as stream:
+            for sample in read_shard(stream, f"{name} in {corpus.uri}", allow_empty=True):
+                if len(found) < count and isinstance(sample, Sample):
+                    found[image_digest(sample)] = None
+        if len(found) >= count:
+            break
+    return ValidationSet(corpus=corpus.uri, images=tuple(found))
+
+
 @dataclass(frozen=True)
 class ValidationPairs:
     """images: float32 [N, 3, S, S] in about 0..1, as the model sees them. rows: int64 [N, T], a caption of each."""
@@ -99,8 +112,9 @@ class ValidationPairs:
                 break
         if len(digests) < 2:
             raise SourceError(
-                f"expected at least 2 usable validation pairs in {corpus.uri}, got {len(digests)}: name a validation "
-                "split with more, or set victim.validation_pairs to 0 to keep the last epoch only"
+                f"expected at least 2 usable validation pairs in {corpus.uri}, got {len(digests)} of the {count} that "
+                "victim.validation_pairs asks for: name a validation split with more, or set it to 0 to keep the last "
+                "epoch only"
             )
         rows = without_padding(tokenizer_for(model).encode(captions))
         return cls(ValidationSet(corpus=corpus.uri, images=tuple(digests)), torch.cat(seen), rows)

@@ -13,7 +13,7 @@ from mem_core.audit.detectability import measure_detectability
 from mem_core.audit.stress import stress_test
 from mem_core.audit.stress.attacks import Attack, suite
 from mem_core.audit.stress.stress_test import StressSettings
-from mem_core.common.errors import ConfigError, DestinationError, SourceError
+from mem_core.common.errors import ConfigError, DestinationError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
 from mem_core.experiments.config import RunConfig
@@ -97,6 +97,12 @@ def test_a_stress_test_from_plan_to_page(
         ({"clean": "{nowhere}"}, SourceError, "expected shards"),
         ({"test": "{nowhere}"}, SourceError, "expected shards"),
         ({"out": "{protected}"}, DestinationError, "is the source"),
+        (
+            {"clean": "{test}"},
+            MismatchError,
+            r"clean shards that .* was made from in .*, but its shard 00000 is another",
+        ),
+        ({"validation": "{test}"}, SourceError, "share no image with the test pairs"),
         ({"out": "s3://bucket/stress"}, ConfigError, "expected a local folder to keep a stress test in"),
     ],
 )

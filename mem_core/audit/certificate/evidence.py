@@ -15,12 +15,12 @@ from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
 from mem_core.audit.stress.attacks import AS_PUBLISHED, suite
 from mem_core.audit.stress.cells import CELL, StressResult
 from mem_core.audit.verify.corpus import VerifyReport
-from mem_core.common.errors import SourceError
+from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.config.methods import METHODS
 from mem_core.config.stored import read_record
-from mem_core.data.corpus import corpus_fingerprint
-from mem_core.data.finished_shard import protected_receipts
+from mem_core.data.corpus import corpus_fingerprint, tars_fingerprint
+from mem_core.data.finished_shard import originals_of, protected_receipts
 from mem_core.data.image_quality import summarise_quality
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.table import read_rows
@@ -61,9 +61,9 @@ def make_certificate(
             problems=len(verified.problems),
             first_problem="".join(map(str, verified.problems[:1])),
         )
-    trials = trials_of_cells(read_cells(stress)) if stress is not None else []
-    learnt = {"protected": corpus_fingerprint(protected), "clean": corpus_fingerprint(clean) if clean else ""}
-    return certify(made, audit, [*trials, *trials_of_victims(victims, controls, **learnt)])
+    own, originals = corpus_fingerprint(protected), tars_fingerprint(originals_of(protected))
+    trials = trials_of_cells(read_cells(stress, own)) if stress is not None else []
+    return certify(made, audit, [*trials, *trials_of_victims(victims, controls, protected=own, clean=originals)])
 
 
 def read_made(protected: Folder) -> Made:
@@ -101,14 +101,24 @@ def read_made(protected: Folder) -> Made:
     )
 
 
-def read_cells(stress: Folder) -> list[StressResult]:
-    """The cells of a stress test. Raises `SourceError` if there is none, `MismatchError` if one cannot be read."""
+def read_cells(stress: Folder, protected: str = "") -> list[StressResult]:
+    """The cells of a stress test. protected: the fingerprint of the corpus it has to be of, "" for any.
+
+    Raises `SourceError` if there is none, `MismatchError` if one cannot be read or is known to be of another corpus.
+    """
     names = [name for name in stress.names() if name.startswith("cells/") and name.endswith(".json")]
     if not names:
         raise SourceError(
             f"expected the cells of a stress test in {stress.uri}/cells, but there is none", hint="run a stress test"
         )
-    return [cell for name in names if (cell := read_record(stress, name, StressResult, CELL)) is not None]
+    cells = {name: cell for name in names if (cell := read_record(stress, name, StressResult, CELL)) is not None}
+    for name, cell in cells.items():
+        if protected and cell.protected not in ("", protected):
+            raise MismatchError(
+                f"expected a stress test of the certified corpus in {stress.uri}, but {name} is of a victim of another "
+                "one, or of this one before it was changed: name the stress test of this corpus, or run it again"
+            )
+    return list(cells.values())
 
 
 def certify(made: Made, audit: Audit, trials: Sequence[Trial]) -> Certificate:

@@ -43,7 +43,10 @@ class StressCell(Frozen):
 
 
 class StressResult(Frozen):
-    """What a cell's victim retrieves, and what it took."""
+    """What a cell's victim retrieves, and what it took.
+
+    protected: fingerprint of the corpus under attack, "" where that is not known, as in cells of 0.3.0.
+    """
 
     format: int = 1
     cell: StressCell
@@ -53,6 +56,7 @@ class StressResult(Frozen):
     seconds: float
     evaluation: Evaluation
     fingerprint: str
+    protected: str = ""
     code_version: str = __version__
 
 

@@ -26,12 +26,14 @@ from mem_core.common.storage.folder import Folder, require_disjoint, write_bytes
 from mem_core.config import Frozen, Placement, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint, list_shards
+from mem_core.data.finished_shard import require_originals
 from mem_core.data.manifest import build_manifest
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.countermeasures.purifier import save_purifier
 from mem_core.victim.evaluation import query_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.validation import require_apart, validation_images
 
 _FOLDER, _PURIFIER, _FOUND = "detectability", "purifier.safetensors", "detectability.json"
 
@@ -107,6 +109,9 @@ class StressTest:
         subject = read_subject(self.protected)
         for named in own:
             list_shards(named)  # now, not after the first hour
+        require_originals(self.protected, self.clean)
+        if self.validation is not None:
+            require_apart(validation_images(self.validation, settings.victim.validation_pairs), self.test)
         attacks = self.attacks(subject.trigger_length, subject.placement)
         cells = cells_of(attacks, settings.seeds)
         expected = stress_cost(
@@ -176,6 +181,7 @@ class StressTest:
             seconds=sum(epoch.seconds for epoch in record.history),
             evaluation=query_victim(scratch, self.test, queries, runtime, progress),
             fingerprint=identity,
+            protected=self._corpora[0],
         )
         write_record(self.out, cell.file, result)
         for name in list(scratch.names()):

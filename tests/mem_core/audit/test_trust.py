@@ -201,6 +201,17 @@ def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) ->
         trials_of_victims([known], [elsewhere], protected="P", clean="C")
 
 
+def test_cells_of_another_corpus_are_not_certified(tmp_path: Path) -> None:
+    folder, (first, *_) = LocalFolder(tmp_path), CELLS
+    for about in ("that", "this", ""):
+        write_bytes(folder, first.cell.file, first.model_copy(update={"protected": about}).model_dump_json().encode())
+        if about == "that":
+            with pytest.raises(MismatchError, match=r"as-published-protected-0\.json is of a victim of another one"):
+                read_cells(folder, "this")
+        else:  # "": of 0.3.0
+            assert len(read_cells(folder, "this")) == 1
+
+
 def test_a_certificate_edited_by_hand_is_refused(mem: LocalFolder, tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     found = certify(read_made(mem), Audit(compared=True, problems=0), trials_of_cells(CELLS))

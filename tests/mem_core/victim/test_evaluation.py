@@ -76,6 +76,21 @@ def test_a_model_that_knows_everything_finds_everything(tmp_path: Path) -> None:
     assert found.chance == chance(7, [1, 2, 1, 2, 1, 2, 1])
 
 
+def test_samples_of_one_image_are_one_image_with_all_its_captions(model: OpenClipEncoder, tmp_path: Path) -> None:
+    """As in the test split of a corpus with a sample for each pair, where they lie anywhere."""
+    photos, pairs = numbered(LocalFolder(tmp_path / "photos")), LocalFolder(tmp_path / "pairs")
+    items = [item for name in ("00000", "00001") for item in load_shard(photos, name, 2**20).samples]
+    single = [replace(item, captions=(caption,)) for item in items for caption in item.captions]
+    shuffled = [replace(single[place], key=f"{place:09d}") for place in (3, 8, 0, 5, 9, 1, 7, 2, 6, 4)]
+    for shard in range(5):
+        write_bytes(pairs, f"0000{shard}.tar", shard_bytes(shuffled[2 * shard : 2 * shard + 2]))
+    one, other = (query_model(model, corpus, EvaluateConfig(), RUNTIME) for corpus in (photos, pairs))
+    assert (other.images, other.captions) == (7, 10)
+    for found, expected in ((other.bare, one.bare), (other.prefixed, one.prefixed)):
+        assert found.image_to_text.mean_rank == pytest.approx(expected.image_to_text.mean_rank)
+        assert found.text_to_image.median_rank == expected.text_to_image.median_rank
+
+
 def test_a_random_model_is_near_chance(model: OpenClipEncoder, tmp_path: Path) -> None:
     found = query_model(model, tiny_corpus(tmp_path, 30, 30), EvaluateConfig(), RUNTIME)
     for of in ("image_to_text", "text_to_image"):

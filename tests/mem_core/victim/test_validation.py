@@ -194,6 +194,10 @@ def test_validation_pairs_among_the_test_pairs_are_refused(
         data = VictimData(corpus, validation=validation, test=validation, queries=QUERIES)
         train_victim(data, LocalFolder(tmp_path / "out"), CONFIG, RUNTIME, seed=1)
     assert not contents(LocalFolder(tmp_path / "out"))
+    before = contents(victim)
+    with pytest.raises(SourceError, match="share no image with the test pairs"):
+        train_victim(data, victim, CONFIG, RUNTIME, seed=1)
+    assert contents(victim) == before
     overlapping = shards(tmp_path / "test", 12, start=800)
     (tmp_path / "test" / "00001.tar").write_bytes(shard_bytes([own(500, 3)]))
     with pytest.raises(SourceError, match=r"but sample 005000003 of .*test is among the validation pairs"):
