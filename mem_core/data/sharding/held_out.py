@@ -70,10 +70,8 @@ class Splits:
 
 def require_held_out(dest: Folder, splits: Splits) -> None:
     """Raises `MismatchError` for a finished corpus with test images whose train has what is held out of it today."""
-    names = list(dest.names())
-    if splits.validation < 0 or f"test/{MANIFEST_NAME}" not in names:
-        return
-    if not any(name.startswith(f"{VALIDATION}/") for name in names):
+    names = list(dest.names()) if splits.validation >= 0 else []
+    if f"test/{MANIFEST_NAME}" in names and not any(name.startswith(f"{VALIDATION}/") for name in names):
         raise MismatchError(
             f"expected a split `{VALIDATION}` in {dest.uri}, as images for validation are held out of train in this "
             "source, but they are in its train: a version up to 0.3.0 sharded it, or the source has more images now; "
