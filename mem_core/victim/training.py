@@ -40,7 +40,7 @@ from mem_core.victim.record import (
     write_victim,
 )
 from mem_core.victim.stream import ORDER, PairStream
-from mem_core.victim.validation import ValidationPairs, require_apart
+from mem_core.victim.validation import ValidationPairs, require_apart, require_held_out
 
 
 @dataclass(frozen=True)
@@ -201,6 +201,7 @@ class Training:
         """The pairs that choose the best epoch, made ready once for all epochs; None where there are none."""
         if data.validation is None or not self.config.validation_pairs:
             return None
+        require_held_out(data.validation, data.corpus)
         pairs = ValidationPairs.load(data.validation, self.config.validation_pairs, self.model, self.device)
         if data.test is not None:
             require_apart(pairs.about, data.test)

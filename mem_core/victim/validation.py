@@ -16,7 +16,8 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
-from mem_core.data.corpus import list_shards
+from mem_core.data.corpus import input_sha256_of, list_shards
+from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, tokenizer_for
@@ -65,6 +66,24 @@ def require_apart(chosen: ValidationSet, test: Folder) -> None:
         with open_tar(test, name) as stream:
             found = read_shard(stream, f"{name} in {test.uri}", allow_empty=True)
             chosen.require_apart((sample for sample in found if isinstance(sample, Sample)), test.uri)
+
+
+def require_held_out(validation: Folder, corpus: Folder) -> None:
+    """Raises `SourceError` where a shard of the validation corpus is trained on, as it is or protected.
+
+    The epoch that is best on pairs that are learned by heart is none that a trainer would keep.
+    """
+    trained: set[str] = set()
+    for name in list_shards(corpus):
+        receipt = read_receipt(corpus, name)
+        trained |= {receipt.input_sha256} if receipt is not None and not receipt.is_clean else set()
+        trained.add(input_sha256_of(corpus, name))
+    for name in list_shards(validation):
+        if input_sha256_of(validation, name) in trained:
+            raise SourceError(
+                f"expected validation pairs that no victim is trained on, but shard {name} of {validation.uri} is in "
+                f"{corpus.uri}, as it is or protected: name a validation split of its own"
+            )
 
 
 def validation_images(corpus: Folder, count: int) -> ValidationSet:

@@ -7,7 +7,9 @@ import torch
 
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.data.corpus import list_shards
 from mem_core.data.shard import Sample, shard_bytes
+from mem_core.data.shard_cache import load_shard
 from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.victim.evaluation import evaluate_victim, query_model, query_victim
 from mem_core.victim.record import Epoch, VictimRecord, best_epoch, load_victim, read_victim
@@ -163,18 +165,20 @@ def test_where_the_last_epoch_is_the_best_its_weights_are_not_kept_twice(
 def test_a_victim_that_gets_worse_is_kept_from_before(
     corpus: LocalFolder, test_pairs: LocalFolder, tmp_path: Path
 ) -> None:
-    """It learns its pairs, which are its validation pairs here, and fine-tuning at a rate of 1 then destroys it."""
+    """It learns its pairs, which in other shards it is validated on, and fine-tuning then destroys it."""
+    same = LocalFolder(tmp_path / "same")
+    items = [item for name in list_shards(corpus) for item in load_shard(corpus, name, 2**20).samples]
+    write_bytes(same, "00000.tar", shard_bytes(items))
     destroy = FinetuneConfig(share=0.5, epochs=2, learning_rate=1.0)
     config = CONFIG.model_copy(update={"epochs": 12, "batch_size": 8, "finetune": destroy})
-    record = train_victim(
-        VictimData(corpus, validation=corpus, clean=corpus), LocalFolder(tmp_path), config, RUNTIME, seed=1
-    )
+    out = LocalFolder(tmp_path / "out")
+    record = train_victim(VictimData(corpus, validation=same, clean=corpus), out, config, RUNTIME, seed=1)
     validated = [line.validated or 0.0 for line in record.history]
     assert len(validated) == 14
     assert record.best_epoch is not None
     assert 1 < record.best_epoch <= 12
     assert validated[record.best_epoch - 1] < min(validated[0], validated[-1])
-    found = query_victim(LocalFolder(tmp_path), test_pairs, QUERIES, RUNTIME)
+    found = query_victim(out, test_pairs, QUERIES, RUNTIME)
     assert found.best is not None
     assert found.best.bare != found.bare
 
@@ -202,6 +206,15 @@ def test_validation_pairs_among_the_test_pairs_are_refused(
     (tmp_path / "test" / "00001.tar").write_bytes(shard_bytes([own(500, 3)]))
     with pytest.raises(SourceError, match=r"but sample 005000003 of .*test is among the validation pairs"):
         evaluate_victim(victim, overlapping, QUERIES, RUNTIME)
+
+
+def test_validation_pairs_that_are_trained_on_are_refused(corpus: LocalFolder, tmp_path: Path) -> None:
+    data = VictimData(corpus, validation=corpus)
+    with pytest.raises(
+        SourceError, match="pairs that no victim is trained on, but shard 00000 of .* is in .*, as it is"
+    ):
+        train_victim(data, LocalFolder(tmp_path / "out"), CONFIG, RUNTIME, seed=1)
+    assert not contents(LocalFolder(tmp_path / "out"))
 
 
 def test_a_sample_for_each_pair_counts_its_image_once(tmp_path: Path) -> None:
