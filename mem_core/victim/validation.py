@@ -15,6 +15,7 @@ from torch import Tensor
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.hashing import sha256_of
 from mem_core.config import Frozen
 from mem_core.data.corpus import input_sha256_of, list_shards
 from mem_core.data.receipt import read_receipt
@@ -75,9 +76,10 @@ def require_held_out(validation: Folder, corpus: Folder) -> None:
     """
     trained: set[str] = set()
     for name in list_shards(corpus):
-        receipt = read_receipt(corpus, name)
-        trained |= {receipt.input_sha256} if receipt is not None and not receipt.is_clean else set()
-        trained.add(input_sha256_of(corpus, name))
+        receipt, tar = read_receipt(corpus, name), f"{name}.tar"
+        trained.add(sha256_of(corpus, tar) if receipt is None else receipt.outputs[tar])
+        if receipt is not None and not receipt.is_clean:
+            trained.add(receipt.input_sha256)
     for name in list_shards(validation):
         if input_sha256_of(validation, name) in trained:
             raise SourceError(

@@ -162,7 +162,7 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
         get=5
         + loads * survey.shards["train"]
         + queries * tests.shards.get("test", 0)
-        + (3 + 2 * read + tests.shards.get("test", 0) if looks else 0),
+        + (5 + 3 * read + survey.shards["train"] + tests.shards.get("test", 0) if looks else 0),
         memory=costs.memory[name],
     )
 
