@@ -18,7 +18,7 @@ from mem_core.experiments.reproduce.study import StudyCell
 
 @dataclass(frozen=True)
 class StudyPart:
-    """A study at a scale. only: names of experiments, none for all of them; seeds: fewer than the scale's.
+    """A study at a scale. only: names of experiments, none for all of them.
 
     width: how many of its jobs may run at the same time, 0 for any number.
     """
@@ -28,15 +28,11 @@ class StudyPart:
     folder: Path
     data: Path | None
     only: tuple[str, ...] = ()
-    seeds: int | None = None
     device: str | None = None
     width: int = 0
 
     def study(self) -> Study:
-        changes = {
-            **({"seeds": self.seeds} if self.seeds else {}),
-            **({"runtime": {"device": self.device}} if self.device else {}),
-        }
+        changes = {"runtime": {"device": self.device}} if self.device else {}
         return Study(LocalFolder(self.folder), load_scale(self.scale, changes), self.data)
 
     def plan(self) -> StudyPlan:
