@@ -134,7 +134,7 @@ def _surveys(job: EstimateJob, progress: Progress) -> dict[str, Survey]:
     if not job.pipeline and is_folder and (splits := sharded_splits(folder)):
         return {own: survey_shards(splits, config.seed, count)}
     place, file = place_of(job.source)
-    reader = open_source(place, file, format=job.format, identities=config.corpus.identities, seed=config.seed)
+    reader = open_source(place, file, format=job.format, config=config.corpus, seed=config.seed)
     kinds = dict.fromkeys([own, *(row.corpus or own for row in config.table if job.pipeline)])
     corpora = {kind: config.corpus.model_copy(update={"one_sample_per": kind}) for kind in kinds}
     return {kind: survey_source(reader, corpus, config.seed, count, progress) for kind, corpus in corpora.items()}

@@ -21,7 +21,7 @@ def shard_corpus(
     """Writes DEST/train, DEST/test, ... and returns what became of each split."""
     folder, file = place_of(source)
     with watched(f"shard {source.rstrip('/').rpartition('/')[2]}") as progress:
-        reader = open_source(folder, file, format=format, identities=config.identities, seed=seed)
+        reader = open_source(folder, file, format=format, config=config, seed=seed)
         found = shard_source(reader, open_folder(dest), config, seed, progress)
     for split, summary in found.items():
         before = f", {summary.kept} of them finished before" if summary.kept else ""

@@ -18,6 +18,8 @@ hint: what would help, for whoever knows how to ask for it (`flows/cli/remedies.
 
 from typing import Literal
 
+from mem_core.common.reasons import Code
+
 Hint = Literal[
     "shard the source",
     "name the format",
@@ -69,15 +71,25 @@ class StorageRefused(StopRun):
 
 
 class SampleError(MemshieldError):
-    """One sample cannot be processed; it becomes a row with this reason."""
+    """One sample cannot be processed; it becomes a row with this reason, counted by its code."""
+
+    usual_code: Code = "unusable"
+
+    def __init__(self, *message: str, code: Code | None = None) -> None:
+        super().__init__(*message)
+        self.code: Code = code or self.usual_code
 
 
 class ImageError(SampleError):
     """The image cannot be decoded, or not be published within the budget."""
 
+    usual_code = "damaged-image"
+
 
 class CaptionError(SampleError):
     """A caption is missing, empty or not text."""
+
+    usual_code = "caption-not-text"
 
 
 class RetryShard(MemshieldError):

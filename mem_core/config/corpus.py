@@ -7,6 +7,7 @@ from pydantic import Field
 from mem_core.config.base import Frozen
 
 _VALIDATION = 500
+_YOUNGER = {"animated": "refuse", "encoding": "utf-8", "caption_key": "", "image_key": ""}
 
 
 class IdentitiesConfig(Frozen):
@@ -43,6 +44,14 @@ class CorpusConfig(Frozen):
         "by `holdout`, but none for validation",
     )
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    animated: Literal["refuse", "first-frame"] = Field(
+        "refuse", description="what becomes of a file with several frames: a failed row, or its first frame is taken"
+    )
+    encoding: str = Field(
+        "utf-8", description="of text files without a byte order mark, by Python's names: latin-1, cp1252, utf-16-le"
+    )
+    caption_key: str = Field("", description="the column or key of the captions, where it has none of the usual names")
+    image_key: str = Field("", description="the column or key of the image or its path, likewise")
     identities: IdentitiesConfig = IdentitiesConfig()
 
     def made_with(self) -> dict[str, Any]:
@@ -51,6 +60,9 @@ class CorpusConfig(Frozen):
         of pairs, which 0.3.0 left side by side.
         """
         settings = self.model_dump(mode="json")
+        for younger, usual in _YOUNGER.items():
+            if settings[younger] == usual:
+                del settings[younger]
         if self.identities.captions == "all":
             del settings["identities"]["captions"]
         if self.one_sample_per == "pair":

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 from mem_core.common.errors import CaptionError, SampleError, SourceError
+from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import Folder
 from mem_core.data.receipt import has_receipt
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
@@ -44,6 +45,7 @@ class Broken:
 
     key: str
     reason: str
+    code: Code = "unusable"
 
 
 def read_shard(
@@ -70,7 +72,7 @@ def read_shard(
             empty = False
             if item.key in seen:
                 reason = f"expected each key once, but {item.key} came before in the shard"
-                item = Broken(_another(item.key, seen), reason)
+                item = Broken(_another(item.key, seen), reason, "duplicate")
             seen[item.key] = 1
             yield item
     if empty and not allow_empty:
@@ -88,13 +90,14 @@ def _another(key: str, seen: dict[str, int]) -> str:
 def _samples(group: Group, allow_folders: bool) -> Iterator[Sample | Broken]:
     """The sample of a group; more than one only where dots in keys made webdataset's rule merge several."""
     for stem in group.merged(IMAGE_EXTENSIONS):
-        yield Broken(shown(stem), "expected a key without dots: WebDataset would merge this sample with its neighbours")
+        reason = "expected a key without dots: WebDataset would merge this sample with its neighbours"
+        yield Broken(shown(stem), reason, "bad-key")
     if not group.parts and group.dotted:
         return
     try:
         yield _sample(group, allow_folders)
     except SampleError as error:
-        yield Broken(shown(group.key), str(error))
+        yield Broken(shown(group.key), str(error), error.code)
 
 
 def _sample(group: Group, allow_folders: bool) -> Sample:
@@ -104,10 +107,11 @@ def _sample(group: Group, allow_folders: bool) -> Sample:
     images = [extension for extension in group.parts if extension in IMAGE_EXTENSIONS]
     if len(images) != 1:
         found = ", ".join(images) if images else ", ".join(group.others) or "no other member"
-        raise SampleError(f"expected one image, got {len(images)} ({found})")
+        code: Code = "ambiguous-image" if images else "no-image"
+        raise SampleError(f"expected one image, got {len(images)} ({found})", code=code)
     image = group.parts[images[0]]
     if not image:
-        raise SampleError(f"expected an image, but the .{images[0]} member has 0 bytes")
+        raise SampleError(f"expected an image, but the .{images[0]} member has 0 bytes", code="empty-image")
     captions, metadata = read_captions(group.parts.get("json"), group.parts.get("txt"))
     return Sample(group.key, image, images[0], captions, metadata)
 

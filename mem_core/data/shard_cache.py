@@ -93,7 +93,7 @@ def load_shard(
             try:
                 pictures.append(found.image)
             except SampleError as error:
-                broken[found.key], raw[found.key] = Broken(found.key, str(error)), found
+                broken[found.key], raw[found.key] = Broken(found.key, str(error), error.code), found
                 continue
             samples.append(found)
         while reader.read(_CHUNK):

@@ -1,11 +1,12 @@
 """`NNNNN.parquet`: one row for each sample of the clean shard, in its order, whatever became of it."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mem_core.common.errors import MismatchError
+from mem_core.common.reasons import CODES, Code
 from mem_core.common.storage.folder import Folder, read_bytes
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 Status = Literal["protected", "clean", "failed", "passthrough"]
 
-_LATER = "backed_off_to"  # tables of version 0.1 lack it; its default is then true
+_LATER = ("backed_off_to", "code", "name", "origin")  # in this order; older tables lack them and mean their defaults
 _MAX_ROWS = 1_000_000
 _MAX_BYTES = 1 << 30  # uncompressed, as the file itself states it
 
@@ -27,7 +28,9 @@ class SampleRow:
     sha256_in, sha256_out: of the image file, clean and published ("" where there is none). width, height: pixels, 0
     if unknown. max_abs_difference: levels of 1/255. psnr: dB, None where the images are equal. trigger, caption: the
     words put in front or in place of others, and the first caption, as published. backed_off_to: levels that the noise
-    was scaled back to for the quality budget, 0 if it was not.
+    was scaled back to for the quality budget, 0 if it was not. code: why the sample failed, as it is counted.
+    name: what the source calls the image. origin: a JSON object of what leads back to the source (address, hashes) and
+    is kept out of what is published; "" for nothing.
     """
 
     key: str
@@ -43,6 +46,9 @@ class SampleRow:
     trigger: str = ""
     caption: str = ""
     backed_off_to: int = 0
+    code: Code | Literal[""] = ""
+    name: str = ""
+    origin: str = ""
 
 
 def table_name(shard: str) -> str:
@@ -72,8 +78,7 @@ def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
     try:
         file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
         schema = _schema()
-        before = schema.remove(schema.get_field_index(_LATER))
-        if not any(file.schema_arrow.equals(known) for known in (schema, before)):
+        if not any(file.schema_arrow.equals(known) for known in _known(schema)):
             raise MismatchError(f"expected memshield's columns in {name}, got {', '.join(file.schema_arrow.names)}")
         groups = [file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups)]
         if file.metadata.num_rows > _MAX_ROWS or sum(groups) > _MAX_BYTES:
@@ -101,9 +106,19 @@ def _check(row: SampleRow, name: str) -> None:
         raise MismatchError(f"expected a known status for {row.key} in {name}, got {row.status!r}")
     if row.status == "failed" and not row.reason:
         raise MismatchError(f"expected a reason for the failed sample {row.key} in {name}, got none")
+    if row.code not in ("", *CODES):
+        raise MismatchError(f"expected a known code for {row.key} in {name}, got {row.code!r}")
     missing = [name for name, value in asdict(row).items() if value is None and name not in ("psnr", "ssim")]
     if missing:
         raise MismatchError(f"expected a value in {', '.join(missing)} of {row.key} in {name}, got none")
+
+
+def _known(schema: "pyarrow.Schema") -> "Iterator[pyarrow.Schema]":
+    """The schema, and those of older versions."""
+    yield schema
+    for column in reversed(_LATER):
+        schema = schema.remove(schema.get_field_index(column))
+        yield schema
 
 
 def _schema() -> "pyarrow.Schema":

@@ -10,6 +10,7 @@ import torch
 
 from mem_core.common.errors import SampleError
 from mem_core.common.prefetch import prefetch_map
+from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig
@@ -91,7 +92,7 @@ def _written(writer: ShardWriter, outcome: _Outcome, shard: LoadedShard) -> Samp
         if outcome.sample is not None:
             writer.write(outcome.sample)
     except SampleError as error:
-        return _unprotected(shard, outcome.row.key, str(error), on_error="skip").row
+        return _unprotected(shard, outcome.row.key, str(error), error.code, on_error="skip").row
     return outcome.row
 
 
@@ -101,11 +102,12 @@ def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterato
 
     def outcome(key: str) -> _Outcome:
         if key not in index:
-            return _unprotected(shard, key, shard.broken[key].reason, job.config.on_error)
+            broken = shard.broken[key]
+            return _unprotected(shard, key, broken.reason, broken.code, job.config.on_error)
         try:
             return _protected(shard, index[key], state, job)
         except SampleError as error:
-            return _unprotected(shard, key, str(error), job.config.on_error)
+            return _unprotected(shard, key, str(error), error.code, job.config.on_error)
 
     def weight(key: str) -> int:
         return shard.pixel_bytes(index[key]) if key in index else 0
@@ -180,7 +182,7 @@ def _ids_beside_text(trigger: str, ids: list[int], clean: tuple[str, ...], confi
     return told
 
 
-def _unprotected(shard: LoadedShard, key: str, reason: str, on_error: str) -> _Outcome:
+def _unprotected(shard: LoadedShard, key: str, reason: str, code: Code, on_error: str) -> _Outcome:
     """A row with the reason; with `passthrough` the sample itself, unprotected, where it could be read at all."""
     sample = shard.raw.get(key)
     if sample is None:
@@ -190,6 +192,7 @@ def _unprotected(shard: LoadedShard, key: str, reason: str, on_error: str) -> _O
         key=key,
         status="passthrough" if passes else "failed",
         reason=reason,
+        code=code,
         sha256_in=sha256_bytes(sample.image) if sample is not None else "",
         sha256_out=sha256_bytes(sample.image) if passes and sample is not None else "",
         caption=sample.captions[0] if sample is not None and sample.captions else "",
@@ -199,7 +202,7 @@ def _unprotected(shard: LoadedShard, key: str, reason: str, on_error: str) -> _O
 
 def _stats(rows: list[SampleRow], counts: dict[str, int]) -> dict[str, Any]:
     """img2dataset's sidecar: totals of the shard, and how often each reason came."""
-    reasons = dict(Counter(row.reason for row in rows if row.reason))
+    reasons = dict(Counter(row.code for row in rows if row.code))
     done = counts.get("protected", 0) + counts.get("passthrough", 0)
     return {
         "count": len(rows),

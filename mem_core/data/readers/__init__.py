@@ -1,13 +1,12 @@
 """Readers: any of eight source formats in, one stream of raw samples out."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, LocalFolder
-from mem_core.config import IdentitiesConfig
-from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader
+from mem_core.config import CorpusConfig
+from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, SourceReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
 from mem_core.data.readers.detect import LOOKED_FOR, detected_format, format_of_file, matching_files
@@ -16,13 +15,23 @@ from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
 from mem_core.data.readers.jsonl import JsonlReader
 from mem_core.data.readers.karpathy import KarpathyReader
 from mem_core.data.readers.parquet import ParquetReader
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
 
 FORMATS = tuple(LOOKED_FOR)
-_IDENTITIES = IdentitiesConfig()
+_PLAIN = CorpusConfig()
 
-__all__ = ["DEFAULT_TEMPLATES", "FORMATS", "UNLISTED", "RawSample", "SourceReader", "folder_of", "open_source"]
+__all__ = [
+    "DEFAULT_TEMPLATES",
+    "FORMATS",
+    "UNLISTED",
+    "LeftOut",
+    "RawSample",
+    "SourceReader",
+    "folder_of",
+    "open_source",
+]
 
 
 def open_source(
@@ -30,13 +39,13 @@ def open_source(
     file: str = "",
     *,
     format: str = "auto",
-    identities: IdentitiesConfig = _IDENTITIES,
+    config: CorpusConfig = _PLAIN,
     seed: int = 0,
 ) -> SourceReader:
     """The reader of a source: a folder, or the caption file in it (paths are then relative to the file's folder).
 
     source: a path, to a folder or to the caption file, or a folder anywhere with the `file` in it, if one is meant.
-    `identities` and `seed` (of invented names) are for the format of that name.
+    config: encoding, names of columns, templates. seed: of invented names.
     Raises `SourceError` if the source is absent, in no known format, or in several; `ConfigError` for an unknown
     format or a template without `{name}`.
     """
@@ -46,14 +55,12 @@ def open_source(
         source, file = _on_disk(whole_path(source))
     tree = SourceTree(source)
     if file:
-        return _of_file(tree, file, format)
+        return _of_file(tree, file, format, config, seed)
     chosen = detected_format(tree) if format == "auto" else format
-    if chosen == "identities":
-        return IdentitiesReader(tree, identities, seed)
     found = matching_files(tree, chosen)
     if not found:
         raise _absent(tree.uri, chosen)
-    return _reader(chosen, tree, found)
+    return _reader(chosen, tree, found, config, seed)
 
 
 def folder_of(address: str) -> tuple[str, str]:
@@ -74,11 +81,11 @@ def _on_disk(path: Path) -> tuple[LocalFolder, str]:
     return LocalFolder(folder or "/"), file
 
 
-def _of_file(tree: SourceTree, file: str, format: str) -> SourceReader:
+def _of_file(tree: SourceTree, file: str, format: str, config: CorpusConfig, seed: int) -> SourceReader:
     chosen = format_of_file(tree.file(file)) if format == "auto" else format
     if chosen == "identities":
         raise _absent(str(tree.file(file)), chosen)
-    return _reader(chosen, tree, [tree.file(file)])
+    return _reader(chosen, tree, [tree.file(file)], config, seed)
 
 
 def _absent(place: str, chosen: str) -> SourceError:
@@ -87,14 +94,14 @@ def _absent(place: str, chosen: str) -> SourceError:
     )
 
 
-def _reader(chosen: str, tree: SourceTree, found: list[SourceFile]) -> SourceReader:
+def _reader(chosen: str, tree: SourceTree, found: list[SourceFile], config: CorpusConfig, seed: int) -> SourceReader:
     if len(found) > 1 and chosen not in _OF_SEVERAL_FILES:
         names = ", ".join(file.name for file in found)
         raise SourceError(f"expected one file of the format {chosen} in {tree.uri}, got {names}: name the one to read")
-    return _READERS[chosen](tree, found)
+    return _READERS[chosen](tree, found, config, seed)
 
 
-_READERS: dict[str, Callable[[SourceTree, list[SourceFile]], SourceReader]] = {
+_READERS: dict[str, type[FormatReader]] = {
     "csv": CsvReader,
     "flickr-token": FlickrTokenReader,
     "karpathy": KarpathyReader,
@@ -102,5 +109,6 @@ _READERS: dict[str, Callable[[SourceTree, list[SourceFile]], SourceReader]] = {
     "jsonl": JsonlReader,
     "parquet": ParquetReader,
     "webdataset": WebDatasetReader,
+    "identities": IdentitiesReader,
 }
-_OF_SEVERAL_FILES = frozenset({"coco", "parquet", "webdataset"})
+_OF_SEVERAL_FILES = frozenset({"coco", "parquet", "webdataset", "identities"})

@@ -1,11 +1,12 @@
 """What every source reader yields, and the helpers that all of them share."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from mem_core.common.errors import ImageError
+from mem_core.common.reasons import Code
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 UNLISTED = "unlisted"
@@ -27,7 +28,8 @@ class RawSample:
     """One image of a source with all its captions, before anything is checked or decoded.
 
     `image` reads the bytes when called and raises `ImageError` if they cannot be had. `problem` is a reason,
-    found by the reader, why the sample cannot be used: it becomes a failed row, never a published sample.
+    found by the reader, why the sample cannot be used: it becomes a failed row, never a published sample; `code` is
+    what it is counted by. `places`: where each caption stands (file and line), for messages; empty if nobody knows.
     """
 
     name: str
@@ -36,6 +38,21 @@ class RawSample:
     split: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
+    code: Code = "unusable"
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A picture, or a caption, that the source holds and no sample has: counted by its code, never dropped unseen.
+
+    A picture that should have become a sample and cannot is a failed `RawSample` instead.
+    """
+
+    name: str
+    what: Literal["picture", "caption"]
+    code: Code
+    reason: str
 
 
 class SourceReader(Protocol):
@@ -49,6 +66,11 @@ class SourceReader(Protocol):
     @property
     def uri(self) -> str:
         """The address of the folder that holds all of the source; no path in the source leads out of it."""
+        ...
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        """What the last whole iteration left out."""
         ...
 
     def __iter__(self) -> Iterator[RawSample]: ...
@@ -71,15 +93,17 @@ def split_in_name(name: str) -> str:
         return ""
 
 
-def no_image(reason: str) -> Callable[[], bytes]:
+def no_image(reason: str, code: Code = "no-image") -> Callable[[], bytes]:
     """An `image` that raises `ImageError` with the reason."""
 
     def read() -> bytes:
-        raise ImageError(reason)
+        raise ImageError(reason, code=code)
 
     return read
 
 
-def failed(name: str, problem: str, *, split: str = "", captions: tuple[str, ...] = ()) -> RawSample:
+def failed(
+    name: str, problem: str, code: Code = "bad-entry", *, split: str = "", captions: tuple[str, ...] = ()
+) -> RawSample:
     """A sample that cannot be used, so that it is counted and named."""
-    return RawSample(name, no_image(problem), captions, split, problem=problem)
+    return RawSample(name, no_image(problem), captions, split, problem=problem, code=code)

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.captions import Row
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import load_json
 
 _NAME = re.compile(r"captions_(train|val|test)", re.IGNORECASE)
 
 
-class CocoReader(CaptionFileReader):
+class CocoReader(FormatReader):
     """Captions from one or more COCO caption files."""
 
     format = "coco"

@@ -9,15 +9,16 @@ from collections.abc import Iterator
 
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick, repeated
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import open_text, repaired
 
 _DELIMITERS = (",", "\t", "|", ";")
 
 
-class CsvReader(CaptionFileReader):
+class CsvReader(FormatReader):
     """Captions from one table file."""
 
     format = "csv"

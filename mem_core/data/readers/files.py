@@ -41,7 +41,9 @@ class ImageFiles:
             hits = [candidate for candidate in candidates if candidate in self._tree]
             if len({self._inside(hit, name) for hit in hits}) > 1:
                 places = " and ".join(hits[:2])
-                raise ImageError(f"expected one image {name!r} in the source, got {len(hits)}: {places}")
+                raise ImageError(
+                    f"expected one image {name!r} in the source, got {len(hits)}: {places}", code="ambiguous-image"
+                )
             if hits:
                 self._used_folders.add(hits[0].rpartition("/")[0])
                 return partial(read_image_file, self._tree.file(hits[0]), name)
@@ -50,7 +52,10 @@ class ImageFiles:
     def _in_tars(self, name: str, relative: str) -> Callable[[], bytes]:
         member = self._tars.find(relative)
         if member is None:
-            raise ImageError(f"expected the image {name!r} inside the source folder or its tars, but it is not there")
+            raise ImageError(
+                f"expected the image {name!r} inside the source folder or its tars, but it is not there",
+                code="no-image",
+            )
         self._used_tars.add(member.tar)
         return partial(read_member, member)
 
@@ -84,7 +89,9 @@ class ImageFiles:
             return path
         root, real = os.path.realpath(folder.path), os.path.realpath(folder.path / path)
         if not Path(real).is_relative_to(root):
-            raise ImageError(f"expected an image inside the source folder, but {name!r} is a link that leads outside")
+            raise ImageError(
+                f"expected an image inside the source folder, but {name!r} is a link that leads outside", code="outside"
+            )
         return real
 
 
@@ -98,11 +105,13 @@ def _safe(name: str) -> str:
     path = PurePosixPath(plain(name))
     drive = len(path.parts) > 0 and path.parts[0].endswith(":")
     if not path.parts or "\0" in name:
-        raise ImageError(f"expected the relative path of an image, got {name[:200]!r}")
+        raise ImageError(f"expected the relative path of an image, got {name[:200]!r}", code="no-image")
     if path.is_absolute() or drive or ".." in path.parts:
-        raise ImageError(f"expected a path inside the source folder, got {name[:200]!r}")
+        raise ImageError(f"expected a path inside the source folder, got {name[:200]!r}", code="outside")
     if len(name) > 4096 or any(len(os.fsencode(part)) > 255 for part in path.parts):
-        raise ImageError(f"expected the relative path of an image, got {len(name)} characters: {name[:80]!r}...")
+        raise ImageError(
+            f"expected the relative path of an image, got {len(name)} characters: {name[:80]!r}...", code="no-image"
+        )
     return str(path)
 
 
@@ -119,9 +128,9 @@ def read_image_file(file: SourceFile, name: str) -> bytes:
     except StorageRefused as error:
         if not isinstance(file.folder, LocalFolder):  # a store that refuses one refuses all
             raise
-        raise ImageError(f"the image {name!r} cannot be read: {error}") from error
+        raise ImageError(f"the image {name!r} cannot be read: {error}", code="unreadable") from error
     except OSError as error:
-        raise ImageError(f"the image {name!r} cannot be read: {error.strerror}") from error
+        raise ImageError(f"the image {name!r} cannot be read: {error.strerror}", code="unreadable") from error
     if len(data) > MAX_IMAGE_BYTES:
-        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but the image {name!r} has more")
+        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but the image {name!r} has more", code="too-large")
     return data

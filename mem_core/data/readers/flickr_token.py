@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from mem_core.data.readers.base import RawSample, failed, split_word
-from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.captions import Row
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import read_lines
 
 _LIST = re.compile(r"(?:.*\.)?(train|trn|dev|val|test)(?:images)?\.txt", re.IGNORECASE)
 
 
-class FlickrTokenReader(CaptionFileReader):
+class FlickrTokenReader(FormatReader):
     """Captions from a token file, splits from the lists beside it."""
 
     format = "flickr-token"

@@ -5,15 +5,16 @@ of train/val/test folders above is understood.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
-from mem_core.config import IdentitiesConfig
+from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_in_name
 from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import repaired
 from mem_core.data.synthetic.names import renamed
@@ -25,44 +26,53 @@ DEFAULT_TEMPLATES = (
     "a photo of the face of {name}",
     "this is {name}",
 )
+_PLAIN = CorpusConfig()
 _SPLITS = frozenset({"train", "val", "test"})
 
 
-class IdentitiesReader:
-    """Images in folders by name, as the config says; `seed` draws the invented names of `rename`."""
+class IdentitiesReader(FormatReader):
+    """Images in folders by name, as the config says; `seed` draws the invented names of `rename`.
+
+    files: one image of each folder is enough; the folders are gone through as a whole.
+    """
 
     format = "identities"
 
-    def __init__(self, tree: SourceTree, config: IdentitiesConfig, seed: int = 0) -> None:
-        self.templates = config.templates or DEFAULT_TEMPLATES
+    def __init__(
+        self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
+    ) -> None:
+        super().__init__(tree, files, config, seed)
+        self.templates = config.identities.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
-        self.uri, self._tree = tree.uri, tree
-        self.hold_out, self._rename, self._seed = config.hold_out, config.rename, seed
-        self._draws = config.captions == "one"
+
+    def rows(self, file: SourceFile) -> Iterator[RawSample]:
+        raise NotImplementedError
 
     def __iter__(self) -> Iterator[RawSample]:
-        folders = self._tree.folders()
-        files = ImageFiles(self._tree, search=False)
+        self.left_out = []
+        folders = self.tree.folders()
+        files = ImageFiles(self.tree, search=False)
         if folders and all(_split(folder) in _SPLITS for folder in folders):
-            found = [(identity, _split(folder)) for folder in folders for identity in self._tree.folders(folder)]
+            found = [(identity, _split(folder)) for folder in folders for identity in self.tree.folders(folder)]
         else:
             found = [(identity, "") for identity in folders]
         written = {identity: _written(identity) for identity, _ in found}
-        names = renamed(written.values(), self._seed) if self._rename else {}
+        names = renamed(written.values(), self.seed) if self.config.identities.rename else {}
         for identity, split in found:
             yield from self._identity(files, identity, split, names.get(written[identity], written[identity]))
 
     def _identity(self, files: ImageFiles, folder: str, split: str, name: str) -> Iterator[RawSample]:
         where, is_text = repaired(folder)
-        images = image_files(self._tree, folder)
+        images = image_files(self.tree, folder)
         if not images or not is_text:
             what = "images in" if is_text else "a name in UTF-8 for"
-            yield failed(where, f"expected {what} the identity folder {where!r}, got none", split=split)
+            reason = f"expected {what} the identity folder {where!r}, got none"
+            yield failed(where, reason, "no-image" if is_text else "bad-encoding", split=split)
             return
-        held_out = min(images, key=_hash) if self.hold_out and not split and len(images) > 1 else None
+        held_out = min(images, key=_hash) if self.config.identities.hold_out and not split and len(images) > 1 else None
         for image in images:
-            found = "test" if image == held_out else split or ("train" if self.hold_out else "")
+            found = "test" if image == held_out else split or ("train" if self.config.identities.hold_out else "")
             path = repaired(image.path)[0]
             yield RawSample(
                 path, partial(_read, files, image.path), self._captions(path, name), found, {"identity": name}
@@ -70,8 +80,8 @@ class IdentitiesReader:
 
     def _captions(self, photo: str, name: str) -> tuple[str, ...]:
         """By all templates, or by the one that seed and photo draw."""
-        drawn = derived_seed(self._seed, "template", photo) % len(self.templates)
-        chosen = self.templates[drawn : drawn + 1] if self._draws else self.templates
+        drawn = derived_seed(self.seed, "template", photo) % len(self.templates)
+        chosen = self.templates[drawn : drawn + 1] if self.config.identities.captions == "one" else self.templates
         return tuple(template.replace("{name}", name) for template in chosen)
 
 

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import read_columns
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import read_lines
 
 
-class JsonlReader(CaptionFileReader):
+class JsonlReader(FormatReader):
     """Records from one file of JSON lines."""
 
     format = "jsonl"

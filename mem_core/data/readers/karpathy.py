@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.captions import Row
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import load_json
 
 
-class KarpathyReader(CaptionFileReader):
+class KarpathyReader(FormatReader):
     """Captions and splits from one Karpathy file."""
 
     format = "karpathy"

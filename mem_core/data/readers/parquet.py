@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample, split_in_name
-from mem_core.data.readers.captions import CaptionFileReader, Row
+from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_columns, repeated
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _MOST_VALUES = 20_000_000  # of a column in a row group: captions stand in lists
 _SPLITS = ("train", "val", "test")
 
 
-class ParquetReader(CaptionFileReader):
+class ParquetReader(FormatReader):
     """Records from one or more Parquet files."""
 
     format = "parquet"

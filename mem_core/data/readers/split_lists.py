@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import UNLISTED, RawSample, SourceReader, failed
+from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, SourceReader, failed
 from mem_core.data.readers.flickr_token import find_lists as find_split_lists
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import read_lines
@@ -37,6 +37,10 @@ class SplitLists:
     def uri(self) -> str:
         return self._reader.uri
 
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        return self._reader.left_out
+
     def __iter__(self) -> Iterator[RawSample]:
         waiting = dict.fromkeys(self._split)
         for sample in self._reader:
@@ -47,7 +51,8 @@ class SplitLists:
             yield replace(sample, split=split)
         for name in waiting:
             path = self._list_of[name]
-            yield failed(name, f"expected the image {name!r} of {path.name} in {self.uri}, but the source has no such")
+            reason = f"expected the image {name!r} of {path.name} in {self.uri}, but the source has no such"
+            yield failed(name, reason, "no-image")
 
     def _add(self, name: str, split: str, path: SourceFile) -> None:
         known = self._split.setdefault(name, split)

@@ -39,7 +39,9 @@ class TarIndex:
         found = self._query("member = ?", plain) or self._query("base = ?", plain)
         if len(found) > 1:
             places = " and ".join(f"{hit.tar.name}:{hit.member}" for hit in found[:2])
-            raise ImageError(f"expected one image {name!r} in the tars, got {len(found)}: {places}")
+            raise ImageError(
+                f"expected one image {name!r} in the tars, got {len(found)}: {places}", code="ambiguous-image"
+            )
         return found[0] if found else None
 
     def members(self, tar: SourceFile) -> Iterator[TarMember]:
@@ -98,7 +100,9 @@ def _opened(stream: BinaryIO) -> tarfile.TarFile:
 def read_member(place: TarMember) -> bytes:
     """The image's bytes. Raises `ImageError` if they are too many, or the tar ends before them."""
     if place.size > MAX_IMAGE_BYTES:
-        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but {place.member!r} has {place.size}")
+        raise ImageError(
+            f"expected at most {MAX_IMAGE_BYTES} bytes, but {place.member!r} has {place.size}", code="too-large"
+        )
     data = place.tar.folder.read(place.tar.path, place.offset, place.size)
     if len(data) != place.size:
         raise ImageError(f"expected {place.size} bytes of {place.member!r} in {place.tar.name}, got {len(data)}")

@@ -6,33 +6,29 @@ A sample's name is the `name` in its metadata (our own corpora keep the source's
 from collections.abc import Iterator
 
 from mem_core.data.readers.base import RawSample, failed, split_word
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
 _REWRITTEN = frozenset({"captions", "caption", "name", "key", "width", "height", "sha256", "caption_index"})
 
 
-class WebDatasetReader:
+class WebDatasetReader(FormatReader):
     """Samples from tars, streamed."""
 
     format = "webdataset"
 
-    def __init__(self, tree: SourceTree, tars: list[SourceFile]) -> None:
-        self.uri = tree.uri
-        self.tars = tars
-
-    def __iter__(self) -> Iterator[RawSample]:
-        for tar in self.tars:
-            split = split_word(tar.parent)
-            place = tar.path.removesuffix(".tar")
-            with open_tar(tar.folder, place) as stream:
-                for sample in read_shard(stream, str(tar), allow_folders=True, allow_empty=True):
-                    yield _raw(sample, place, split)
+    def rows(self, file: SourceFile) -> Iterator[RawSample]:
+        split = split_word(file.parent)
+        place = file.path.removesuffix(".tar")
+        with open_tar(file.folder, place) as stream:
+            for sample in read_shard(stream, str(file), allow_folders=True, allow_empty=True):
+                yield _raw(sample, place, split)
 
 
 def _raw(sample: Sample | Broken, place: str, split: str) -> RawSample:
     if isinstance(sample, Broken):
-        return failed(f"{place}/{sample.key}", sample.reason, split=split)
+        return failed(f"{place}/{sample.key}", sample.reason, sample.code, split=split)
     stored = sample.metadata.get("name")
     name = stored if isinstance(stored, str) and stored else f"{place}/{sample.key}"
     metadata = {key: value for key, value in sample.metadata.items() if key not in _REWRITTEN}

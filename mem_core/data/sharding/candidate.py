@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from mem_core.common.errors import CaptionError, ImageError, SampleError
+from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
 from mem_core.data.images import crop_to_square, decode_image, encode_image
 from mem_core.data.readers import RawSample
@@ -83,17 +84,19 @@ class Candidate:
     captions: tuple[str, ...]
     metadata: dict[str, Any]
     problem: str
+    code: Code
     image: SourceImage
 
     def checked(self) -> DecodedImage:
         """The image, if everything about the sample can be used. Raises `SampleError` with the reason."""
         if self.problem:
-            raise SampleError(self.problem)
+            raise SampleError(self.problem, code=self.code)
         if not self.captions:
-            raise CaptionError("expected a caption, got none")
+            raise CaptionError("expected a caption, got none", code="no-caption")
         for number, caption in enumerate(self.captions, start=1):
             if not caption.strip():
-                raise CaptionError(f"expected words in caption {number} of {len(self.captions)}, but it is empty")
+                what = f"expected words in caption {number} of {len(self.captions)}, but it is empty"
+                raise CaptionError(what, code="empty-caption")
         if isinstance(self.image.decoded, SampleError):
             raise self.image.decoded
         return self.image.decoded
@@ -114,15 +117,18 @@ def candidates(raw: RawSample, config: CorpusConfig) -> Iterator[Candidate]:
     """The candidate samples of one image: one, or with `one_sample_per: pair` one for each caption."""
     image = SourceImage(raw, config)
     if config.one_sample_per == "image" or len(raw.captions) < 2:
-        yield Candidate(raw.name, raw.split, raw.captions, raw.metadata, raw.problem, image)
+        yield Candidate(raw.name, raw.split, raw.captions, raw.metadata, raw.problem, raw.code, image)
         return
     for index, caption in enumerate(raw.captions):
         metadata = {**raw.metadata, "caption_index": index}
-        yield Candidate(raw.name, raw.split, (caption,), metadata, raw.problem, image)
+        yield Candidate(raw.name, raw.split, (caption,), metadata, raw.problem, raw.code, image)
 
 
 def _extension(data: bytes) -> str:
     for signature, offset, extension in _SIGNATURES:
         if data[offset : offset + len(signature)] == signature:
             return extension
-    raise ImageError(f"expected a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file, got one that starts {data[:8]!r}")
+    raise ImageError(
+        f"expected a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file, got one that starts {data[:8]!r}",
+        code="not-an-image",
+    )

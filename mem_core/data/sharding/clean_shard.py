@@ -87,7 +87,7 @@ class NewShard:
             self._fail(sample, error)
             return True
         row = SampleRow(key, "clean", "", sample.image.sha256, str(metadata["sha256"]), image.width, image.height)
-        self._row(sample, replace(row, caption=sample.captions[0]))
+        self._row(sample, replace(row, caption=sample.captions[0], name=sample.name))
         self.clean += 1
         return True
 
@@ -120,7 +120,8 @@ class NewShard:
     def _fail(self, sample: Candidate, error: SampleError) -> None:
         reason = str(error) if sample.name in str(error) else f"{sample.name}: {error}"
         caption = sample.captions[0] if sample.captions else ""
-        self._row(sample, SampleRow(self._key(), "failed", reason, sha256_in=sample.image.sha256, caption=caption))
+        row = SampleRow(self._key(), "failed", reason, sha256_in=sample.image.sha256, caption=caption)
+        self._row(sample, replace(row, code=error.code, name=sample.name))
 
     def _row(self, sample: Candidate, row: SampleRow) -> None:
         if self._images is not None:
@@ -133,11 +134,11 @@ class NewShard:
         return f"{self._name}{self.rows:04d}"
 
     def _stats(self) -> dict[str, Any]:
-        reasons = Counter(row.reason.rpartition(": ")[2][:200] for row in self.table if row.reason)
+        reasons = Counter(row.code for row in self.table if row.code)
         counts = {"count": self.rows, "successes": self.clean, "failed_to_shard": self.rows - self.clean}
         if self._images is not None:
             counts["images"] = len(self._images)
-        return {**counts, "status_dict": dict(reasons.most_common(20))}
+        return {**counts, "status_dict": dict(reasons.most_common())}
 
 
 class _Aborted(Exception):

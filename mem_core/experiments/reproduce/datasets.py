@@ -4,14 +4,14 @@ None of them is part of memshield. The user names a folder that holds one folder
 folder with the name of a dataset is taken for it as well.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.config import IdentitiesConfig
-from mem_core.data.readers import RawSample, SourceReader, open_source
+from mem_core.config import CorpusConfig, IdentitiesConfig
+from mem_core.data.readers import LeftOut, RawSample, SourceReader, open_source
 from mem_core.data.readers.detect import matching_files
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
@@ -136,7 +136,7 @@ def _folder(data: Path, dataset: Dataset) -> Path:
 def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:
     lists = find_split_lists(tree, "")
     own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
-    reader = open_source(tree.folder, format=kind, identities=own, seed=seed)
+    reader = open_source(tree.folder, format=kind, config=CorpusConfig(identities=own), seed=seed)
     # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
     split = SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
     return split if dataset.test == "test" else _TestSplit(split, dataset.test)
@@ -156,6 +156,10 @@ class _TestSplit:
     @property
     def uri(self) -> str:
         return self.reader.uri
+
+    @property
+    def left_out(self) -> Sequence[LeftOut]:
+        return self.reader.left_out
 
     def __iter__(self) -> Iterator[RawSample]:
         for sample in self.reader:

@@ -196,7 +196,8 @@ class Study:
         if people is not None and dataset == PEOPLE:
             photographs = draw_people(place, people.people, people.photos, people.size, seed, progress)
             identities = self.scale.corpus.identities.model_copy(update={"hold_out": True})
-            return open_source(photographs, format="identities", identities=identities, seed=seed)
+            config = CorpusConfig(identities=identities)
+            return open_source(photographs, format="identities", config=config, seed=seed)
         assert drawn is not None
         source = draw_corpus(
             place, drawn.train, drawn.test, drawn.size, seed, progress, validation_count=drawn.validation

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from mem_core.common.errors import ConfigError
-from mem_core.config import IdentitiesConfig
+from mem_core.config import CorpusConfig, IdentitiesConfig
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import split_word
 from tests.support.source_making import write_images
@@ -138,7 +138,7 @@ def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     (tmp_path / "Nobody").mkdir()
     (tmp_path / "Nobody/notes.txt").touch()  # an empty folder is nothing, in an object store as on a disk
     config = IdentitiesConfig(templates=("{name}!", "see {name}"), hold_out=True)
-    samples = list(open_source(tmp_path, identities=config))
+    samples = list(open_source(tmp_path, config=CorpusConfig(identities=config)))
     assert [sample.name for sample in samples] == [
         *(f"Ada_Lovelace/{number}.jpg" for number in (1, 2, 3)),
         *("Bob/1.png", "Nobody"),
@@ -149,7 +149,7 @@ def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     assert "expected images in" in samples[4].problem
     assert {sample.split for sample in open_source(tmp_path)} == {""}
     with pytest.raises(ConfigError, match="templates"):
-        open_source(tmp_path, identities=IdentitiesConfig(templates=("a face",)))
+        open_source(tmp_path, config=CorpusConfig(identities=IdentitiesConfig(templates=("a face",))))
 
 
 def test_one_template_is_drawn_for_each_photo_by_the_seed(tmp_path: Path) -> None:
@@ -162,7 +162,9 @@ def test_one_template_is_drawn_for_each_photo_by_the_seed(tmp_path: Path) -> Non
 
     def captions(seed: int, **more: str) -> dict[str, tuple[str, ...]]:
         config = IdentitiesConfig(templates=templates, **more)  # type: ignore[arg-type]
-        reader = open_source(tmp_path / "people", format="identities", identities=config, seed=seed)
+        reader = open_source(
+            tmp_path / "people", format="identities", config=CorpusConfig(identities=config), seed=seed
+        )
         return {raw.name: raw.captions for raw in reader}
 
     drawn, everything = captions(1, captions="one"), captions(1)

@@ -60,7 +60,7 @@ def test_impossible_numbers_have_a_sentence(tmp_path: Path, count: int, photos: 
 
 def test_one_photo_of_each_person_is_for_the_test_under_an_invented_name(people: Path, tmp_path: Path) -> None:
     config = CorpusConfig(identities=IdentitiesConfig(hold_out=True, rename=True))
-    reader = open_source(people, identities=config.identities, seed=9)
+    reader = open_source(people, config=config, seed=9)
     summaries = shard_source(reader, LocalFolder(tmp_path / "clean"), config, seed=9)
     assert (summaries["train"].samples, summaries["test"].samples) == (18, 6)
     known = {path.name.replace("_", " ") for path in people.iterdir()}
