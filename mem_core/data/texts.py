@@ -4,10 +4,37 @@ import json
 import math
 import re
 from typing import Any
+from unicodedata import category
 
 from mem_core.common.errors import CaptionError, SampleError
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN_WORD = re.compile("[0-9A-Za-z]")
+# Letters, numbers, symbols, what encloses a sign (keycaps), what a later Unicode will name: its emoji, perhaps.
+_READABLE = frozenset({"L", "N", "S", "Me", "Cn"})
+# Of these and yet nothing to read: signs of ASCII and drawn lines, fillers and blanks that count as letters or symbols,
+# what stands for lost characters, code points that are no characters.
+_NOTHING = re.compile(
+    r"[\x00-\x7f\u115f\u1160\u2065\u2500-\u259f\u2800\u3164\ufdd0-\ufdef\uffa0\ufff0-\uffff"
+    r"\U0001d159\U000e0000-\U000e0fff]"
+)
+_SKIN = ("\U0001f3fb", "\U0001f3ff")  # colours: modifiers as ^ and the accents are, but emoji
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything to read in a caption: a letter or digit of any script, an emoji or another symbol.
+
+    Blanks, control characters, punctuation (dots, dashes, `|`, `=`), marks without a letter, and what is invisible
+    (zero-width spaces and joiners, byte order marks, fillers) are nothing to read.
+    """
+    return bool(_PLAIN_WORD.search(text)) or any(_is_readable(character) for character in text)
+
+
+def _is_readable(character: str) -> bool:
+    kind = category(character)
+    if _READABLE.isdisjoint((kind[0], kind)) or _NOTHING.match(character):
+        return False
+    return kind != "Sk" or _SKIN[0] <= character <= _SKIN[1]
 
 
 def read_captions(metadata: bytes | None, text: bytes | None) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -63,7 +63,7 @@ def _lines(path: Path) -> Iterator[tuple[int, tuple[str, str, str, RerunEpoch]]]
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise SourceError(f"expected the independent rerun in {path} in at most {_MAX_BYTES} bytes, got more")
-        with path.open(encoding="utf-8", newline="") as stream:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
             missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
             if missing:

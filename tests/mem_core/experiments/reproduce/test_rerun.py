@@ -99,3 +99,9 @@ def _figure(measured: Path, data: Path) -> Section:
     section = FIGURE4.section(Shown(study, tuple(found for cell in cells if (found := study.result(cell)) is not None)))
     assert section is not None
     return section
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    path = written(tmp_path, HEADER, *LINES) / FILE
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert [run.run for run in read_rerun(tmp_path)] == ["A", "B", "A"]
