@@ -9,6 +9,7 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_of
 from mem_core.config import fingerprint
+from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.manifest import (
     RECEIPT_READERS,
     build_manifest,
@@ -45,15 +46,13 @@ def shard_stems(folder: Folder, names: Iterable[str]) -> list[str]:
 
 def _no_shards(folder: Folder) -> SourceError:
     """Says what a folder without shards holds, and what was probably meant."""
-    from mem_core.data.readers.base import IMAGE_SUFFIXES  # here, as it loads every reader
-
     expected = f"expected shards (.tar files) in {folder.uri}, but"
     names = list(islice(folder.names(), _LOOKED_AT))
     holders = list(dict.fromkeys(name.rpartition("/")[0] for name in names if name.endswith(".tar")))
     if holders:
         meant = " or ".join(f"{folder.uri}/{holder}" for holder in holders[:_MEANT])
         return SourceError(f"{expected} they are in folders below it: did you mean {meant}?")
-    if any(name.lower().endswith((*IMAGE_SUFFIXES, *_CAPTIONS)) for name in names):
+    if any(name.lower().endswith((*PICTURE_SUFFIXES, *_CAPTIONS)) for name in names):
         return SourceError(f"{expected} it holds pictures or captions", hint="shard the source", about=folder.uri)
     return SourceError(f"{expected} there is none")
 

@@ -22,13 +22,12 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from mem_core.common.errors import ImageError
+from mem_core.data.image_formats import picture_format, require_decoder
 from mem_core.data.image_metadata import note_options
 
 Pixels = npt.NDArray[np.uint8]
 ImageFormat = Literal["png", "webp"]
 
-# Only formats that corpora hold: each one more is a decoder that hostile bytes can reach.
-_FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 _MAX_PROFILE = 1 << 20  # Pillow refuses to read a larger profile back from a PNG
 _MAX_SIDE = {"png": 2**31 - 1, "webp": 16_383}
 _MAX_ASPECT = 32  # of a picture that is to be cut to a square
@@ -94,24 +93,26 @@ class Picture:
 
 
 def decode_image(data: bytes, *, max_pixels: int) -> Picture:
-    """The picture in a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file, by the rules at the top of this file.
+    """The picture in a file of any format that `image_formats` reads, by the rules at the top of this file.
 
     The size is read from the header and checked before any pixel is decoded. Raises `ImageError` with the reason:
     empty, not an image, truncated, several frames, more than `max_pixels`, 32-bit pixels, a broken chunk.
     """
     if not data:
-        raise ImageError("expected an image, got 0 bytes")
+        raise ImageError("expected an image, got 0 bytes", code="empty-image")
+    known = picture_format(data)
+    require_decoder(known)
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=known.decoders) as image:
             _check_header(image, max_pixels)
             image.load()
             return _as_picture(image)
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"expected one of {', '.join(_FORMATS)}, got {len(data)} bytes of something else") from None
+        raise ImageError(f"expected a whole {known.name} file, but its header cannot be read") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"expected at most {max_pixels} pixels: {_plain(error)}") from None
+        raise ImageError(f"expected at most {max_pixels} pixels: {_plain(error)}", code="too-large") from None
     except Exception as error:  # Pillow's decoders raise whatever hostile bytes lead them to
         raise ImageError(f"expected a whole image, but it cannot be decoded: {_plain(error)}") from error
 
@@ -124,7 +125,9 @@ def encode_image(picture: Picture, image_format: ImageFormat, note: str = "") ->
     """
     if max(picture.width, picture.height) > _MAX_SIDE[image_format]:
         limit = _MAX_SIDE[image_format]
-        raise ImageError(f"expected sides of at most {limit} for {image_format}, got {_size(picture)}; use png")
+        raise ImageError(
+            f"expected sides of at most {limit} for {image_format}, got {_size(picture)}; use png", code="too-large"
+        )
     stream = io.BytesIO()
     options = _SAVE[image_format] | ({"icc_profile": picture.icc_profile} if picture.icc_profile else {})
     _as_image(picture).save(stream, **options, **note_options(image_format, note))
@@ -172,9 +175,9 @@ def _check_header(image: Image.Image, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"expected at least one pixel, got an image of {width} x {height}")
     if width * height > max_pixels:
-        raise ImageError(f"expected at most {max_pixels} pixels, got {width} x {height}")
+        raise ImageError(f"expected at most {max_pixels} pixels, got {width} x {height}", code="too-large")
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise ImageError(f"expected a single picture, got a {image.format} file with several frames")
+        raise ImageError(f"expected a single picture, got a {image.format} file with several frames", code="animated")
     if image.mode in ("I", "F"):
         raise ImageError("expected 8 or 16 bits a channel, got 32")
 

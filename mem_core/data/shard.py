@@ -15,11 +15,10 @@ from typing import Any, BinaryIO, Protocol
 from mem_core.common.errors import CaptionError, SampleError, SourceError
 from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import Folder
+from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.receipt import has_receipt
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
 from mem_core.data.texts import encode_metadata, read_captions
-
-IMAGE_EXTENSIONS = frozenset({"jpg", "jpeg", "jfif", "png", "webp", "avif", "gif", "bmp", "tif", "tiff"})
 
 
 class Writable(Protocol):

@@ -21,8 +21,9 @@ from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import RuntimeConfig, ViewConfig
 from mem_core.data.corpus import list_shards
+from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.images import Pixels, decode_image
-from mem_core.data.shard import IMAGE_EXTENSIONS, Sample, open_tar, read_shard
+from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.shard_cache import LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
 from mem_core.models.image_batch import PixelBatch

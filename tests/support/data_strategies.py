@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
+from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.images import Picture
-from mem_core.data.shard import IMAGE_EXTENSIONS, Sample
+from mem_core.data.shard import Sample
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -8,7 +8,6 @@ from typing import Any, Literal, Protocol
 from mem_core.common.errors import ImageError
 from mem_core.common.reasons import Code
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 UNLISTED = "unlisted"
 """The split of samples that no split list names, in a source where others are named."""
 

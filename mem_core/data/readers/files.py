@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from mem_core.common.errors import ImageError, StorageRefused
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.data.readers.base import IMAGE_SUFFIXES
+from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.tars import TarIndex, read_member
 from mem_core.data.readers.text import repaired
@@ -63,7 +63,7 @@ class ImageFiles:
         """Images beside the located ones that no caption names, as (name, reader), in a fixed order."""
         for folder in sorted(self._used_folders):
             for file in self._tree.inside(folder):
-                if file.suffix in IMAGE_SUFFIXES and not any(is_named(alias) for alias in self._aliases(file.path)):
+                if file.suffix in PICTURE_SUFFIXES and not any(is_named(alias) for alias in self._aliases(file.path)):
                     yield repaired(file.path)[0], partial(self._read_checked, file)
         for tar in sorted(self._used_tars, key=lambda tar: tar.path):
             for member in self._tars.members(tar):

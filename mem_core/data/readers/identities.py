@@ -12,7 +12,8 @@ from pathlib import PurePosixPath
 from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import IMAGE_SUFFIXES, RawSample, failed, split_in_name
+from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.base import RawSample, failed, split_in_name
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -87,7 +88,7 @@ class IdentitiesReader(FormatReader):
 
 def image_files(tree: SourceTree, folder: str) -> list[SourceFile]:
     """Image files right in the folder, by suffix, sorted. Links are kept: whether they lead out is seen later."""
-    return [file for file in tree.inside(folder) if file.suffix in IMAGE_SUFFIXES]
+    return [file for file in tree.inside(folder) if file.suffix in PICTURE_SUFFIXES]
 
 
 def _written(folder: str) -> str:

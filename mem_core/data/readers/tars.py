@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 from mem_core.common.errors import ImageError, SourceError
-from mem_core.data.readers.base import IMAGE_SUFFIXES
+from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, read_over
@@ -84,7 +84,7 @@ def _scan(file: SourceFile) -> Iterator[TarMember]:
             while (info := tar.next()) is not None:
                 vars(tar)["members"] = []  # tarfile would keep every header
                 name = str(PurePosixPath(info.name))
-                is_image = PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+                is_image = PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
                 if info.isreg() and info.sparse is None and is_image and repaired(name)[1]:
                     yield TarMember(file, name, info.offset_data, info.size)
                 if not stream.seekable() and not read_over(tar):

@@ -7,22 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from mem_core.common.errors import CaptionError, ImageError, SampleError
+from mem_core.common.errors import CaptionError, SampleError
 from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
+from mem_core.data.image_formats import picture_format
 from mem_core.data.images import crop_to_square, decode_image, encode_image
 from mem_core.data.readers import RawSample
 
-_SIGNATURES = (
-    (b"\xff\xd8\xff", 0, "jpg"),
-    (b"\x89PNG\r\n\x1a\n", 0, "png"),
-    (b"WEBP", 8, "webp"),
-    (b"ftypavi", 4, "avif"),
-    (b"GIF8", 0, "gif"),
-    (b"BM", 0, "bmp"),
-    (b"II*\0", 0, "tif"),
-    (b"MM\0*", 0, "tif"),
-)
 _OURS = ("captions", "name", "width", "height", "sha256")
 
 
@@ -68,7 +59,7 @@ class SourceImage:
         try:
             picture = decode_image(self.data, max_pixels=self._config.max_pixels)
             if self._config.resize is None:
-                return DecodedImage(self.data, _extension(self.data), picture.width, picture.height)
+                return DecodedImage(self.data, picture_format(self.data).suffixes[0], picture.width, picture.height)
             picture = crop_to_square(picture, self._config.resize)
             return DecodedImage(encode_image(picture, "png"), "png", picture.width, picture.height)
         except SampleError as error:
@@ -122,13 +113,3 @@ def candidates(raw: RawSample, config: CorpusConfig) -> Iterator[Candidate]:
     for index, caption in enumerate(raw.captions):
         metadata = {**raw.metadata, "caption_index": index}
         yield Candidate(raw.name, raw.split, (caption,), metadata, raw.problem, raw.code, image)
-
-
-def _extension(data: bytes) -> str:
-    for signature, offset, extension in _SIGNATURES:
-        if data[offset : offset + len(signature)] == signature:
-            return extension
-    raise ImageError(
-        f"expected a JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF file, got one that starts {data[:8]!r}",
-        code="not-an-image",
-    )
