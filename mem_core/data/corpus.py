@@ -19,6 +19,10 @@ from mem_core.data.manifest import (
     write_manifest,
 )
 from mem_core.data.receipt import has_receipt, read_receipt, receipt_name
+from mem_core.data.side_files import is_side_file
+
+SHARDING_NAME = "sharding.json"
+"""At the top of a sharded corpus: the settings it was made with. It also says that the folder is ours."""
 
 _STEM = re.compile(r"[A-Za-z0-9_-]+")
 _CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson")
@@ -35,13 +39,17 @@ def list_shards(folder: Folder) -> list[str]:
 
 def shard_stems(folder: Folder, names: Iterable[str]) -> list[str]:
     """The shards among the names of a folder, all or those right in it; see `list_shards`."""
-    stems = [name.removesuffix(".tar") for name in names if name.endswith(".tar") and "/" not in name]
+    stems = [name.removesuffix(".tar") for name in names if _is_shard(name)]
     if not stems:
         raise _no_shards(folder)
     for stem in stems:
         if not _STEM.fullmatch(stem):
             raise SourceError(f"expected letters, digits, _ and - in the name of shard {stem!r} in {folder.uri}")
     return sorted(stems)
+
+
+def _is_shard(name: str) -> bool:
+    return name.endswith(".tar") and "/" not in name and not is_side_file(name)
 
 
 def _no_shards(folder: Folder) -> SourceError:

@@ -84,14 +84,6 @@ def split_word(text: str) -> str:
     return word
 
 
-def split_in_name(name: str) -> str:
-    """The same of a file's or folder's name, "" where it names none."""
-    try:
-        return split_word(name)
-    except ValueError:
-        return ""
-
-
 def no_image(reason: str, code: Code = "no-image") -> Callable[[], bytes]:
     """An `image` that raises `ImageError` with the reason."""
 

@@ -6,12 +6,13 @@ The rows go to a temporary SQLite file; images come back in the order in which t
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mem_core.common.reasons import Code
 from mem_core.data.readers.base import split_word
 from mem_core.data.readers.files import plain
+from mem_core.data.readers.splits import split_of_folder
 from mem_core.data.readers.text import repaired
 
 
@@ -19,6 +20,7 @@ from mem_core.data.readers.text import repaired
 class Row:
     """One line of a caption file: an image named by a path, and a caption of it (None: the line has none).
 
+    file_split: that of the file's name or folder, for an image whose rows have no `split`.
     place: the file and line, for messages. problem, code: why the image cannot be used, and how that is counted.
     """
 
@@ -29,6 +31,7 @@ class Row:
     problem: str = ""
     code: Code = "bad-entry"
     place: str = ""
+    file_split: str = ""
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,11 @@ class CaptionTable:
         self._database = sqlite3.connect("")  # "": a private file that vanishes with the connection
         self._database.executescript(
             "create table images (id integer primary key, name text, path text unique, split text, metadata text, "
-            "problem text, code text);"
+            "problem text, code text, file_split text);"
             "create table captions (image integer, caption text, place text);"
         )
+        self.has_folder_splits = False
+        """Whether the folders of any image say a split."""
 
     def add(self, row: Row) -> None:
         """Takes one row; contradictions and broken text become the image's problem."""
@@ -68,25 +73,29 @@ class CaptionTable:
             split = ""
             if not problem:
                 problem, code = str(error), "split-conflict"
-        image = self._image(name, split, row.metadata, problem, code)
+        self.has_folder_splits = self.has_folder_splits or bool(split_of_folder(name))
+        image = self._image(replace(row, image=name, split=split, problem=problem, code=code))
         if row.caption is not None:
             self._database.execute("insert into captions values (?, ?, ?)", (image, caption, row.place))
 
-    def _image(self, name: str, split: str, metadata: dict[str, Any], problem: str, code: Code) -> int:
-        run = self._database.execute
-        known = run("select id, split, problem, code from images where path = ?", (plain(name),)).fetchone()
+    def _image(self, row: Row) -> int:
+        """The number of the row's image, which is added or takes what the row says of its split and problem."""
+        run, path, names = self._database.execute, plain(row.image), "split, problem, code, file_split"
+        known = run(f"select id, {names} from images where path = ?", (path,)).fetchone()
         if known is None:
-            columns = "name, path, split, metadata, problem, code"
-            values = (name, plain(name), split, json.dumps(metadata), problem, code)
-            added = run(f"insert into images ({columns}) values (?, ?, ?, ?, ?, ?)", values)
+            values = (row.image, path, json.dumps(row.metadata), row.split, row.problem, row.code, row.file_split)
+            added = run(f"insert into images (name, path, metadata, {names}) values (?, ?, ?, ?, ?, ?, ?)", values)
             return int(added.lastrowid or 0)
-        image, known_split, known_problem, known_code = known
-        if split and known_split and split != known_split and not problem:
-            problem = f"expected one split, but the image {name!r} is in {known_split} and in {split}"
+        image, split, problem, code, file_split = known
+        one, other = (split, row.split) if split and row.split else (split or file_split, row.split or row.file_split)
+        if not problem and row.problem:
+            problem, code = row.problem, row.code
+        elif not problem and one and other and one != other and bool(split) == bool(row.split):
+            problem = f"expected one split, but the image {row.image!r} is in {one} and in {other}"
             code = "split-conflict"
-        if (split and not known_split) or (problem and not known_problem):
-            now = (known_split or split, known_problem or problem, known_code if known_problem else code, image)
-            run("update images set split = ?, problem = ?, code = ? where id = ?", now)
+        now = (split or row.split, problem, code, file_split or row.file_split)
+        if now != known[1:]:
+            run("update images set split = ?, problem = ?, code = ?, file_split = ? where id = ?", (*now, image))
         return int(image)
 
     def has(self, name: str) -> bool:
@@ -94,18 +103,18 @@ class CaptionTable:
         return bool(self._database.execute("select 1 from images where path = ?", (plain(name),)).fetchone())
 
     def has_splits(self) -> bool:
-        """Whether any row named a split."""
+        """Whether any row named a split of its own, not that of its file."""
         return bool(self._database.execute("select 1 from images where split != '' limit 1").fetchone())
 
     def grouped(self) -> Iterator[Grouped]:
         """The images in the order in which they first appeared."""
         run = self._database.execute
         run("create index if not exists by_image on captions (image)")
-        images = run("select id, name, split, metadata, problem, code from images order by id")
-        for image, name, split, metadata, problem, code in images:
+        images = run("select id, name, split, file_split, metadata, problem, code from images order by id")
+        for image, name, split, file_split, metadata, problem, code in images:
             found = run("select caption, place from captions where image = ? order by rowid", (image,)).fetchall()
             captions, places = tuple(text for text, _ in found), tuple(place for _, place in found)
-            yield Grouped(name, captions, places, split, json.loads(metadata), problem, code)
+            yield Grouped(name, captions, places, split or file_split, json.loads(metadata), problem, code)
 
     def close(self) -> None:
         """Removes the temporary file."""

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import split_in_name
 from mem_core.data.readers.csv_table import has_header
 from mem_core.data.readers.identities import image_files
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -16,7 +15,7 @@ LOOKED_FOR = {
     "coco": "annotations/captions_*.json or captions_*.json",
     "jsonl": "one *.jsonl or *.ndjson",
     "parquet": "*.parquet, also in data/",
-    "webdataset": "*.tar, or folders of them such as train/*.tar",
+    "webdataset": "*.tar, in folders too",
     "identities": "one folder of images for each identity",
 }
 
@@ -88,8 +87,7 @@ def _parquet(tree: SourceTree) -> list[SourceFile]:
 
 
 def _tars(tree: SourceTree) -> list[SourceFile]:
-    below = [file for file in tree.matching("*/*.tar") if split_in_name(file.parent)]
-    return tree.matching("*.tar") or below
+    return [tree.file(name) for name in tree.names if name.endswith(".tar")]
 
 
 def _identities(tree: SourceTree) -> list[SourceFile]:

@@ -13,10 +13,11 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import PICTURE_SUFFIXES
-from mem_core.data.readers.base import RawSample, failed, split_in_name
+from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.files import ImageFiles
-from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.reader import FormatReader, side_pictures
 from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.splits import split_in_name
 from mem_core.data.readers.text import repaired
 from mem_core.data.synthetic.names import renamed
 
@@ -28,7 +29,6 @@ DEFAULT_TEMPLATES = (
     "this is {name}",
 )
 _PLAIN = CorpusConfig()
-_SPLITS = frozenset({"train", "val", "test"})
 
 
 class IdentitiesReader(FormatReader):
@@ -51,10 +51,10 @@ class IdentitiesReader(FormatReader):
         raise NotImplementedError
 
     def __iter__(self) -> Iterator[RawSample]:
-        self.left_out = []
+        self.left_out = side_pictures(self.tree)
         folders = self.tree.folders()
         files = ImageFiles(self.tree, search=False)
-        if folders and all(_split(folder) in _SPLITS for folder in folders):
+        if folders and all(_split(folder) for folder in folders):
             found = [(identity, _split(folder)) for folder in folders for identity in self.tree.folders(folder)]
         else:
             found = [(identity, "") for identity in folders]

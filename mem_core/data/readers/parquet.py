@@ -1,15 +1,13 @@
 """`parquet`: tables with an image (path, bytes, or Hugging Face's {bytes, path}) and one or more captions a row.
 
-Files named train-00000-of-00004.parquet and the like give the split where no column does. Read row by row: a few bytes
-of Parquet may stand for gigabytes in every row of a batch.
+Read row by row: a few bytes of Parquet may stand for gigabytes in every row of a batch.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample, split_in_name
+from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import ACCEPTED, BYTES, CAPTION, IMAGE, pick, read_columns, repeated
 from mem_core.data.readers.reader import FormatReader
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
 _MOST_BYTES = 512 << 20  # of a row group that is packed more than images ever are
 _MOST_PACKED = 100
 _MOST_VALUES = 20_000_000  # of a column in a row group: captions stand in lists
-_SPLITS = ("train", "val", "test")
 
 
 class ParquetReader(FormatReader):
@@ -31,17 +28,9 @@ class ParquetReader(FormatReader):
     format = "parquet"
 
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        split = split_of(file)
         for number, record in enumerate(_records(file)):
             read = read_columns(record, f"{file.name}:{number}")
-            for item in [read] if isinstance(read, RawSample) else read:
-                yield item if item.split else replace(item, split=split)
-
-
-def split_of(table: SourceFile) -> str:
-    """The split in a file name like `validation-00000-of-00001.parquet`, or ""."""
-    word = table.stem.replace("_", "-").partition("-")[0]
-    return split if (split := split_in_name(word)) in _SPLITS else ""
+            yield from [read] if isinstance(read, RawSample) else read
 
 
 def _records(table: SourceFile) -> Iterator[dict[str, Any]]:

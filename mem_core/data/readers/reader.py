@@ -2,14 +2,20 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
 from itertools import chain
+from pathlib import PurePosixPath
 
 from mem_core.common.errors import ImageError, SourceError
 from mem_core.config import CorpusConfig
+from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, no_image
 from mem_core.data.readers.captions import CaptionTable, Row
 from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.splits import split_of, split_of_folder
+from mem_core.data.readers.text import repaired
 
 _PLAIN = CorpusConfig()
 
@@ -38,10 +44,10 @@ class FormatReader(ABC):
         """All rows of one of the files, in its order; a whole sample where the image's bytes stand in the file too."""
 
     def __iter__(self) -> Iterator[RawSample]:
-        self.left_out = []
+        self.left_out = side_pictures(self.tree)
         table = CaptionTable()
         try:
-            for row in chain.from_iterable(map(self.rows, self.files)):
+            for row in chain.from_iterable(map(self._rows_with_split, self.files)):
                 if isinstance(row, RawSample):
                     yield row
                 else:
@@ -52,15 +58,32 @@ class FormatReader(ABC):
         finally:
             table.close()
 
+    def split_of(self, file: SourceFile) -> str:
+        """The split of what the file holds, where an entry says none: that of its name or folder, see `splits.py`."""
+        return split_of_folder(file.path) if file.suffix in PICTURE_SUFFIXES else split_of(file.path)
+
+    @cached_property
+    def _usual(self) -> str:
+        """The split of files that say none, beside files that do."""
+        return "train" if any(map(self.split_of, self.files)) else ""
+
+    def _rows_with_split(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        split = self.split_of(file) or self._usual
+        for row in self.rows(file):
+            if isinstance(row, RawSample):
+                yield row if row.split else replace(row, split=split)
+            else:
+                yield replace(row, file_split=split) if split else row
+
     def _samples(self, table: CaptionTable) -> Iterator[RawSample]:
         files = ImageFiles(self.tree)
-        default = UNLISTED if table.has_splits() else ""
+        default = UNLISTED if table.has_splits() else "train" if table.has_folder_splits else self._usual
         for image in table.grouped():
             yield RawSample(
                 image.name,
                 _reader(files, image.name),
                 image.captions,
-                image.split or default,
+                image.split or split_of_folder(image.name) or default,
                 image.metadata,
                 image.problem,
                 image.code,
@@ -68,7 +91,14 @@ class FormatReader(ABC):
             )
         for name, read in files.uncaptioned(table.has):
             problem = f"expected a caption, but none names the image {name!r}"
-            yield RawSample(name, read, (), default, problem=problem, code="no-caption")
+            yield RawSample(name, read, (), split_of_folder(name) or default, problem=problem, code="no-caption")
+
+
+def side_pictures(tree: SourceTree) -> list[LeftOut]:
+    """The pictures among a source's side files."""
+    reason = "hidden, or an operating system's own"
+    names = [name for name in tree.side_files if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES]
+    return [LeftOut(repaired(name)[0], "picture", "side-file", reason) for name in names]
 
 
 def _reader(files: ImageFiles, name: str) -> Callable[[], bytes]:

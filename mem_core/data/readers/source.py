@@ -15,6 +15,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from mem_core.common.storage.folder import Folder
+from mem_core.data.side_files import is_side_file
 
 _CHUNK = 1 << 20
 
@@ -67,7 +68,10 @@ class SourceFile:
 
 
 class SourceTree:
-    """All files of a source, by name. Links to folders are not followed."""
+    """All files of a source, by name, but for side files (`side_files.py`): no reader meets those.
+
+    Links to folders are not followed.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
@@ -77,30 +81,46 @@ class SourceTree:
         return self.folder.uri
 
     @cached_property
-    def _names(self) -> dict[str, None]:
-        return dict.fromkeys(self.folder.names())
+    def names(self) -> dict[str, None]:
+        """The paths of all files, sorted."""
+        return self._listing[0]
+
+    @property
+    def side_files(self) -> list[str]:
+        """The paths of what is hidden or an operating system's own."""
+        return self._listing[1]
+
+    @cached_property
+    def _listing(self) -> tuple[dict[str, None], list[str]]:
+        names: dict[str, None] = {}
+        aside: list[str] = []
+        for name in self.folder.names():
+            if is_side_file(name):
+                aside.append(name)
+            else:
+                names[name] = None
+        return names, aside
 
     @cached_property
     def _by_folder(self) -> dict[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
-        for name in self._names:
+        for name in self.names:
             found[name.rpartition("/")[0]].append(name)
         return dict(found)
 
     @cached_property
     def _folders(self) -> dict[str, list[str]]:
-        """Folder -> the folders right below it, sorted, without hidden ones."""
+        """Folder -> the folders right below it, sorted."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for folder in self._by_folder:
             while folder:
-                above, _, last = folder.rpartition("/")
-                if not last.startswith("."):
-                    found[above].add(folder)
+                above = folder.rpartition("/")[0]
+                found[above].add(folder)
                 folder = above
         return {above: sorted(below) for above, below in found.items()}
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        return name in self.names
 
     def file(self, name: str) -> SourceFile:
         return SourceFile(self.folder, name)
@@ -110,7 +130,7 @@ class SourceTree:
         return [self.file(name) for name in self._by_folder.get(folder, ())]
 
     def folders(self, above: str = "") -> list[str]:
-        """The folders right below one, sorted, without hidden ones."""
+        """The folders right below one, sorted."""
         return self._folders.get(above, [])
 
     def matching(self, *patterns: str) -> list[SourceFile]:

@@ -17,6 +17,7 @@ from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint, write_bytes
 from mem_core.config import CorpusConfig, fingerprint
+from mem_core.data.corpus import SHARDING_NAME
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
 from mem_core.data.receipt import has_receipt
@@ -25,9 +26,6 @@ from mem_core.data.sharding.clean_shard import shard_name, source_changed
 from mem_core.data.sharding.held_out import Splits, require_held_out
 from mem_core.data.sharding.pair_order import shuffled_pairs
 from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
-
-SHARDING_NAME = "sharding.json"
-"""At the top of a sharded corpus: the settings it was made with. It also says that the folder is ours."""
 
 _MAX_SPLITS = 32
 

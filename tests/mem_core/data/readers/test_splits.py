@@ -12,7 +12,8 @@ from mem_core.common.errors import ConfigError
 from mem_core.config import CorpusConfig, IdentitiesConfig
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import split_word
-from tests.support.source_making import write_images
+from mem_core.data.readers.splits import split_of, split_of_folder
+from tests.support.source_making import picture, write_images, write_tar
 
 
 def splits(root: Path) -> dict[str, str]:
@@ -26,6 +27,51 @@ def test_split_words_are_ours() -> None:
     for word in ("../x", "a/b", "a b", "x" * 65):
         with pytest.raises(ValueError, match="expected a split"):
             split_word(word)
+
+
+@pytest.mark.parametrize(
+    ("path", "split"),
+    [
+        ("test-00000.tar", "test"),
+        ("val_000.parquet", "val"),
+        ("validation-00000-of-00001.parquet", "val"),
+        ("imagenet1k-train-0001.tar", "train"),
+        ("annotations/captions_val2017.json", "val"),
+        ("a/Dev.csv", "val"),
+        ("val/00000.tar", "val"),
+        ("data/test/en/part-0.parquet", "test"),
+        ("train/test.csv", "test"),
+        ("test/captions_train_val.json", "test"),
+        ("train_val.csv", ""),
+        ("latest.csv", ""),
+        ("contest/trained.csv", ""),
+    ],
+)
+def test_a_file_has_the_split_of_its_name_else_of_its_nearest_folder(path: str, split: str) -> None:
+    assert split_of(path) == split
+
+
+def test_the_name_of_a_picture_says_no_split() -> None:
+    assert [split_of_folder(path) for path in ("train-station.jpg", "images/test/train.jpg", "train2017\\1.jpg")] == [
+        *("", "test", "train")
+    ]
+
+
+def test_tars_have_the_split_of_their_name_or_folder_and_the_others_are_train(tmp_path: Path) -> None:
+    for number, place in enumerate(("00000.tar", "test-00000.tar", "deep/er/val/00000.tar")):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        write_tar(tmp_path / place, {f"{number}.png": picture(place), f"{number}.txt": b"words"})
+    assert splits(tmp_path) == {"00000/0": "train", "test-00000/1": "test", "deep/er/val/00000/2": "val"}
+
+
+def test_a_column_counts_more_than_the_file_and_the_file_more_than_the_folder_of_the_image(tmp_path: Path) -> None:
+    write_images(tmp_path, ["test/a.jpg", "test/b.jpg", "c.jpg"])
+    (tmp_path / "captions.csv").write_text("image,caption\ntest/a.jpg,one\nc.jpg,two\n")
+    assert splits(tmp_path) == {"test/a.jpg": "test", "c.jpg": "train", "test/b.jpg": "test"}
+    (tmp_path / "captions.csv").rename(tmp_path / "train.csv")
+    assert splits(tmp_path) == {"test/a.jpg": "train", "c.jpg": "train", "test/b.jpg": "test"}
+    (tmp_path / "train.csv").write_text("image,caption,split\ntest/a.jpg,one,val\nc.jpg,two,\n")
+    assert splits(tmp_path) == {"test/a.jpg": "val", "c.jpg": "train", "test/b.jpg": "test"}
 
 
 def test_flickr_lists_give_splits_and_absent_images_fail(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""Which split a sample is in, where its entry does not say so: one rule for the readers of all formats.
+
+1. The entry: a split column, or the list that names the image.
+2. Else the name of the file that holds it: `test-00000.tar`, `val_000.parquet`, `captions_train2017.json`.
+3. Else the nearest folder around that file: `val/00000.tar`, `train/metadata.jsonl`.
+4. Else the nearest folder around the image: `images/test/1.jpg`.
+
+A name says a split where one of its words is train, val or test, or another word for these, digits behind it or not.
+Names that say two (`train_val.csv`) say none. A file without a split beside files with one is train.
+"""
+
+import re
+
+_WORDS = {
+    **dict.fromkeys(("train", "training", "trn", "restval"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "tst"), "test"),
+}
+_APART = re.compile(r"[^a-z]+")
+
+
+def split_in_name(name: str) -> str:
+    """The split that the name of a file or folder says: train, val, test, or "" where it says none."""
+    found = {_WORDS[word] for word in _APART.split(name.lower()) if word in _WORDS}
+    return found.pop() if len(found) == 1 else ""
+
+
+def split_of_folder(path: str) -> str:
+    """The split that the folders around a file say, the nearest first."""
+    folders = path.replace("\\", "/").split("/")[:-1]
+    return next(filter(None, map(split_in_name, reversed(folders))), "")
+
+
+def split_of(path: str) -> str:
+    """The split of what a caption file, tar or table holds, by its own name, else by the folders around it."""
+    return split_in_name(path.rpartition("/")[2]) or split_of_folder(path)
