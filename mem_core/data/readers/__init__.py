@@ -1,4 +1,4 @@
-"""Readers: any of eight source formats in, one stream of raw samples out."""
+"""Readers: any of nine source formats in, one stream of raw samples out."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, SourceReader
+from mem_core.data.readers.beside import BesideReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
 from mem_core.data.readers.detect import LOOKED_FOR, detected_format, format_of_file, matching_files
@@ -83,7 +84,7 @@ def _on_disk(path: Path) -> tuple[LocalFolder, str]:
 
 def _of_file(tree: SourceTree, file: str, format: str, config: CorpusConfig, seed: int) -> SourceReader:
     chosen = format_of_file(tree.file(file)) if format == "auto" else format
-    if chosen == "identities":
+    if chosen in ("beside", "identities"):
         raise _absent(str(tree.file(file)), chosen)
     return _reader(chosen, tree, [tree.file(file)], config, seed)
 
@@ -109,6 +110,7 @@ _READERS: dict[str, type[FormatReader]] = {
     "jsonl": JsonlReader,
     "parquet": ParquetReader,
     "webdataset": WebDatasetReader,
+    "beside": BesideReader,
     "identities": IdentitiesReader,
 }
-_OF_SEVERAL_FILES = frozenset({"coco", "parquet", "webdataset", "identities"})
+_OF_SEVERAL_FILES = frozenset({"coco", "parquet", "webdataset", "beside", "identities"})

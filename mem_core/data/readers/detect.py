@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
+from mem_core.data.readers.beside import beside_files
 from mem_core.data.readers.csv_table import has_header
 from mem_core.data.readers.identities import image_files
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -16,6 +17,7 @@ LOOKED_FOR = {
     "jsonl": "one *.jsonl or *.ndjson",
     "parquet": "*.parquet, also in data/",
     "webdataset": "*.tar, in folders too",
+    "beside": "images with captions in .txt, .caption or .json files of the same names beside them",
     "identities": "one folder of images for each identity",
 }
 
@@ -27,7 +29,7 @@ def matching_files(tree: SourceTree, source_format: str) -> list[SourceFile]:
 
 def detected_format(source: SourceTree) -> str:
     """The format of a folder. Raises `SourceError` if none fits or several do."""
-    uncaptioned = ("webdataset", "identities")
+    uncaptioned = ("webdataset", "beside", "identities")
     captioned = [name for name in LOOKED_FOR if name not in uncaptioned and matching_files(source, name)]
     if len(captioned) > 1:
         what = " and ".join(captioned)
@@ -104,5 +106,6 @@ _FINDERS: dict[str, Callable[[SourceTree], list[SourceFile]]] = {
     "jsonl": _jsonl,
     "parquet": _parquet,
     "webdataset": _tars,
+    "beside": beside_files,
     "identities": _identities,
 }

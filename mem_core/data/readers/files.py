@@ -64,7 +64,7 @@ class ImageFiles:
         for folder in sorted(self._used_folders):
             for file in self._tree.inside(folder):
                 if file.suffix in PICTURE_SUFFIXES and not any(is_named(alias) for alias in self._aliases(file.path)):
-                    yield repaired(file.path)[0], partial(self._read_checked, file)
+                    yield repaired(file.path)[0], partial(self.read, file)
         for tar in sorted(self._used_tars, key=lambda tar: tar.path):
             for member in self._tars.members(tar):
                 if not (is_named(member.member) or is_named(PurePosixPath(member.member).name)):
@@ -78,7 +78,8 @@ class ImageFiles:
             elif name.startswith(folder + "/"):
                 yield name[len(folder) + 1 :]
 
-    def _read_checked(self, file: SourceFile) -> bytes:
+    def read(self, file: SourceFile) -> bytes:
+        """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
         self._inside(file.path, file.path)
         return read_image_file(file, file.path)
 
@@ -120,17 +121,17 @@ def _subfolders(tree: SourceTree) -> list[str]:
     return [*first, *(below for folder in first for below in tree.folders(folder))][:_MAX_FOLDERS]
 
 
-def read_image_file(file: SourceFile, name: str) -> bytes:
-    """The file's bytes, unless it is too large or cannot be read: then `ImageError`."""
+def read_image_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
+    """The file's bytes, unless it has more than `most` or cannot be read: then `ImageError`."""
     try:
         with file.open() as stream:
-            data = stream.read(MAX_IMAGE_BYTES + 1)
+            data = stream.read(most + 1)
     except StorageRefused as error:
         if not isinstance(file.folder, LocalFolder):  # a store that refuses one refuses all
             raise
-        raise ImageError(f"the image {name!r} cannot be read: {error}", code="unreadable") from error
+        raise ImageError(f"the {what} {name!r} cannot be read: {error}", code="unreadable") from error
     except OSError as error:
-        raise ImageError(f"the image {name!r} cannot be read: {error.strerror}", code="unreadable") from error
-    if len(data) > MAX_IMAGE_BYTES:
-        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but the image {name!r} has more", code="too-large")
+        raise ImageError(f"the {what} {name!r} cannot be read: {error.strerror}", code="unreadable") from error
+    if len(data) > most:
+        raise ImageError(f"expected at most {most} bytes, but the {what} {name!r} has more", code="too-large")
     return data

@@ -122,6 +122,10 @@ class SourceTree:
     def __contains__(self, name: str) -> bool:
         return name in self.names
 
+    def __iter__(self) -> Iterator[SourceFile]:
+        """All files at any depth, sorted."""
+        return map(self.file, self.names)
+
     def file(self, name: str) -> SourceFile:
         return SourceFile(self.folder, name)
 

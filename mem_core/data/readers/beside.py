@@ -1,0 +1,150 @@
+"""`beside`: each image with its caption in a file of the same name beside it: 1.jpg with 1.txt, 1.caption or 1.json.
+
+Flat or in folders of any depth; folders such as 10_cats/ (kohya's repeats) and 00000/ (img2dataset's `files`) say
+nothing of a caption. The file has the image's stem or its whole name (1.jpg.txt); where none fits to the letter, case
+and Unicode form do not matter. All of a text file is one caption, however many lines it has, as in the tars of
+WebDataset; several captions stand as a list in the JSON, whose other entries are metadata. What counts where an image
+has several such files is the rule of tars, too: `texts.read_captions`, a .txt before a .caption.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any
+from unicodedata import normalize
+
+from mem_core.common.errors import SampleError
+from mem_core.config import CorpusConfig
+from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.files import ImageFiles, read_image_file
+from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.splits import split_of_folder
+from mem_core.data.readers.text import repaired
+from mem_core.data.tar_reader import MAX_TEXT_BYTES
+from mem_core.data.texts import read_captions
+
+_SUFFIXES = (".json", ".txt", ".caption")
+_ABOUT_ALL = re.compile(
+    r"readme|licen[cs]e|copying|notice|authors|citation|changelog|requirements|classes|labels|metadata|info|config|"
+    r"dataset.*|.*_stats|(.*[._-])?(train|trn|dev|val|test)(images)?",
+    re.IGNORECASE,
+)
+"""Names of files that stand beside images and are no caption of one of them."""
+_COUNTED = re.compile(r"\d+_")
+_PLAIN = CorpusConfig()
+
+
+class BesideReader(FormatReader):
+    """One sample for each image, in the order of the listing. files: the images and what may be their captions."""
+
+    format = "beside"
+
+    def __init__(
+        self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
+    ) -> None:
+        super().__init__(tree, files, config, seed)
+        self._images = ImageFiles(tree, search=False)
+        self._folder = lru_cache(maxsize=1)(lambda folder: _Pairing(tree.inside(folder)))
+
+    def split_of(self, file: SourceFile) -> str:
+        """That of the folders; kohya's counted ones name what the pictures show."""
+        return split_of_folder("/".join(part for part in file.path.split("/") if not _COUNTED.match(part)))
+
+    def rows(self, file: SourceFile) -> Iterator[RawSample]:
+        pairing = self._folder(file.parent)
+        if file.suffix in PICTURE_SUFFIXES:
+            yield self._sample(file, *pairing.texts_of(file))
+        elif pairing.is_orphan(file):
+            name = repaired(file.path)[0]
+            reason = f"expected an image with the name of the caption file {name!r} beside it, but there is none"
+            yield failed(name, reason, "no-image")
+
+    def _sample(self, image: SourceFile, texts: dict[str, SourceFile], others: list[str]) -> RawSample:
+        name = repaired(image.path)[0]
+        sample = partial(RawSample, name, partial(self._images.read, image))
+        if others:
+            reason = f"expected one image of the name {image.stem!r} beside its caption, got {' and '.join(others)}"
+            return sample((), problem=repaired(reason)[0], code="ambiguous-image")
+        if not texts:
+            reason = f"expected a caption of {name!r} in a .txt, .caption or .json of the same name beside it"
+            return sample((), problem=reason, code="no-caption")
+        try:
+            captions, metadata = _read(texts)
+        except SampleError as error:
+            return sample((), problem=str(error), code=error.code)
+        return sample(captions, metadata=metadata)
+
+
+def beside_files(tree: SourceTree) -> list[SourceFile]:
+    """All images and what may be captions of them, unless no image has a caption beside it."""
+    found = [file for file in tree if file.suffix in PICTURE_SUFFIXES or file.suffix in _SUFFIXES]
+    texts = {_folded(_whole_stem(file)) for file in found if file.suffix in _SUFFIXES}
+    names = (
+        _folded(name) for file in found if file.suffix in PICTURE_SUFFIXES for name in (file.path, _whole_stem(file))
+    )
+    return found if any(name in texts for name in names) else []
+
+
+class _Pairing:
+    """Which images and caption files of one folder belong together."""
+
+    def __init__(self, files: Iterable[SourceFile]) -> None:
+        self._texts: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
+        images = []
+        for file in files:
+            if file.suffix in _SUFFIXES:
+                self._texts[file.stem][file.suffix] = file
+            elif file.suffix in PICTURE_SUFFIXES:
+                images.append(file)
+        self._stem_of = {image.name: stem for image in images for stem in self._as_written(image)}
+        self._pair_folded([image for image in images if image.name not in self._stem_of])
+        self._images_of: defaultdict[str, list[str]] = defaultdict(list)
+        for image, stem in self._stem_of.items():
+            self._images_of[stem].append(image)
+        self._used = {suffix for stem in self._images_of for suffix in self._texts[stem]}
+
+    def texts_of(self, image: SourceFile) -> tuple[dict[str, SourceFile], list[str]]:
+        """Its caption files by suffix, and all images that claim them where there are several."""
+        stem = self._stem_of.get(image.name)
+        if stem is None:
+            return {}, []
+        images = self._images_of[stem]
+        return self._texts[stem], images if len(images) > 1 else []
+
+    def is_orphan(self, text: SourceFile) -> bool:
+        """Whether it is the caption of an image that is not there: images beside it have such files, too."""
+        named = text.stem in self._images_of or _ABOUT_ALL.fullmatch(text.stem)
+        return text.suffix in self._used and not named
+
+    def _as_written(self, image: SourceFile) -> list[str]:
+        return [stem for stem in (image.name, image.stem) if stem in self._texts][:1]
+
+    def _pair_folded(self, images: list[SourceFile]) -> None:
+        free: defaultdict[str, list[str]] = defaultdict(list)
+        for stem in self._texts.keys() - set(self._stem_of.values()):
+            free[_folded(stem)].append(stem)
+        for image in images:
+            for name in (image.name, image.stem):
+                if len(stems := free.get(_folded(name), [])) == 1:
+                    self._stem_of.setdefault(image.name, stems[0])
+
+
+def _whole_stem(file: SourceFile) -> str:
+    return file.path[: -len(file.suffix)]
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name).casefold()
+
+
+def _read(texts: dict[str, SourceFile]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Captions and metadata. Raises `SampleError`."""
+    metadata, *captions = (_content(texts[suffix]) if suffix in texts else None for suffix in _SUFFIXES)
+    return read_captions(metadata, next((text for text in captions if text is not None), None))
+
+
+def _content(file: SourceFile) -> bytes:
+    return read_image_file(file, repaired(file.name)[0], most=MAX_TEXT_BYTES, what="caption file")
