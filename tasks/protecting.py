@@ -1,10 +1,13 @@
 """The steps of protecting a corpus; their order is in `mem_core.protect.protection`. Rounds count from 1 here."""
 
+from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
 from mem_core.data.corpus import require_clean
+from mem_core.data.loaders.shard_line import loadable, open_clip_options
+from mem_core.data.manifest import Manifest
 from mem_core.experiments.status import JOB, backed_off_line, count_backed_off
 from mem_core.protect.night import counts_of
 from mem_core.protect.protection import ShardSummary
@@ -25,13 +28,15 @@ class ProtectPlan(Frozen):
 
 
 class ProtectSummary(Frozen):
-    """A protected corpus. counts: samples by status. repeated: shards that were finished before."""
+    """A protected corpus. counts: samples by status. repeated: shards that were finished before. open_clip: what it is
+    given to train on the corpus, "" where nothing was published or webdataset cannot read the address."""
 
     uri: str
     shards: int
     repeated: int
     counts: dict[str, int]
     fingerprint: str
+    open_clip: str = ""
 
 
 @step("begin protection", run_name="begin {job.method}")
@@ -112,4 +117,13 @@ def finish_protection(job: ProtectJob, plan: Plan, shards: list[ShardSummary]) -
         repeated=plan.finished + sum(shard.repeated for shard in shards),
         counts=counts,
         fingerprint=manifest.fingerprint,
+        open_clip=_open_clip(job.dest, manifest),
     )
+
+
+def _open_clip(address: str, manifest: Manifest) -> str:
+    try:
+        return open_clip_options(address, loadable(manifest)) if loadable(manifest) else ""
+    except ConfigError as error:
+        say(f"warning: webdataset cannot read this corpus: {error}")
+        return ""

@@ -1,7 +1,9 @@
 """What commands print when they are done: tables on standard output, for people."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -9,6 +11,7 @@ from rich.table import Table
 from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, reasons, stress_cells, stress_headline
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
+from mem_core.data.loaders.index import IndexSummary
 from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
 from mem_core.report import ReportSummary
@@ -16,6 +19,7 @@ from mem_core.report.intervals import percent
 from mem_core.victim.evaluation import Evaluation
 from tasks.artifacts import REPORT_ABOUT, REPORT_HEADER, retrieval_lines, retrieval_note, table_cells
 from tasks.estimating import RunEstimate
+from tasks.protecting import ProtectSummary
 
 _NAMED = 20  # problems and reasons that are printed
 
@@ -85,6 +89,22 @@ def print_problems(found: VerifyReport) -> None:
             console.print(f"... and {len(entries) - _NAMED} more", highlight=False)
     checked = f"{counted(found.shards, 'shard')}, {_counts(found.counts)}"
     console.print(f"{checked}: {counted(len(found.problems), 'problem')}", highlight=False)
+
+
+def print_open_clip(done: ProtectSummary) -> None:
+    """How open_clip is told to read what was published, as a line to be copied: so nothing wraps it."""
+    if done.open_clip:
+        typer.echo(f"to train open_clip on it: python -m open_clip_train.main {done.open_clip}")
+        typer.echo(f"for other loaders: memshield index {shlex.quote(done.uri)}")
+
+
+def print_index(found: IndexSummary) -> None:
+    """What was indexed, what to hand out with it, and what not."""
+    typer.echo(f"{counted(found.samples, 'sample')} in {counted(found.tars, 'tar')}: wids.json, .nv-meta, README.md")
+    if found.card_kept:
+        typer.echo("README.md was there and is not memshield's: it stays as it is")
+    if found.empty:
+        typer.echo(f"hold no sample, leave them out: {', '.join(found.empty[:_NAMED])}")
 
 
 def print_estimate(found: RunEstimate) -> None:

@@ -68,9 +68,10 @@ def protect(
     named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
     config = config_of(preset, [*(set or []), *named], seed)
     with running(no_server):
+        from flows.cli.printing import print_open_clip
         from flows.protect import protect
 
-        protect(
+        done = protect(
             clean,
             dest,
             config.protect,
@@ -80,6 +81,7 @@ def protect(
             reuse=reuse,
             on_mismatch=on_mismatch,
         )
+    print_open_clip(done)
 
 
 @app.command()
@@ -148,6 +150,22 @@ def verify(clean: Clean, protected: Protected, no_server: NoServer = False) -> N
     print_problems(found)
     if not found.ok:
         raise typer.Exit(1)
+
+
+@app.command()
+def index(
+    protected: Protected,
+    license: Annotated[str, typer.Option(help="For the page: the hub's name of a licence, as cc-by-4.0.")] = "unknown",
+    license_link: Annotated[str, typer.Option(help="Where the licence stands, if the hub has no name for it.")] = "",
+) -> None:
+    """Writes beside the tars what other loaders ask for: wids.json, .nv-meta for Megatron-Energon, a dataset card."""
+    from flows.cli.printing import print_index
+    from tasks.indexing import index_corpus
+    from tasks.terminal import shown_on_terminal
+
+    with shown_on_terminal():
+        found = index_corpus(protected, license, license_link)
+    print_index(found)
 
 
 @app.command()
