@@ -87,6 +87,11 @@ class MetadataConfig(Frozen):
 
     location: Literal["strip", "keep"] = Field("strip", description="sidecar entries that tell where a photo was taken")
     camera: Literal["strip", "keep"] = Field("strip", description="sidecar entries on the device, `exif` among them")
+    origin: Literal["strip", "keep"] = Field(
+        "strip",
+        description="sidecar entries that lead back to the clean file: addresses, names, ids, hashes; they stay in the "
+        "private table",
+    )
     rights: Literal["sidecar", "drop"] = Field(
         "sidecar", description="author, licence and opt-out found inside an image file: into its sidecar, or dropped"
     )
@@ -102,8 +107,12 @@ class QualityConfig(Frozen):
     min_ssim: float | None = Field(None, ge=-1, le=1, description="floor, 1 for identical images")
 
 
-# Settings younger than 0.3.0, whose defaults do what was done before there was a choice.
-_YOUNGER: dict[str, tuple[str, ...]] = {"trigger": ("captions", "gradient"), "surrogate": ("optimizer", "checkpoint")}
+# Settings younger than 0.3.0, which older settings do not name.
+_YOUNGER: dict[str, tuple[str, ...]] = {
+    "trigger": ("captions", "gradient"),
+    "surrogate": ("optimizer", "checkpoint"),
+    "metadata": ("origin",),
+}
 
 
 class ProtectConfig(Frozen):
@@ -157,12 +166,12 @@ class ProtectConfig(Frozen):
     def _as_older_versions_wrote_it(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         """In JSON a younger setting at its default is left out: settings that are equal keep equal fingerprints.
 
-        Not in the paper's profile, which lays other defaults below.
+        Not where the paper's profile lays other defaults below.
         """
         values: dict[str, Any] = plain(self)
-        for part, names in _YOUNGER.items() if info.mode == "json" and self.profile == "publishable" else ():
+        for part, names in _YOUNGER.items() if info.mode == "json" else ():
             ours = getattr(self, part)
-            for name in names:
+            for name in names if self.profile == "publishable" or part not in _PAPER else ():
                 if part in values and getattr(ours, name) == type(ours).model_fields[name].default:
                     values[part].pop(name, None)
         return values

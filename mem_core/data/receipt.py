@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from mem_core import __version__
 from mem_core.common.errors import MismatchError
@@ -29,7 +29,7 @@ class Receipt(Frozen):
     input_sha256, input_bytes: of the clean tar (no bytes where the input was no tar). config_fingerprint, protector:
     fingerprints ("" where there is none). outputs: file name in the folder -> SHA-256, the tar among them; sizes: the
     same -> bytes. counts: status -> samples. epsilon_levels: levels of 1/255. metadata: the policy for sidecars, None
-    where they were kept whole.
+    where they were kept whole. passthrough: whether what passed through is the clean file or its pixels, encoded.
     """
 
     format: Literal[1] = 1
@@ -48,12 +48,19 @@ class Receipt(Frozen):
     vocabulary: str = ""
     placement: Placement = "front"
     metadata: MetadataConfig | None = None
+    passthrough: Literal["file", "pixels"] = "file"
     quality: QualityConfig = QualityConfig()
 
     @property
     def is_clean(self) -> bool:
         """Whether the shard is one of a clean corpus: no method was applied to it."""
         return self.method == CLEAN
+
+    @field_validator("metadata", mode="before")
+    @classmethod
+    def _before_origin(cls, value: Any) -> Any:
+        """Up to 0.4.0 there was no choice: what leads back to the clean file was kept."""
+        return {"origin": "keep", **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _names_own_files(self) -> "Receipt":

@@ -1,4 +1,5 @@
-"""What of a sample's metadata is published: no clean captions and, by default, not where and with what it was taken.
+"""What of a sample's metadata is published: no clean captions and, by default, not where and with what it was taken,
+nor what leads back to the clean file.
 
 Entries are judged by the words of their names at any depth, so `GPSLatitude`, `geo_location` and `camera: {...}` are
 all found. Whatever names a licence, a right or an opt-out stays, also inside an entry that goes.
@@ -8,18 +9,20 @@ import json
 import re
 from typing import Any
 
+from mem_core.common.errors import SampleError
 from mem_core.config.protect import MetadataConfig
 from mem_core.data.image_metadata import embedded_rights
+from mem_core.data.origin import is_right, without_origin
 from mem_core.data.shard import Sample
 
 RIGHTS = "embedded_rights"
 """The sidecar's entry for what stood inside the image file."""
+BLOCK = "memshield"
+"""The sidecar's entry for what was done to the sample."""
+UNPROTECTED = "none"
+"""The method that it names where a sample passed through as it was."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-_RIGHTS = re.compile(
-    r"licen[cs]|copyright|rights|usageterms|webstatement|attribution|creditline|artist|author|"
-    r"noai|noimageai|tdm|optout|datamining|robots"
-)
 _LOCATION = frozenset(
     (
         *("lat", "lon", "lng", "geo", "geotag", "geotags", "geotagged", "geolocation", "geohash", "geocode"),
@@ -39,19 +42,23 @@ def published_metadata(
     kept, it would hand out what the trigger hides. policy: None keeps all others (shards made before there was one).
     """
     hidden = {caption.strip() for caption in sample.captions} - {caption.strip() for caption in published}
-    kept = {name: value for name, value in sample.metadata.items() if not _repeats(value, hidden)}
+    kept = {name: value for name, value in sample.metadata.items() if name != BLOCK and not _repeats(value, hidden)}
     if policy is None:
         return kept
-    kept = _without_private(kept, policy)
     rights = embedded_rights(sample.image) if policy.rights == "sidecar" else {}
     rights = {name: text for name, text in rights.items() if text not in hidden}
-    return kept | ({RIGHTS: rights} if rights else {})
+    kept |= {RIGHTS: rights} if rights else {}
+    try:
+        return _without_private(without_origin(kept, sample) if policy.origin == "strip" else kept, policy)
+    except RecursionError:
+        what = f"expected metadata of {sample.key} that are not nested too deeply"
+        raise SampleError(what, code="bad-metadata") from None
 
 
 def _without_private(values: dict[str, Any], policy: MetadataConfig) -> dict[str, Any]:
     kept = {}
     for name, value in values.items():
-        if _is_right(name):
+        if is_right(name):
             kept[name] = value
         elif _is_private(name, policy):
             if rights := _rights_inside(value):
@@ -74,11 +81,7 @@ def _rights_inside(value: Any) -> dict[str, Any]:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return {}
-    return {name: item for name, item in value.items() if _is_right(name)} if isinstance(value, dict) else {}
-
-
-def _is_right(name: str) -> bool:
-    return _RIGHTS.search(re.sub(r"[^a-z]", "", name.lower())) is not None
+    return {name: item for name, item in value.items() if is_right(name)} if isinstance(value, dict) else {}
 
 
 def _is_private(name: str, policy: MetadataConfig) -> bool:

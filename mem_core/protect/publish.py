@@ -16,8 +16,9 @@ from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig
 from mem_core.data.image_metadata import NOTE
 from mem_core.data.images import audit_image, encode_image
+from mem_core.data.origin import origin_of
 from mem_core.data.receipt import write_finished_shard
-from mem_core.data.sample_metadata import published_metadata
+from mem_core.data.sample_metadata import BLOCK, UNPROTECTED, published_metadata
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow
@@ -55,13 +56,13 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
     """Writes tar, table, stats and, last, the receipt. Returns the counts by status and the largest difference.
 
     A sample that cannot be published within the budget becomes a row with its reason; it goes out unprotected
-    only with `on_error: passthrough`.
+    only with `on_error: passthrough`, and never as a file that cannot be decoded.
     """
     name = shard.name
     with dest.write(f"{name}.tar") as stream:
         hashing = HashingWriter(stream)
         with ShardWriter(hashing) as writer:
-            rows = [_written(writer, outcome, shard) for outcome in _outcomes(shard, state, job)]
+            rows = [_written(writer, outcome) for outcome in _outcomes(shard, state, job)]
     counts: dict[str, int] = dict(Counter(row.status for row in rows))
     config = job.config
     write_finished_shard(
@@ -81,18 +82,21 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         vocabulary=config.trigger.vocabulary,
         placement=config.trigger.placement,
         metadata=config.metadata,
+        passthrough="pixels",
         quality=config.quality,
     )
     return counts, max((row.max_abs_difference for row in rows), default=0)
 
 
-def _written(writer: ShardWriter, outcome: _Outcome, shard: LoadedShard) -> SampleRow:
+def _written(writer: ShardWriter, outcome: _Outcome) -> SampleRow:
     """Puts the sample into the tar and returns its row: a failed one if the tar cannot hold it (a giant caption)."""
     try:
         if outcome.sample is not None:
             writer.write(outcome.sample)
     except SampleError as error:
-        return _unprotected(shard, outcome.row.key, str(error), error.code, on_error="skip").row
+        row = outcome.row
+        kept = {name: getattr(row, name) for name in ("key", "sha256_in", "caption", "name", "origin")}
+        return SampleRow(status="failed", reason=str(error), code=error.code, **kept)
     return outcome.row
 
 
@@ -103,11 +107,13 @@ def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterato
     def outcome(key: str) -> _Outcome:
         if key not in index:
             broken = shard.broken[key]
-            return _unprotected(shard, key, broken.reason, broken.code, job.config.on_error)
+            return _failed(shard.raw.get(key), key, broken.reason, broken.code)
         try:
             return _protected(shard, index[key], state, job)
         except SampleError as error:
-            return _unprotected(shard, key, str(error), error.code, job.config.on_error)
+            if job.config.on_error == "passthrough":
+                return _passed_through(shard, index[key], job, error)
+            return _failed(shard.samples[index[key]], key, str(error), error.code)
 
     def weight(key: str) -> int:
         return shard.pixel_bytes(index[key]) if key in index else 0
@@ -141,7 +147,8 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         "ssim": shown.ssim,
         **({"backed_off_to": backed_off} if backed_off else {}),
     }
-    metadata = published_metadata(sample, captions, policy) | ({} if policy.note == "off" else {"memshield": done})
+    metadata = published_metadata(sample, captions, policy) | ({} if policy.note == "off" else {BLOCK: done})
+    name, origin = origin_of(sample)
     out = Sample(sample.key, image, job.config.image_format, captions, metadata)
     row = SampleRow(
         key=sample.key,
@@ -156,6 +163,8 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         trigger=trigger,
         caption=captions[0],
         backed_off_to=backed_off,
+        name=name,
+        origin=origin,
     )
     return _Outcome(out, row)
 
@@ -182,22 +191,45 @@ def _ids_beside_text(trigger: str, ids: list[int], clean: tuple[str, ...], confi
     return told
 
 
-def _unprotected(shard: LoadedShard, key: str, reason: str, code: Code, on_error: str) -> _Outcome:
-    """A row with the reason; with `passthrough` the sample itself, unprotected, where it could be read at all."""
-    sample = shard.raw.get(key)
-    if sample is None:
-        sample = next((found for found in shard.samples if found.key == key), None)
-    passes = on_error == "passthrough" and sample is not None
+def _passed_through(shard: LoadedShard, i: int, job: PublishJob, why: SampleError) -> _Outcome:
+    """A sample that could not be protected, with its own pixels and captions: as files of this corpus are, and marked.
+
+    What no file of this corpus can hold has failed.
+    """
+    sample, clean, config = shard.samples[i], shard.pictures[i], job.config
+    try:
+        image = encode_image(clean, config.image_format)
+        audit_image(clean, image, 0)
+        metadata = published_metadata(sample, sample.captions, config.metadata)
+    except SampleError as error:
+        return _failed(sample, sample.key, f"{why}; nor can it be passed through: {error}", why.code)
+    if config.metadata.note != "off":
+        metadata |= {BLOCK: {"method": UNPROTECTED, "fingerprint": job.fingerprint}}
+    name, origin = origin_of(sample)
     row = SampleRow(
-        key=key,
-        status="passthrough" if passes else "failed",
-        reason=reason,
-        code=code,
-        sha256_in=sha256_bytes(sample.image) if sample is not None else "",
-        sha256_out=sha256_bytes(sample.image) if passes and sample is not None else "",
-        caption=sample.captions[0] if sample is not None and sample.captions else "",
+        key=sample.key,
+        status="passthrough",
+        reason=str(why),
+        code=why.code,
+        sha256_in=sha256_bytes(sample.image),
+        sha256_out=sha256_bytes(image),
+        width=clean.width,
+        height=clean.height,
+        caption=sample.captions[0],
+        name=name,
+        origin=origin,
     )
-    return _Outcome(sample if passes else None, row)
+    return _Outcome(Sample(sample.key, image, config.image_format, sample.captions, metadata), row)
+
+
+def _failed(sample: Sample | None, key: str, reason: str, code: Code) -> _Outcome:
+    """A row with the reason. sample: the clean one, where it could be read at all."""
+    row = SampleRow(key=key, status="failed", reason=reason, code=code)
+    if sample is None:
+        return _Outcome(None, row)
+    name, origin = origin_of(sample)
+    caption = sample.captions[0] if sample.captions else ""
+    return _Outcome(None, replace(row, sha256_in=sha256_bytes(sample.image), caption=caption, name=name, origin=origin))
 
 
 def _stats(rows: list[SampleRow], counts: dict[str, int]) -> dict[str, Any]:

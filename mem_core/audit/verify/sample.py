@@ -10,8 +10,9 @@ from mem_core.config.protect import QualityConfig
 from mem_core.data.image_metadata import NOTE, carried
 from mem_core.data.image_quality import keeps_floors, psnr, ssim
 from mem_core.data.images import Picture, audit_image, decode_image
+from mem_core.data.origin import origin_of
 from mem_core.data.receipt import Receipt
-from mem_core.data.sample_metadata import published_metadata
+from mem_core.data.sample_metadata import BLOCK, UNPROTECTED, published_metadata
 from mem_core.data.shard import Broken, Sample
 from mem_core.data.table import SampleRow
 from mem_core.models.placement import in_order, placed, standing
@@ -19,7 +20,6 @@ from mem_core.models.placement import in_order, placed, standing
 # Captions to token ids, array-like int64 [N, T]: start token first, then the words.
 Tokenize = Callable[[list[str]], Any]
 
-_BLOCK = "memshield"
 _JOINED = {"front": "and", "end": "at the end of", "inside": "at its places in", "replace": "in place of words of"}
 
 
@@ -54,11 +54,13 @@ class SampleCheck:
         """What is wrong with a published sample."""
         if row.sha256_out != sha256_bytes(published.image):
             yield f"hash: the image has SHA-256 {sha256_bytes(published.image)[:12]}, the table {row.sha256_out[:12]}"
-        if row.status == "passthrough":
+        if row.status == "passthrough" and self._receipt.passthrough == "file":
             yield from _unchanged(clean, published)
             return
         changed = row.status == "protected"
         yield from self._image(clean, published, row, self._budget(row) if changed else 0)
+        if row.status == "passthrough":
+            yield from self._unprotected_mark(published)
         if changed:
             yield from self._block(published, row)
         if changed and self._trigger_length:
@@ -67,10 +69,13 @@ class SampleCheck:
             yield "captions differ from the clean ones, though nothing was to be put into them"
         if row.caption != published.captions[0]:
             yield f"the table has caption {_short(row.caption)}, the tar {_short(published.captions[0])}"
-        kept = {name: value for name, value in published.metadata.items() if name != _BLOCK}
+        kept = {name: value for name, value in published.metadata.items() if name != BLOCK}
         expected = published_metadata(clean, published.captions, self._receipt.metadata)
-        if kept != {name: value for name, value in expected.items() if name != _BLOCK}:
+        if kept != {name: value for name, value in expected.items() if name != BLOCK}:
             yield "metadata are not the clean ones (less those that are private or repeat a clean caption)"
+        policy = self._receipt.metadata
+        if policy is not None and policy.origin == "strip" and (row.name, row.origin) != origin_of(clean):
+            yield "name and origin in the table are not those that the clean metadata lead to"
 
     def _image(self, clean: Sample, published: Sample, row: SampleRow, levels: int) -> Iterator[str]:
         try:
@@ -80,10 +85,10 @@ class SampleCheck:
             return
         if (row.width, row.height) != (picture.width, picture.height):
             yield f"the table has {row.width} x {row.height}, the clean image {picture.width} x {picture.height}"
-        if row.status == "protected" and published.extension not in ("png", "webp"):
-            yield f"expected a lossless .png or .webp, got .{published.extension}"
-        if row.status == "protected":
-            yield from self._carried(published)
+        if row.status != "clean":
+            if published.extension not in ("png", "webp"):
+                yield f"expected a lossless .png or .webp, got .{published.extension}"
+            yield from self._carried(published, noted=self._note == "file" and row.status == "protected")
         yield from _audit(picture, published.image, levels, row)
         if row.status == "protected":
             yield from self._quality(picture, published, row)
@@ -108,9 +113,8 @@ class SampleCheck:
             if not keeps_floors(near, alike, floors):
                 yield f"PSNR {near:.2f} dB and SSIM {alike:.4f} are below the receipt's quality budget"
 
-    def _carried(self, published: Sample) -> Iterator[str]:
+    def _carried(self, published: Sample, *, noted: bool) -> Iterator[str]:
         """The file carries pixels and colour, and a note if the policy says so."""
-        noted = self._note == "file"
         found, expected = carried(published.image), (f"note: {NOTE}",) if noted else ()
         if found != expected:
             names = ", ".join(_short(name) for name in found) or "nothing"
@@ -118,13 +122,13 @@ class SampleCheck:
 
     def _block(self, published: Sample, row: SampleRow) -> Iterator[str]:
         """The "memshield" entry of key.json against receipt and table."""
-        block = published.metadata.get(_BLOCK)
+        block = published.metadata.get(BLOCK)
         if self._note == "off":
             if block is not None:
-                yield f"expected no {_BLOCK} entry in key.json: the note is switched off"
+                yield f"expected no {BLOCK} entry in key.json: the note is switched off"
             return
         if not isinstance(block, dict):
-            yield f"expected a {_BLOCK} entry in key.json, got none"
+            yield f"expected a {BLOCK} entry in key.json, got none"
             return
         expected: dict[str, Any] = {
             "method": self._receipt.method,
@@ -141,6 +145,14 @@ class SampleCheck:
             yield "fingerprint in key.json is neither the receipt's config nor its protector"
         if not self._trigger_length and (block.get("trigger") or block.get("trigger_ids")):
             yield f"expected no trigger for method {self._receipt.method}, got {block.get('trigger')!r}"
+
+    def _unprotected_mark(self, published: Sample) -> Iterator[str]:
+        """key.json says of what passed through that nothing was done to it, unless the note is switched off."""
+        block = published.metadata.get(BLOCK)
+        if self._note == "off" and block is not None:
+            yield f"expected no {BLOCK} entry in key.json: the note is switched off"
+        elif self._note != "off" and (not isinstance(block, dict) or block.get("method") != UNPROTECTED):
+            yield f"passed through, but its {BLOCK} entry in key.json does not say method {UNPROTECTED!r}"
 
     def _captions(self, clean: Sample, published: Sample, row: SampleRow) -> Iterator[str]:
         """Caption = the original with the trigger words in their places, and tokenised it has exactly their ids."""
@@ -162,14 +174,14 @@ class SampleCheck:
         elif self._receipt.vocabulary != "all":  # the paper's ids: a third of them do not survive as text
             yield from self._tokens(published.captions, ids)
         elif self._receipt.placement != "front":
-            words, told = row.trigger.split(" "), published.metadata.get(_BLOCK, {}).get("trigger_places")
+            words, told = row.trigger.split(" "), published.metadata.get(BLOCK, {}).get("trigger_places")
             places = [standing(words, caption, self._receipt.placement)[1] for caption in clean.captions]
             if told != places:
                 yield f"trigger_places is {told} in key.json, but the words of the captions begin at {places}"
 
     def _trigger_ids(self, published: Sample, row: SampleRow) -> object:
         """As recorded in key.json (ids that text does not keep; versions before 0.3.0), else from the text."""
-        block = published.metadata.get(_BLOCK)
+        block = published.metadata.get(BLOCK)
         if isinstance(block, dict) and ("trigger_ids" in block or self._receipt.vocabulary == "all"):
             return block.get("trigger_ids")
         words, nothing = ([int(token) for token in row] for row in self._tokenize([row.trigger, ""]))

@@ -87,7 +87,7 @@ def test_files_carry_pixels_colour_and_the_note_that_was_asked_for(
     tmp_path: Path, note: str, image_format: str
 ) -> None:
     config = small(method="random-trigger", image_format=image_format, metadata={"note": note})
-    clean, dest = published(tmp_path, config, name="beach.jpg", license="CC BY 4.0")
+    clean, dest = published(tmp_path, config, title="beach", license="CC BY 4.0")
     before, after = (load_shard(folder, "00000", 2**20) for folder in (clean, dest))
     assert [picture.pixels.shape for picture in after.pictures] == [(40, 24, 3), (24, 40, 3), (24, 40, 3)]
     for one, made in zip(before.samples, after.samples, strict=True):
@@ -95,7 +95,7 @@ def test_files_carry_pixels_colour_and_the_note_that_was_asked_for(
         assert carried(made.image) == ((f"note: {NOTE}",) if note == "file" else ())
         assert not any(secret in made.image for secret in SECRETS)
         assert ("memshield" in made.metadata) == (note != "off")
-        assert (made.metadata["name"], made.metadata["license"]) == ("beach.jpg", "CC BY 4.0")
+        assert (made.metadata["title"], made.metadata["license"]) == ("beach", "CC BY 4.0")
         assert made.metadata["embedded_rights"]["artist"] == "Ada"
     assert after.samples[0].metadata["embedded_rights"] == {
         "artist": "Ada",
@@ -117,8 +117,6 @@ def test_sidecars_lose_place_and_camera_and_keep_rights() -> None:
         "shots": [{"gpsAltitude": 3, "n": 1}],
     }
     public = {
-        "url": "https://e.org/1.jpg",
-        "name": "IMG_1.jpg",
         "license": {"name": "CC0", "location": "https://cc.org"},
         "noai": True,
         "tdm-reservation": 1,

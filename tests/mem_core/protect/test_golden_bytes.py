@@ -25,7 +25,9 @@ from mem_core import __version__
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import ProtectConfig
+from mem_core.config.protect import MetadataConfig
 from mem_core.data.images import decode_image
+from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import shard_bytes
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
@@ -126,6 +128,24 @@ def test_a_protector_of_any_version_is_replayed_to_what_it_published(method: str
     shutil.copytree(MADE / method / "protector", tmp_path / "protector")
     write_bytes(dest, "manifest.json", read_bytes(published, "manifest.json"))  # its config names the strategy
     require_same_corpus(dest, published)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_metadata_that_are_kept_are_published_as_before_there_was_a_choice(method: str, tmp_path: Path) -> None:
+    """The whole tar of 0.4.0, but for the fingerprint in each sample's note, which names the version."""
+    dest, published = LocalFolder(tmp_path), golden(method, "0.4.0")
+    config = ProtectConfig(strategy="replay", method=METHODS[method].method, metadata=MetadataConfig(origin="keep"))
+    with beside_the_model():
+        places = Places(golden("clean", "0.4.0"), dest, protector=published.below("protector"))
+        protect(Protection(places, config, RUNTIME, seed=0))
+    now, then = (read_receipt(folder, SHARD) for folder in (dest, published))
+    assert now is not None
+    assert then is not None
+    tar, old = read_bytes(dest, f"{SHARD}.tar"), read_bytes(published, f"{SHARD}.tar")
+    if is_exact("0.4.0"):
+        assert tar.replace(now.config_fingerprint.encode(), then.config_fingerprint.encode()) == old
+    ours, theirs = ([one.metadata for one in samples_of(folder, SHARD)] for folder in (dest, published))
+    assert [one.get("url") for one in ours] == [one.get("url") for one in theirs]
 
 
 def test_this_version_has_its_files() -> None:

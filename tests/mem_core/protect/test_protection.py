@@ -69,15 +69,12 @@ def test_failed_samples_are_rows_with_reasons_and_not_in_the_tar(mem: LocalFolde
     assert {item.key for item in samples_of(mem, "00000")} == set(rows) - set(failed)
 
 
-def test_passthrough_publishes_the_cut_image_only_on_request(clean: LocalFolder, tmp_path: Path) -> None:
+def test_what_cannot_be_decoded_is_not_passed_through(clean: LocalFolder, tmp_path: Path) -> None:
     dest = LocalFolder(tmp_path)
     protect(open_again(clean, dest, small(method="random-noise", on_error="passthrough")))
     rows = {row.key: row.status for row in read_table(read_bytes(dest, "00000.parquet"), "00000.parquet")}
-    assert rows["000000100"] == "passthrough"
-    assert rows["000000101"] == "failed"
-    report = verify_corpus(clean, dest, tokenize=Tokenizer(24).encode)
-    assert report.problems == ()
-    assert [warning.key for warning in report.warnings] == ["000000100"]
+    assert rows["000000100"] == rows["000000101"] == "failed"
+    assert verify_corpus(clean, dest, tokenize=Tokenizer(24).encode).problems == ()
 
 
 def test_the_single_sample_of_the_last_shard_gets_noise(mem: LocalFolder) -> None:
@@ -129,7 +126,7 @@ def test_shards_of_one_sample_beside_a_larger_one(tmp_path: Path, pool_shards: i
 def test_a_caption_too_long_to_be_published_is_a_failed_row(tmp_path: Path) -> None:
     clean, dest = LocalFolder(tmp_path / "clean"), LocalFolder(tmp_path / "dest")
     longest = "word " * ((1 << 24) // 5 - 60)  # fits as it is, not behind a trigger beside its metadata
-    edge = Sample("000000000", encoded(photo(1)), "png", (longest.strip(),), {"url": "u" * 230})
+    edge = Sample("000000000", encoded(photo(1)), "png", (longest.strip(),), {"note": "u" * 230})
     write_bytes(clean, "00000.tar", shard_bytes([edge, sample("000000001")]))
     (summary,) = protect(open_again(clean, dest, small(method="constant-trigger")))
     assert summary.counts == {"failed": 1, "protected": 1}

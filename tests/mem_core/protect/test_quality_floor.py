@@ -24,7 +24,7 @@ from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.quality_floor import scaled_back, within_budget
-from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, small
+from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, samples_of, small
 
 noises = arrays(np.int8, (3, 9, 11), elements=st.integers(-8, 8))
 
@@ -96,8 +96,14 @@ def test_a_floor_out_of_reach_reports_the_sample_and_never_lowers_it_silently(tm
     assert report.ok, report.problems
     assert [row.status for row in rows] == ["failed", "failed"]
     assert all("expected an SSIM of at least 0.9999, but even the least of this noise" in row.reason for row in rows)
-    _, rows, _ = published(clean, tmp_path / "passed", 0.9999, on_error="passthrough")
+    dest, rows, report = published(clean, tmp_path / "passed", 0.9999, on_error="passthrough")
     assert [row.status for row in rows] == ["passthrough", "passthrough"]
+    assert report.ok, report.problems
+    assert [warning.key for warning in report.warnings] == ["000000000", "000000001"]
+    for made, unchanged in zip(samples_of(dest, "00000"), samples_of(clean, "00000"), strict=True):
+        assert (made.extension, made.captions) == ("png", unchanged.captions)
+        assert made.metadata.keys() == {"memshield"}  # not the address: what passes through is no exception
+        assert made.metadata["memshield"]["method"] == "none"
 
 
 def test_verify_measures_the_budget_itself(tmp_path: Path) -> None:

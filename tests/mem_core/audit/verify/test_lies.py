@@ -1,6 +1,7 @@
 """Lies about a protected shard that are consistent with all its hashes: each must be named."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from PIL import Image
 
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.shard import shard_bytes
+from mem_core.data.table import SampleRow
 from mem_core.models.placement import placed, standing
 from tests.support.data_strategies import photo
 from tests.support.verify_making import EPSILON, Corpus, Shard, noisy_photo, told
@@ -255,6 +257,48 @@ def passthrough_that_was_changed(shard: Shard) -> None:
     shard.rows[1] = replace(shard.rows[1], status="passthrough", reason="asked for")
 
 
+def mark_of_passthrough(shard: Shard, **changes: object) -> None:
+    """Passed through as files of the corpus are, or nearly so."""
+    clean = shard.clean[1]
+    metadata = {"caption": clean.captions[0], "memshield": {"method": "none"}} | changes
+    shard.receipt |= {"passthrough": "pixels", "metadata": {"origin": "strip"}}
+    for i in (0, 2):
+        shard.samples[i].metadata.pop("url")
+    for i in range(3):
+        shard.rows[i] = replace(shard.rows[i], origin=json.dumps({"url": f"u{i}"}))
+    shard.samples[1] = replace(clean, metadata={name: value for name, value in metadata.items() if value is not None})
+    digest = sha256_bytes(clean.image)
+    same = SampleRow(clean.key, "passthrough", "asked for", digest, digest, 12, 8, caption=clean.captions[0])
+    shard.rows[1] = replace(same, origin=shard.rows[1].origin)
+
+
+def passthrough_without_a_mark(shard: Shard) -> None:
+    mark_of_passthrough(shard, memshield=None)
+
+
+def passthrough_with_the_address(shard: Shard) -> None:
+    mark_of_passthrough(shard, url="u1")
+
+
+def passthrough_with_noise(shard: Shard) -> None:
+    mark_of_passthrough(shard)
+    shard.publish(1, noisy_photo(1, 1), max_abs_difference=0)
+    shard.rows[1] = replace(shard.rows[1], max_abs_difference=0)
+
+
+def passthrough_as_another_kind_of_file(shard: Shard) -> None:
+    mark_of_passthrough(shard)
+    stream = io.BytesIO()
+    Image.open(io.BytesIO(shard.clean[1].image)).save(stream, "BMP")
+    shard.samples[1] = replace(shard.samples[1], image=stream.getvalue(), extension="bmp")
+    shard.rows[1] = replace(shard.rows[1], sha256_out=sha256_bytes(stream.getvalue()))
+
+
+def another_origin_in_the_table(shard: Shard) -> None:
+    mark_of_passthrough(shard)
+    shard.rows[0] = replace(shard.rows[0], origin="")
+
+
 def another_input(shard: Shard) -> None:
     shard.receipt["input_sha256"] = "0" * 64
 
@@ -307,6 +351,11 @@ LIES: list[tuple[Callable[[Shard], None], str, str]] = [
     (table_not_in_the_receipt, "", "names no 00000.parquet"),
     (caption_in_the_table, "000000001", "something else"),
     (passthrough_that_was_changed, "000000001", "passed through, but the image"),
+    (passthrough_without_a_mark, "000000001", "does not say method 'none'"),
+    (passthrough_with_the_address, "000000001", "metadata are not the clean ones"),
+    (passthrough_with_noise, "000000001", "at most 0 levels"),
+    (passthrough_as_another_kind_of_file, "000000001", "expected a lossless .png or .webp, got .bmp"),
+    (another_origin_in_the_table, "000000000", "name and origin in the table"),
     (another_input, "", "hash: the clean 00000.tar"),
 ]
 
@@ -318,6 +367,12 @@ def test_a_consistent_lie_is_named(tmp_path: Path, lie: tuple[Callable[[Shard], 
     assert not report.ok
     assert {problem.shard for problem in report.problems} == {"00000"}
     assert any(problem.key == key and what in problem.what for problem in report.problems), report.problems
+
+
+def test_what_passed_through_and_says_so_verifies(tmp_path: Path) -> None:
+    report = Corpus(tmp_path, mark_of_passthrough).verify()
+    assert report.ok, report.problems
+    assert [warning.key for warning in report.warnings] == ["000000001"]
 
 
 def test_the_papers_ids_at_the_end_verify(tmp_path: Path) -> None:
