@@ -14,7 +14,7 @@ Corpus = dict[str, list[str]]
 
 def picture(name: str, side: int = 8) -> bytes:
     """A PNG whose bytes depend on the name."""
-    digest = hashlib.sha256(name.encode()).digest()
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     stream = io.BytesIO()
     Image.frombytes("RGB", (side, side), (digest * (side * side * 3 // 32 + 1))[: side * side * 3]).save(stream, "PNG")
     return stream.getvalue()

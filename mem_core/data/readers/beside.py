@@ -49,6 +49,9 @@ class BesideReader(FormatReader):
         self._images = ImageFiles(tree, search=False)
         self._folder = lru_cache(maxsize=1)(lambda folder: _Pairing(tree.inside(folder)))
 
+    def accounts_for(self, path: str) -> bool:
+        return True
+
     def split_of(self, file: SourceFile) -> str:
         """That of the folders; kohya's counted ones name what the pictures show."""
         return split_of_folder("/".join(part for part in file.path.split("/") if not _COUNTED.match(part)))

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from mem_core.common.errors import SourceError
+from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.beside import beside_files
 from mem_core.data.readers.csv_table import has_header
-from mem_core.data.readers.identities import image_files
 from mem_core.data.readers.source import SourceFile, SourceTree
 
 LOOKED_FOR = {
@@ -93,9 +93,7 @@ def _tars(tree: SourceTree) -> list[SourceFile]:
 
 
 def _identities(tree: SourceTree) -> list[SourceFile]:
-    folders = tree.folders()
-    deeper = [below for folder in folders for below in tree.folders(folder)]
-    return [image for folder in (*folders, *deeper) for image in image_files(tree, folder)[:1]]
+    return [file for file in tree if file.suffix in PICTURE_SUFFIXES and file.parent]
 
 
 _FINDERS: dict[str, Callable[[SourceTree], list[SourceFile]]] = {

@@ -1,13 +1,16 @@
 """`identities`: one folder of images per person or thing; captions come from templates with the folder's name.
 
-`Ada_Lovelace/1.jpg` -> "a photo of Ada Lovelace", by every template or by one drawn for each photo. One level
-of train/val/test folders above is understood.
+`Ada_Lovelace/1.jpg` -> "a photo of Ada Lovelace", by every template or by one drawn for each photo. Images in deeper
+folders show the same as those above them. One level of train/val/test folders above is understood. Numbers before all
+of the names (`10_cats`, `001.Albatross`) are no part of them: counts of repeats, or of classes.
 """
 
 import hashlib
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import partial
-from pathlib import PurePosixPath
+from functools import cached_property, partial
+from itertools import chain, filterfalse
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
@@ -15,7 +18,7 @@ from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.files import ImageFiles
-from mem_core.data.readers.reader import FormatReader, side_pictures
+from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_in_name
 from mem_core.data.readers.text import repaired
@@ -29,55 +32,90 @@ DEFAULT_TEMPLATES = (
     "this is {name}",
 )
 _PLAIN = CorpusConfig()
+_NUMBERED = re.compile(r"\d+[_.](?=.*[^\W\d_])")
+
+_WORD = re.compile(r"[^\W\d_]+")
+_OF_ALL = frozenset({"image", "images", "photos", "pictures", "faces", "data", "set", "split"})
 
 
 class IdentitiesReader(FormatReader):
     """Images in folders by name, as the config says; `seed` draws the invented names of `rename`.
 
-    files: one image of each folder is enough; the folders are gone through as a whole.
+    files: none has to be named, as all images of the source are gone through.
     """
 
     format = "identities"
 
     def __init__(
-        self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
+        self, tree: SourceTree, files: Sequence[SourceFile] = (), config: CorpusConfig = _PLAIN, seed: int = 0
     ) -> None:
-        super().__init__(tree, files, config, seed)
+        self._below_splits = _below_splits(tree)
+        self._photos = self._by_folder(tree)
+        super().__init__(tree, sorted(chain.from_iterable(self._photos.values()), key=_parts), config, seed)
+        self._images = ImageFiles(tree, search=False)
         self.templates = config.identities.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
 
+    def accounts_for(self, path: str) -> bool:
+        return True
+
+    def split_of(self, file: SourceFile) -> str:
+        return split_in_name(_parts(file)[0]) if self._below_splits else ""
+
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
-        raise NotImplementedError
-
-    def __iter__(self) -> Iterator[RawSample]:
-        self.left_out = side_pictures(self.tree)
-        folders = self.tree.folders()
-        files = ImageFiles(self.tree, search=False)
-        if folders and all(_split(folder) for folder in folders):
-            found = [(identity, _split(folder)) for folder in folders for identity in self.tree.folders(folder)]
-        else:
-            found = [(identity, "") for identity in folders]
-        written = {identity: _written(identity) for identity, _ in found}
-        names = renamed(written.values(), self.seed) if self.config.identities.rename else {}
-        for identity, split in found:
-            yield from self._identity(files, identity, split, names.get(written[identity], written[identity]))
-
-    def _identity(self, files: ImageFiles, folder: str, split: str, name: str) -> Iterator[RawSample]:
+        folder = self._folder(file)
         where, is_text = repaired(folder)
-        images = image_files(self.tree, folder)
-        if not images or not is_text:
-            what = "images in" if is_text else "a name in UTF-8 for"
-            reason = f"expected {what} the identity folder {where!r}, got none"
-            yield failed(where, reason, "no-image" if is_text else "bad-encoding", split=split)
+        if not _is_picture(file):
+            yield failed(where, f"expected images in the identity folder {where!r}, got none", "no-image")
             return
-        held_out = min(images, key=_hash) if self.config.identities.hold_out and not split and len(images) > 1 else None
-        for image in images:
-            found = "test" if image == held_out else split or ("train" if self.config.identities.hold_out else "")
-            path = repaired(image.path)[0]
-            yield RawSample(
-                path, partial(_read, files, image.path), self._captions(path, name), found, {"identity": name}
-            )
+        path = repaired(file.path)[0]
+        sample = partial(RawSample, path, partial(self._images.read, file))
+        if not folder:
+            reason = f"expected an image in a folder named after what it shows, but {path!r} lies beside such folders"
+            yield sample((), problem=reason, code="no-caption")
+        elif not is_text:
+            reason = f"expected a name in UTF-8 for the identity folder {where!r}, got none"
+            yield sample((), problem=reason, code="bad-encoding")
+        else:
+            name = self._names[folder]
+            yield sample(self._captions(path, name), self._held_out(file, folder), {"identity": name})
+
+    def _folder(self, file: SourceFile) -> str:
+        """That of the identity, "" for a file above all of them."""
+        depth = 2 if self._below_splits else 1
+        parts = _parts(file)
+        return "/".join(parts[:depth]) if len(parts) > depth else ""
+
+    def _by_folder(self, tree: SourceTree) -> dict[str, list[SourceFile]]:
+        """The images of each identity, or some file where it has none, so that it is missed."""
+        found: defaultdict[str, list[SourceFile]] = defaultdict(list)
+        for file in filter(_is_picture, tree):
+            found[self._folder(file)].append(file)
+        for file in filterfalse(_is_picture, tree):
+            if (folder := self._folder(file)) and folder not in found:
+                found[folder].append(file)
+        return found
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """Of each identity, as they stand in captions."""
+        written = {folder: folder.rpartition("/")[2] for folder in self._photos if folder}
+        if all(map(_NUMBERED.match, written.values())):
+            written = {folder: _NUMBERED.sub("", name, count=1) for folder, name in written.items()}
+        written = {folder: " ".join(name.replace("_", " ").split()) for folder, name in written.items()}
+        invented = renamed(written.values(), self.seed) if self.config.identities.rename else {}
+        return {folder: invented.get(name, name) for folder, name in written.items()}
+
+    def _held_out(self, file: SourceFile, folder: str) -> str:
+        """The split, where one photo of each identity is held out."""
+        if self._below_splits or not self.config.identities.hold_out:
+            return ""
+        return "test" if file.path == self._tests.get(folder) else "train"
+
+    @cached_property
+    def _tests(self) -> dict[str, str]:
+        return {folder: min(photos, key=_hash).path for folder, photos in self._photos.items() if len(photos) > 1}
 
     def _captions(self, photo: str, name: str) -> tuple[str, ...]:
         """By all templates, or by the one that seed and photo draw."""
@@ -86,23 +124,21 @@ class IdentitiesReader(FormatReader):
         return tuple(template.replace("{name}", name) for template in chosen)
 
 
-def image_files(tree: SourceTree, folder: str) -> list[SourceFile]:
-    """Image files right in the folder, by suffix, sorted. Links are kept: whether they lead out is seen later."""
-    return [file for file in tree.inside(folder) if file.suffix in PICTURE_SUFFIXES]
+def _below_splits(tree: SourceTree) -> bool:
+    """Whether the folders at the top that have others in them are splits; Val_Kilmer/ is none."""
+    tops = {_parts(file)[0] for file in filter(_is_picture, tree) if "/" in file.parent}
+    return bool(tops) and all(
+        split_in_name(top) and len(set(_WORD.findall(top.lower())) - _OF_ALL) == 1 for top in tops
+    )
 
 
-def _written(folder: str) -> str:
-    """The folder's name as words."""
-    return " ".join(PurePosixPath(folder).name.replace("_", " ").split())
+def _is_picture(file: SourceFile) -> bool:
+    return file.suffix in PICTURE_SUFFIXES
 
 
-def _read(files: ImageFiles, path: str) -> bytes:
-    return files.locate(path)()
+def _parts(file: SourceFile) -> list[str]:
+    return file.path.split("/")
 
 
 def _hash(image: SourceFile) -> bytes:
     return hashlib.sha256(image.name.encode("utf-8", "surrogateescape")).digest()
-
-
-def _split(folder: str) -> str:
-    return split_in_name(PurePosixPath(folder).name)

@@ -43,6 +43,10 @@ class FormatReader(ABC):
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
         """All rows of one of the files, in its order; a whole sample where the image's bytes stand in the file too."""
 
+    def accounts_for(self, path: str) -> bool:
+        """Whether `rows` itself gives a sample for this picture of the source, though no row names it."""
+        return False
+
     def __iter__(self) -> Iterator[RawSample]:
         self.left_out = side_pictures(self.tree)
         table = CaptionTable()
