@@ -47,17 +47,15 @@ class Broken:
     code: Code = "unusable"
 
 
-def read_shard(
-    stream: Readable, shard: str, *, allow_folders: bool = False, allow_empty: bool = False
-) -> Iterator[Sample | Broken]:
-    """The samples of an uncompressed tar in their order, one at a time, holding one sample in memory.
+def read_shard(stream: Readable, shard: str, *, allow_empty: bool = False) -> Iterator[Sample | Broken]:
+    """The samples of a shard as it is used, ours or another's, in their order, holding one sample in memory.
 
     Keys of what is yielded are unique: a repeated one is broken under the name `key#2`. Consecutive members with the
-    same name up to the first dot are one sample: one image, `key.txt` (one caption)
-    and/or `key.json` (metadata; its "captions" wins over the txt). Other members are left out, as are directories
-    and names that begin with a dot. JSON's non-standard NaN and Infinity become null.
+    same name up to the first dot are one sample: one image, `key.txt` (one caption) and/or `key.json` (metadata; for
+    captions in it see `read_captions`; empty ones beside others are left out). Other members are left out, as are
+    directories and names that begin with a dot. JSON's non-standard NaN and Infinity become null. Keys come out as they
+    went in, so those that other readers would misread are broken: `shard`, which gives new ones, takes such tars.
 
-    allow_folders: accept keys with `/` in them (for re-sharding, which gives new keys). Otherwise they are broken.
     allow_empty: a tar without samples is fine (a protected shard whose samples all failed).
 
     Raises `SourceError` if the tar is not one, is cut short (also at a member boundary: a tar without its closing
@@ -67,7 +65,7 @@ def read_shard(
     seen: dict[str, int] = {}
     empty = True
     for group in members(stream, shard, kept=IMAGE_EXTENSIONS | {"txt", "json"}):
-        for item in _samples(group, allow_folders):
+        for item in _samples(group):
             empty = False
             if item.key in seen:
                 reason = f"expected each key once, but {item.key} came before in the shard"
@@ -86,7 +84,7 @@ def _another(key: str, seen: dict[str, int]) -> str:
             return f"{key}#{seen[key]}"
 
 
-def _samples(group: Group, allow_folders: bool) -> Iterator[Sample | Broken]:
+def _samples(group: Group) -> Iterator[Sample | Broken]:
     """The sample of a group; more than one only where dots in keys made webdataset's rule merge several."""
     for stem in group.merged(IMAGE_EXTENSIONS):
         reason = "expected a key without dots: WebDataset would merge this sample with its neighbours"
@@ -94,15 +92,15 @@ def _samples(group: Group, allow_folders: bool) -> Iterator[Sample | Broken]:
     if not group.parts and group.dotted:
         return
     try:
-        yield _sample(group, allow_folders)
+        yield _sample(group)
     except SampleError as error:
         yield Broken(shown(group.key), str(error), error.code)
 
 
-def _sample(group: Group, allow_folders: bool) -> Sample:
-    check_key(group.key.replace("/", "-") if allow_folders else group.key)
+def _sample(group: Group) -> Sample:
+    check_key(group.key)
     if group.problem:
-        raise SampleError(group.problem)
+        raise SampleError(group.problem, code=group.code)
     images = [extension for extension in group.parts if extension in IMAGE_EXTENSIONS]
     if len(images) != 1:
         found = ", ".join(images) if images else ", ".join(group.others) or "no other member"
@@ -111,8 +109,10 @@ def _sample(group: Group, allow_folders: bool) -> Sample:
     image = group.parts[images[0]]
     if not image:
         raise SampleError(f"expected an image, but the .{images[0]} member has 0 bytes", code="empty-image")
-    captions, metadata = read_captions(group.parts.get("json"), group.parts.get("txt"))
-    return Sample(group.key, image, images[0], captions, metadata)
+    found = read_captions(group.parts.get("json"), group.parts.get("txt"), ours=True)
+    if found.odd:
+        raise CaptionError(found.odd[0])
+    return Sample(group.key, image, images[0], found.captions, found.metadata)
 
 
 class ShardWriter:

@@ -1,11 +1,13 @@
 """The members of a tar stream, checked and grouped by key; nothing is unpacked or believed."""
 
+import io
 import tarfile
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Literal, Protocol, cast
 
 from mem_core.common.errors import SampleError, SourceError
+from mem_core.common.reasons import Code
 
 MAX_KEY_BYTES = 90  # with its extension, a USTAR name field (100 bytes)
 MAX_TEXT_BYTES = 16 << 20  # bytes of a .txt or .json member: a 10,000-word caption has 60 kB
@@ -34,6 +36,7 @@ class Group:
     others: list[str] = field(default_factory=list)
     dotted: dict[str, set[str]] = field(default_factory=dict)
     problem: str = ""
+    code: Code = "unusable"
 
     def merged(self, image_extensions: Set[str]) -> list[str]:
         """Names up to the LAST dot that look like samples of their own: an image, and text or no other image.
@@ -51,9 +54,11 @@ class Group:
 def check_key(key: str) -> None:
     """Raises `SampleError` unless the key can name a sample here and in every tool that reads WebDataset tars."""
     if not key or not key.isprintable() or any(character in key for character in "./\\") or key != key.strip():
-        raise SampleError(f"expected a key of printable characters without dots or slashes, got {shown(key)!r}")
+        what = f"expected a key of printable characters without dots or slashes, got {shown(key)!r}"
+        raise SampleError(what, code="bad-key")
     if len(key.encode()) > MAX_KEY_BYTES:
-        raise SampleError(f"expected a key of at most {MAX_KEY_BYTES} bytes, got {len(key.encode())}")
+        what = f"expected a key of at most {MAX_KEY_BYTES} bytes, got {len(key.encode())}"
+        raise SampleError(what, code="bad-key")
 
 
 def shown(name: str) -> str:
@@ -96,10 +101,10 @@ def _take(
         return
     limit = MAX_TEXT_BYTES if extension in ("txt", "json") else MAX_IMAGE_BYTES
     if member.size > limit:
-        group.problem = f"expected at most {limit} bytes in .{extension}, got {member.size}"
+        group.problem, group.code = f"expected at most {limit} bytes in .{extension}, got {member.size}", "too-large"
         group.parts[extension] = b""
     elif extension in group.parts:
-        group.problem = f"expected one .{extension} member, got several"
+        group.problem, group.code = f"expected one .{extension} member, got several", "duplicate"
     else:
         group.parts[extension] = _read(tar, member, shard)
 
@@ -108,30 +113,57 @@ def _read(tar: tarfile.TarFile, member: tarfile.TarInfo, shard: str) -> bytes:
     # The stream stands at the member's first byte; `extractfile` would cost as much as the header for each member.
     data = cast(BinaryIO, tar.fileobj).read(member.size)
     if len(data) != member.size:
-        raise SourceError(f"expected a whole tar, but shard {shard} ends inside {shown(member.name)}")
+        raise _cut(f"shard {shard}", f"it ends inside {shown(member.name)}")
     return data
+
+
+def scan(stream: BinaryIO, place: str) -> Iterator[tarfile.TarInfo]:
+    """All headers of a tar that can be read back and forth, in its order; what they stand for is skipped, not read.
+
+    Nothing is said of names and kinds: whoever unpacks nothing need not mind. Raises `SourceError`, as `members` does.
+    """
+    length = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    with _opened(stream, place, "r:") as tar:
+        while (member := _next(tar, place)) is not None:
+            if member.offset_data + max(member.size, 0) > length:
+                raise _cut(place, f"it ends inside {shown(member.name)!r}, at byte {length}")
+            yield member
+        _check_end(tar, place)
 
 
 def _walk(stream: Readable, shard: str) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo]]:
     """All members, each checked; then the end of the tar is checked."""
-    try:
-        tar = tarfile.open(fileobj=cast(BinaryIO, stream), mode="r|", tarinfo=_StrictMember, bufsize=_BUFFER)  # noqa: SIM115
-    except _BAD_HEADER as error:
-        raise SourceError(f"expected an uncompressed tar as shard {shard}: {error}") from error
-    with tar:
-        while True:
-            try:
-                member = tar.next()
-            except _BAD_HEADER as error:
-                raise SourceError(f"expected a whole tar, but in shard {shard} {error}") from error
-            if member is None:
-                break
-            tar.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: memory would grow with the shard
+    with _opened(cast(BinaryIO, stream), f"shard {shard}", "r|") as tar:
+        while (member := _next(tar, f"shard {shard}")) is not None:
             _check(member, shard)
             yield tar, member
             if not read_over(tar):
-                raise SourceError(f"expected a whole tar, but shard {shard} ends inside {shown(member.name)}")
-        _check_end(tar, shard)
+                raise _cut(f"shard {shard}", f"it ends inside {shown(member.name)}")
+        _check_end(tar, f"shard {shard}")
+
+
+def _opened(stream: BinaryIO, place: str, mode: Literal["r|", "r:"]) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=stream, mode=mode, tarinfo=_StrictMember, bufsize=_BUFFER)
+    except _BAD_HEADER as error:
+        raise SourceError(f"expected an uncompressed tar as {place}: {error}") from error
+
+
+def _next(tar: tarfile.TarFile, place: str) -> tarfile.TarInfo | None:
+    at = tar.offset
+    try:
+        member = tar.next()
+    except _BAD_HEADER as error:
+        raise _cut(place, f"at byte {at} {error}") from error
+    if member is not None and member.size < 0:
+        raise _cut(place, f"{shown(member.name)!r} has a negative size")
+    tar.members = []  # type: ignore[attr-defined]  # tarfile keeps every header: memory would grow with the tar
+    return member
+
+
+def _cut(place: str, what: str) -> SourceError:
+    return SourceError(f"expected a whole tar, but in {place} {what}: copy it anew, or leave it out of the source")
 
 
 def read_over(tar: tarfile.TarFile) -> bool:
@@ -150,18 +182,17 @@ def _check(member: tarfile.TarInfo, shard: str) -> None:
     name = shown(member.name)
     if not (member.isdir() or member.isreg()) or member.issparse():
         raise SourceError(f"expected only plain files in shard {shard}, but {name!r} is a link, device or sparse file")
-    if member.size < 0:
-        raise SourceError(f"expected a whole tar, but in shard {shard} {name!r} has a negative size")
     if member.name.startswith("/") or ".." in member.name.split("/"):
         raise SourceError(f"expected names inside shard {shard}, but {name!r} leads outside")
 
 
-def _check_end(tar: tarfile.TarFile, shard: str) -> None:
+def _check_end(tar: tarfile.TarFile, place: str) -> None:
     """Only zeros may follow: joined tars hide samples behind the first end."""
     rest = cast(BinaryIO, tar.fileobj)
     while block := rest.read(1 << 18):
         if block.count(0) != len(block):
-            raise SourceError(f"expected nothing after the end of the tar, but shard {shard} has more data there")
+            what = f"expected nothing after the end of the tar, but {place} has more data there"
+            raise SourceError(f"{what}: joined tars must be unpacked, and packed as one")
 
 
 # Named here because `fromtarfile` has a parameter called tarfile.

@@ -1,13 +1,20 @@
 """Captions and metadata, from and to the `.json` and `.txt` members of a sample."""
 
+import codecs
 import json
 import math
 import re
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 from unicodedata import category
 
 from mem_core.common.errors import CaptionError, SampleError
 
+CAPTION_NAMES = ("captions", "caption", "text", "sentences", "description", "alt_text")
+"""Where a JSON object has captions, in any case."""
+
+_INSIDE = ("raw", "caption", "text")  # the text of a caption that is an object
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_WORD = re.compile("[0-9A-Za-z]")
 # Letters, numbers, symbols, what encloses a sign (keycaps), what a later Unicode will name: its emoji, perhaps.
@@ -37,18 +44,51 @@ def _is_readable(character: str) -> bool:
     return kind != "Sk" or _SKIN[0] <= character <= _SKIN[1]
 
 
-def read_captions(metadata: bytes | None, text: bytes | None) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Captions and the other metadata of a sample. Raises `SampleError`, `CaptionError`."""
-    values = {} if metadata is None else _json_object(metadata)
-    if "captions" in values:
-        return _checked(values.pop("captions")), values
-    if text is None:
-        raise CaptionError("expected a caption in .txt or under captions in .json, got neither")
-    try:
-        caption = text.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        raise CaptionError(f"expected UTF-8 in .txt, got other bytes at {error.start}") from None
-    return _checked([caption]), values
+class Sidecar(NamedTuple):
+    """What the texts beside an image say. captions: as they stand, empty ones among them; odd: why an entry of their
+    list is none; metadata: the JSON object without its `captions`."""
+
+    captions: tuple[str, ...]
+    metadata: dict[str, Any]
+    odd: tuple[str, ...] = ()
+
+
+def read_captions(
+    metadata: bytes | None, *texts: bytes | None, key: str = "", encoding: str = "utf-8", ours: bool = False
+) -> Sidecar:
+    """The captions of one image, from its `.json` and from text files such as `.txt`, the more important first.
+
+    The first place counts that holds a caption with words: the JSON's entry `key`, its `captions`, each of the texts (one
+    caption each), its other usual names (`CAPTION_NAMES`). An entry is a text, a list of texts, or a list of objects
+    with such a name. If nothing has words, the captions are the empty ones of the first place that has any. Texts begin
+    with a byte order mark or are in the `encoding`. ours: as the reader of shards that are used as they are needs it:
+    empty captions are left out, and what stands under `captions` is empty only if it is blank, as our writer held.
+
+    Raises `SampleError` for a JSON that is no object, `CaptionError` where there is no caption at all.
+    """
+    values = {} if metadata is None else json_object(metadata)
+    rest = {name: value for name, value in values.items() if name != "captions"}
+    problems: list[CaptionError] = []
+    empty: tuple[str, ...] | None = None
+    for name, entry in _places(values, texts, key):
+        try:
+            captions, odd = _listed(name, _decoded(entry, name, encoding) if isinstance(entry, bytes) else entry)
+        except CaptionError as error:
+            problems.append(error)
+            continue
+        words: Callable[[str], object] = str.strip if ours and name == "captions" else has_words
+        if any(map(words, captions)):
+            return Sidecar(tuple(filter(words, captions)) if ours else captions, rest, odd)
+        problems += map(CaptionError, odd)
+        empty = empty or captions
+    if problems:
+        raise problems[0]
+    if empty and not ours:
+        return Sidecar(empty, rest)
+    if empty is not None:
+        raise CaptionError("expected words in the caption, but it is empty", code="empty-caption")
+    names = ", ".join((key, *CAPTION_NAMES) if key else CAPTION_NAMES)
+    raise CaptionError(f"expected a caption in .txt, or in .json under {names}; got neither", code="no-caption")
 
 
 def encode_metadata(key: str, captions: tuple[str, ...], metadata: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -68,32 +108,61 @@ def encode_metadata(key: str, captions: tuple[str, ...], metadata: dict[str, Any
     return text, values.encode()
 
 
-def _json_object(data: bytes) -> dict[str, Any]:
+def json_object(data: bytes) -> dict[str, Any]:
+    """A JSON object; numbers that JSON cannot hold are null. Raises `SampleError`, counted as bad-metadata."""
     try:
-        values = _DECODER.decode(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise SampleError(f"expected UTF-8 in .json, got other bytes at {error.start}") from None
+        values = _DECODER.decode(_decoded(data, ".json", "utf-8"))
     except RecursionError:
-        raise SampleError("expected a JSON object in .json, but it is nested too deeply") from None
+        raise SampleError("expected a JSON object in .json, but it is nested too deeply", code="bad-metadata") from None
     except ValueError as error:
-        raise SampleError(f"expected a JSON object in .json: {error}") from None
+        raise SampleError(f"expected a JSON object in .json: {error}", code="bad-metadata") from None
     if not isinstance(values, dict):
-        raise SampleError(f"expected a JSON object in .json, got a {type(values).__name__}")
+        what = f"expected a JSON object in .json, got a {type(values).__name__}"
+        raise SampleError(what, code="bad-metadata")
     return values
 
 
-def _checked(captions: object) -> tuple[str, ...]:
-    if not isinstance(captions, list) or not captions:
-        raise CaptionError("expected a list of captions with at least one in it")
-    for number, caption in enumerate(captions, start=1):
-        if not isinstance(caption, str):
-            kind = type(caption).__name__
-            raise CaptionError(f"expected text as caption {number} of {len(captions)}, got a {kind}")
-        if not caption.strip():
-            raise CaptionError(f"expected words in caption {number} of {len(captions)}, but it is empty")
-        if _SURROGATE.search(caption):
-            raise CaptionError(f"expected valid Unicode in caption {number} of {len(captions)}, got a lone surrogate")
-    return tuple(captions)
+def _decoded(data: bytes, name: str, encoding: str) -> str:
+    """Text without its byte order mark and the white space around it."""
+    marked = next((form for mark, form in _MARKS if data.startswith(mark)), encoding)
+    try:
+        return data.decode(marked).strip()
+    except UnicodeDecodeError as error:
+        form = marked.removesuffix("-sig").upper()
+        raise CaptionError(
+            f"expected {form} in {name}, got other bytes at {error.start}", code="bad-encoding"
+        ) from None
+
+
+def _places(values: dict[str, Any], texts: Iterable[bytes | None], key: str) -> Iterator[tuple[str, Any]]:
+    """(name, entry) of all that may hold captions, the more important first."""
+    spelled = {name.strip().lower(): name for name in reversed(values)}
+    for name in filter(None, (key, CAPTION_NAMES[0])):
+        if (found := name if name in values else spelled.get(name.lower())) is not None:
+            yield found, values[found]
+    yield from ((".txt", text) for text in texts if text is not None)
+    for name in CAPTION_NAMES[1:]:
+        if name in spelled:
+            yield spelled[name], values[spelled[name]]
+
+
+def _listed(name: str, entry: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The captions of an entry, and why others in it are none. Raises `CaptionError` for an entry of another kind."""
+    if entry is None or isinstance(entry, str):
+        entry = [entry or ""] if name == ".txt" or entry else []
+    if not isinstance(entry, list):
+        raise CaptionError(f"expected a text or a list of texts as {name} in .json, got a {type(entry).__name__}")
+    captions, odd = [], []
+    for number, item in enumerate(entry, start=1):
+        if isinstance(item, dict):
+            item = next((item[key] for key in _INSIDE if isinstance(item.get(key), str)), item)
+        if item is None or (isinstance(item, str) and not _SURROGATE.search(item)):
+            captions.append(item or "")
+        elif isinstance(item, str):
+            odd.append(f"expected valid Unicode in caption {number} of {len(entry)}, got a lone surrogate")
+        else:
+            odd.append(f"expected text as caption {number} of {len(entry)}, got a {type(item).__name__}")
+    return tuple(captions), tuple(odd)
 
 
 def _null(_: str) -> None:

@@ -8,6 +8,7 @@ from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.beside import beside_files
 from mem_core.data.readers.csv_table import has_header
 from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.webdataset import TAR_SUFFIXES
 
 LOOKED_FOR = {
     "csv": "captions.csv, captions.tsv, captions.txt, results.csv, or a single *.csv or *.tsv with a header",
@@ -49,9 +50,11 @@ def format_of_file(file: SourceFile) -> str:
     if file.suffix == ".json":
         return "coco" if name.startswith("captions_") else "karpathy"
     suffixes = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-    suffixes |= {".parquet": "parquet", ".tar": "webdataset"}
+    suffixes |= {".parquet": "parquet"}
+    if name.endswith(TAR_SUFFIXES):
+        return "webdataset"
     if file.suffix not in suffixes:
-        raise SourceError(f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json), got {file}")
+        raise SourceError(f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json, .tar), got {file}")
     return suffixes[file.suffix]
 
 
@@ -89,7 +92,7 @@ def _parquet(tree: SourceTree) -> list[SourceFile]:
 
 
 def _tars(tree: SourceTree) -> list[SourceFile]:
-    return [tree.file(name) for name in tree.names if name.endswith(".tar")]
+    return [tree.file(name) for name in tree.names if name.lower().endswith(TAR_SUFFIXES)]
 
 
 def _identities(tree: SourceTree) -> list[SourceFile]:

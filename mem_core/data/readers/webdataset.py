@@ -1,21 +1,39 @@
-"""`webdataset`: a folder of img2dataset's tars (key.jpg, key.txt, key.json), or one such folder for each split.
+"""`webdataset`: folders of tars, as img2dataset and others write them (key.jpg, key.txt, key.json).
 
-A sample's name is the `name` in its metadata (our own corpora keep the source's name there), else `shard/key`.
+Members with the same name up to their ending are one sample, wherever in the tar they stand: names are only names, as
+new keys are given. Pictures with a longer name (`key.mask.png`) are further ones of the sample: it takes the one with
+its plain name, else the only one called image. A sample's name is the `name` in its metadata (our own corpora keep the
+source's name there), else `shard/key`.
 """
 
-from collections.abc import Iterator
+import gzip
+import re
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from functools import partial
+from typing import BinaryIO, Literal
 
+from mem_core.common.errors import SampleError, SourceError
+from mem_core.common.reasons import Code
 from mem_core.data.corpus import SHARDING_NAME
-from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.shard import Broken, Sample, open_tar, read_shard
+from mem_core.data.readers.tar_members import TEXTS, Member, TarMembers, blocks
+from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, shown
+from mem_core.data.texts import CAPTION_NAMES, Sidecar, has_words, read_captions
 
-_REWRITTEN = frozenset({"captions", "caption", "name", "key", "width", "height", "sha256", "caption_index"})
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_REWRITTEN = frozenset({*CAPTION_NAMES, "name", "key", "width", "height", "sha256", "caption_index"})
+_CALLED_IMAGE = re.compile(r"(image|img|picture|photo)[_-]?\d*", re.IGNORECASE)
+_PACKED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip", b"7z\xbc\xaf": "7z"}
 
 
 class WebDatasetReader(FormatReader):
-    """Samples from tars, streamed."""
+    """Samples from tars; one tar is open at a time."""
 
     format = "webdataset"
 
@@ -24,17 +42,176 @@ class WebDatasetReader(FormatReader):
         return file.parent if SHARDING_NAME in self.tree else super().split_of(file)
 
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
-        place = file.path.removesuffix(".tar")
-        with open_tar(file.folder, place) as stream:
-            for sample in read_shard(stream, str(file), allow_folders=True, allow_empty=True):
-                yield _raw(sample, place)
+        with _unpacked(file) as stream, closing(TarMembers(stream, str(file))) as members:
+            tar = _Tar(self, file, members)
+            for name in members.side_files:
+                tar.leave_out(name, "picture", "side-file", "expected pictures, but a hidden or side file is none")
+            for group in members.groups():
+                for one in blocks(group):
+                    yield from tar.samples(one)
 
 
-def _raw(sample: Sample | Broken, place: str) -> RawSample:
-    if isinstance(sample, Broken):
-        return failed(f"{place}/{sample.key}", sample.reason, sample.code)
-    stored = sample.metadata.get("name")
-    name = stored if isinstance(stored, str) and stored else f"{place}/{sample.key}"
-    metadata = {key: value for key, value in sample.metadata.items() if key not in _REWRITTEN}
-    image = sample.image
-    return RawSample(name, lambda: image, sample.captions, "", metadata)
+class _Tar:
+    """The samples of one tar, and what its reader leaves out of it."""
+
+    def __init__(self, reader: WebDatasetReader, file: SourceFile, members: TarMembers) -> None:
+        self._config, self._left_out, self._members = reader.config, reader.left_out, members
+        self._place = next((file.path.removesuffix(end) for end in TAR_SUFFIXES if file.path.endswith(end)), file.path)
+
+    def samples(self, cut: Sequence[list[Member]]) -> Iterator[RawSample]:
+        """What becomes of the members of one name: mostly a sample. Of several under one name the first is taken, if it
+        is whole."""
+        first, *again = cut
+        reason = f"expected each name once, but {shown(first[0].stem)} comes {len(cut)} times in the tar"
+        if not again or (_pictures(first) and len(_pictures(first)) < len(first)):
+            yield from self._sample(first)
+        else:
+            again = [[member for block in cut for member in block]]
+        for number, block in enumerate(again, start=2):
+            if pictures := _pictures(block):
+                yield self._failed(f"{block[0].stem}#{number}", reason, "duplicate")
+                self._leave_out_pictures(pictures[1:], "duplicate", reason)
+            elif any(member.ending != "json" for member in block):
+                self.leave_out(block[0].name, "caption", "duplicate", reason)
+
+    def _sample(self, members: Sequence[Member]) -> Iterator[RawSample]:
+        pictures = _pictures(members)
+        texts = {member.ending: member for member in members if not member.picture}
+        if not texts:
+            yield from self._without_text(pictures)
+            return
+        key, stem = members[0].key, members[0].stem
+        further: list[Member] = []
+        if not pictures:
+            pictures = further = list(self._members.further(key))
+            called = [member for member in pictures if _CALLED_IMAGE.fullmatch(member.key[len(key) + 1 :])]
+            pictures = called if len(called) == 1 else pictures
+        if not pictures:
+            yield from self._without_picture(texts)
+        elif len(pictures) == 1 and (not further or pictures == called):
+            yield self._whole(pictures[0], texts, stem)
+            self._leave_out_further([member for member in further if member != pictures[0]], stem)
+        else:
+            names = ", ".join(shown(member.name) for member in pictures[:5])
+            reason = f"expected one picture called {shown(stem)} beside its text, got {len(pictures)}: {names}"
+            yield self._failed(stem, reason, "ambiguous-image")
+            self._leave_out_pictures(pictures[1:], "ambiguous-image", reason)
+
+    def _without_text(self, pictures: Sequence[Member]) -> Iterator[RawSample]:
+        owner = self._members.owner(pictures[0].key)
+        if owner is None:
+            reason = f"expected a caption beside {shown(pictures[0].name)}: a {' or '.join(TEXTS)} of the same name"
+            yield RawSample(
+                self._name(pictures[0].stem),
+                self._image(pictures[0]),
+                (),
+                self._split,
+                problem=reason,
+                code="no-caption",
+            )
+            self._leave_out_pictures(pictures[1:], "no-caption", reason)
+        elif owner[1]:
+            self._leave_out_further(pictures, owner[0])
+        # else the sample that they are further pictures of has none of its own, and tells of them
+
+    def _without_picture(self, texts: dict[str, Member]) -> Iterator[RawSample]:
+        first = next(iter(texts.values()))
+        owner = self._members.owner(first.key)
+        reason = f"expected a picture beside {shown(first.name)}, got none of that name"
+        if owner is None or not owner[1]:
+            captions: tuple[str, ...] = ()
+            with suppress(SampleError):
+                captions = self._sidecar(texts).captions
+            yield self._failed(first.stem, reason, "no-image", captions)
+        elif first.ending != "json":
+            self.leave_out(first.name, "caption", "no-image", reason)
+
+    def _whole(self, picture: Member, texts: dict[str, Member], stem: str) -> RawSample:
+        image = self._image(picture)
+        try:
+            found = self._sidecar(texts)
+        except SampleError as error:
+            return RawSample(self._name(stem), image, (), problem=str(error), code=error.code)
+        stored = found.metadata.get("name")
+        name = stored if isinstance(stored, str) and stored else self._name(stem)
+        for reason in found.odd:
+            self._left_out.append(LeftOut(name, "caption", "caption-not-text", reason))
+        hidden = _REWRITTEN | {self._config.caption_key}
+        metadata = {key: value for key, value in found.metadata.items() if key.lower() not in hidden}
+        return RawSample(name, image, found.captions, metadata=metadata)
+
+    def _sidecar(self, texts: dict[str, Member]) -> Sidecar:
+        data: dict[str, bytes] = {}
+        for ending, member in texts.items():
+            if member.size < 0 or member.size > MAX_TEXT_BYTES:
+                what = f"at most {MAX_TEXT_BYTES} bytes" if member.size > 0 else "a plain file, not a link or device"
+                code: Code = "too-large" if member.size > 0 else "unreadable"
+                raise SampleError(f"expected {what} as {shown(member.name)}", code=code)
+            data[ending] = self._members.read(member)
+        key, encoding = self._config.caption_key, self._config.encoding
+        return read_captions(data.get("json"), data.get("txt"), data.get("caption"), key=key, encoding=encoding)
+
+    def _image(self, member: Member) -> Callable[[], bytes]:
+        """Read now: the tar is not open for long."""
+        name = shown(member.name)
+        if member.size < 0:
+            return no_image(f"expected a picture, but {name} is a link or device in the tar", "unreadable")
+        if member.size > MAX_IMAGE_BYTES:
+            return no_image(f"expected at most {MAX_IMAGE_BYTES} bytes, but {name} has {member.size}", "too-large")
+        if not member.size:
+            return no_image(f"expected a picture, but {name} has 0 bytes", "empty-image")
+        return partial(bytes, self._members.read(member))
+
+    def _failed(self, stem: str, reason: str, code: Code, captions: tuple[str, ...] = ()) -> RawSample:
+        return failed(self._name(stem), reason, code, captions=captions)
+
+    def _name(self, stem: str) -> str:
+        return f"{self._place}/{shown(stem)}"
+
+    def _leave_out_further(self, pictures: Sequence[Member], owner: str) -> None:
+        reason = f"expected one picture a sample: this is a further one of {shown(owner)}"
+        self._leave_out_pictures(pictures, "ambiguous-image", reason)
+
+    def _leave_out_pictures(self, pictures: Sequence[Member], code: Code, reason: str) -> None:
+        for member in pictures:
+            self.leave_out(member.name, "picture", code, reason)
+
+    def leave_out(self, name: str, what: Literal["picture", "caption"], code: Code, reason: str) -> None:
+        """Notes what no sample has."""
+        self._left_out.append(LeftOut(f"{self._place}/{shown(name)}", what, code, reason))
+
+
+def _pictures(members: Sequence[Member]) -> list[Member]:
+    return [member for member in members if member.picture]
+
+
+@contextmanager
+def _unpacked(file: SourceFile) -> Iterator[BinaryIO]:
+    """The tar, to be read back and forth: where the store only streams, or it is gzipped, from a temporary copy."""
+    try:
+        opened = file.seekable()
+        with opened as stream:
+            start = stream.read(6)
+            stream.seek(0)
+            if start.startswith(b"\x1f\x8b"):
+                with _gunzipped(stream, file) as copy:
+                    yield copy
+                return
+            packed = next((name for mark, name in _PACKED.items() if start.startswith(mark)), "")
+            if packed:
+                raise SourceError(f"expected an uncompressed tar, but {file} is a file of {packed}: unpack it first")
+            yield stream
+    except FileNotFoundError as error:
+        raise SourceError(f"expected a tar in {file}, but it is missing") from error
+
+
+@contextmanager
+def _gunzipped(stream: BinaryIO, file: SourceFile) -> Iterator[BinaryIO]:
+    with tempfile.TemporaryFile() as copy:
+        try:
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                shutil.copyfileobj(unpacked, copy, 1 << 20)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise SourceError(f"expected a whole gzip file, but {file} cannot be unpacked: {error}") from error
+        copy.seek(0)
+        yield copy
