@@ -109,10 +109,10 @@ def _sample(group: Group) -> Sample:
     image = group.parts[images[0]]
     if not image:
         raise SampleError(f"expected an image, but the .{images[0]} member has 0 bytes", code="empty-image")
-    found = read_captions(group.parts.get("json"), group.parts.get("txt"), ours=True)
-    if found.odd:
-        raise CaptionError(found.odd[0])
-    return Sample(group.key, image, images[0], found.captions, found.metadata)
+    sidecar = read_captions(group.parts.get("json"), group.parts.get("txt"), ours=True)
+    if sidecar.odd:
+        raise CaptionError(sidecar.odd[0])
+    return Sample(group.key, image, images[0], sidecar.captions, sidecar.metadata)
 
 
 class ShardWriter:

@@ -58,11 +58,12 @@ def read_captions(
 ) -> Sidecar:
     """The captions of one image, from its `.json` and from text files such as `.txt`, the more important first.
 
-    The first place counts that holds a caption with words: the JSON's entry `key`, its `captions`, each of the texts (one
-    caption each), its other usual names (`CAPTION_NAMES`). An entry is a text, a list of texts, or a list of objects
-    with such a name. If nothing has words, the captions are the empty ones of the first place that has any. Texts begin
-    with a byte order mark or are in the `encoding`. ours: as the reader of shards that are used as they are needs it:
-    empty captions are left out, and what stands under `captions` is empty only if it is blank, as our writer held.
+    The first place counts that holds a caption with words: the JSON's entry `key`, its `captions`, each of the texts
+    (one caption each), its other usual names (`CAPTION_NAMES`). An entry is a text, a list of texts, or a list of
+    objects with a `raw`, `caption` or `text`. If nothing has words, the captions are the empty ones of the first place
+    that has any. Texts begin with a byte order mark or are in the `encoding`. ours: as the reader of shards that are
+    used as they are needs it: empty captions are left out, and what stands under `captions` is empty only if it is
+    blank, as our writer held.
 
     Raises `SampleError` for a JSON that is no object, `CaptionError` where there is no caption at all.
     """

@@ -11,20 +11,19 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from typing import Any
 from unicodedata import normalize
 
 from mem_core.common.errors import SampleError
 from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import PICTURE_SUFFIXES
-from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.base import LeftOut, RawSample, failed
 from mem_core.data.readers.files import ImageFiles, read_image_file
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_of_folder
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_TEXT_BYTES
-from mem_core.data.texts import read_captions
+from mem_core.data.texts import Sidecar, read_captions
 
 _SUFFIXES = (".json", ".txt", ".caption")
 _ABOUT_ALL = re.compile(
@@ -75,10 +74,16 @@ class BesideReader(FormatReader):
             reason = f"expected a caption of {name!r} in a .txt, .caption or .json of the same name beside it"
             return sample((), problem=reason, code="no-caption")
         try:
-            captions, metadata = _read(texts)
+            found = self._read(texts)
         except SampleError as error:
             return sample((), problem=str(error), code=error.code)
-        return sample(captions, metadata=metadata)
+        self.left_out += [LeftOut(name, "caption", "caption-not-text", reason) for reason in found.odd]
+        return sample(found.captions, metadata=found.metadata)
+
+    def _read(self, texts: dict[str, SourceFile]) -> Sidecar:
+        """Captions and metadata. Raises `SampleError`."""
+        content = [_content(texts[suffix]) if suffix in texts else None for suffix in _SUFFIXES]
+        return read_captions(*content, key=self.config.caption_key, encoding=self.config.encoding)
 
 
 def beside_files(tree: SourceTree) -> list[SourceFile]:
@@ -141,12 +146,6 @@ def _whole_stem(file: SourceFile) -> str:
 
 def _folded(name: str) -> str:
     return normalize("NFC", name).casefold()
-
-
-def _read(texts: dict[str, SourceFile]) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Captions and metadata. Raises `SampleError`."""
-    metadata, *captions = (_content(texts[suffix]) if suffix in texts else None for suffix in _SUFFIXES)
-    return read_captions(metadata, next((text for text in captions if text is not None), None))
 
 
 def _content(file: SourceFile) -> bytes:

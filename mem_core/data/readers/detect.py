@@ -54,7 +54,9 @@ def format_of_file(file: SourceFile) -> str:
     if name.endswith(TAR_SUFFIXES):
         return "webdataset"
     if file.suffix not in suffixes:
-        raise SourceError(f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json, .tar), got {file}")
+        raise SourceError(
+            f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json, .tar), got {file}"
+        )
     return suffixes[file.suffix]
 
 

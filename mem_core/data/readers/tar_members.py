@@ -1,7 +1,7 @@
 """Pictures and texts of one tar, put together by name wherever in the tar they stand.
 
-The headers are read once into a temporary SQLite file, so memory does not grow with the tar; what they stand for is read
-when it is asked for.
+The headers are read once into a temporary SQLite file, so memory does not grow with the tar; what they stand for is
+read when it is asked for.
 """
 
 import posixpath

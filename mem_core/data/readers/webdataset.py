@@ -19,16 +19,18 @@ from typing import BinaryIO, Literal
 from mem_core.common.errors import SampleError, SourceError
 from mem_core.common.reasons import Code
 from mem_core.data.corpus import SHARDING_NAME
+from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.tar_members import TEXTS, Member, TarMembers, blocks
+from mem_core.data.readers.tar_members import Member, TarMembers, blocks
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, shown
-from mem_core.data.texts import CAPTION_NAMES, Sidecar, has_words, read_captions
+from mem_core.data.texts import CAPTION_NAMES, Sidecar, read_captions
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _REWRITTEN = frozenset({*CAPTION_NAMES, "name", "key", "width", "height", "sha256", "caption_index"})
 _CALLED_IMAGE = re.compile(r"(image|img|picture|photo)[_-]?\d*", re.IGNORECASE)
+_NO_FILE = "is a link, a device or a sparse file: pack what it stands for (tar --dereference --hard-dereference)"
 _PACKED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip", b"7z\xbc\xaf": "7z"}
 
 
@@ -62,60 +64,67 @@ class _Tar:
         """What becomes of the members of one name: mostly a sample. Of several under one name the first is taken, if it
         is whole."""
         first, *again = cut
-        reason = f"expected each name once, but {shown(first[0].stem)} comes {len(cut)} times in the tar"
-        if not again or (_pictures(first) and len(_pictures(first)) < len(first)):
+        everything = [member for block in cut for member in block]
+        if again and len(_pictures(everything)) == len(everything):
+            yield from self._without_text(everything)
+            return
+        usable = not again or 0 < len(_pictures(first)) < len(first)
+        if usable:
             yield from self._sample(first)
         else:
-            again = [[member for block in cut for member in block]]
+            again = [everything]
+        reason = f"expected each name once, but {shown(first[0].stem)} comes {len(cut)} times in the tar"
         for number, block in enumerate(again, start=2):
-            if pictures := _pictures(block):
-                yield self._failed(f"{block[0].stem}#{number}", reason, "duplicate")
+            pictures = _pictures(block)
+            if not (usable or pictures):
+                pictures = list(self._members.further(first[0].key))
+            if pictures:
+                yield self._failed(f"{first[0].stem}#{number}", reason, "duplicate")
                 self._leave_out_pictures(pictures[1:], "duplicate", reason)
             elif any(member.ending != "json" for member in block):
                 self.leave_out(block[0].name, "caption", "duplicate", reason)
 
     def _sample(self, members: Sequence[Member]) -> Iterator[RawSample]:
+        """Members of one name, each ending once."""
         pictures = _pictures(members)
-        texts = {member.ending: member for member in members if not member.picture}
-        if not texts:
+        texts = [member for member in members if not member.picture]
+        further = [] if pictures else list(self._members.further(members[0].key))
+        if pictures and not texts:
             yield from self._without_text(pictures)
-            return
-        key, stem = members[0].key, members[0].stem
-        further: list[Member] = []
-        if not pictures:
-            pictures = further = list(self._members.further(key))
-            called = [member for member in pictures if _CALLED_IMAGE.fullmatch(member.key[len(key) + 1 :])]
-            pictures = called if len(called) == 1 else pictures
-        if not pictures:
+        elif not (pictures or further):
             yield from self._without_picture(texts)
-        elif len(pictures) == 1 and (not further or pictures == called):
-            yield self._whole(pictures[0], texts, stem)
-            self._leave_out_further([member for member in further if member != pictures[0]], stem)
         else:
-            names = ", ".join(shown(member.name) for member in pictures[:5])
-            reason = f"expected one picture called {shown(stem)} beside its text, got {len(pictures)}: {names}"
+            yield from self._with_both(pictures, further, texts)
+
+    def _with_both(
+        self, pictures: Sequence[Member], further: Sequence[Member], texts: Sequence[Member]
+    ) -> Iterator[RawSample]:
+        stem, key = texts[0].stem, texts[0].key
+        candidates = [member for member in pictures if member.ending in IMAGE_EXTENSIONS] or pictures
+        candidates = candidates or [one for one in further if _CALLED_IMAGE.fullmatch(one.key[len(key) + 1 :])]
+        others = [*pictures, *further]
+        if len(candidates) != 1:
+            names = ", ".join(shown(member.name) for member in others[:5])
+            reason = f"expected one picture called {shown(stem)} beside its text, got {len(others)}: {names}"
             yield self._failed(stem, reason, "ambiguous-image")
-            self._leave_out_pictures(pictures[1:], "ambiguous-image", reason)
+            self._leave_out_pictures(others[1:], "ambiguous-image", reason)
+            return
+        yield self._whole(candidates[0], texts)
+        self._leave_out_further([member for member in others if member != candidates[0]], stem)
 
     def _without_text(self, pictures: Sequence[Member]) -> Iterator[RawSample]:
-        owner = self._members.owner(pictures[0].key)
+        first = pictures[0]
+        owner = self._members.owner(first.key)
         if owner is None:
-            reason = f"expected a caption beside {shown(pictures[0].name)}: a {' or '.join(TEXTS)} of the same name"
-            yield RawSample(
-                self._name(pictures[0].stem),
-                self._image(pictures[0]),
-                (),
-                self._split,
-                problem=reason,
-                code="no-caption",
-            )
-            self._leave_out_pictures(pictures[1:], "no-caption", reason)
+            what = f"expected a caption of {shown(first.name)} in a .txt, .caption or .json of the same name, got none"
+            yield RawSample(self._name(first.stem), self._image(first), (), problem=what, code="no-caption")
+            self._leave_out_pictures(pictures[1:], "no-caption", what)
         elif owner[1]:
             self._leave_out_further(pictures, owner[0])
         # else the sample that they are further pictures of has none of its own, and tells of them
 
-    def _without_picture(self, texts: dict[str, Member]) -> Iterator[RawSample]:
-        first = next(iter(texts.values()))
+    def _without_picture(self, texts: Sequence[Member]) -> Iterator[RawSample]:
+        first = texts[0]
         owner = self._members.owner(first.key)
         reason = f"expected a picture beside {shown(first.name)}, got none of that name"
         if owner is None or not owner[1]:
@@ -123,39 +132,41 @@ class _Tar:
             with suppress(SampleError):
                 captions = self._sidecar(texts).captions
             yield self._failed(first.stem, reason, "no-image", captions)
-        elif first.ending != "json":
+        elif first.ending != "json":  # a further JSON is metadata of some kind
             self.leave_out(first.name, "caption", "no-image", reason)
 
-    def _whole(self, picture: Member, texts: dict[str, Member], stem: str) -> RawSample:
-        image = self._image(picture)
+    def _whole(self, picture: Member, texts: Sequence[Member]) -> RawSample:
+        image, name = self._image(picture), self._name(texts[0].stem)
         try:
             found = self._sidecar(texts)
         except SampleError as error:
-            return RawSample(self._name(stem), image, (), problem=str(error), code=error.code)
+            return RawSample(name, image, (), problem=str(error), code=error.code)
         stored = found.metadata.get("name")
-        name = stored if isinstance(stored, str) and stored else self._name(stem)
+        name = stored if isinstance(stored, str) and stored else name
         for reason in found.odd:
             self._left_out.append(LeftOut(name, "caption", "caption-not-text", reason))
-        hidden = _REWRITTEN | {self._config.caption_key}
+        hidden = _REWRITTEN | {self._config.caption_key.lower()}
         metadata = {key: value for key, value in found.metadata.items() if key.lower() not in hidden}
         return RawSample(name, image, found.captions, metadata=metadata)
 
-    def _sidecar(self, texts: dict[str, Member]) -> Sidecar:
-        data: dict[str, bytes] = {}
-        for ending, member in texts.items():
-            if member.size < 0 or member.size > MAX_TEXT_BYTES:
-                what = f"at most {MAX_TEXT_BYTES} bytes" if member.size > 0 else "a plain file, not a link or device"
-                code: Code = "too-large" if member.size > 0 else "unreadable"
-                raise SampleError(f"expected {what} as {shown(member.name)}", code=code)
-            data[ending] = self._members.read(member)
+    def _sidecar(self, texts: Sequence[Member]) -> Sidecar:
+        data = {text.ending: self._text(text) for text in texts}
         key, encoding = self._config.caption_key, self._config.encoding
-        return read_captions(data.get("json"), data.get("txt"), data.get("caption"), key=key, encoding=encoding)
+        return read_captions(*map(data.get, ("json", "txt", "caption")), key=key, encoding=encoding)
+
+    def _text(self, member: Member) -> bytes:
+        if member.size < 0:
+            raise SampleError(f"expected a text, but {shown(member.name)} {_NO_FILE}", code="unreadable")
+        if member.size > MAX_TEXT_BYTES:
+            what = f"expected at most {MAX_TEXT_BYTES} bytes, but {shown(member.name)} has {member.size}"
+            raise SampleError(what, code="too-large")
+        return self._members.read(member)
 
     def _image(self, member: Member) -> Callable[[], bytes]:
         """Read now: the tar is not open for long."""
         name = shown(member.name)
         if member.size < 0:
-            return no_image(f"expected a picture, but {name} is a link or device in the tar", "unreadable")
+            return no_image(f"expected a picture, but {name} {_NO_FILE}", "unreadable")
         if member.size > MAX_IMAGE_BYTES:
             return no_image(f"expected at most {MAX_IMAGE_BYTES} bytes, but {name} has {member.size}", "too-large")
         if not member.size:

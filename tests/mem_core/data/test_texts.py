@@ -1,10 +1,14 @@
-"""What an empty caption is: one in which nobody finds anything to read."""
+"""Which captions stand beside an image, and what an empty one is: one in which nobody finds anything to read."""
+
+import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mem_core.data.texts import has_words
+from mem_core.common.errors import SampleError
+from mem_core.data.texts import has_words, read_captions
 
 READABLE = (
     *("a dog", "5", "½", "Ω", "é", "e\u0301", "\u200bx\u200b", "«x»", "- a -"),
@@ -71,3 +75,74 @@ def test_there_is_nothing_to_read(text: str) -> None:
 @given(st.lists(st.sampled_from([*READABLE, *NOTHING]), max_size=6))
 def test_a_text_has_words_where_a_part_has(parts: list[str]) -> None:
     assert has_words("".join(parts)) == any(map(has_words, parts))
+
+
+TEXT = b"of the txt\n"
+TAKEN: dict[str, tuple[Any, list[bytes | None], tuple[str, ...]]] = {
+    "a list": ({"captions": ["a", "b"]}, [TEXT], ("a", "b")),
+    "a text": ({"captions": "a"}, [TEXT], ("a",)),
+    "the other names": ({"caption": "a"}, [None], ("a",)),
+    "text": ({"text": "a"}, [], ("a",)),
+    "sentences": ({"sentences": ["a", "b"]}, [], ("a", "b")),
+    "objects": ({"sentences": [{"raw": "a", "tokens": ["a"]}, {"caption": "b"}]}, [], ("a", "b")),
+    "description": ({"description": "a"}, [], ("a",)),
+    "alt_text": ({"alt_text": "a"}, [], ("a",)),
+    "another case": ({"TEXT": "a"}, [], ("a",)),
+    "exactly named": ({"Captions": ["b"], "captions": ["a"]}, [], ("a",)),
+    "captions before others": ({"caption": "b", "captions": ["a"]}, [], ("a",)),
+    "txt before others": ({"caption": "a"}, [TEXT], ("of the txt",)),
+    "caption before text": ({"text": "b", "caption": "a"}, [], ("a",)),
+    "null beside txt": ({"captions": None}, [TEXT], ("of the txt",)),
+    "none beside txt": ({"captions": []}, [TEXT], ("of the txt",)),
+    "empty beside txt": ({"captions": ["", "..."]}, [TEXT], ("of the txt",)),
+    "an empty txt": ({"caption": "a"}, [b" \n"], ("a",)),
+    "a second text": ({}, [b"", TEXT], ("of the txt",)),
+    "a number beside txt": ({"captions": 7}, [TEXT], ("of the txt",)),
+    "a txt in bytes": ({"captions": ["a"]}, [b"\xff"], ("a",)),
+    "UTF-16": ({}, ["Hündchen".encode("utf-16")], ("Hündchen",)),
+    "all empty": ({"captions": ["", "..."]}, [b"."], ("", "...")),
+    "an empty one, and null": ({"captions": ["a", None, ""]}, [], ("a", "", "")),
+    "only an empty txt": (None, [b""], ("",)),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_the_first_place_with_words_counts(case: str) -> None:
+    values, texts, expected = TAKEN[case]
+    found = read_captions(None if values is None else json.dumps(values).encode(), *texts)
+    assert (found.captions, found.odd) == (expected, ())
+    assert found.metadata == {name: value for name, value in (values or {}).items() if name != "captions"}
+
+
+def test_a_named_key_comes_first() -> None:
+    about = json.dumps({"captions": ["b"], "Titel": "a"}).encode()
+    assert read_captions(about, TEXT, key="titel").captions == ("a",)
+    assert read_captions(b'{"captions": ["b"]}', TEXT, key="titel").captions == ("b",)
+    assert read_captions(None, "Hündchen".encode("cp1252"), encoding="cp1252").captions == ("Hündchen",)
+
+
+def test_what_is_no_text_costs_itself() -> None:
+    found = read_captions(b'{"captions": ["a", 7, ["b"], "\\ud800"]}', None)
+    assert found.captions == ("a",)
+    assert [reason.partition(", got ")[2] for reason in found.odd] == ["a int", "a list", "a lone surrogate"]
+
+
+NOT_TAKEN = {
+    "no-caption": [(None, None), ({}, None), ({"url": "x"}, None)],
+    "empty-caption": [({"caption": None}, None), ({"captions": []}, None)],
+    "caption-not-text": [
+        ({"captions": 7}, None),
+        ({"captions": {"en": "a"}}, b""),
+        ({"captions": [["a"], ["b"]]}, None),
+    ],
+    "bad-encoding": [({}, b"\xff")],
+    "bad-metadata": [([], None), ("text", TEXT)],
+}
+
+
+@pytest.mark.parametrize("code", NOT_TAKEN)
+def test_why_there_is_no_caption(code: str) -> None:
+    for values, text in NOT_TAKEN[code]:
+        with pytest.raises(SampleError) as caught:
+            read_captions(None if values is None else json.dumps(values).encode(), text)
+        assert caught.value.code == code

@@ -1,32 +1,240 @@
-"""Tars of img2dataset, whole or broken, as a source."""
+"""Tars as they come: whatever the names, the order and what else stands in them, each caption names its picture."""
 
+import gzip
+import io
+import json
+import tarfile
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers import open_source
+from mem_core.config import CorpusConfig
+from mem_core.data.readers import LeftOut, RawSample, open_source
+from tests.support.data_strategies import tar_of
 from tests.support.source_making import picture, write_tar
+
+Members = list[tuple[str, bytes]]
+_LONG, _DEEP = "n" * 200, "/".join(["d" * 60, "e" * 60, "m" * 60])
+
+
+def read(folder: Path, data: bytes, name: str = "00000.tar", **config: Any) -> tuple[list[RawSample], list[LeftOut]]:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+    reader = open_source(folder / name, config=CorpusConfig(**config))
+    return list(reader), list(reader.left_out)
+
+
+def image(name: str) -> bytes:
+    return picture(name)
+
+
+def pair(stem: str, ending: str = "jpg", text: str = "txt") -> Members:
+    """A picture and the caption that names it."""
+    return [(f"{stem}.{ending}", image(stem)), (f"{stem}.{text}", f"picture {stem}".encode("utf-8", "surrogateescape"))]
+
+
+def codes(samples: Sequence[RawSample]) -> dict[str, int]:
+    return dict(Counter(sample.code if sample.problem else "" for sample in samples))
+
+
+SAMPLES: dict[str, Members] = {
+    "dots": [*pair("Track 2.0 (x)"), *pair("22.05"), *pair("22.06"), *pair("22.05.1")],
+    "a dot in a folder": [*pair("train.v1/0001"), *pair("22.0/1.1", "png"), *pair("22.0/1.2")],
+    "long": [*pair(_LONG), *pair(_DEEP), *pair("x" * 300 + ".y")],
+    "tabs and blanks": [*pair("a\tb"), *pair(" c"), *pair("d\ne")],
+    "other alphabets": [*pair("猫"), *pair("é"), *pair("नमस्ते.1"), *pair("😀")],
+    "upper case": [("A.JPG", image("A")), ("A.TXT", b"picture A"), *pair("a")],
+    "from here": [*pair("./a"), *pair("./b/c"), *pair(".//d")],
+    "from the top": [*pair("/data/a"), *pair("/data/b")],
+    "apart": [*(pair(f"{n}")[0] for n in range(5)), *(pair(f"{n}")[1] for n in reversed(range(5)))],
+    "texts first": [*(pair(f"{n}")[1] for n in range(3)), *(pair(f"{n}")[0] for n in range(3))],
+    "a caption file": [*pair("a", text="caption"), *pair("b")],
+    "folders": [*pair("one/1"), *pair("two/1"), *pair("1")],
+}
+
+
+@pytest.mark.parametrize("case", SAMPLES)
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_and_order_do_not_matter(tmp_path: Path, case: str, form: int) -> None:
+    members = SAMPLES[case]
+    samples, left_out = read(tmp_path, tar_of(members, form=form))
+    assert (codes(samples), left_out) == ({"": len(members) // 2}, [])
+    pictures = {data: f"picture {name.rpartition('.')[0]}" for name, data in members if data.startswith(b"\x89")}
+    for sample in samples:
+        assert sample.captions == (pictures[sample.image()],)
+        assert sample.name.startswith("00000/")
+    assert len({sample.name for sample in samples}) == len(samples)
+
+
+def test_names_that_are_no_utf8_are_kept_as_well_as_can_be(tmp_path: Path) -> None:
+    data = tar_of([("caf\udce9.jpg", image("x")), ("caf\udce9.txt", b"words")], form=tarfile.GNU_FORMAT)
+    ((sample,), left_out) = read(tmp_path, data)
+    assert (sample.name, sample.captions, sample.image(), left_out) == ("00000/caf\\xe9", ("words",), image("x"), [])
+
+
+def test_unicode_forms_of_one_name_are_joined_unless_both_are_samples(tmp_path: Path) -> None:
+    composed, apart = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    mixed = [(f"{apart}.jpg", image("a")), (f"{composed}.txt", b"words")]
+    ((sample,), _) = read(tmp_path, tar_of(mixed, form=tarfile.GNU_FORMAT))
+    assert (sample.captions, sample.image(), sample.problem) == (("words",), image("a"), "")
+    both = [*pair(composed), *pair(apart)]
+    samples, _ = read(tmp_path, tar_of(both[::2] + both[1::2], form=tarfile.GNU_FORMAT))
+    assert [(one.captions, one.image()) for one in samples] == [
+        ((f"picture {name}",), image(name)) for name in (composed, apart)
+    ]
+
+
+A, B = image("a"), image("b")
+ODD: dict[str, tuple[Members, dict[str, int], dict[str, int]]] = {
+    "a mask": ([("a.jpg", A), ("a.mask.png", B), ("a.txt", b"a")], {"": 1}, {"ambiguous-image": 1}),
+    "several images": ([("0.1.jpg", A), ("0.2.jpg", B), ("0.json", b'{"captions": ["a"]}')],
+                       {"ambiguous-image": 1}, {"ambiguous-image": 1}),
+    "one of another name": ([("0.1.jpg", A), ("0.txt", b"a")], {"ambiguous-image": 1}, {}),
+    "one called image": ([("a.image.jpg", A), ("a.depth.png", B), ("a.txt", b"a")], {"": 1}, {"ambiguous-image": 1}),
+    "two called image": ([("a.image0.jpg", A), ("a.image1.jpg", B), ("a.txt", b"a")],
+                         {"ambiguous-image": 1}, {"ambiguous-image": 1}),
+    "two endings": ([("a.jpg", A), ("a.png", B), ("a.txt", b"a")], {"ambiguous-image": 1}, {"ambiguous-image": 1}),
+    "a camera's raw file": ([("a.dng", B), ("a.jpg", A), ("a.txt", b"a")], {"": 1}, {"ambiguous-image": 1}),
+    "other members": ([("a.jpg", A), ("a.cls", b"7"), ("a.npy", b"x"), ("a.meta.json", b"{}"), ("a.txt", b"a")],
+                      {"": 1}, {}),
+    "only pictures": ([("a.jpg", A), ("b.jpg", B)], {"no-caption": 2}, {}),
+    "only a text": ([("a.txt", b"a")], {"no-image": 1}, {}),
+    "a text of a longer name": ([("1.jpg", A), ("1.txt", b"a"), ("1.5.txt", b"b")], {"": 1}, {"no-image": 1}),
+    "a picture of a longer name": ([("1.txt", b"a"), ("1.5.jpg", B), ("1.5.txt", b"b")], {"no-image": 1, "": 1}, {}),
+    "a sample twice": ([("a.jpg", A), ("a.txt", b"a"), ("a.jpg", B), ("a.txt", b"b")], {"": 1, "duplicate": 1}, {}),
+    "a picture twice": ([("a.jpg", A), ("a.jpg", B), ("a.txt", b"a")], {"duplicate": 1}, {"duplicate": 1}),
+    "a text twice": ([("a.jpg", A), ("a.txt", b"a"), ("a.txt", b"b")], {"": 1}, {"duplicate": 1}),
+    "texts twice and pictures of longer names": ([("a.txt", b"a"), ("a.txt", b"a"), ("a.1.jpg", A), ("a.2.jpg", B)],
+                                                 {"duplicate": 1}, {"duplicate": 1}),
+    "macOS": ([("._a.jpg", B), ("a.jpg", A), ("a.txt", b"a"), (".DS_Store", b"x"), ("__MACOSX/._a.txt", b"x")],
+              {"": 1}, {"side-file": 1}),
+    "empty": ([("a.jpg", b""), ("a.txt", b"a")], {"": 1}, {}),
+    "nothing": ([], {}, {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_pictures_are_samples_or_failed_or_left_out(tmp_path: Path, case: str) -> None:
+    members, expected, left = ODD[case]
+    samples, left_out = read(tmp_path, tar_of(members))
+    assert codes(samples) == expected
+    assert Counter(str(one.code) for one in left_out) == left
+    for sample in samples:
+        if not sample.problem:
+            assert sample.captions == ("a",) if sample.name.endswith(("/a", "/0", "/1")) else ("b",)
+
+
+def special(name: str, kind: bytes, link: str = "") -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for member, data in pair("good"):
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+        info = tarfile.TarInfo(name)
+        info.type, info.linkname = kind, link
+        tar.addfile(info)
+        text = tarfile.TarInfo("a.txt")
+        text.size = 5
+        tar.addfile(text, io.BytesIO(b"words"))
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
+def test_a_link_or_device_costs_itself(tmp_path: Path, kind: bytes) -> None:
+    (good, link), _ = read(tmp_path, special("a.jpg", kind, "/etc/passwd"))
+    assert (good.problem, link.captions) == ("", ("words",))
+    with pytest.raises(Exception, match="is a link, a device") as caught:
+        link.image()
+    assert vars(caught.value)["code"] == "unreadable"
+    samples, _ = read(tmp_path, special("a.jpg", tarfile.DIRTYPE))
+    assert codes(samples) == {"": 1, "no-image": 1}
+
+
+def test_gzipped_tars_are_read(tmp_path: Path) -> None:
+    data = gzip.compress(tar_of(pair("a")))
+    for name in ("00000.tar.gz", "00000.tgz", "00000.tar"):
+        ((sample,), _) = read(tmp_path / name, data, name)
+        assert (sample.name, sample.captions) == ("00000/a", ("picture a",))
+        assert [one.captions for one in open_source(tmp_path / name)] == [("picture a",)]
+    with pytest.raises(SourceError, match=r"whole gzip file, but .*cut\.tgz"):
+        read(tmp_path, data[:-20], "cut.tgz")
+
+
+WHOLE = tar_of([*pair("a"), *pair("b")])
+UNREADABLE = {
+    "cut inside a member": (WHOLE[:600], "00000.tar it ends inside 'a.jpg', at byte 600: copy it anew"),
+    "cut between members": (WHOLE[:1024], "00000.tar at byte 1024 .*no end-of-archive block"),
+    "damaged": (WHOLE[:1030] + b"?" + WHOLE[1031:], "00000.tar at byte 1024 the tar is cut short or damaged"),
+    "joined": (WHOLE + WHOLE, "joined tars must be unpacked"),
+    "of 0 bytes": (b"", "expected an uncompressed tar as .*00000.tar: .*cut short"),
+    "a zip": (b"PK\3\4" * 300, "a file of zip: unpack it first"),
+    "zstd": (b"\x28\xb5\x2f\xfd" * 300, "a file of zstd: unpack it first"),
+    "a page": (b"<html>" * 300, "expected an uncompressed tar as"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_what_cannot_be_read_on_is_one_sentence(tmp_path: Path, case: str) -> None:
+    data, sentence = UNREADABLE[case]
+    with pytest.raises(SourceError, match=sentence):
+        read(tmp_path, data)
 
 
 def test_names_captions_and_metadata_come_through(tmp_path: Path) -> None:
-    image = picture("a")
+    data = image("a")
     (tmp_path / "train").mkdir()
-    members = {"000000000.jpg": image, "000000000.txt": b"words", "000000000.json": b'{"url": "x", "width": 3}'}
-    members |= {"000000001.jpg": image, "000000001.json": b'{"captions": ["one", "two"], "name": "b.jpg"}'}
-    members |= {"000000002.jpg": image}
+    members = {"000000000.jpg": data, "000000000.txt": b"words", "000000000.json": b'{"url": "x", "width": 3}'}
+    members |= {"000000001.jpg": data, "000000001.json": b'{"captions": ["one", "two"], "name": "b.jpg"}'}
+    members |= {"000000002.jpg": data, "000000002.json": b'{"memshield": {"version": "1"}, "caption": "x"}'}
     write_tar(tmp_path / "train" / "00000.tar", members)
     first, second, third = open_source(tmp_path)
     assert (first.name, first.captions, first.split) == ("train/00000/000000000", ("words",), "train")
-    assert (first.metadata, first.image()) == ({"url": "x"}, image)
+    assert (first.metadata, first.image()) == ({"url": "x"}, data)
     assert (second.name, second.captions) == ("b.jpg", ("one", "two"))
-    assert (third.name, third.split) == ("train/00000/000000002", "train")
-    assert "expected a caption" in third.problem
+    assert third.metadata == {"memshield": {"version": "1"}}
 
 
-def test_a_tar_cut_short_stops(tmp_path: Path) -> None:
-    path = tmp_path / "00000.tar"
-    write_tar(path, {"a.jpg": picture("a"), "a.txt": b"words"})
-    path.write_bytes(path.read_bytes()[:700])
-    with pytest.raises(SourceError, match="00000"):
-        list(open_source(path))
+def test_the_settings_for_captions_count(tmp_path: Path) -> None:
+    about = json.dumps({"Titel": "ein Hund", "captions": ["a dog"]}).encode()
+    data = tar_of([("a.jpg", A), ("a.json", about), ("b.jpg", B), ("b.txt", "Hündchen".encode("latin-1"))])
+    (first, second), _ = read(tmp_path, data, caption_key="titel", encoding="latin-1")
+    assert (first.captions, first.metadata, second.captions) == (("ein Hund",), {}, ("Hündchen",))
+    (_, second), _ = read(tmp_path, data)
+    assert second.code == "bad-encoding"
+
+
+@st.composite
+def tars(draw: st.DrawFn) -> Members:
+    """Samples with a picture, a caption, both or several, in any order, under names with dots."""
+    names = st.text("ab.1/é", min_size=1, max_size=5).filter(lambda name: name.strip("./") == name and "//" not in name)
+    members = []
+    for name in draw(st.lists(names, max_size=6)):
+        for ending in draw(st.lists(st.sampled_from(["jpg", "png", "mask.png", "txt", "json", "cls"]), max_size=4)):
+            picture_of = f"{name}.{ending}"
+            says = f"picture {name}".encode()
+            about = json.dumps({"captions": [f"picture {name}"]}).encode()
+            content = {"txt": says, "json": about, "cls": b"1"}.get(ending, image(picture_of))
+            members.append((picture_of, content))
+    return draw(st.permutations(members))
+
+
+@given(tars())
+def test_no_picture_is_lost_and_no_caption_another_pictures(
+    tmp_path_factory: pytest.TempPathFactory, members: Members
+) -> None:
+    samples, left_out = read(tmp_path_factory.mktemp("tar"), tar_of(members, form=tarfile.GNU_FORMAT))
+    stems = {data: name.rpartition(".")[0] for name, data in members if name.endswith(("jpg", "png"))}
+    for sample in samples:
+        if not sample.problem:
+            assert sample.captions == (f"picture {stems[sample.image()]}",)
+    seen = sum(name.endswith(("jpg", "png")) for name, _ in members)
+    of_pictures = [sample for sample in samples if sample.code != "no-image"]
+    assert seen == len(of_pictures) + sum(one.what == "picture" for one in left_out)
