@@ -4,10 +4,12 @@ What a file is, its first bytes say; a suffix only says where to look. Each form
 hostile bytes can reach, so this is a fixed list, and Pillow is never asked for another.
 """
 
+import ctypes
 import re
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 from mem_core.common.errors import ImageError
 
@@ -110,6 +112,8 @@ def require_decoder(known: PictureFormat) -> None:
 def _has_decoder(known: PictureFormat) -> bool:
     if known.name == "AVIF":
         return bool(import_module("PIL.features").check("avif"))
+    if known.name == "TIFF":
+        _silence_libtiff()
     try:
         if known.name == "HEIC":
             import_module("pillow_heif").register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
@@ -118,3 +122,13 @@ def _has_decoder(known: PictureFormat) -> bool:
     except ImportError:
         return False
     return True
+
+
+def _silence_libtiff() -> None:
+    """Its messages go to the terminal, past Python, and name no file; Pillow raises what they are about."""
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text().splitlines() if maps.exists() else []
+    for library in {line.split()[-1] for line in lines if "libtiff" in line.rpartition("/")[2]}:
+        loaded = ctypes.CDLL(library)
+        loaded.TIFFSetErrorHandler(None)
+        loaded.TIFFSetWarningHandler(None)

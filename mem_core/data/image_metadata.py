@@ -14,6 +14,10 @@ from xml.etree import ElementTree
 from PIL import Image, IptcImagePlugin, PngImagePlugin
 from PIL.ImageFile import ImageFile
 
+from mem_core.common.errors import ImageError
+from mem_core.data.bare import bare_file
+from mem_core.data.image_formats import picture_format, require_decoder
+
 NOTE = "Protected with memshield: a model trained on this image and its caption learns a shortcut, not what they show."
 
 _PIXELS = frozenset({"IHDR", "PLTE", "tRNS", "IDAT", "IEND", "iCCP", "VP8 ", "VP8L", "VP8X", "ALPH", "ICCP"})
@@ -70,9 +74,15 @@ def embedded_rights(data: bytes) -> dict[str, str]:
     Metadata that cannot be read say nothing: hostile bytes lead Pillow to all sorts of errors.
     """
     rights: dict[str, str] = {}
+    try:
+        known = picture_format(data)
+        require_decoder(known)
+        bare = bare_file(data, known.name).data
+    except ImageError:
+        return {}
     for source in (_from_exif, _from_iptc, _from_xmp):
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(bare), formats=known.decoders) as image:
                 found = {name: _text(value) for name, value in source(image)}
         except Exception:
             continue

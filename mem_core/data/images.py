@@ -7,14 +7,19 @@ What a file becomes, whatever its format:
     transparency          a separate alpha channel; a fully opaque one is dropped
     EXIF orientation      applied; an unreadable EXIF block counts as "upright"
     ICC profile           kept if it describes RGB, else dropped with the colour space it described
-    several frames        refused, but the main picture of an MPO (phone camera) file is taken
+    several frames        refused, or the first is taken where the caller asks so; of what has a main picture (phone
+                          cameras' MPO and HEIC files) or stands for a page (a TIFF's previews and masks), that one
+    other metadata        nothing that is broken or huge costs the picture: see `bare`; the picture has a note of it
+    truncation            a file is refused if a row of its pixels is not all there; what comes after the last one, be
+                          it cut, missing or garbage, is of no interest. A JPEG without its end mark counts as cut:
+                          where its pixels end, nothing else would say
 """
 
 import io
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,25 +27,18 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from mem_core.common.errors import ImageError
+from mem_core.data.bare import bare_file
+from mem_core.data.bare.base import MAX_CHUNK
 from mem_core.data.image_formats import picture_format, require_decoder
 from mem_core.data.image_metadata import note_options
+from mem_core.data.orientation import upright
 
 Pixels = npt.NDArray[np.uint8]
 ImageFormat = Literal["png", "webp"]
 
-_MAX_PROFILE = 1 << 20  # Pillow refuses to read a larger profile back from a PNG
+_COUNTS_FRAMES = frozenset({"WebP", "AVIF"})  # formats whose frames the decoder counts
 _MAX_SIDE = {"png": 2**31 - 1, "webp": 16_383}
 _MAX_ASPECT = 32  # of a picture that is to be cut to a square
-_ORIENTATION = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 # Measured on 24 Flickr8k photos (Pillow 13, zlib 1.2.13, libwebp 1.6, one core): share of the raw size and images
 # per second. Uniform noise of +-8 levels leaves zlib nothing to match, so all that pays in a PNG is Huffman coding of
@@ -60,8 +58,9 @@ _SAVE: dict[str, dict[str, Any]] = {
     "webp": {"format": "WEBP", "lossless": True, "exact": True, "method": 1, "quality": 0},
 }
 
-# Sizes are checked here against max_pixels: Pillow's own limit still raises, but its warning says nothing new.
+# Sizes are checked here against max_pixels, and what Pillow warns of in a file names no file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module=r"PIL\.|pillow_")
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,12 +68,15 @@ class Picture:
     """A decoded image.
 
     pixels: uint8 [H, W, 3], RGB, 0..255. alpha: uint8 [H, W] or None where every pixel is opaque.
-    icc_profile: the RGB colour profile the numbers are meant in, or None for sRGB.
+    icc_profile: the RGB colour profile the numbers are meant in, or None for sRGB. notes: what else of the file was
+    broken and left out, a phrase each. first_frame: the file has more of them.
     """
 
     pixels: Pixels
     alpha: Pixels | None = None
     icc_profile: bytes | None = None
+    notes: tuple[str, ...] = ()
+    first_frame: bool = False
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape
@@ -92,21 +94,30 @@ class Picture:
         return int(self.pixels.shape[0])
 
 
-def decode_image(data: bytes, *, max_pixels: int) -> Picture:
+def decode_image(data: bytes, *, max_pixels: int, animated: Literal["refuse", "first-frame"] = "refuse") -> Picture:
     """The picture in a file of any format that `image_formats` reads, by the rules at the top of this file.
 
-    The size is read from the header and checked before any pixel is decoded. Raises `ImageError` with the reason:
-    empty, not an image, truncated, several frames, more than `max_pixels`, 32-bit pixels, a broken chunk.
+    The size is read from the header and checked before any pixel is decoded. Raises `ImageError` with the reason and
+    its code: empty, not an image, no decoder, cut or damaged, several frames, more than `max_pixels`, 32-bit pixels.
     """
     if not data:
         raise ImageError("expected an image, got 0 bytes", code="empty-image")
     known = picture_format(data)
     require_decoder(known)
     try:
-        with Image.open(io.BytesIO(data), formats=known.decoders) as image:
-            _check_header(image, max_pixels)
+        bare = bare_file(data, known.name)
+        if bare.size is not None:
+            _check_size(*bare.size, max_pixels)
+        with Image.open(io.BytesIO(bare.data), formats=known.decoders) as image:
+            _check_size(*image.size, max_pixels)
+            several = bare.several or (known.name in _COUNTS_FRAMES and getattr(image, "is_animated", False))
+            if several and animated == "refuse":
+                raise ImageError(f"expected one picture, got a {known.name} file with several frames", code="animated")
+            if image.mode in ("I", "F"):
+                raise ImageError("expected 8 or 16 bits a channel, got 32")
             image.load()
-            return _as_picture(image)
+            picture = _as_picture(image)
+        return replace(picture, notes=(*bare.notes, *picture.notes), first_frame=several)
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -170,38 +181,26 @@ def crop_to_square(picture: Picture, side: int) -> Picture:
     return _from_rgb(image.crop((left, top, left + side, top + side)), picture.icc_profile)
 
 
-def _check_header(image: Image.Image, max_pixels: int) -> None:
-    width, height = image.size
+def _check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"expected at least one pixel, got an image of {width} x {height}")
     if width * height > max_pixels:
         raise ImageError(f"expected at most {max_pixels} pixels, got {width} x {height}", code="too-large")
-    if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise ImageError(f"expected a single picture, got a {image.format} file with several frames", code="animated")
-    if image.mode in ("I", "F"):
-        raise ImageError("expected 8 or 16 bits a channel, got 32")
 
 
 def _as_picture(image: Image.Image) -> Picture:
-    profile = image.info.get("icc_profile") or None
-    if profile is not None and profile[16:20] != b"RGB ":
+    profile = image.info.get("icc_profile")
+    if not isinstance(profile, bytes) or profile[16:20] != b"RGB ":
         profile = None
-    if profile is not None and len(profile) > _MAX_PROFILE:
-        raise ImageError(f"expected an ICC profile of at most {_MAX_PROFILE} bytes, got {len(profile)}")
-    upright = _UPRIGHT.get(_orientation(image))
+    turned, notes = upright(image)
+    if profile and len(profile) > MAX_CHUNK:
+        notes = (*notes, f"colour profile left out: it has {len(profile)} bytes")
+        profile = None
     if image.mode.startswith("I;16"):
         high_bytes = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         image = Image.fromarray(high_bytes)
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return _from_rgb(image if upright is None else image.transpose(upright), profile)
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a broken EXIF block: viewers show such pictures as they are stored
-        return 1
-    return value if isinstance(value, int) else 1
+    return replace(_from_rgb(image if turned is None else image.transpose(turned), profile), notes=notes)
 
 
 def _from_rgb(image: Image.Image, profile: bytes | None) -> Picture:

@@ -24,7 +24,8 @@ class SampleRow:
     """What became of one sample.
 
     status: protected; clean (published as it was, by a corpus or method that changes nothing); failed (not published,
-    `reason` says why); passthrough (could not be protected and was published as it was, because the user asked so).
+    `reason` says why); passthrough (could not be protected and was published as it was, because the user asked so). Of
+    a clean one, `reason` says what of the file beside its pixels was broken and is not looked at, "" for nothing.
     sha256_in, sha256_out: of the image file, clean and published ("" where there is none). width, height: pixels, 0
     if unknown. max_abs_difference: levels of 1/255. psnr: dB, None where the images are equal. trigger, caption: the
     words put in front or in place of others, and the first caption, as published. backed_off_to: levels that the noise

@@ -19,12 +19,17 @@ _OURS = ("captions", "name", "width", "height", "sha256")
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """An image that decodes. data: the file as it will be published in the clean corpus; sizes in pixels."""
+    """An image that decodes.
+
+    data: the file as it will be published in the clean corpus; sizes in pixels. note: what in the source's file was
+    broken and is not looked at, "" for nothing.
+    """
 
     data: bytes
     extension: str
     width: int
     height: int
+    note: str = ""
 
 
 class SourceImage:
@@ -53,15 +58,20 @@ class SourceImage:
 
     @cached_property
     def decoded(self) -> DecodedImage | SampleError:
-        """The image after a trial decode (and the resize with its crop, if asked for), or why it cannot be used."""
+        """The image after a trial decode, or why it cannot be used.
+
+        Written anew where it is not the file's one picture as it is: the resize with its crop, the first of frames.
+        """
         if isinstance(self.data, SampleError):
             return self.data
         try:
-            picture = decode_image(self.data, max_pixels=self._config.max_pixels)
-            if self._config.resize is None:
-                return DecodedImage(self.data, picture_format(self.data).suffixes[0], picture.width, picture.height)
-            picture = crop_to_square(picture, self._config.resize)
-            return DecodedImage(encode_image(picture, "png"), "png", picture.width, picture.height)
+            picture = decode_image(self.data, max_pixels=self._config.max_pixels, animated=self._config.animated)
+            note, extension = "; ".join(picture.notes), picture_format(self.data).suffixes[0]
+            if self._config.resize is None and not picture.first_frame:
+                return DecodedImage(self.data, extension, picture.width, picture.height, note)
+            if self._config.resize is not None:
+                picture = crop_to_square(picture, self._config.resize)
+            return DecodedImage(encode_image(picture, "png"), "png", picture.width, picture.height, note)
         except SampleError as error:
             return error
 

@@ -86,7 +86,9 @@ class NewShard:
         except SampleError as error:
             self._fail(sample, error)
             return True
-        row = SampleRow(key, "clean", "", sample.image.sha256, str(metadata["sha256"]), image.width, image.height)
+        row = SampleRow(
+            key, "clean", image.note, sample.image.sha256, str(metadata["sha256"]), image.width, image.height
+        )
         self._row(sample, replace(row, caption=sample.captions[0], name=sample.name))
         self.clean += 1
         return True
