@@ -3,10 +3,16 @@
 from prefect import flow
 
 from mem_core.audit.verify.corpus import VerifyReport
-from tasks.trust import verify_protected
+from tasks.trust import verify_handed_out, verify_protected
 
 
 @flow(name="verify", flow_run_name="verify {protected}")
 def verify(clean: str, protected: str, record: str | None = None) -> VerifyReport:
     """Re-reads every byte of both. With `record`, a folder, success is noted there and not proven twice."""
     return verify_protected(clean, protected, record)
+
+
+@flow(name="verify-published", flow_run_name="verify published {published}")
+def verify_published(published: str, private: str | None = None) -> VerifyReport:
+    """Checks a folder that is about to be handed out. private: the protected corpus that its tars were taken from."""
+    return verify_handed_out(published, private)

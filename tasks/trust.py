@@ -8,6 +8,7 @@ from mem_core.audit.certificate.page import CERTIFICATE_PAGE, certificate_headli
 from mem_core.audit.ownership import Ownership, detect_shortcut, detection_note
 from mem_core.audit.preview import Preview, write_preview
 from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.published import verify_published
 from mem_core.audit.verify.record import verify, verify_once
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import counted
@@ -44,6 +45,17 @@ def verify_protected(clean: str, protected: str, record: str | None = None) -> V
     show_problems(protected, report)
     found = counted(len(report.problems), "problem")
     say(f"verified {counted(report.shards, 'shard')} of {protected}: {found}")
+    return report
+
+
+@step("verify published", run_name="verify published {published}")
+def verify_handed_out(published: str, private: str | None = None) -> VerifyReport:
+    """Checks a folder that is about to be handed out; private: the protected corpus that its tars were taken from."""
+    with watched("verify published") as progress:
+        known = open_folder(private) if private is not None else None
+        report = verify_published(open_folder(published), known, progress=progress)
+    show_problems(published, report)
+    say(f"verified {counted(report.shards, 'shard')} of {published}: {counted(len(report.problems), 'problem')}")
     return report
 
 

@@ -107,6 +107,18 @@ def print_index(found: IndexSummary) -> None:
         typer.echo(f"hold no sample, leave them out: {', '.join(found.empty[:_NAMED])}")
 
 
+def print_handing_out(folder: str, found: VerifyReport) -> None:
+    """How to copy the tars alone, where other files lie beside them: as a line to be copied, so nothing wraps it."""
+    if any(problem.key and not problem.shard for problem in found.problems):
+        here = shlex.quote(folder)
+        copy = (
+            f"aws s3 cp --recursive --exclude '*' --include '*.tar' {here} DEST"
+            if folder.startswith("s3://")
+            else f"mkdir -p DEST && cp {here}/*.tar DEST/"
+        )
+        typer.echo(f"to hand out its tars alone: {copy}")
+
+
 def print_estimate(found: RunEstimate) -> None:
     """What each step will take, what it rests on, and how near past estimates were."""
     console, stages, full = Console(), found.stages, fullest(found.stages)

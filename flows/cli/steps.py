@@ -140,14 +140,31 @@ def evaluate(
 
 
 @app.command()
-def verify(clean: Clean, protected: Protected, no_server: NoServer = False) -> None:
-    """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong."""
-    with running(no_server):
-        from flows.cli.printing import print_problems
-        from flows.verify import verify
+def verify(
+    clean: Annotated[str, address_argument("Folder of clean shards; with --published-only the folder to hand out.")],
+    protected: Annotated[str | None, address_argument("Folder of protected shards, or s3://bucket/prefix.")] = None,
+    published_only: Annotated[
+        bool, typer.Option("--published-only", help="Check one folder that is about to be handed out.")
+    ] = False,
+    against: Annotated[
+        str | None, address_option("With --published-only: the protected corpus whose tars were taken.")
+    ] = None,
+    no_server: NoServer = False,
+) -> None:
+    """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong.
 
-        found = verify(clean, protected)
+    With --published-only, that one folder holds nothing but protected tars, and that nothing in them leads back.
+    """
+    if published_only == (protected is not None) or (against and not published_only):
+        raise typer.BadParameter("expected CLEAN and PROTECTED, or FOLDER --published-only and maybe --against")
+    with running(no_server):
+        from flows.cli.printing import print_handing_out, print_problems
+        from flows.verify import verify, verify_published
+
+        found = verify(clean, protected) if protected is not None else verify_published(clean, against)
     print_problems(found)
+    if published_only:
+        print_handing_out(clean, found)
     if not found.ok:
         raise typer.Exit(1)
 

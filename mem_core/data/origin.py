@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.shard import Sample
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -38,9 +39,7 @@ _JOINED = re.compile(
 _CONTENT = frozenset(("category", "categories", "class", "classes", "label", "labels", "cluster", "topic", "lang"))
 """`category_id` says what is shown, not where it came from."""
 
-_SUFFIX = (
-    "jpe?g|jpe|jfif|png|webp|avif|gif|bmp|tiff?|hei[cf]|jxl|svg|cr2|nef|dng|mp4|mov|tar|parquet|csv|tsv|jsonl?|zip"
-)
+_SUFFIX = "|".join((*sorted(IMAGE_EXTENSIONS), "svg|cr2|nef|dng|mp4|mov|tar|parquet|csv|tsv|jsonl?|zip"))
 _TELLING = re.compile(
     r"[a-z][a-z0-9+.-]{1,15}://\S"  # an address,
     r"|\bwww\.\w|\bdata:\w+/|^//[\w.-]+/|[\w-]\.[a-z]{2,24}/\S"  # ... also without its scheme
@@ -82,6 +81,12 @@ def without_origin(metadata: dict[str, Any], sample: Sample) -> dict[str, Any]:
     """
     telling = frozenset((*_traces(_parted(sample.metadata)[1]), *hashes(sample.image)))
     return dict(_not_repeating(_parted(metadata)[0], telling))
+
+
+def repeats(metadata: dict[str, Any], name: str, origin: str, sha256: str) -> bool:
+    """Whether metadata repeat what the private table has of the clean file: see `SampleRow`."""
+    known = json.loads(origin) if origin else {}
+    return _repeats(metadata, frozenset((*_traces([name, known]), *filter(None, (sha256,)))))
 
 
 def leads_back(metadata: dict[str, Any]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from mem_core.data.receipt import Receipt, has_receipt, read_receipt, receipt_na
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows, table_name
 
-_NAMED = 100  # problems listed per shard; the rest is counted, so that a wrong corpus cannot fill the memory
+NAMED = 100  # problems listed per shard; the rest is counted, so that a wrong corpus cannot fill the memory
 
 
 class Problem(Frozen):
@@ -107,7 +107,7 @@ class _Walk:
         self._unnamed = 0
 
     def problem(self, key: str, what: str) -> None:
-        if len(self._problems) < _NAMED:
+        if len(self._problems) < NAMED:
             self._problems.append(Problem(shard=self.shard, key=key, what=what))
         else:
             self._unnamed += 1
@@ -132,7 +132,7 @@ class _Walk:
         if recorded != dict(self.counts):
             self.problem("", f"the receipt counts {recorded}, the table {dict(self.counts)}")
         for row in rows:
-            if row.status == "passthrough" and len(self._warnings) < _NAMED:
+            if row.status == "passthrough" and len(self._warnings) < NAMED:
                 what = f"published unprotected, as was asked for: {row.reason}"
                 self._warnings.append(Problem(shard=self.shard, key=row.key, what=what))
         return rows
@@ -157,7 +157,7 @@ class _Walk:
         without = [row for row in rows if check.lacks_noise(row)]
         if len(without) > 1 and len(without) == self.counts["protected"]:
             self.problem("", "every image is the clean one, though the method adds noise")
-        for row in without[: _NAMED - len(self._warnings)]:
+        for row in without[: NAMED - len(self._warnings)]:
             what = "the image is the clean one, though the method adds noise"
             self._warnings.append(Problem(shard=self.shard, key=row.key, what=what))
 

@@ -1,5 +1,6 @@
 """Commands, and the mistakes that people make with them: one sentence, exit code 1."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,17 @@ def test_the_single_commands_one_after_the_other(command: Command, drawn_source:
     assert command("train", protected, victim, *looked_at, *settings).exit_code == 0
     evaluated = command("evaluate", victim, clean / "test", *settings)
     assert (evaluated.exit_code, "by chance" in evaluated.stdout) == (0, True)
+
+    ours = command("verify", protected, "--published-only", "--no-server")
+    assert (ours.exit_code, "00000.parquet: not to be handed out" in ours.stdout) == (1, True)
+    out = tmp_path / "out"
+    assert f"cp {protected}/*.tar DEST/" in ours.stdout
+    shutil.copytree(protected, out, ignore=shutil.ignore_patterns("*.json", "*.parquet"))
+    for private in ((), ("--against", protected)):
+        handed_out = command("verify", out, "--published-only", *private, "--no-server")
+        assert (handed_out.exit_code, "0 problems" in handed_out.stdout) == (0, True), handed_out.output
+    for wrong in ((clean,), (clean, protected, "--published-only"), (clean, protected, "--against", protected)):
+        assert command("verify", *wrong).exit_code == 2
 
     damaged = protected / "00000.tar"
     data = bytearray(damaged.read_bytes())
