@@ -47,6 +47,20 @@ LAYOUTS: dict[str, tuple[Tree, dict[str, tuple[str, ...]]]] = {
         {"10_cats/0.txt": "a cat, grey", "5_dogs/0.caption": "a dog"} | images("10_cats/0.png", "5_dogs/0.png"),
         {"10_cats/0.png": ("a cat, grey",), "5_dogs/0.png": ("a dog",)},
     ),
+    "captions in JSON alone": (
+        {"0.json": '{"captions": ["one", "two"]}', "1.json": '{"caption": "three"}'} | images("0.jpg", "1.jpg"),
+        {"0.jpg": ("one", "two"), "1.jpg": ("three",)},
+    ),
+    "a list in JSON wins, then the text": (
+        {"0.txt": "one", "0.json": '{"captions": ["one", "two"]}', "1.txt": "three", "1.json": '{"caption": "THREE"}'}
+        | images("0.jpg", "1.jpg"),
+        {"0.jpg": ("one", "two"), "1.jpg": ("three",)},
+    ),
+    "two kinds of text": ({"0.txt": "a", "0.caption": "b"} | images("0.jpg"), {"0.jpg": ("a",)}),
+    "the first with words": (
+        {"0.txt": " ...", "0.caption": "b", "0.json": '{"captions": [], "caption": "c"}'} | images("0.jpg"),
+        {"0.jpg": ("b",)},
+    ),
     "the whole name": (
         {"0.jpg.txt": "of the jpg", "0.png.txt": "of the png"} | images("0.jpg", "0.png"),
         {"0.jpg": ("of the jpg",), "0.png": ("of the png",)},
@@ -55,6 +69,10 @@ LAYOUTS: dict[str, tuple[Tree, dict[str, tuple[str, ...]]]] = {
     "letter case and Unicode form": (
         {"img_1.TXT": "one", "u\u0308.txt": "two"} | images("IMG_1.JPG", "\u00fc.jpg"),
         {"IMG_1.JPG": ("one",), "\u00fc.jpg": ("two",)},
+    ),
+    "with a mark": (
+        {"0.txt": "h\u00e9".encode("utf-8-sig"), "1.txt": "h\u00e9".encode("utf-16")} | images("0.jpg", "1.jpg"),
+        {"0.jpg": ("h\u00e9",), "1.jpg": ("h\u00e9",)},
     ),
     "dots and blanks in names": (
         {"a.b .txt": "one", "a.txt": "two"} | images("a.b .jpg", "a.jpg"),
@@ -99,6 +117,13 @@ WRONG: dict[str, tuple[Tree, dict[str, str]]] = {
         {"img.txt": "a", "IMg.txt": "b"} | images("IMG.jpg"),
         {"IMG.jpg": "no-caption"},
     ),
+    "another encoding": ({"0.txt": b"caf\xe9", "1.txt": "one"} | images("0.jpg", "1.jpg"), {"0.jpg": "bad-encoding"}),
+    "no JSON": (
+        {"0.json": "{", "1.json": "[]", "2.json": '{"caption": 3}'} | images("0.jpg", "1.jpg", "2.jpg"),
+        {"0.jpg": "bad-metadata", "1.jpg": "bad-metadata", "2.jpg": "caption-not-text"},
+    ),
+    "JSON without a caption": ({"0.json": '{"url": "x"}'} | images("0.jpg"), {"0.jpg": "no-caption"}),
+    "an empty JSON": ({"0.json": '{"caption": ""}', "1.txt": "one"} | images("0.jpg", "1.jpg"), {}),
 }
 
 
@@ -128,6 +153,20 @@ def test_img2datasets_files_output(tmp_path: Path) -> None:
         assert (sample.metadata["url"], sample.metadata["key"]) == (f"https://x.example/{stem}", Path(stem).name)
 
 
+def test_settings_say_the_encoding_and_the_key(tmp_path: Path) -> None:
+    words = {"0.txt": "h\u00e9".encode("latin-1"), "1.json": '{"blip": "b", "caption": "c", "title": "t"}'}
+    samples = read(source(tmp_path, words | images("0.jpg", "1.jpg")), encoding="latin-1", caption_key="BLIP")
+    assert [sample.captions for sample in samples.values()] == [("h\u00e9",), ("b",)]
+    assert samples["1.jpg"].metadata == {"title": "t"}
+
+
+def test_what_is_no_caption_in_a_list_is_left_out_and_counted(tmp_path: Path) -> None:
+    reader = open_source(source(tmp_path, {"0.json": '{"captions": ["a", 7]}'} | images("0.jpg")), format="beside")
+    (sample,) = reader
+    assert (sample.captions, sample.problem) == (("a",), "")
+    assert [(one.name, one.what, one.code) for one in reader.left_out] == [("0.jpg", "caption", "caption-not-text")]
+
+
 def test_splits_come_from_folders(tmp_path: Path) -> None:
     names = ["train/a/0.jpg", "validation/0.jpg", "data/test/0.jpg", "other/0.jpg", "10_test prints/0.jpg"]
     tree = images(*names) | {name.replace("jpg", "txt"): name for name in names}
@@ -142,7 +181,7 @@ def test_splits_come_from_folders(tmp_path: Path) -> None:
 
 FOLDERS = st.lists(st.sampled_from(["10_cats", "a", "b.c", "\u00fc", "train"]), max_size=3).map("/".join)
 SUFFIX = st.sampled_from([".jpg", ".PNG", ".webp"])
-KIND = st.sampled_from([".txt", ".caption", ".TXT"])
+KIND = st.sampled_from([".txt", ".caption", ".json", ".TXT"])
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
