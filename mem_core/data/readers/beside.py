@@ -77,11 +77,78 @@ class BesideReader(FormatReader):
             found = self._read(texts)
         except SampleError as error:
             return sample((), problem=str(error), code=error.code)
-        self.left_out += (LeftOut(name, "caption", "caption-not-text", reason) for reason in found.odd)
-        named = {*CAPTION_NAMES, self.config.caption_key.lower()}
-        return sample(
-            found.captions, metadata={key: value for key, value in found.metadata.items() if key.lower() not in named}
-        )
+        self.left_out += [LeftOut(name, "caption", "caption-not-text", reason) for reason in found.odd]
+        named = {*CAPTION_NAMES, self.config.caption_key.strip().lower()}
+        metadata = {key: value for key, value in found.metadata.items() if key.strip().lower() not in named}
+        return sample(found.captions, metadata=metadata)
 
-    def _content(file: SourceFile) -> bytes:
+    def _read(self, texts: dict[str, SourceFile]) -> Sidecar:
+        """Captions and metadata. Raises `SampleError`."""
+        content = [_content(texts[suffix]) if suffix in texts else None for suffix in _SUFFIXES]
+        return read_captions(*content, key=self.config.caption_key, encoding=self.config.encoding)
+
+
+def beside_files(tree: SourceTree) -> list[SourceFile]:
+    """All images and what may be captions of them, unless no image has a caption beside it."""
+    found = [file for file in tree if file.suffix in PICTURE_SUFFIXES or file.suffix in _SUFFIXES]
+    texts = {_folded(_whole_stem(file)) for file in found if file.suffix in _SUFFIXES}
+    names = (
+        _folded(name) for file in found if file.suffix in PICTURE_SUFFIXES for name in (file.path, _whole_stem(file))
+    )
+    return found if any(name in texts for name in names) else []
+
+
+class _Pairing:
+    """Which images and caption files of one folder belong together."""
+
+    def __init__(self, files: Iterable[SourceFile]) -> None:
+        self._texts: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
+        images = []
+        for file in files:
+            if file.suffix in _SUFFIXES:
+                self._texts[file.stem][file.suffix] = file
+            elif file.suffix in PICTURE_SUFFIXES:
+                images.append(file)
+        self._stem_of = {image.name: stem for image in images for stem in self._as_written(image)}
+        self._pair_folded([image for image in images if image.name not in self._stem_of])
+        self._images_of: defaultdict[str, list[str]] = defaultdict(list)
+        for image, stem in self._stem_of.items():
+            self._images_of[stem].append(image)
+        self._used = {suffix for stem in self._images_of for suffix in self._texts[stem]}
+
+    def texts_of(self, image: SourceFile) -> tuple[dict[str, SourceFile], list[str]]:
+        """Its caption files by suffix, and all images that claim them where there are several."""
+        stem = self._stem_of.get(image.name)
+        if stem is None:
+            return {}, []
+        images = self._images_of[stem]
+        return self._texts[stem], images if len(images) > 1 else []
+
+    def is_orphan(self, text: SourceFile) -> bool:
+        """Whether it is the caption of an image that is not there: images beside it have such files, too."""
+        named = text.stem in self._images_of or _ABOUT_ALL.fullmatch(text.stem)
+        return text.suffix in self._used and not named
+
+    def _as_written(self, image: SourceFile) -> list[str]:
+        return [stem for stem in (image.name, image.stem) if stem in self._texts][:1]
+
+    def _pair_folded(self, images: list[SourceFile]) -> None:
+        free: defaultdict[str, list[str]] = defaultdict(list)
+        for stem in self._texts.keys() - set(self._stem_of.values()):
+            free[_folded(stem)].append(stem)
+        for image in images:
+            for name in (image.name, image.stem):
+                if len(stems := free.get(_folded(name), [])) == 1:
+                    self._stem_of.setdefault(image.name, stems[0])
+
+
+def _whole_stem(file: SourceFile) -> str:
+    return file.path[: -len(file.suffix)]
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name).casefold()
+
+
+def _content(file: SourceFile) -> bytes:
     return read_image_file(file, repaired(file.name)[0], most=MAX_TEXT_BYTES, what="caption file")

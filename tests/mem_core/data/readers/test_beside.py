@@ -123,7 +123,10 @@ WRONG: dict[str, tuple[Tree, dict[str, str]]] = {
         {"0.jpg": "bad-metadata", "1.jpg": "bad-metadata", "2.jpg": "caption-not-text"},
     ),
     "JSON without a caption": ({"0.json": '{"url": "x"}'} | images("0.jpg"), {"0.jpg": "no-caption"}),
-    "an empty JSON": ({"0.json": '{"caption": ""}', "1.txt": "one"} | images("0.jpg", "1.jpg"), {}),
+    "an empty JSON": (
+        {"0.json": '{"caption": ""}', "1.txt": "one"} | images("0.jpg", "1.jpg"),
+        {"0.jpg": "empty-caption"},
+    ),
 }
 
 
