@@ -46,7 +46,7 @@ class BesideReader(FormatReader):
     ) -> None:
         super().__init__(tree, files, config, seed)
         self._images = ImageFiles(tree, search=False)
-        self._folder = lru_cache(maxsize=1)(lambda folder: _Pairing(tree.inside(folder)))
+        self._folder = lru_cache(maxsize=16)(lambda folder: _Pairing(tree.inside(folder)))
 
     def accounts_for(self, path: str) -> bool:
         return True
@@ -109,20 +109,20 @@ class _Pairing:
                 self._texts[file.stem][file.suffix] = file
             elif file.suffix in PICTURE_SUFFIXES:
                 images.append(file)
-        self._stem_of = {image.name: stem for image in images for stem in self._as_written(image)}
-        self._pair_folded([image for image in images if image.name not in self._stem_of])
+        self._stems_of = {image.name: self._as_written(image) for image in images}
+        self._pair_folded(images)
         self._images_of: defaultdict[str, list[str]] = defaultdict(list)
-        for image, stem in self._stem_of.items():
-            self._images_of[stem].append(image)
+        for name, stems in self._stems_of.items():
+            for stem in stems:
+                self._images_of[stem].append(name)
         self._used = {suffix for stem in self._images_of for suffix in self._texts[stem]}
 
     def texts_of(self, image: SourceFile) -> tuple[dict[str, SourceFile], list[str]]:
-        """Its caption files by suffix, and all images that claim them where there are several."""
-        stem = self._stem_of.get(image.name)
-        if stem is None:
-            return {}, []
-        images = self._images_of[stem]
-        return self._texts[stem], images if len(images) > 1 else []
+        """Its caption files by suffix; if other images claim all of them, too, those."""
+        stems = self._stems_of[image.name]
+        own = [stem for stem in stems if len(self._images_of[stem]) == 1]
+        texts = {suffix: file for stem in reversed(own) for suffix, file in self._texts[stem].items()}
+        return texts, self._images_of[stems[0]] if stems and not own else []
 
     def is_orphan(self, text: SourceFile) -> bool:
         """Whether it is the caption of an image that is not there: images beside it have such files, too."""
@@ -130,16 +130,17 @@ class _Pairing:
         return text.suffix in self._used and not named
 
     def _as_written(self, image: SourceFile) -> list[str]:
-        return [stem for stem in (image.name, image.stem) if stem in self._texts][:1]
+        return [stem for stem in (image.name, image.stem) if stem in self._texts]
 
-    def _pair_folded(self, images: list[SourceFile]) -> None:
+    def _pair_folded(self, images: Iterable[SourceFile]) -> None:
+        """Gives the images that have no caption as written those that no image has, if one alone fits."""
+        taken = {stem for stems in self._stems_of.values() for stem in stems}
         free: defaultdict[str, list[str]] = defaultdict(list)
-        for stem in self._texts.keys() - set(self._stem_of.values()):
+        for stem in self._texts.keys() - taken:
             free[_folded(stem)].append(stem)
         for image in images:
-            for name in (image.name, image.stem):
-                if len(stems := free.get(_folded(name), [])) == 1:
-                    self._stem_of.setdefault(image.name, stems[0])
+            fitting = (free.get(_folded(name), []) for name in (image.name, image.stem))
+            self._stems_of[image.name] = self._stems_of[image.name] or next((s for s in fitting if len(s) == 1), [])
 
 
 def _whole_stem(file: SourceFile) -> str:

@@ -65,6 +65,10 @@ LAYOUTS: dict[str, tuple[Tree, dict[str, tuple[str, ...]]]] = {
         {"0.jpg.txt": "of the jpg", "0.png.txt": "of the png"} | images("0.jpg", "0.png"),
         {"0.jpg": ("of the jpg",), "0.png": ("of the png",)},
     ),
+    "the whole name and the stem": (
+        {"0.jpg.json": '{"id": 3}', "0.txt": "one"} | images("0.jpg"),
+        {"0.jpg": ("one",)},
+    ),
     "several lines are one caption": ({"0.txt": "one\r\ntwo\n"} | images("0.jpg"), {"0.jpg": ("one\r\ntwo",)}),
     "letter case and Unicode form": (
         {"img_1.TXT": "one", "u\u0308.txt": "two"} | images("IMG_1.JPG", "\u00fc.jpg"),
