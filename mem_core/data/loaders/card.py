@@ -14,13 +14,17 @@ CARD = "README.md"
 MARK = "<!-- Made from the shards, and made again with them. Without this line the page is yours and stays. -->"
 
 
-def card_text(counts: Mapping[str, int], images: str, *, complete: bool, license: str, license_link: str) -> str:
+def card_text(
+    counts: Mapping[str, int], images: str, size: int, *, complete: bool, license: str, license_link: str
+) -> str:
     """The page. counts: samples of each shard that has any; complete: there are no other tars in the folder; images:
-    the extension of the images; license: the hub's name of one, or with a link any.
+    the extension of the images; size: bytes of all members; license: the hub's name of one, or with a link any.
 
     Features are named, as `datasets` otherwise guesses them from the first five samples and stops at the first JSON
-    that has more, and at a first tar that is empty.
+    that has more, and at a first tar that is empty. Its cache knows a local folder by its name and by what the card
+    says: without the split's size it would give the samples of an older corpus of this name.
     """
+    pairs = sum(counts.values())
     terms = (
         {"license": "other", "license_name": license, "license_link": license_link}
         if license_link
@@ -36,9 +40,11 @@ def card_text(counts: Mapping[str, int], images: str, *, complete: bool, license
                 ],
             }
         ],
-        "dataset_info": {"features": [{"name": name, "dtype": kind} for name, kind in kinds.items()]},
+        "dataset_info": {
+            "features": [{"name": name, "dtype": kind} for name, kind in kinds.items()],
+            "splits": [{"name": "train", "num_bytes": size, "num_examples": pairs}],
+        },
     }
-    pairs = sum(counts.values())
     return (
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n{MARK}\n\n# Images and captions\n\n"
         f"{counted(pairs, 'image')} with captions in {counted(len(counts), 'shard')}, in the WebDataset format: "

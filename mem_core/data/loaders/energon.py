@@ -8,6 +8,7 @@ import sqlite3
 import struct
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -33,16 +34,17 @@ CREATE INDEX idx_sample_parts_full ON sample_parts(tar_file_id, sample_index, pa
 """
 
 
-def write_energon(folder: Folder, tars: Iterable[TarIndex], counts: Mapping[str, int]) -> set[str]:
-    """Writes all that Energon asks for, split `train`. Returns the extensions of the images; if that is not one, what
-    the fields are is not written. counts: samples of each shard, in the order of `tars`.
+def write_energon(folder: Folder, tars: Iterable[TarIndex], counts: Mapping[str, int]) -> Counter[str]:
+    """Writes all that Energon asks for, split `train`, if the images have one extension.
+
+    counts: samples of each shard, in the order of `tars`. Returns the bytes of all members by extension.
     """
-    meta, extensions = folder.below(META), set[str]()
+    meta, sizes = folder.below(META), Counter[str]()
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "index.sqlite"
-        _write_tables(path, folder, _noting(tars, extensions))
+        _write_tables(path, folder, _noting(tars, sizes))
         tables = path.read_bytes()
-    images = extensions - {"txt", "json"}
+    images = image_extensions(sizes)
     names = [f"{shard}.tar" for shard in counts]
     fields = {
         "sample_type": {"__module__": "megatron.energon", "__class__": "CaptioningSample"},
@@ -55,12 +57,18 @@ def write_energon(folder: Folder, tars: Iterable[TarIndex], counts: Mapping[str,
         write_bytes(meta, "dataset.yaml", yaml.safe_dump(fields, sort_keys=False).encode())
         info = {"shard_counts": dict(zip(names, counts.values(), strict=True))}
         write_bytes(meta, ".info.json", json.dumps(info, indent=2).encode())  # last: by it the rest is found
-    return images
+    return sizes
 
 
-def _noting(tars: Iterable[TarIndex], extensions: set[str]) -> Iterator[TarIndex]:
+def image_extensions(sizes: Mapping[str, int]) -> list[str]:
+    """Those that are neither the text nor the metadata of a sample."""
+    return sorted(set(sizes) - {"txt", "json"})
+
+
+def _noting(tars: Iterable[TarIndex], sizes: Counter[str]) -> Iterator[TarIndex]:
     for tar in tars:
-        extensions.update(part.extension for sample in tar.samples for part in sample.parts)
+        for part in (part for sample in tar.samples for part in sample.parts):
+            sizes[part.extension] += part.size
         yield tar
 
 

@@ -8,7 +8,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.loaders.card import CARD, MARK, card_text
-from mem_core.data.loaders.energon import META, TAR_INDEX, write_energon
+from mem_core.data.loaders.energon import META, TAR_INDEX, image_extensions, write_energon
 from mem_core.data.loaders.shard_line import loadable
 from mem_core.data.loaders.tar_index import TarIndex, index_tar
 from mem_core.data.manifest import read_manifest
@@ -45,16 +45,18 @@ def write_index(
     if manifest is None or not counts:
         found = "there is none" if manifest is None else f"it has {manifest.kind} shards and {len(counts)} to hand out"
         raise SourceError(f"expected the manifest of a protected corpus with samples in {folder.uri}, but {found}")
-    images = write_energon(folder, _indexed(folder, counts, progress), counts)
+    sizes = write_energon(folder, _indexed(folder, counts, progress), counts)
+    images = image_extensions(sizes)
     if len(images) != 1:
-        raise SourceError(f"expected one image format in all tars of {folder.uri}, got {', '.join(sorted(images))}")
+        raise SourceError(f"expected one image format in all tars of {folder.uri}, got {', '.join(images)}")
     shards = [{"url": f"{shard}.tar", "nsamples": samples} for shard, samples in counts.items()]
     wids = {"__kind__": "wids-shard-index-v1", "wids_version": 1, "shardlist": shards}
     write_bytes(folder, WIDS, json.dumps(wids, indent=1).encode() + b"\n")
     empty = tuple(f"{entry.name}.tar" for entry in manifest.shards if not entry.samples)
     ours = not folder.exists(CARD) or MARK.encode() in read_bytes(folder, CARD)
     if ours:
-        text = card_text(counts, *images, complete=not empty, license=license, license_link=license_link)
+        size = sum(sizes.values())
+        text = card_text(counts, images[0], size, complete=not empty, license=license, license_link=license_link)
         write_bytes(folder, CARD, text.encode())
     return IndexSummary(uri=folder.uri, samples=sum(counts.values()), tars=len(counts), card_kept=not ours, empty=empty)
 
