@@ -7,6 +7,10 @@ _REDO = "`--on-mismatch redo`"
 _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "shard the source": (": `memshield shard {about} DEST` makes shards of them in DEST/train", ()),
     "name the format": (": choose one with --format", ("shard", "pipeline", "estimate")),
+    "name the columns": (
+        ": name columns with --image-key and --caption-key, or choose a format with --format",
+        ("shard",),
+    ),
     "name the datasets": (" (--data names the folder that holds one folder a dataset)", ("reproduce",)),
     "name the clean corpus": (": name it with --clean", ("train",)),
     "look for failed samples": (

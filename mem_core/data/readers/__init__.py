@@ -1,5 +1,6 @@
-"""Readers: any of nine source formats in, one stream of raw samples out."""
+"""Readers: any source in a known format in, one stream of raw samples out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
@@ -10,17 +11,32 @@ from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, SourceReade
 from mem_core.data.readers.beside import BesideReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
-from mem_core.data.readers.detect import LOOKED_FOR, detected_format, format_of_file, matching_files
+from mem_core.data.readers.detect import Detected, detected
 from mem_core.data.readers.flickr_token import FlickrTokenReader
 from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
 from mem_core.data.readers.jsonl import JsonlReader
 from mem_core.data.readers.karpathy import KarpathyReader
+from mem_core.data.readers.kinds import format_by_name, kind_of
+from mem_core.data.readers.look import look_of
 from mem_core.data.readers.parquet import ParquetReader
 from mem_core.data.readers.reader import FormatReader
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
 
-FORMATS = tuple(LOOKED_FOR)
+_READERS: dict[str, type[FormatReader]] = {
+    "csv": CsvReader,
+    "flickr-token": FlickrTokenReader,
+    "karpathy": KarpathyReader,
+    "coco": CocoReader,
+    "jsonl": JsonlReader,
+    "parquet": ParquetReader,
+    "webdataset": WebDatasetReader,
+    "beside": BesideReader,
+    "identities": IdentitiesReader,
+}
+FORMATS = tuple(_READERS)
+_OF_ONE_FILE = frozenset({"flickr-token", "karpathy"})
+_OF_NO_FILE = frozenset({"beside", "identities"})
 _PLAIN = CorpusConfig()
 
 __all__ = [
@@ -30,6 +46,7 @@ __all__ = [
     "LeftOut",
     "RawSample",
     "SourceReader",
+    "detected_source",
     "folder_of",
     "open_source",
 ]
@@ -50,18 +67,49 @@ def open_source(
     Raises `SourceError` if the source is absent, in no known format, or in several; `ConfigError` for an unknown
     format or a template without `{name}`.
     """
+    return detected_source(source, file, format=format, config=config, seed=seed)[0]
+
+
+def detected_source(
+    source: str | Path | Folder,
+    file: str = "",
+    *,
+    format: str = "auto",
+    config: CorpusConfig = _PLAIN,
+    seed: int = 0,
+) -> tuple[FormatReader, Detected]:
+    """The same, with why it is read in this format and what is not read."""
     if format not in ("auto", *FORMATS):
         raise ConfigError(f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}")
     if isinstance(source, str | Path):
         source, file = _on_disk(whole_path(source))
     tree = SourceTree(source)
+    look = look_of(tree, config.encoding)
     if file:
-        return _of_file(tree, file, format, config, seed)
-    chosen = detected_format(tree) if format == "auto" else format
-    found = matching_files(tree, chosen)
-    if not found:
-        raise _absent(tree.uri, chosen)
-    return _reader(chosen, tree, found, config, seed)
+        found = _of_file(tree, file, kind_of(file, look(file), config).format if format == "auto" else format)
+    else:
+        found = detected(tree.names, look, tree.uri, config, format)
+    if found.format == "imagefolder":
+        found = replace(found, format=format_by_name(found.files[0]))
+    files = [tree.file(name) for name in found.files]
+    if len(files) > 1 and found.format in _OF_ONE_FILE:
+        names = ", ".join(found.files)
+        raise SourceError(
+            f"expected one file of the format {found.format} in {tree.uri}, got {names}: name one of them"
+        )
+    return _READERS[found.format](tree, files, config, seed), found
+
+
+def _of_file(tree: SourceTree, file: str, format: str) -> Detected:
+    """A file that is named: what it is by content, else what its name promises."""
+    format = format or format_by_name(file)
+    if not format:
+        raise SourceError(
+            f"expected a folder, or a file of a known format, got {tree.file(file)}", hint="name the format"
+        )
+    if format in _OF_NO_FILE:
+        raise SourceError(f"expected a folder as a source of the format {format}, got the file {tree.file(file)}")
+    return Detected(format, (file,), "the file is named")
 
 
 def folder_of(address: str) -> tuple[str, str]:
@@ -80,37 +128,3 @@ def _on_disk(path: Path) -> tuple[LocalFolder, str]:
         raise SourceError(f"expected a folder or file with images and captions, but {path} does not exist")
     folder, file = (str(path), "") if path.is_dir() else folder_of(str(path))
     return LocalFolder(folder or "/"), file
-
-
-def _of_file(tree: SourceTree, file: str, format: str, config: CorpusConfig, seed: int) -> SourceReader:
-    chosen = format_of_file(tree.file(file)) if format == "auto" else format
-    if chosen in ("beside", "identities"):
-        raise _absent(str(tree.file(file)), chosen)
-    return _reader(chosen, tree, [tree.file(file)], config, seed)
-
-
-def _absent(place: str, chosen: str) -> SourceError:
-    return SourceError(
-        f"expected a source of the format {chosen} ({LOOKED_FOR[chosen]}) in {place}, but it is not there"
-    )
-
-
-def _reader(chosen: str, tree: SourceTree, found: list[SourceFile], config: CorpusConfig, seed: int) -> SourceReader:
-    if len(found) > 1 and chosen not in _OF_SEVERAL_FILES:
-        names = ", ".join(file.name for file in found)
-        raise SourceError(f"expected one file of the format {chosen} in {tree.uri}, got {names}: name the one to read")
-    return _READERS[chosen](tree, found, config, seed)
-
-
-_READERS: dict[str, type[FormatReader]] = {
-    "csv": CsvReader,
-    "flickr-token": FlickrTokenReader,
-    "karpathy": KarpathyReader,
-    "coco": CocoReader,
-    "jsonl": JsonlReader,
-    "parquet": ParquetReader,
-    "webdataset": WebDatasetReader,
-    "beside": BesideReader,
-    "identities": IdentitiesReader,
-}
-_OF_SEVERAL_FILES = frozenset({"coco", "parquet", "webdataset", "beside", "identities"})

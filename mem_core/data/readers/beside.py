@@ -88,16 +88,6 @@ class BesideReader(FormatReader):
         return read_captions(*content, key=self.config.caption_key, encoding=self.config.encoding)
 
 
-def beside_files(tree: SourceTree) -> list[SourceFile]:
-    """All images and what may be captions of them, unless no image has a caption beside it."""
-    found = [file for file in tree if file.suffix in PICTURE_SUFFIXES or file.suffix in _SUFFIXES]
-    texts = {_folded(_whole_stem(file)) for file in found if file.suffix in _SUFFIXES}
-    names = (
-        _folded(name) for file in found if file.suffix in PICTURE_SUFFIXES for name in (file.path, _whole_stem(file))
-    )
-    return found if any(name in texts for name in names) else []
-
-
 class _Pairing:
     """Which images and caption files of one folder belong together."""
 

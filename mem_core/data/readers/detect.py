@@ -1,114 +1,120 @@
-"""Which format a source is in, from the names of its files alone."""
+"""Which format a source is in: one pure function of its listing and a first look at its tables.
 
-from collections.abc import Callable
-from pathlib import PurePosixPath
+A source is understood, or refused with what was seen and the two nearest formats. Captions are never made up where
+anything lies that could be real ones.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from mem_core.common.errors import SourceError
-from mem_core.data.image_formats import PICTURE_SUFFIXES
-from mem_core.data.readers.beside import beside_files
-from mem_core.data.readers.csv_table import has_header
-from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.data.readers.webdataset import TAR_SUFFIXES
+from mem_core.common.formatting import counted
+from mem_core.config import CorpusConfig, IdentitiesConfig
+from mem_core.data.readers.columns import CAPTION, IMAGE
+from mem_core.data.readers.listing import Listing
+from mem_core.data.readers.look import Look
 
 LOOKED_FOR = {
-    "csv": "captions.csv, captions.tsv, captions.txt, results.csv, or a single *.csv or *.tsv with a header",
-    "flickr-token": "*.token or *.token.txt",
-    "karpathy": "dataset*.json",
-    "coco": "annotations/captions_*.json or captions_*.json",
-    "jsonl": "one *.jsonl or *.ndjson",
-    "parquet": "*.parquet, also in data/",
-    "webdataset": "*.tar, in folders too",
-    "beside": "images with captions in .txt, .caption or .json files of the same names beside them",
-    "identities": "one folder of images for each identity",
+    "csv": f"a .csv, .tsv or .txt table with an image column ({', '.join(IMAGE)}) and a caption column "
+    f"({', '.join(CAPTION)})",
+    "flickr-token": "*.token or *.token.txt with lines of image#0, tab, caption",
+    "karpathy": "a .json with images that have sentences",
+    "coco": "a .json with images, and annotations with captions, as annotations/captions_train2017.json",
+    "jsonl": "a .jsonl or .json of records with an image and a caption, named as the columns of csv",
+    "imagefolder": "metadata.csv, .jsonl or .parquet with file_name and a caption, at the top or in split folders",
+    "parquet": "*.parquet with an image (bytes or a path) and a caption, named as the columns of csv",
+    "webdataset": "*.tar with images, and their captions in .txt or .json of the same names",
+    "beside": "images with their captions beside them: 1.jpg with 1.txt, 1.caption or 1.json",
+    "identities": "folders named after what their images show, of whose names captions are made",
 }
+_TABLES = ("csv", "jsonl", "parquet")
+_WITH_MANY_TEXTS = ("flickr-token", "beside", "webdataset")
+_SAID = 3
+_PLAIN = CorpusConfig()
 
 
-def matching_files(tree: SourceTree, source_format: str) -> list[SourceFile]:
-    """The caption files, tars or images that make the folder a source of this format; nothing if it is none."""
-    return _FINDERS[source_format](tree)
+@dataclass(frozen=True)
+class Detected:
+    """files: what the format's reader reads, by path. reason: why it is this format. notes: what is not read."""
+
+    format: str
+    files: tuple[str, ...]
+    reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
-def detected_format(source: SourceTree) -> str:
-    """The format of a folder. Raises `SourceError` if none fits or several do."""
-    uncaptioned = ("webdataset", "beside", "identities")
-    captioned = [name for name in LOOKED_FOR if name not in uncaptioned and matching_files(source, name)]
-    if len(captioned) > 1:
-        what = " and ".join(captioned)
-        raise SourceError(f"expected one kind of caption files in {source.uri}, got {what}", hint="name the format")
-    for source_format in (*captioned, *uncaptioned):
-        if matching_files(source, source_format):
-            return source_format
-    listed = "; ".join(f"{name} ({what})" for name, what in LOOKED_FOR.items())
-    raise SourceError(f"expected a source in a known format in {source.uri}, but found none of: {listed}")
+def detected(
+    names: Iterable[str], look: Look, uri: str, config: CorpusConfig = _PLAIN, format: str = "auto"
+) -> Detected:
+    """What a source with these files is read as. names: all paths; look: the first look at one of the files.
+
+    format: `auto`, or the one that is asked for. Raises `SourceError` if nothing fits, or several do.
+    """
+    listing = Listing(names, look, config)
+    if format != "auto":
+        return _asked_for(listing, format, uri)
+    usable = listing.usable
+    if len(usable) > 1:
+        found = " and ".join(f"{name} ({', '.join(_examples(listing, name))})" for name in usable)
+        raise SourceError(f"expected one kind of captions in {uri}, got {found}", hint="name the format")
+    for chosen, files in usable.items():
+        return Detected(chosen, files, _reason(listing, chosen), _notes(listing, chosen))
+    if files := _identities(listing):
+        reason = "folders of images and nothing that could be captions; these are made of the folders' names"
+        return Detected("identities", files, reason, _notes(listing, "identities"))
+    raise _refused(listing, uri)
 
 
-def format_of_file(file: SourceFile) -> str:
-    """The format of a single file, by its name. Raises `SourceError` for names of no known format."""
-    name = file.name.lower()
-    if name.endswith((".token", ".token.txt")):
-        return "flickr-token"
-    if file.suffix == ".json":
-        return "coco" if name.startswith("captions_") else "karpathy"
-    suffixes = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-    suffixes |= {".parquet": "parquet"}
-    if name.endswith(TAR_SUFFIXES):
-        return "webdataset"
-    if file.suffix not in suffixes:
+def _asked_for(listing: Listing, format: str, uri: str) -> Detected:
+    if format == "identities":
+        files = tuple(listing.identity_folders.values())
+    else:
+        files = listing.usable.get(format) or listing.promised(format)
+    if not files:
         raise SourceError(
-            f"expected a folder or a file of a known format ({', '.join(suffixes)}, .json, .tar), got {file}"
+            f"expected a source of the format {format} ({LOOKED_FOR[format]}) in {uri}, but it is not there; it has "
+            f"{listing.seen}"
         )
-    return suffixes[file.suffix]
+    return Detected(format, files, "it is asked for", _notes(listing, format))
 
 
-def _csv(tree: SourceTree) -> list[SourceFile]:
-    for name in ("captions.csv", "captions.tsv", "captions.txt", "results.csv"):
-        if name in tree and (name != "captions.txt" or has_header(tree.file(name))):
-            return [tree.file(name)]
-    tables = tree.matching("*.csv", "*.tsv")
-    return [table for table in tables if has_header(table)] if len(tables) == 1 else []
+def _identities(listing: Listing) -> tuple[str, ...]:
+    """One image of each folder, where nothing else lies there or the settings ask for it."""
+    is_asked = listing.config.identities != IdentitiesConfig()
+    is_alone = not (listing.kinds or listing.paired or listing.tars) and listing.has_named_folders
+    return tuple(listing.identity_folders.values()) if is_asked or is_alone else ()
 
 
-def _token(tree: SourceTree) -> list[SourceFile]:
-    found = tree.matching("*.token", "*.token.txt", "*/*.token", "*/*.token.txt")
-    # Flickr8k also ships Flickr8k.lemma.token.txt: the same captions with words reduced to their stems.
-    return [file for file in found if "lemma" not in file.name.lower()]
+def _refused(listing: Listing, uri: str) -> SourceError:
+    near = list(dict.fromkeys([*listing.nearest, "csv", "beside"]))[:2]
+    nearest = " and ".join(f"{name} ({LOOKED_FOR[name]})" for name in near)
+    has_table = any(name in _TABLES for name in listing.nearest)
+    return SourceError(
+        f"expected images with captions in {uri}, but it has {listing.seen}. The nearest formats are {nearest}",
+        hint="name the columns" if has_table else "name the format" if listing.pictures else None,
+    )
 
 
-def _karpathy(tree: SourceTree) -> list[SourceFile]:
-    return tree.matching("dataset*.json")
+def _examples(listing: Listing, format: str) -> tuple[str, ...]:
+    """Some of the files that hold captions of a format."""
+    return tuple((listing.captions_beside if format == "beside" else listing.usable[format])[:2])
 
 
-def _coco(tree: SourceTree) -> list[SourceFile]:
-    return tree.matching("annotations/captions_*.json") or tree.matching("captions_*.json")
+def _reason(listing: Listing, format: str) -> str:
+    first, many = _examples(listing, format)[0], listing.usable[format]
+    if format == "beside":
+        return f"{counted(len(listing.paired), 'file')} with captions beside images of their names, as {first}"
+    if format == "webdataset":
+        return f"{counted(len(many), 'tar')}, as {first}"
+    return f"{counted(len(many), 'file')} of this kind, as {first}: {listing.kinds[first].about}"
 
 
-def _jsonl(tree: SourceTree) -> list[SourceFile]:
-    return tree.matching("*.jsonl", "*.ndjson")
-
-
-def _parquet(tree: SourceTree) -> list[SourceFile]:
-    found = tree.matching("*.parquet", "data/*.parquet")
-    return [
-        file for file in found if str(PurePosixPath(file.path).with_suffix(".tar")) not in tree
-    ]  # else it is img2dataset's sidecar
-
-
-def _tars(tree: SourceTree) -> list[SourceFile]:
-    return [tree.file(name) for name in tree.names if name.lower().endswith(TAR_SUFFIXES)]
-
-
-def _identities(tree: SourceTree) -> list[SourceFile]:
-    return [file for file in tree if file.suffix in PICTURE_SUFFIXES and file.parent]
-
-
-_FINDERS: dict[str, Callable[[SourceTree], list[SourceFile]]] = {
-    "csv": _csv,
-    "flickr-token": _token,
-    "karpathy": _karpathy,
-    "coco": _coco,
-    "jsonl": _jsonl,
-    "parquet": _parquet,
-    "webdataset": _tars,
-    "beside": beside_files,
-    "identities": _identities,
-}
+def _notes(listing: Listing, format: str) -> tuple[str, ...]:
+    """What lies beside and is not read."""
+    lone = [name for name, kind in listing.kinds.items() if kind.sidecar and listing.is_lone(name)]
+    said = [f"{name} is about samples of a tar or folder that is not here" for name in lone]
+    if format not in _WITH_MANY_TEXTS:
+        others = [(name, kind) for name, kind in listing.kinds.items() if not (kind.format or kind.sidecar)]
+        said += [f"{name} is not read: it {kind.about}" for name, kind in others]
+    more = [f"and {len(said) - _SAID} more like these"] if len(said) > _SAID else []
+    return (*said[:_SAID], *more)

@@ -12,7 +12,8 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig, IdentitiesConfig
 from mem_core.data.readers import LeftOut, RawSample, SourceReader, open_source
-from mem_core.data.readers.detect import matching_files
+from mem_core.data.readers.listing import Listing
+from mem_core.data.readers.look import look_of
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 
@@ -108,8 +109,9 @@ def open_dataset(
         )
     folder = _folder(Path(data).expanduser().absolute(), dataset)
     tree = SourceTree(LocalFolder(folder))
+    listing = Listing(tree.names, look_of(tree), CorpusConfig())
     for kind in dataset.formats:
-        if matching_files(tree, kind):
+        if kind in listing.usable or (kind == "identities" and listing.identity_folders):
             return _reader(tree, kind, dataset, identities, seed)
     raise SourceError(
         f"expected {dataset.title} in {folder} ({dataset.expects}), but it is not there. Where to get it: "

@@ -8,7 +8,7 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from mem_core.common.errors import ConfigError
+from mem_core.common.errors import ConfigError, SourceError
 from mem_core.config import CorpusConfig, IdentitiesConfig
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import split_word
@@ -193,7 +193,9 @@ def test_identities_have_templates_and_a_held_out_image(tmp_path: Path) -> None:
     assert [sample.split for sample in samples[:3]].count("test") == 1
     assert samples[3].split == "train"
     assert "expected images in" in samples[4].problem
-    assert {sample.split for sample in open_source(tmp_path)} == {""}
+    assert {sample.split for sample in open_source(tmp_path, format="identities")} == {""}
+    with pytest.raises(SourceError, match=r"but it has 4 images \(Ada_Lovelace/1.jpg\); Nobody/notes.txt"):
+        open_source(tmp_path)
     with pytest.raises(ConfigError, match="templates"):
         open_source(tmp_path, config=CorpusConfig(identities=IdentitiesConfig(templates=("a face",))))
 

@@ -1,0 +1,171 @@
+"""What one file of captions is, by what stands in it: its name says where to look, never what it holds.
+
+Pure functions of a name and a first look (`look.py`).
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mem_core.config import CorpusConfig
+from mem_core.data.readers.columns import BYTES, CAPTION, IMAGE, pick
+
+_DELIMITERS = (",", "\t", "|", ";")
+_TOKEN = re.compile(r"[^\t\n]+#\d+\t")
+_KEY = re.compile(r'"((?:[^"\\\n]|\\.){1,64})"\s*:')
+_SIDECAR = {"key", "status"}
+_SHOWN = 8
+_IMAGEFOLDER = "columns file_name and "
+_ADVICE = {
+    **dict.fromkeys((".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "is packed: unpack it first"),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet: save it as CSV"),
+    **dict.fromkeys((".arrow", ".feather"), "is Arrow, as save_to_disk writes it: save it as Parquet"),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """format: of the captions that a file holds, "" if it holds none that are understood; near: what it comes nearest
+    to. about: what was seen in it. sidecar: a table about the samples of a tar or folder, which captions no picture.
+    """
+
+    format: str = ""
+    about: str = ""
+    near: str = ""
+    sidecar: bool = False
+
+
+def kind_of(path: str, seen: str, config: CorpusConfig) -> Kind:
+    """What a file that is no picture holds. seen: the first look at it."""
+    file = PurePosixPath(path)
+    suffix = file.suffix.lower()
+    if suffix in _ADVICE:
+        return Kind(about=_ADVICE[suffix])
+    if not seen.strip():
+        return Kind(about="is empty or cannot be read", near=_BY_SUFFIX.get(suffix, ""))
+    if suffix == ".parquet":
+        kind = _of_columns("parquet", seen.split("\n"), config)
+    elif suffix in (".jsonl", ".ndjson"):
+        kind = _of_record("jsonl", seen, seen.index(seen.lstrip()[0]), config)
+    elif suffix == ".json":
+        kind = _json(seen.lstrip(), config)
+    elif _TOKEN.match(seen.lstrip()):
+        kind = Kind("flickr-token", "lines of image#0, tab, caption")
+    elif suffix in (".csv", ".tsv", ".txt"):
+        kind = _table(seen.lstrip().partition("\n")[0], suffix == ".txt", config)
+    else:
+        kind = Kind(about="is no kind of caption file that is known")
+    if kind.format in ("csv", "jsonl", "parquet") and kind.about.startswith(_IMAGEFOLDER) and _is_metadata(file):
+        return Kind("imagefolder", kind.about)
+    return kind
+
+
+def fits_one_picture(path: str, seen: str, config: CorpusConfig) -> bool:
+    """Whether a file beside a picture of its name may hold its caption: words, or JSON with a caption in it."""
+    if not path.lower().endswith(".json"):
+        return not seen.strip() or any(character.isalpha() for character in seen)  # not boxes of an object detector
+    record = _value(seen, 0)
+    keys = list(record) if isinstance(record, dict) else _KEY.findall(seen) if record is None else []
+    return isinstance(record, str) or _pick(keys, CAPTION, config.caption_key) is not None
+
+
+def _is_metadata(file: PurePosixPath) -> bool:
+    return file.stem.lower() == "metadata"
+
+
+_BY_SUFFIX = {
+    **{".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"},
+    **{".parquet": "parquet", ".json": "coco", ".token": "flickr-token"},
+    **dict.fromkeys((".tar", ".tgz", ".gz"), "webdataset"),
+}
+
+
+CAPTION_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
+
+
+def format_by_name(path: str) -> str:
+    """The format that a file's name promises, for one whose content says nothing; "" for names of no format."""
+    name = path.rpartition("/")[2].lower()
+    if name.endswith(".token.txt"):
+        return "flickr-token"
+    if name.startswith("dataset") and name.endswith(".json"):
+        return "karpathy"
+    return _BY_SUFFIX.get(PurePosixPath(name).suffix, "")
+
+
+def _pick(columns: Iterable[str], usual: tuple[str, ...], asked: str) -> str | None:
+    return pick(columns, (asked.strip().lower(),) if asked else usual)
+
+
+def _of_columns(format: str, columns: list[str], config: CorpusConfig) -> Kind:
+    """A table by its columns, or records by their keys."""
+    shown = [column.strip()[:40] for column in columns[:_SHOWN]]
+    image = _pick(columns, IMAGE if format == "csv" else (*IMAGE, *BYTES), config.image_key)
+    caption = _pick(columns, CAPTION, config.caption_key)
+    if image and caption:
+        return Kind(format, f"columns {image.strip()} and {caption.strip()}")
+    about = f"has the columns {', '.join(shown)}: " + " and ".join(
+        f"no {what} among them" for what, found in (("image", image), ("caption", caption)) if not found
+    )
+    names = {column.strip().lower() for column in columns}
+    if not image and names & {"url", "image_url", "urls", "image_urls"}:
+        about += "; pictures on the web are to be loaded first, as img2dataset does"
+    return Kind(about=about, near=format, sidecar=not image and names >= _SIDECAR)
+
+
+def _table(header: str, is_text: bool, config: CorpusConfig) -> Kind:
+    found = [_of_columns("csv", next(csv.reader([header], delimiter=mark), []), config) for mark in _DELIMITERS]
+    usable = next((kind for kind in found if kind.format), None)
+    if usable:
+        return usable
+    if is_text:
+        return Kind(
+            about="is text without a header of columns, and no picture of its name lies beside it", near="beside"
+        )
+    return max(found, key=lambda kind: kind.about.count(","))
+
+
+def _json(text: str, config: CorpusConfig) -> Kind:
+    if text.startswith("["):
+        return _of_record("jsonl", text, 1, config)
+    for name in ("images", "annotations"):
+        if match := re.search(rf'"{name}"\s*:\s*\[\s*', text):
+            first = _value(text, match.end())
+            keys = set(first) if isinstance(first, dict) else set(_KEY.findall(text[match.end() : match.end() + 4000]))
+            if keys >= {"filename", "sentences"}:
+                return Kind("karpathy", "images with sentences")
+            if keys >= {"image_id", "caption"} or (keys >= {"file_name", "id"} and '"caption"' in text):
+                return Kind("coco", "images, and annotations with captions")
+            if keys & {"file_name", "image_id", "bbox"}:
+                return Kind(about="has images and annotations, but no captions among them", near="coco")
+    record, end = _value_and_end(text, 0)
+    if isinstance(record, dict) and text[end:].lstrip().startswith("{"):
+        return _of_record("jsonl", text, 0, config)
+    named = [key for key in record if isinstance(key, str)] if isinstance(record, dict) else _KEY.findall(text[:4000])
+    return Kind(about=f"is JSON with {', '.join(named[:_SHOWN])[:200] or 'no keys'}", near="jsonl")
+
+
+def _of_record(format: str, text: str, start: int, config: CorpusConfig) -> Kind:
+    record = _value(text, start)
+    if isinstance(record, Mapping):
+        return _of_columns(format, list(record), config)
+    if record is None:  # longer than the look, as one that carries its image may be: the keys that are seen
+        return _of_columns(format, list(dict.fromkeys(_KEY.findall(text))), config)
+    return Kind(about="holds no records with keys", near=format)
+
+
+def _value(text: str, start: int) -> object:
+    """The JSON value that begins at a place, None if the text ends inside it."""
+    return _value_and_end(text, start)[0]
+
+
+def _value_and_end(text: str, start: int) -> tuple[object, int]:
+    start += len(text[start:]) - len(text[start:].lstrip())
+    try:
+        found = json.JSONDecoder(strict=False).raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None, start
+    return found

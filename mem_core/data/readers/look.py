@@ -1,0 +1,79 @@
+"""A first look at files of a source: enough to say what they hold, and no more, however large they are."""
+
+import codecs
+from collections.abc import Callable
+from functools import cache
+
+from mem_core.common.errors import StorageRefused
+from mem_core.data.readers.source import SourceFile, SourceTree
+
+Look = Callable[[str], str]
+"""Path -> the text at a file's two ends; of a Parquet file its columns, of a tar its first members, a line each."""
+
+_SIZE = 1 << 16
+_MEMBERS = 8
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def look_of(tree: SourceTree, encoding: str = "utf-8") -> Look:
+    """The look at the files of a source. What cannot be read looks empty: its reader says why when it is read."""
+
+    @cache
+    def look(path: str) -> str:
+        file = tree.file(path)
+        seen = _SEEN.get(file.suffix)
+        try:
+            return "\n".join(seen(file)) if seen else _text(file, encoding)
+        except (OSError, StorageRefused, ValueError):
+            return ""
+
+    return look
+
+
+def _text(file: SourceFile, encoding: str) -> str:
+    size = file.folder.size(file.path)
+    data = file.folder.read(file.path, 0, min(size, 2 * _SIZE))
+    text = _decoded(data, encoding)
+    if size > len(data):
+        text += "\n" + _decoded(file.folder.read(file.path, size - size % 4 - _SIZE, _SIZE), _guessed(data, encoding))
+    return text
+
+
+def _decoded(data: bytes, encoding: str) -> str:
+    return data.decode(_guessed(data, encoding), "replace").removeprefix("\ufeff")
+
+
+def _guessed(data: bytes, encoding: str) -> str:
+    """The encoding of a byte order mark, else one of UTF-16 where every other byte is zero, else as asked for."""
+    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if marked:
+        return marked
+    zeros = [data[start:200:2].count(0) for start in (0, 1)]
+    if max(zeros) > len(data[:200]) // 5:
+        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
+    return encoding
+
+
+def _columns(file: SourceFile) -> list[str]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with file.seekable() as stream:
+            return list(pyarrow.parquet.read_schema(stream).names)
+    except pyarrow.ArrowException:
+        return []
+
+
+def _members(file: SourceFile) -> list[str]:
+    import tarfile
+    import zlib
+
+    try:
+        with file.open() as stream, tarfile.open(fileobj=stream, mode="r|*") as tar:
+            return [member.name for _, member in zip(range(_MEMBERS), tar, strict=False)]
+    except (tarfile.TarError, EOFError, zlib.error):
+        return []
+
+
+_SEEN = {".parquet": _columns, **dict.fromkeys((".tar", ".tgz", ".gz"), _members)}
