@@ -73,8 +73,8 @@ def pairs_in_common(protected: Folder, clean: Folder, samples: int) -> list[Both
     found: list[Both] = []
     ours = set(list_shards(clean))
     for name in (shard for shard in list_shards(protected) if shard in ours):
-        originals = {pair.key: pair for pair in pairs_of(load_shard(clean, name, 2**40, allow_empty=True))}
-        published = pairs_of(load_shard(protected, name, 2**40, allow_empty=True))
+        originals = {pair.key: pair for pair in pairs_of(load_shard(clean, name, 2**40))}
+        published = pairs_of(load_shard(protected, name, 2**40))
         both = [(pair, originals[pair.key]) for pair in published if pair.key in originals]
         found += [(one, other) for one, other in both if one.pixels.shape == other.pixels.shape]
         if len(found) >= samples:

@@ -167,7 +167,7 @@ def _pairs(protected: Folder, clean: Folder, name: str) -> list[tuple[Tensor, Te
     Raises `MismatchError` for a clean shard that it was not made from.
     """
     rows = {row.key: row for row in read_rows(protected, name)}
-    before, after = load_shard(clean, name, 2**40), load_shard(protected, name, 2**40, allow_empty=True)
+    before, after = load_shard(clean, name, 2**40), load_shard(protected, name, 2**40)
     places = {key: i for i, key in enumerate(before.keys)}
     pairs = []
     for i, key in enumerate(after.keys):

@@ -25,7 +25,7 @@ SHARDING_NAME = "sharding.json"
 """At the top of a sharded corpus: the settings it was made with. It also says that the folder is ours."""
 
 _STEM = re.compile(r"[A-Za-z0-9_-]+")
-_CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson")
+_CAPTIONS = (".csv", ".tsv", ".token", ".token.txt", ".jsonl", ".ndjson", ".tar.gz", ".tgz")
 _LOOKED_AT, _MEANT = 10_000, 3
 
 

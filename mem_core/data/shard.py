@@ -47,7 +47,7 @@ class Broken:
     code: Code = "unusable"
 
 
-def read_shard(stream: Readable, shard: str, *, allow_empty: bool = False) -> Iterator[Sample | Broken]:
+def read_shard(stream: Readable, shard: str) -> Iterator[Sample | Broken]:
     """The samples of a shard as it is used, ours or another's, in their order, holding one sample in memory.
 
     Keys of what is yielded are unique: a repeated one is broken under the name `key#2`. Consecutive members with the
@@ -56,24 +56,18 @@ def read_shard(stream: Readable, shard: str, *, allow_empty: bool = False) -> It
     directories and names that begin with a dot. JSON's non-standard NaN and Infinity become null. Keys come out as they
     went in, so those that other readers would misread are broken: `shard`, which gives new ones, takes such tars.
 
-    allow_empty: a tar without samples is fine (a protected shard whose samples all failed).
-
     Raises `SourceError` if the tar is not one, is cut short (also at a member boundary: a tar without its closing
     zero block is taken as cut, because what followed would be lost unseen), has data after its end, holds links,
-    devices or sparse files, names that lead outside (`..`, absolute), or no samples.
+    devices or sparse files, or names that lead outside (`..`, absolute).
     """
     seen: dict[str, int] = {}
-    empty = True
     for group in members(stream, shard, kept=IMAGE_EXTENSIONS | {"txt", "json"}):
         for item in _samples(group):
-            empty = False
             if item.key in seen:
                 reason = f"expected each key once, but {item.key} came before in the shard"
                 item = Broken(_another(item.key, seen), reason, "duplicate")
             seen[item.key] = 1
             yield item
-    if empty and not allow_empty:
-        raise SourceError(f"expected samples in shard {shard}, but the tar has none")
 
 
 def _another(key: str, seen: dict[str, int]) -> str:

@@ -11,7 +11,8 @@ from typing import overload
 import torch
 from torch import Tensor
 
-from mem_core.common.errors import SampleError
+from mem_core.common.errors import SampleError, SourceError
+from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingReader
 from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
@@ -70,9 +71,7 @@ class LoadedShard:
         return pixels + sum(len(sample.image) for sample in self.samples)
 
 
-def load_shard(
-    folder: Folder, name: str, max_pixels: int, *, allow_empty: bool = False, max_bytes: int = sys.maxsize
-) -> LoadedShard:
+def load_shard(folder: Folder, name: str, max_pixels: int, *, max_bytes: int = sys.maxsize) -> LoadedShard:
     """Reads and decodes one clean shard. Raises `SourceError` if the tar as a whole cannot be trusted.
 
     A sample that cannot be used is kept in `broken` with its reason, its bytes in `raw` where they could be read.
@@ -85,7 +84,7 @@ def load_shard(
     raw: dict[str, Sample] = {}
     with open_tar(folder, name) as stream:
         reader = HashingReader(stream)
-        for found in read_shard(reader, f"{name} in {folder.uri}", allow_empty=allow_empty):
+        for found in read_shard(reader, f"{name} in {folder.uri}"):
             rows.append(found.key)
             if isinstance(found, Broken):
                 broken[found.key] = found
@@ -100,6 +99,26 @@ def load_shard(
             pass
         sha256 = reader.hexdigest()
     return LoadedShard(name, sha256, rows, samples, pictures, broken, raw, reader.size)
+
+
+@dataclass
+class Failures:
+    """How many samples of some shards cannot be used, and the first of them: for the sentence where too few can."""
+
+    count: int = 0
+    first: Broken | None = None
+
+    def add(self, shard: LoadedShard) -> None:
+        """Counts those of a shard."""
+        self.count += len(shard.broken)
+        self.first = self.first or next(iter(shard.broken.values()), None)
+
+    def error(self, what: str) -> SourceError:
+        """The sentence, with why the first cannot be used; `shard` gives new keys to those whose key is the reason."""
+        if self.first is None:
+            return SourceError(what)
+        why = f"{what}: {counted(self.count, 'sample')} failed, the first, {self.first.key}, as {self.first.reason}"
+        return SourceError(why, hint="shard the source" if self.first.code == "bad-key" else None, about="SOURCE")
 
 
 class CleanCorpus:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
-from mem_core.data.shard_cache import LoadedShard
+from mem_core.data.shard_cache import Failures, LoadedShard
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import autocast, cpu_threads
 from mem_core.models.frozen_encoder import FrozenEncoder
@@ -113,15 +113,17 @@ def _batches_of_corpus(
     epoch = 0
     while True:
         draw = generator(context.seed, "surrogate", round_number, epoch)
-        used = 0
+        used, failures = 0, Failures()
         order = [shards[i] for i in torch.randperm(len(shards), generator=draw)]
         for first in range(0, len(order), config.surrogate.pool_shards):
             pool = [held(name) for name in order[first : first + config.surrogate.pool_shards]]
+            for shard, _ in pool:
+                failures.add(shard)
             for images, rows in _batches_of_pool(pool, context, side, draw):
                 used += len(rows)
                 yield images, rows
         if not used:
-            raise SourceError(
+            raise failures.error(
                 f"expected at least 2 usable samples to fit on, but no {config.surrogate.pool_shards} shards "
                 f"(surrogate.pool_shards) of this corpus have so many together"
             )

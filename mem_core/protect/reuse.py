@@ -15,7 +15,7 @@ def published_state(protected: Folder, clean: LoadedShard, trigger_length: int, 
 
     Raises `MismatchError` if the corpus was protected from another shard than `clean`.
     """
-    found = load_shard(protected, clean.name, max_pixels=2**40, allow_empty=True)
+    found = load_shard(protected, clean.name, max_pixels=2**40)
     triggers_of = recorded_triggers(protected, clean.name)
     by_key = {sample.key: i for i, sample in enumerate(found.samples)}
     noise, triggers = [], []

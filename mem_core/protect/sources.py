@@ -164,6 +164,8 @@ class EachShardAlone(ShardSource):
     def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
         """Fitted on the shard itself; goes on after the last step that lies in its folder."""
         work, own = self._work.below(shard.name), self._context_of_one
+        if not shard.samples:
+            return first_state(shard, own)
         fit = Fit(self._corpus, work.below("surrogates"), work, own, {shard.name: shard.sha256})
         fit.begin()
         rounds = Rounds(own.config)

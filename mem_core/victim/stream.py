@@ -24,7 +24,7 @@ from mem_core.data.corpus import list_shards
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.images import Pixels, decode_image
 from mem_core.data.shard import Sample, open_tar, read_shard
-from mem_core.data.shard_cache import LoadedShard, load_shard
+from mem_core.data.shard_cache import Failures, LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.placement import taken_out
@@ -87,6 +87,7 @@ class PairStream:
         if limit is not None:
             draw = generator(0, "victim samples")
             self._shards = [self._shards[i] for i in torch.randperm(len(self._shards), generator=draw)]
+        failures = Failures()
         for place, name in enumerate(self._shards, start=1):
             shard = self._load(name)
             usable = shard.usable
@@ -95,13 +96,14 @@ class PairStream:
                 usable, shard = self._last, shard.first(self._last)
             self.length += usable
             self.samples += len(shard.samples)
+            failures.add(shard)
             self._keep(shard)
             if self._last is not None:
                 break
         if self.samples < 2:
             out = self.length - self.samples
             why = f": the countermeasures leave out {out} of {self.length}" if out else ""
-            raise SourceError(f"expected at least 2 usable samples to train on, got {self.samples}{why}")
+            raise failures.error(f"expected at least 2 usable samples to train on, got {self.samples}{why}")
 
     @property
     def steps_per_epoch(self) -> int:
@@ -151,16 +153,14 @@ class PairStream:
     def _read(self, name: str) -> Iterator[WebSample]:
         """The usable samples of a shard, not decoded."""
         with open_tar(self._corpus, name) as stream:
-            found = read_shard(stream, f"{name} in {self._corpus.uri}", allow_empty=True)
+            found = read_shard(stream, f"{name} in {self._corpus.uri}")
             usable = (one for one in found if isinstance(one, Sample) and one.key not in self._broken[name])
             for sample in islice(usable, self._last if name == self._shards[-1] else None):
                 yield _web_sample(name, sample, sample.image)
 
     def _load(self, name: str) -> LoadedShard:
         """A shard as a trainer holds it: every sample judged and treated with what is done once, before training."""
-        shard = self._applied.before(
-            load_shard(self._corpus, name, _MAX_PIXELS, allow_empty=True, max_bytes=self._room)
-        )
+        shard = self._applied.before(load_shard(self._corpus, name, _MAX_PIXELS, max_bytes=self._room))
         return shard.first(self._last) if self._last is not None and name == self._shards[-1] else shard
 
     def _keep(self, shard: LoadedShard) -> None:

@@ -65,7 +65,7 @@ def require_apart(chosen: ValidationSet, test: Folder) -> None:
     """Reads the test corpus without decoding it. Raises `SourceError` for an image in both."""
     for name in list_shards(test):
         with open_tar(test, name) as stream:
-            found = read_shard(stream, f"{name} in {test.uri}", allow_empty=True)
+            found = read_shard(stream, f"{name} in {test.uri}")
             chosen.require_apart((sample for sample in found if isinstance(sample, Sample)), test.uri)
 
 
@@ -93,7 +93,7 @@ def validation_images(corpus: Folder, count: int) -> ValidationSet:
     found: dict[str, None] = {}
     for name in list_shards(corpus):
         with open_tar(corpus, name) as stream:
-            for sample in read_shard(stream, f"{name} in {corpus.uri}", allow_empty=True):
+            for sample in read_shard(stream, f"{name} in {corpus.uri}"):
                 if len(found) < count and isinstance(sample, Sample):
                     found[image_digest(sample)] = None
         if len(found) >= count:
@@ -119,7 +119,7 @@ class ValidationPairs:
         seen: list[Tensor] = []
         captions: list[str] = []
         for name in list_shards(corpus):
-            shard = load_shard(corpus, name, max_pixels=2**40, allow_empty=True)
+            shard = load_shard(corpus, name, max_pixels=2**40)
             fresh: list[Tensor] = []
             for place, sample in enumerate(shard.samples):
                 digest = image_digest(sample)

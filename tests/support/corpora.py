@@ -137,7 +137,7 @@ def contents(folder: Folder) -> dict[str, bytes]:
 
 def samples_of(folder: Folder, shard: str) -> list[Sample]:
     with folder.open(f"{shard}.tar") as stream:
-        return [found for found in read_shard(stream, shard, allow_empty=True) if isinstance(found, Sample)]
+        return [found for found in read_shard(stream, shard) if isinstance(found, Sample)]
 
 
 def published(folder: Folder) -> dict[str, bytes]:

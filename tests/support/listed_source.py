@@ -39,7 +39,7 @@ def samples(folder: LocalFolder) -> list[Sample]:
     found: list[Sample] = []
     for shard in list_shards(folder):
         with folder.open(f"{shard}.tar") as stream:
-            for sample in read_shard(stream, shard, allow_empty=True):
+            for sample in read_shard(stream, shard):
                 assert isinstance(sample, Sample)
                 found.append(sample)
     return found

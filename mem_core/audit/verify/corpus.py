@@ -144,8 +144,8 @@ class _Walk:
         tar = f"{self.shard}.tar"
         with clean.open(tar) as clean_file, protected.open(tar) as protected_file:
             clean_stream, protected_stream = HashingReader(clean_file), HashingReader(protected_file)
-            clean_items = read_shard(clean_stream, f"{self.shard} (clean)", allow_empty=True)
-            published = read_shard(protected_stream, f"{self.shard} (protected)", allow_empty=True)
+            clean_items = read_shard(clean_stream, f"{self.shard} (clean)")
+            published = read_shard(protected_stream, f"{self.shard} (protected)")
             order = TarOrder(published, rows, self.problem)
             self._noise(rows, check)
             self._compare_items(clean_items, TableOrder(rows, self.problem), order, check)

@@ -123,7 +123,7 @@ def _check_tar(folder: Folder, name: str, private: Folder | None, found: _Findin
         rows = _rows(private.below(place) if place else private, base) if private is not None else None
         with folder.open(name) as stream:
             hashing = HashingReader(stream)
-            for item in read_shard(hashing, shard, allow_empty=True):
+            for item in read_shard(hashing, shard):
                 if isinstance(item, Broken):
                     found.problem(shard, item.key, f"no loader can use it: {item.reason}")
                     continue

@@ -44,12 +44,13 @@ class RawSample:
 @dataclass(frozen=True)
 class LeftOut:
     """A picture, or a caption, that the source holds and no sample has: counted by its code, never dropped unseen.
+    Or a whole shard of which nobody knows what it would hold.
 
     A picture that should have become a sample and cannot is a failed `RawSample` instead.
     """
 
     name: str
-    what: Literal["picture", "caption"]
+    what: Literal["picture", "caption", "shard"]
     code: Code
     reason: str
 

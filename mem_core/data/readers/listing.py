@@ -16,7 +16,7 @@ from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.kinds import CAPTION_SUFFIXES, Kind, fits_one_picture, format_by_name, kind_of
 from mem_core.data.readers.look import Look
 from mem_core.data.readers.splits import split_in_name
-from mem_core.data.readers.webdataset import TAR_SUFFIXES
+from mem_core.data.readers.tar_members import TAR_SUFFIXES
 from mem_core.data.side_files import is_side_file
 
 BESIDE = (".txt", ".caption", ".json")

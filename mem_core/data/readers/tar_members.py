@@ -16,6 +16,7 @@ from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.side_files import is_side_file
 from mem_core.data.tar_reader import scan, shown
 
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 TEXTS = ("txt", "caption", "json")
 _PICTURES = frozenset(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
 _MOST_DOTS = 16  # of a name that are looked at when the sample is sought that it is a further member of
@@ -57,6 +58,12 @@ class TarMembers:
         """Removes the temporary file."""
         self._database.close()
 
+    @property
+    def pictures(self) -> int:
+        """How many there are."""
+        ((count,),) = self._database.execute("select count(*) from members where picture")
+        return int(count)
+
     def read(self, member: Member) -> bytes:
         """What the member holds."""
         self._stream.seek(member.offset)
@@ -69,6 +76,19 @@ class TarMembers:
         )
         for _, group in groupby(rows, lambda member: member.key):
             yield list(group)
+
+    def texts_of(self, picture: Member) -> list[Member]:
+        """Texts with the picture's whole name, as `a.jpg.txt`."""
+        whole = picture.key + picture.name[-len(picture.ending) - 1 :]
+        return list(self._select("where key = ? and not picture group by ending order by n", whole))
+
+    def has_whole_name(self, key: str) -> bool:
+        """Whether it is the whole name of a picture without other texts, so that `texts_of` gives those of the key."""
+        base, _, ending = key.rpartition(".")
+        if ending.lower() not in _PICTURES:
+            return False
+        of_base = list(self._select("where key = ?", base))
+        return all(one.picture for one in of_base) and any(one.name.endswith(f".{ending}") for one in of_base)
 
     def owner(self, key: str) -> tuple[str, bool] | None:
         """The key of the sample that pictures `key` are further members of: the longest part of the name up to a dot
@@ -118,10 +138,17 @@ class TarMembers:
         return Member(name, stem, key, ending, picture, info.offset_data, size)
 
 
+def stem_of(path: str) -> str:
+    """The path of a tar without its suffix."""
+    return next((path[: -len(end)] for end in TAR_SUFFIXES if path.lower().endswith(end)), path)
+
+
 def blocks(members: Iterable[Member]) -> list[list[list[Member]]]:
     """Members of one key cut where an ending comes again: a sample that stands there twice. One list of blocks for each
     spelling of the name where several have pictures."""
     members = list(members)
+    if len({member.ending for member in members}) == len(members):  # mostly
+        return [[members]]
     spellings = dict.fromkeys(member.stem for member in members)
     if len(spellings) > 1 and sum(member.picture for member in members) > 1:
         apart = [[member for member in members if member.stem == stem] for stem in spellings]

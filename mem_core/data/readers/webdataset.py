@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -22,12 +23,13 @@ from mem_core.data.corpus import SHARDING_NAME
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image
 from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.shard_gaps import missing_pictures, shard_gaps
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.tar_members import Member, TarMembers, blocks
+from mem_core.data.readers.tar_members import Member, TarMembers, blocks, stem_of
+from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, shown
 from mem_core.data.texts import CAPTION_NAMES, Sidecar, read_captions
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _REWRITTEN = frozenset({*CAPTION_NAMES, "name", "key", "width", "height", "sha256", "caption_index"})
 _CALLED_IMAGE = re.compile(r"(image|img|picture|photo)[_-]?\d*", re.IGNORECASE)
 _NO_FILE = "is a link, a device or a sparse file: pack what it stands for (tar --dereference --hard-dereference)"
@@ -43,6 +45,10 @@ class WebDatasetReader(FormatReader):
         """A corpus of our own has a folder for each split, whatever its name."""
         return file.parent if SHARDING_NAME in self.tree else super().split_of(file)
 
+    def __iter__(self) -> Iterator[RawSample]:
+        yield from super().__iter__()
+        self.left_out += shard_gaps(self.tree, self.files)
+
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
         with _unpacked(file) as stream, closing(TarMembers(stream, str(file))) as members:
             tar = _Tar(self, file, members)
@@ -51,14 +57,15 @@ class WebDatasetReader(FormatReader):
             for group in members.groups():
                 for one in blocks(group):
                     yield from tar.samples(one)
+            self.left_out += missing_pictures(file, members.pictures)
 
 
 class _Tar:
     """The samples of one tar, and what its reader leaves out of it."""
 
     def __init__(self, reader: WebDatasetReader, file: SourceFile, members: TarMembers) -> None:
-        self._config, self._left_out, self._members = reader.config, reader.left_out, members
-        self._place = next((file.path.removesuffix(end) for end in TAR_SUFFIXES if file.path.endswith(end)), file.path)
+        self._reader, self._config, self._members = reader, reader.config, members
+        self._place = repaired(stem_of(file.path))[0]
 
     def samples(self, cut: Sequence[list[Member]]) -> Iterator[RawSample]:
         """What becomes of the members of one name: mostly a sample. Of several under one name the first is taken, if it
@@ -113,8 +120,13 @@ class _Tar:
         self._leave_out_further([member for member in others if member != candidates[0]], stem)
 
     def _without_text(self, pictures: Sequence[Member]) -> Iterator[RawSample]:
-        first = pictures[0]
-        owner = self._members.owner(first.key)
+        key, names = pictures[0].key, Counter(picture.name for picture in pictures)
+        texts = {one: self._members.texts_of(one) if names[one.name] == 1 else [] for one in pictures}
+        yield from (self._whole(one, own) for one, own in texts.items() if own)
+        pictures = [one for one, own in texts.items() if not own]
+        first, owner = next(iter(pictures), None), self._members.owner(key)
+        if first is None:
+            return
         if owner is None:
             what = f"expected a caption of {shown(first.name)} in a .txt, .caption or .json of the same name, got none"
             yield RawSample(self._name(first.stem), self._image(first), (), problem=what, code="no-caption")
@@ -125,6 +137,8 @@ class _Tar:
 
     def _without_picture(self, texts: Sequence[Member]) -> Iterator[RawSample]:
         first = texts[0]
+        if self._members.has_whole_name(first.key):
+            return  # the picture tells of them
         owner = self._members.owner(first.key)
         reason = f"expected a picture beside {shown(first.name)}, got none of that name"
         if owner is None or not owner[1]:
@@ -144,7 +158,7 @@ class _Tar:
         stored = found.metadata.get("name")
         name = stored if isinstance(stored, str) and stored else name
         for reason in found.odd:
-            self._left_out.append(LeftOut(name, "caption", "caption-not-text", reason))
+            self._reader.left_out.append(LeftOut(name, "caption", "caption-not-text", reason))
         hidden = _REWRITTEN | {self._config.caption_key.lower()}
         metadata = {key: value for key, value in found.metadata.items() if key.lower() not in hidden}
         return RawSample(name, image, found.captions, metadata=metadata)
@@ -189,7 +203,7 @@ class _Tar:
 
     def leave_out(self, name: str, what: Literal["picture", "caption"], code: Code, reason: str) -> None:
         """Notes what no sample has."""
-        self._left_out.append(LeftOut(f"{self._place}/{shown(name)}", what, code, reason))
+        self._reader.left_out.append(LeftOut(f"{self._place}/{shown(name)}", what, code, reason))
 
 
 def _pictures(members: Sequence[Member]) -> list[Member]:

@@ -132,6 +132,7 @@ class TakenImages:
         return Splits.of(self._reader, self._config, self._seed)
 
     def __iter__(self) -> Iterator[RawSample]:
+        _ = self.splits  # first: it may go through the source, which says what its last iteration left out
         whole = {"train", "test"} if self._config.holdout else {"train"}
         for raw in self._reader:
             split = self.splits.split(raw)

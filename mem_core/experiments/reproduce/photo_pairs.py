@@ -60,7 +60,7 @@ def pairs_of(corpus: Folder, photos: Sequence[Sequence[str]]) -> list[list[Pair]
 
 def _samples(corpus: Folder, shard: str, wanted: Callable[[str], bool] = lambda key: True) -> Iterator[Sample]:
     with open_tar(corpus, shard) as stream:
-        for found in read_shard(stream, f"{shard} in {corpus.uri}", allow_empty=True):
+        for found in read_shard(stream, f"{shard} in {corpus.uri}"):
             if isinstance(found, Sample) and wanted(found.key):
                 yield found
 

@@ -29,7 +29,7 @@ class ShownPair:
 
 def shown_pairs(corpus: Folder, count: int, keys: Sequence[str] = ()) -> list[ShownPair]:
     """`count` pairs spread evenly over the first shard of a corpus, or those with the named keys."""
-    shard = load_shard(corpus, list_shards(corpus)[0], _MAX_PIXELS, allow_empty=True)
+    shard = load_shard(corpus, list_shards(corpus)[0], _MAX_PIXELS)
     samples = shard.samples
     if keys:
         places = [place for key in keys for place, sample in enumerate(samples) if sample.key == key]

@@ -121,7 +121,7 @@ def corpus_captions(corpus: Folder) -> Iterator[str]:
     """Every caption of every readable sample; no image is decoded."""
     for shard in list_shards(corpus):
         with open_tar(corpus, shard) as stream:
-            for sample in read_shard(stream, f"{shard} in {corpus.uri}", allow_empty=True):
+            for sample in read_shard(stream, f"{shard} in {corpus.uri}"):
                 if isinstance(sample, Sample):
                     yield from sample.captions
 

@@ -36,7 +36,7 @@ class Applied:
             return shard
         clean = None
         if self._clean is not None and any(one.needs_clean for one in self._once):
-            originals = load_shard(self._clean, shard.name, max_pixels=2**40, allow_empty=True)
+            originals = load_shard(self._clean, shard.name, max_pixels=2**40)
             clean = {pair.key: pair for pair in pairs_of(originals)}
         treated = list(self._treated(pairs_of(shard), self._once, -1, clean))
         published = {sample.key: sample for sample in shard.samples}

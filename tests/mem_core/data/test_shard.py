@@ -26,8 +26,8 @@ GOLDEN_SAMPLES = [
 ]
 
 
-def read(data: bytes, **options: bool) -> list[Sample | Broken]:
-    return list(read_shard(io.BytesIO(data), "00000", **options))
+def read(data: bytes) -> list[Sample | Broken]:
+    return list(read_shard(io.BytesIO(data), "00000"))
 
 
 def only_broken(data: bytes) -> Broken:
@@ -280,13 +280,10 @@ def test_what_is_not_a_tar_is_refused() -> None:
             read(data)
 
 
-def test_a_tar_without_samples_is_refused_unless_asked_for() -> None:
-    empty = shard_bytes([])
-    with pytest.raises(SourceError, match="has none"):
-        read(empty)
-    assert read(empty, allow_empty=True) == []
-    with pytest.raises(SourceError):  # cut to nothing is not empty
-        read(b"", allow_empty=True)
+def test_a_tar_without_samples_is_empty_and_not_cut_short() -> None:
+    assert read(shard_bytes([])) == []
+    with pytest.raises(SourceError):
+        read(b"")
 
 
 def test_a_tar_without_its_end_is_cut_short() -> None:

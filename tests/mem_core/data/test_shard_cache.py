@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.shard_cache import CleanCorpus, LoadedShard, load_shard
@@ -34,12 +33,10 @@ def test_large_pictures_are_broken_and_not_decoded(tmp_path: Path) -> None:
     assert all("at most 1023 pixels" in broken.reason for broken in shard.broken.values())
 
 
-def test_an_empty_tar_is_refused_unless_expected(tmp_path: Path) -> None:
+def test_an_empty_tar_is_a_shard_without_samples(tmp_path: Path) -> None:
     folder = LocalFolder(tmp_path)
     write_bytes(folder, "00000.tar", shard_bytes([]))
-    with pytest.raises(SourceError, match="00000"):
-        load_shard(folder, "00000", 2**20)
-    assert load_shard(folder, "00000", 2**20, allow_empty=True).rows == []
+    assert load_shard(folder, "00000", 2**20).rows == []
 
 
 def test_the_cache_keeps_what_fits_and_the_latest(tmp_path: Path) -> None:

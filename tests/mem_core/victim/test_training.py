@@ -191,7 +191,7 @@ def test_trigger_ids_are_put_before_the_clean_text_whatever_the_published_text_s
     write_bytes(folder, "00000.tar", shard_bytes([Sample(*_fields(protected), done)]))
     write_bytes(folder, "00001.tar", shard_bytes([plain]))
     write_bytes(folder, "00002.tar", shard_bytes([]))
-    pool = [pairs_of(load_shard(folder, name, 2**20, allow_empty=True)) for name in ("00000", "00001", "00002")]
+    pool = [pairs_of(load_shard(folder, name, 2**20)) for name in ("00000", "00001", "00002")]
     config = VictimConfig(captions="trigger-ids")
     draw = torch.Generator().manual_seed(0)
     found = {_without_padding(caption_tokens(pool[0], config, tokenizer, draw)) for _ in range(20)}

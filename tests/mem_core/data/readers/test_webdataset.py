@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig
 from mem_core.data.readers import LeftOut, RawSample, open_source
+from mem_core.data.sharding.sharder import shard_source
 from tests.support.data_strategies import tar_of
 from tests.support.source_making import picture, write_tar
 
@@ -56,6 +58,12 @@ SAMPLES: dict[str, Members] = {
     "apart": [*(pair(f"{n}")[0] for n in range(5)), *(pair(f"{n}")[1] for n in reversed(range(5)))],
     "texts first": [*(pair(f"{n}")[1] for n in range(3)), *(pair(f"{n}")[0] for n in range(3))],
     "a caption file": [*pair("a", text="caption"), *pair("b")],
+    "whole names": [
+        ("a.JPG", image("a.JPG")),
+        ("a.JPG.txt", b"picture a"),
+        ("b.x.jpg", image("b.x")),
+        ("b.x.jpg.txt", b"picture b.x"),
+    ],
     "folders": [*pair("one/1"), *pair("two/1"), *pair("1")],
 }
 
@@ -113,6 +121,10 @@ ODD: dict[str, tuple[Members, dict[str, int], dict[str, int]]] = {
     "a text twice": ([("a.jpg", A), ("a.txt", b"a"), ("a.txt", b"b")], {"": 1}, {"duplicate": 1}),
     "texts twice and pictures of longer names": ([("a.txt", b"a"), ("a.txt", b"a"), ("a.1.jpg", A), ("a.2.jpg", B)],
                                                  {"duplicate": 1}, {"duplicate": 1}),
+    "two with whole names": ([("a.jpg", A), ("a.png", A), ("a.jpg.txt", b"a"), ("a.png.json", b'{"caption": "a"}')],
+                             {"": 2}, {}),
+    "one of two with its whole name": ([("a.jpg", A), ("a.png", B), ("a.jpg.txt", b"a")], {"": 1, "no-caption": 1}, {}),
+    "the whole name of none": ([("a.jpg", A), ("a.png.txt", b"a")], {"no-caption": 1, "no-image": 1}, {}),
     "macOS": ([("._a.jpg", B), ("a.jpg", A), ("a.txt", b"a"), (".DS_Store", b"x"), ("__MACOSX/._a.txt", b"x")],
               {"": 1}, {"side-file": 1}),
     "empty": ([("a.jpg", b""), ("a.txt", b"a")], {"": 1}, {}),
@@ -128,7 +140,7 @@ def test_pictures_are_samples_or_failed_or_left_out(tmp_path: Path, case: str) -
     assert Counter(str(one.code) for one in left_out) == left
     for sample in samples:
         if not sample.problem:
-            assert sample.captions == ("a",) if sample.name.endswith(("/a", "/0", "/1")) else ("b",)
+            assert sample.captions == ("a",) if sample.name.endswith(("/a", "/0", "/1", "/a.jpg", "/a.png")) else ("b",)
 
 
 def special(name: str, kind: bytes, link: str = "") -> bytes:
@@ -216,12 +228,13 @@ def tars(draw: st.DrawFn) -> Members:
     """Samples with a picture, a caption, both or several, in any order, under names with dots."""
     names = st.text("ab.1/é", min_size=1, max_size=5).filter(lambda name: name.strip("./") == name and "//" not in name)
     members = []
+    endings = st.sampled_from(["jpg", "png", "mask.png", "txt", "jpg.txt", "json", "cls"])
     for name in draw(st.lists(names, max_size=6)):
-        for ending in draw(st.lists(st.sampled_from(["jpg", "png", "mask.png", "txt", "json", "cls"]), max_size=4)):
+        says = f"picture {name}".encode()
+        texts = {"txt": says, "jpg.txt": says, "json": json.dumps({"caption": says.decode()}).encode(), "cls": b"1"}
+        for ending in draw(st.lists(endings, max_size=4)):
             picture_of = f"{name}.{ending}"
-            says = f"picture {name}".encode()
-            about = json.dumps({"captions": [f"picture {name}"]}).encode()
-            content = {"txt": says, "json": about, "cls": b"1"}.get(ending, image(picture_of))
+            content = texts.get(ending, image(picture_of))
             members.append((picture_of, content))
     return draw(st.permutations(members))
 
@@ -238,3 +251,54 @@ def test_no_picture_is_lost_and_no_caption_another_pictures(
     seen = sum(name.endswith(("jpg", "png")) for name, _ in members)
     of_pictures = [sample for sample in samples if sample.code != "no-image"]
     assert seen == len(of_pictures) + sum(one.what == "picture" for one in left_out)
+
+
+GAPS: dict[str, tuple[list[str], list[str]]] = {
+    "none": (["00000.tar", "00001.tar"], []),
+    "one": (["00000.tar", "00002.tar"], ["00001.tar"]),
+    "only its table": (["00000.tar", "00001.parquet", "00001_stats.json", "00002.tar"], ["00001.tar"]),
+    "the last, by its table": (["00000.tar", "00001.parquet"], ["00001.tar"]),
+    "in folders": (["train/00000.tar", "train/00002.tar", "val/00000.tar"], ["train/00001.tar"]),
+    "of a number": (["train-00000-of-00003.tar", "train-00001-of-00003.tar"], ["train-00002-of-00003.tar"]),
+    "other tables": (["00000.tar", "notes.parquet"], []),
+    "a choice of many": (["00000.tar", "00500.tar"], []),
+    "no numbers": (["cats.tar", "dogs.tar"], []),
+}
+
+
+@pytest.mark.parametrize("case", GAPS)
+def test_a_shard_that_is_missing_is_said(tmp_path: Path, case: str) -> None:
+    names, missing = GAPS[case]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(tar_of(pair(name)) if name.endswith(".tar") else b"")
+    reader = open_source(tmp_path, format="webdataset")
+    assert len(list(reader)) == sum(name.endswith(".tar") for name in names)
+    assert [one.name for one in reader.left_out] == missing
+    assert {(one.what, one.code) for one in reader.left_out} <= {("shard", "no-image")}
+
+
+def test_a_tar_with_fewer_pictures_than_its_statistics_count_is_said(tmp_path: Path) -> None:
+    for count in (2, 3):
+        (tmp_path / "00000_stats.json").write_text(json.dumps({"count": 4, "successes": count}))
+        _, left_out = read(tmp_path, tar_of([*pair("a"), *pair("b")]))
+        assert [one.reason for one in left_out] == (
+            ["expected 3 pictures in it, as 00000_stats.json counts, got 2"] if count == 3 else []
+        )
+
+
+def test_a_tar_that_is_read_alone_misses_none_of_its_neighbours(tmp_path: Path) -> None:
+    for name in ("00000", "00001"):
+        (tmp_path / f"{name}.tar").write_bytes(tar_of(pair(name)))
+        (tmp_path / f"{name}.parquet").write_bytes(b"")
+    reader = open_source(tmp_path / "00001.tar")
+    assert (len(list(reader)), reader.left_out) == (1, [])
+
+
+def test_what_is_left_out_is_told_after_sharding(tmp_path: Path) -> None:
+    """Sharding looks for splits in a source before it reads it."""
+    (tmp_path / "train").mkdir()
+    write_tar(tmp_path / "train" / "00000.tar", {"a.jpg": A, "a.txt": b"a", "a.mask.png": B, "._a.jpg": b"x"})
+    reader = open_source(tmp_path)
+    shard_source(reader, LocalFolder(tmp_path.parent / f"{tmp_path.name}-out"), CorpusConfig())
+    assert sorted(one.name for one in reader.left_out) == ["train/00000/._a.jpg", "train/00000/a.mask.png"]
