@@ -20,6 +20,9 @@ from prefect.context import FlowRunContext, TaskRunContext
 from mem_core.audit.stress.page import StressReport, stress_headline, stress_markdown
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted, markdown_table
+from mem_core.data.readers import LeftOut
+from mem_core.data.sharding.left_out import counted_codes
+from mem_core.data.sharding.sharder import ShardingSummary
 from mem_core.protect.protection import ShardSummary
 from mem_core.report.claims import missing_for, no_verdict, victims_of
 from mem_core.report.findings import Findings, RowFinding
@@ -31,6 +34,20 @@ from mem_core.victim.metrics import DirectionResult, RetrievalResult
 _ROWS = 500  # of a table; the rest is in storage
 _PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
 _KEY_LETTERS, _KEY_DIGEST = 100, 8  # a folder's name alone may have 255
+
+
+def show_sharding(uri: str, splits: Mapping[str, ShardingSummary], left_out: Sequence[LeftOut]) -> None:
+    """A table of what became of a source: how many samples of each split, failed ones and what was left out by code."""
+    rows: list[dict[str, object]] = []
+    for split, summary in splits.items():
+        rows.append({"split": split, "what": "samples", "code": "", "count": summary.samples})
+        rows += [{"split": split, "what": "failed", "code": code, "count": n} for code, n in summary.codes.items()]
+    for what in ("picture", "caption"):
+        codes = counted_codes(left_out, what)
+        rows += [{"split": "", "what": f"{what} left out", "code": code, "count": n} for code, n in codes.items()]
+    if _in_run():
+        about = f"what became of the source of {uri}"
+        create_table_artifact(rows, key=artifact_key("sharding", corpus_name(uri)), description=about)
 
 
 def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:

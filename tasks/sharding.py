@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig
 from mem_core.data.corpus import copy_shards
 from mem_core.data.readers import folder_of, open_source
+from mem_core.data.sharding.left_out import read_left_out, sharding_lines
 from mem_core.data.sharding.sharder import ShardingSummary, shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
+from tasks.artifacts import show_sharding
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.storage import open_folder
@@ -23,13 +24,10 @@ def shard_corpus(
     with watched(f"shard {source.rstrip('/').rpartition('/')[2]}") as progress:
         reader = open_source(folder, file, format=format, config=config, seed=seed)
         found = shard_source(reader, open_folder(dest), config, seed, progress)
-    for split, summary in found.items():
-        before = f", {summary.kept} of them finished before" if summary.kept else ""
-        failed = f", {summary.failed} unusable" if summary.failed else ""
-        samples = counted(summary.samples, "sample")
-        if config.one_sample_per == "pair":
-            samples = f"{counted(summary.samples, 'pair')} of {counted(summary.images, 'image')}"
-        say(f"{split}: {samples}{failed} in {counted(summary.shards, 'shard')}{before}")
+    left_out = read_left_out(open_folder(dest))
+    show_sharding(dest, found, left_out)
+    for line in sharding_lines(found, left_out):
+        say(line)
     return found
 
 

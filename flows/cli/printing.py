@@ -187,6 +187,9 @@ def print_status(found: DestinationStatus) -> None:
         if len(corpus.reasons) > _NAMED:
             more = len(corpus.reasons) - _NAMED
             console.print(f"{name}: ... and {more} more reasons", highlight=False)
+    for place, codes in found.left_out.items():
+        said = ", ".join(f"{count} {code}" for code, count in codes.items())
+        console.print(f"{escape(place)}: left out of the source: {said or 'captions only'}", highlight=False)
     for victim in found.victims:
         state = "evaluated" if victim.evaluated else "trained" if victim.trained else "pending"
         console.print(f"{escape(victim.place)}: {state}", highlight=False)

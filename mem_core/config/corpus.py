@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mem_core.config.base import Frozen
 
@@ -40,8 +40,8 @@ class CorpusConfig(Frozen):
     validation: int = Field(
         _VALIDATION,
         ge=0,
-        description="images held out of `train` as `val`, at most a tenth, where the source has test images, named or "
-        "by `holdout`, but none for validation",
+        description="images held out of `train` as `val`, 0 or at least 2 and at most a tenth, where the source has "
+        "test images, named or by `holdout`, but none for validation",
     )
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
     animated: Literal["refuse", "first-frame"] = Field(
@@ -53,6 +53,13 @@ class CorpusConfig(Frozen):
     caption_key: str = Field("", description="the column or key of the captions, where it has none of the usual names")
     image_key: str = Field("", description="the column or key of the image or its path, likewise")
     identities: IdentitiesConfig = IdentitiesConfig()
+
+    @field_validator("validation")
+    @classmethod
+    def _ranks(cls, images: int) -> int:
+        if images == 1:
+            raise ValueError("expected 0 or at least 2 images for validation: one image ranks first among itself")
+        return images
 
     def made_with(self) -> dict[str, Any]:
         """What a clean corpus is marked with. What is younger than the mark says itself only where it changes anything,

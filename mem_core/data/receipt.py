@@ -77,6 +77,11 @@ def receipt_name(shard: str) -> str:
     return shard + _SUFFIX
 
 
+def stats_name(shard: str) -> str:
+    """The name of a shard's statistics, in img2dataset's form, beside its tar."""
+    return f"{shard}_stats.json"
+
+
 def has_receipt(folder: Folder, shard: str) -> bool:
     """Whether some run finished the shard, whatever it was made from."""
     return folder.exists(receipt_name(shard))
@@ -141,7 +146,7 @@ def write_finished_shard(
     """
     beside = {
         table_name(shard): write_table(rows),
-        f"{shard}_stats.json": (json.dumps(stats, indent=2, sort_keys=True) + "\n").encode(),
+        stats_name(shard): (json.dumps(stats, indent=2, sort_keys=True) + "\n").encode(),
     }
     for name, data in beside.items():
         write_bytes(folder, name, data)

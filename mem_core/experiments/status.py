@@ -14,6 +14,7 @@ from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import missing_output, receipts_of
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import receipt_name
+from mem_core.data.sharding.left_out import LEFT_OUT_NAME, counted_codes, read_left_out
 from mem_core.experiments.config import RunConfig, clean_folder, read_run
 from mem_core.protect.destination import STATE
 from mem_core.protect.failures import read_failures
@@ -52,12 +53,16 @@ class VictimStatus(Frozen):
 
 
 class DestinationStatus(Frozen):
-    """Everything found, or known to come, below an address."""
+    """Everything found, or known to come, below an address.
+
+    left_out: clean corpus, by its place -> code -> pictures of its source that are in no sample.
+    """
 
     uri: str
     corpora: tuple[CorpusStatus, ...]
     victims: tuple[VictimStatus, ...] = ()
     report: str = ""
+    left_out: dict[str, dict[str, int]] = Field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -94,7 +99,16 @@ def read_status(folder: Folder, clean: Folder | None, open_folder: OpenFolder) -
             for place in sorted(victims)
         ),
         report=f"{folder.uri}/{page}" if page in names else "",
+        left_out=_left_out(folder, listing),
     )
+
+
+def _left_out(root: Folder, listing: Iterable[str]) -> dict[str, dict[str, int]]:
+    places = [
+        name.removesuffix(LEFT_OUT_NAME).rstrip("/") for name in listing if f"/{name}".endswith(f"/{LEFT_OUT_NAME}")
+    ]
+    found = {place or ".": read_left_out(root.below(place) if place else root) for place in sorted(places)}
+    return {place: counted_codes(rows, "picture") for place, rows in found.items()}
 
 
 def _sources(root: Folder, run: RunConfig) -> dict[str, Folder]:

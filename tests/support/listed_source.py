@@ -7,7 +7,7 @@ from PIL import Image
 
 from mem_core.common.storage.folder import LocalFolder, read_bytes
 from mem_core.data.corpus import list_shards
-from mem_core.data.readers import RawSample
+from mem_core.data.readers import LeftOut, RawSample
 from mem_core.data.shard import Sample, read_shard
 from mem_core.data.table import SampleRow, read_table
 
@@ -25,6 +25,7 @@ class Listed:
 
     def __init__(self, samples: list[RawSample], uri: str = "/nowhere/source") -> None:
         self.samples, self.uri = samples, uri
+        self.left_out: list[LeftOut] = []
 
     def __iter__(self) -> Iterator[RawSample]:
         return iter(self.samples)

@@ -78,7 +78,7 @@ def read_made(protected: Folder) -> Made:
         for row in read_rows(protected, receipt.shard):
             counts[row.status] += 1
             backed_off += row.backed_off_to > 0
-            reasons.update([row.reason] if row.reason else [])
+            reasons.update([row.code or row.reason] if row.reason else [])  # sentences name files
             if row.status == "protected":
                 psnr.append(row.psnr)
                 ssim.append(row.ssim)

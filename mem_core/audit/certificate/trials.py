@@ -49,10 +49,7 @@ def trials_of_victims(
     """
     beside, made = _by_settings(controls, "clean", clean), _by_settings(victims, "protected", protected)
     if lone := sorted(set(beside) - set(made)):
-        raise SourceError(
-            "expected a victim of protected pairs with the settings of the clean one in "
-            f"{beside[lone[0]][-1].place}, got none"
-        )
+        raise _no_partner(beside[lone[0]][-1], [victim for ours in made.values() for victim in ours])
     trials = []
     for settings, ours in made.items():
         attacks = [item.model_dump(mode="json") for item in ours[0].config.countermeasures]
@@ -62,6 +59,21 @@ def trials_of_victims(
         assert tried is not None  # there is one for each of these settings
         trials.append(_trial(name, label, ours, tried, control, missing_for(tried, control)))
     return trials
+
+
+def _no_partner(control: "_Victim", victims: Sequence["_Victim"]) -> SourceError:
+    """Names what the nearest victim was trained with and the control was not."""
+    expected = f"expected a victim of protected pairs with the settings of the clean one in {control.place}"
+    if not victims:
+        return SourceError(f"{expected}, got none")
+    nearest = min(victims, key=lambda victim: len(_differing(control, victim)))
+    said = ", ".join(f"{name} {theirs} (the clean one: {ours})" for name, ours, theirs in _differing(control, nearest))
+    return SourceError(f"{expected}; the one in {nearest.place} has {said}")
+
+
+def _differing(control: "_Victim", victim: "_Victim") -> list[tuple[str, object, object]]:
+    ours, theirs = (one.config.model_dump(mode="json") for one in (control, victim))
+    return [(name, ours[name], theirs[name]) for name in ours if ours[name] != theirs[name]]
 
 
 class _Victim(NamedTuple):

@@ -13,6 +13,7 @@ from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import picture_format
 from mem_core.data.images import crop_to_square, decode_image, encode_image
 from mem_core.data.readers import RawSample
+from mem_core.data.texts import has_words
 
 _OURS = ("captions", "name", "width", "height", "sha256")
 
@@ -94,10 +95,8 @@ class Candidate:
             raise SampleError(self.problem, code=self.code)
         if not self.captions:
             raise CaptionError("expected a caption, got none", code="no-caption")
-        for number, caption in enumerate(self.captions, start=1):
-            if not caption.strip():
-                what = f"expected words in caption {number} of {len(self.captions)}, but it is empty"
-                raise CaptionError(what, code="empty-caption")
+        if not any(map(has_words, self.captions)):
+            raise CaptionError(f"expected words in a caption, got {self.captions[0][:80]!r}", code="empty-caption")
         if isinstance(self.image.decoded, SampleError):
             raise self.image.decoded
         return self.image.decoded

@@ -5,17 +5,18 @@ place in the tar, stick to the shard before them, and no shard is without sample
 """
 
 import hashlib
+import json
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 from mem_core.common.errors import MismatchError, SampleError
-from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import HashingWriter
 from mem_core.config import CorpusConfig
 from mem_core.config.methods import CLEAN
-from mem_core.data.receipt import Receipt, receipt_name, write_finished_shard
+from mem_core.data.receipt import Receipt, receipt_name, stats_name, write_finished_shard
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.sharding.candidate import Candidate
 from mem_core.data.table import SampleRow
@@ -47,6 +48,15 @@ class KnownShard:
         if self.digest.hexdigest() != self._receipt.input_sha256:
             raise source_changed(self._folder, self._receipt.shard)
         return self._receipt
+
+    @property
+    def codes(self) -> Counter[str]:
+        """How many samples failed by each code, from the shard's statistics."""
+        failed = self._receipt.counts.get("failed", 0)
+        if not failed:
+            return Counter()
+        stats = json.loads(read_bytes(self._folder, stats_name(self._receipt.shard)))
+        return Counter(stats["status_dict"])
 
     def abort(self) -> None:
         """Nothing is open."""
@@ -135,12 +145,16 @@ class NewShard:
     def _key(self) -> str:
         return f"{self._name}{self.rows:04d}"
 
+    @property
+    def codes(self) -> Counter[str]:
+        """How many samples failed by each code."""
+        return Counter(row.code for row in self.table if row.code)
+
     def _stats(self) -> dict[str, Any]:
-        reasons = Counter(row.code for row in self.table if row.code)
         counts = {"count": self.rows, "successes": self.clean, "failed_to_shard": self.rows - self.clean}
         if self._images is not None:
             counts["images"] = len(self._images)
-        return {**counts, "status_dict": dict(reasons.most_common())}
+        return {**counts, "status_dict": dict(self.codes.most_common())}
 
 
 class _Aborted(Exception):

@@ -9,10 +9,11 @@ once into it, each image once, encoded; then the pairs come in their drawn order
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from mem_core.common.errors import ImageError, SampleError, StopRun
 from mem_core.common.progress import Progress, silent
@@ -58,8 +59,10 @@ def _store(database: sqlite3.Connection, number: int, raw: RawSample, config: Co
         "captions": raw.captions,
         "metadata": raw.metadata,
         "problem": raw.problem,
+        "code": raw.code,
         "sha256": image.sha256,
         "trouble": image.trouble,
+        "trouble_code": image.data.code if isinstance(image.data, SampleError) else "",
     }
     file = None if isinstance(image.data, SampleError) else image.data
     database.execute("insert into images values (?, ?, ?, null)", (number, json.dumps(record), file))
@@ -73,13 +76,14 @@ def _pair(database: sqlite3.Connection, number: int, caption: int, config: Corpu
     record = json.loads(text)
     raw = RawSample(
         name=record["name"],
-        image=no_image(record["trouble"]),
+        image=no_image(record["trouble"], record["trouble_code"]),
         captions=tuple(record["captions"]),
         split=record["split"],
         metadata=record["metadata"],
         problem=record["problem"],
+        code=record["code"],
     )
-    image = _StoredImage(raw, config, database, number, record["sha256"], record["trouble"])
+    image = _StoredImage(raw, config, database, number, record)
     return replace(list(candidates(raw, config))[caption], image=image)
 
 
@@ -93,18 +97,17 @@ class _StoredImage(SourceImage):
         config: CorpusConfig,
         database: sqlite3.Connection,
         number: int,
-        sha256: str,
-        trouble: str,
+        record: Mapping[str, Any],
     ) -> None:
         super().__init__(raw, config)
         self._database, self._number = database, number
-        self.sha256, self.trouble = sha256, trouble
+        self.sha256, self.trouble, self._code = record["sha256"], record["trouble"], record["trouble_code"]
 
     @cached_property
     def data(self) -> bytes | SampleError:
         """The file as it is kept now."""
         ((file,),) = self._database.execute("select file from images where number = ?", (self._number,))
-        return ImageError(self.trouble) if file is None else file
+        return ImageError(self.trouble, code=self._code) if file is None else file
 
     @cached_property
     def decoded(self) -> DecodedImage | SampleError:

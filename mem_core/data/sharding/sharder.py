@@ -19,13 +19,15 @@ from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint,
 from mem_core.config import CorpusConfig, fingerprint
 from mem_core.data.corpus import SHARDING_NAME
 from mem_core.data.manifest import MANIFEST_NAME
-from mem_core.data.readers import RawSample, SourceReader
+from mem_core.data.readers import LeftOut, RawSample, SourceReader
 from mem_core.data.receipt import has_receipt
 from mem_core.data.sharding.candidate import candidates
 from mem_core.data.sharding.clean_shard import shard_name, source_changed
 from mem_core.data.sharding.held_out import Splits, require_held_out
+from mem_core.data.sharding.left_out import write_left_out
 from mem_core.data.sharding.pair_order import shuffled_pairs
 from mem_core.data.sharding.split_writer import ShardingSummary, SplitWriter
+from mem_core.data.texts import has_words
 
 _MAX_SPLITS = 32
 
@@ -39,10 +41,11 @@ def shard_source(
 
     A source without splits goes to train, or with `config.holdout` in part to test; images for validation may be held
     out of train (`held_out.py`). With `one_sample_per: pair` the pairs of each split are shuffled over its shards by
-    the seed. Unusable samples become failed rows of their shard. `progress` is called with total 0: how much there is
-    shows only at the end. Raises `SourceError` if there is no usable sample at all (then nothing is left behind),
-    `DestinationError` if `dest` overlaps the source or holds other data, `MismatchError` if it was made with other
-    settings or from other data.
+    the seed. Unusable samples become failed rows of their shard; what no sample has goes to `left_out.parquet`.
+
+    `progress` is called with total 0: how much there is shows only at the end. Raises `SourceError` if there is no
+    usable sample at all (then nothing is left behind), `DestinationError` if `dest` overlaps the source or holds other
+    data, `MismatchError` if it was made with other settings or from other data.
     """
     require_disjoint(reader.uri, dest.uri)
     settings = {"source_format": reader.format, "seed": seed, "corpus": config.made_with()}
@@ -64,6 +67,7 @@ def shard_source(
             if count % 100 == 0:
                 progress(count, 0, f"{sample.split}: {sample.name}")
         summaries = writers.finish(reader, is_new=is_new)
+    write_left_out(dest, [*reader.left_out, *images.left_out])
     progress(sum(s.samples + s.failed for s in summaries.values()), 0, "all shards are written")
     return summaries
 
@@ -119,12 +123,15 @@ class _Writers:
 class TakenImages:
     """The images of a source to shard, each with its split, up to the limit of each split: it counts images.
 
-    counts: how many were taken of each split so far.
+    counts: how many were taken of each split so far. left_out: captions with nothing to read in them beside others of
+    their image, and images beyond the limit. Where a source without splits has given all that may be taken, the rest of
+    it is not looked at.
     """
 
     def __init__(self, reader: SourceReader, config: CorpusConfig, seed: int) -> None:
         self._reader, self._config, self._seed = reader, config, seed
         self.counts: Counter[str] = Counter()
+        self.left_out: list[LeftOut] = []
 
     @cached_property
     def splits(self) -> Splits:
@@ -136,11 +143,27 @@ class TakenImages:
         whole = {"train", "test"} if self._config.holdout else {"train"}
         for raw in self._reader:
             split = self.splits.split(raw)
-            if not self._is_full(split):
+            if self._is_full(split):
+                reason = f"expected at most {self.counts[split]} images for {split}, as corpus.limit says"
+                self.left_out.append(LeftOut(raw.name, "picture", "over-limit", reason))
+            else:
                 self.counts[split] += 1
-                yield replace(raw, split=split)
+                yield self._with_words(replace(raw, split=split))
             if not raw.split and all(map(self._is_full, whole)):
                 return  # a source without splits has nothing else to give
+
+    def _with_words(self, raw: RawSample) -> RawSample:
+        """The image without captions that have nothing to read in them, unless it has no other."""
+        kept = [number for number, caption in enumerate(raw.captions) if has_words(caption)]
+        if len(kept) in (0, len(raw.captions)):
+            return raw
+        for number, caption in enumerate(raw.captions):
+            if number not in kept:
+                place = f"{raw.places[number]}: " if raw.places else ""
+                reason = f"{place}expected words in caption {number + 1} of {len(raw.captions)}, got {caption[:80]!r}"
+                self.left_out.append(LeftOut(raw.name, "caption", "empty-caption", reason))
+        captions, places = (tuple(of[number] for number in kept if of) for of in (raw.captions, raw.places))
+        return replace(raw, captions=captions, places=places)
 
     def _is_full(self, split: str) -> bool:
         config = self._config

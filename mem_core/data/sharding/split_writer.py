@@ -1,7 +1,7 @@
 """The clean shards of one split, one after the other."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder
@@ -15,7 +15,7 @@ from mem_core.data.sharding.clean_shard import KnownShard, NewShard, shard_name,
 @dataclass(frozen=True)
 class ShardingSummary:
     """One split of a clean corpus. kept: shards that an earlier run had finished; samples: usable ones; images: those
-    that samples and failed ones are of, fewer where there is a sample for each pair."""
+    that samples and failed ones are of, fewer where there is a sample for each pair. codes: why samples failed."""
 
     uri: str
     shards: int
@@ -23,6 +23,7 @@ class ShardingSummary:
     samples: int
     failed: int
     images: int
+    codes: dict[str, int] = field(default_factory=dict)
 
 
 class SplitWriter:
@@ -35,6 +36,7 @@ class SplitWriter:
         self._current: NewShard | KnownShard | None = None
         self._kept = 0
         self._counts: Counter[str] = Counter()
+        self._codes: Counter[str] = Counter()
         self.taken = 0
         manifest = read_manifest(folder)
         self._finished = {entry.name for entry in manifest.shards} if manifest else None
@@ -75,7 +77,10 @@ class SplitWriter:
         if read_manifest(self.folder) != found:
             write_manifest(self.folder, found)
         counts = self._counts
-        return ShardingSummary(self.folder.uri, self._number, self._kept, counts["clean"], counts["failed"], images)
+        codes = dict(self._codes.most_common())
+        return ShardingSummary(
+            self.folder.uri, self._number, self._kept, counts["clean"], counts["failed"], images, codes
+        )
 
     def abort(self) -> None:
         """Leaves nothing of the shard in work."""
@@ -105,5 +110,6 @@ class SplitWriter:
                 raise source_changed(self.folder, shard_name(self._number))
             receipt = self._current.finish()
             self._counts.update(receipt.counts)
+            self._codes.update(self._current.codes)
             self._number += 1
             self._current = None

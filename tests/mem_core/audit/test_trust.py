@@ -189,7 +189,10 @@ def test_victims_and_controls_of_equal_settings_are_one_trial(tmp_path: Path) ->
     assert short.shares == pytest.approx((0.8, 0.6), abs=0.01)
     assert short.clean_shares == pytest.approx((0.1,), abs=0.01)
     assert (short.tells, long.clean_shares, long.missing) == (True, (), ("no clean victim was trained beside it",))
-    with pytest.raises(SourceError, match="with the settings of the clean one in .*clean-0-3"):
+    with pytest.raises(
+        SourceError,
+        match=r"with the settings of the clean one in .*clean-0-3; the one in .* has \w+ \S+ \(the clean one: ",
+    ):
         trials_of_victims(ours[2:], [control])
     with pytest.raises(SourceError, match="expected an evaluated victim"):
         trials_of_victims([LocalFolder(tmp_path / "nothing")], [])

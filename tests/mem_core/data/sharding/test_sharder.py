@@ -86,17 +86,17 @@ def test_a_sample_says_where_it_came_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("captions", "data", "reason"),
+    ("captions", "data", "reason", "code"),
     [
-        ((), jpeg(1), "expected a caption, got none"),
-        (("fine", " "), jpeg(1), "caption 2 of 2, but it is empty"),
-        (("fine",), b"", "got 0 bytes"),
-        (("fine",), jpeg(1, (300, 300))[:-400], "cannot be decoded"),
-        (("fine",), jpeg(1, (400, 400)), "expected at most 100000 pixels, got 400 x 400"),
+        ((), jpeg(1), "expected a caption, got none", "no-caption"),
+        ((" ", "..."), jpeg(1), "expected words in a caption, got ' '", "empty-caption"),
+        (("fine",), b"", "got 0 bytes", "empty-image"),
+        (("fine",), jpeg(1, (300, 300))[:-400], "cannot be decoded", "damaged-image"),
+        (("fine",), jpeg(1, (400, 400)), "expected at most 100000 pixels, got 400 x 400", "too-large"),
     ],
 )
 def test_unusable_samples_are_rows_with_a_reason(
-    tmp_path: Path, captions: tuple[str, ...], data: bytes, reason: str
+    tmp_path: Path, captions: tuple[str, ...], data: bytes, reason: str, code: str
 ) -> None:
     bad = RawSample("bad.jpg", lambda: data, captions)
     config = CorpusConfig(max_pixels=100_000)
@@ -106,6 +106,8 @@ def test_unusable_samples_are_rows_with_a_reason(
     assert (failed.status, clean.key) == ("failed", "000000001")
     assert failed.reason.startswith("bad.jpg: ")
     assert reason in failed.reason
+    assert failed.code == code
+    assert summaries["train"].codes == {code: 1}
 
 
 def test_pairs_share_an_image_and_its_split(tmp_path: Path) -> None:
