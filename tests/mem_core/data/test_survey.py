@@ -71,9 +71,7 @@ def test_shards_without_training_samples_or_already_protected_are_refused(
     only_test = {"test": dest.below("test")}
     with pytest.raises(SourceError, match=rf"expected samples for a train split in {dest.uri}, but it has none"):
         survey_shards(only_test, 0, 5)
-    with pytest.raises(
-        SourceError, match=r"expected 00001\.tar, which its receipt lists, in .*train, but it is missing"
-    ):
+    with pytest.raises(SourceError, match=r"expected a tar in .*00001\.tar, but it is missing"):
         survey_shards(sharded_splits(cut), 0, 20)
     noise = smoke.protect.model_copy(update={"method": "random-noise"})
     protection = Protection(Places(dest.below("train"), LocalFolder(tmp_path / "out")), noise, smoke.runtime, seed=0)
