@@ -64,7 +64,10 @@ def read_shard(stream: Readable, shard: str) -> Iterator[Sample | Broken]:
     for group in members(stream, shard, kept=IMAGE_EXTENSIONS | {"txt", "json"}):
         for item in _samples(group):
             if item.key in seen:
-                reason = f"expected each key once, but {item.key} came before in the shard"
+                reason = (
+                    f"expected each key once and its members side by side, but {item.key} came before in the shard: "
+                    "sharding it anew joins what stands apart"
+                )
                 item = Broken(_another(item.key, seen), reason, "duplicate")
             seen[item.key] = 1
             yield item
@@ -81,7 +84,10 @@ def _another(key: str, seen: dict[str, int]) -> str:
 def _samples(group: Group) -> Iterator[Sample | Broken]:
     """The sample of a group; more than one only where dots in keys made webdataset's rule merge several."""
     for stem in group.merged(IMAGE_EXTENSIONS):
-        reason = "expected a key without dots: WebDataset would merge this sample with its neighbours"
+        reason = (
+            "expected a key without dots, as WebDataset would merge this sample with its neighbours: sharding it anew "
+            "gives it another"
+        )
         yield Broken(shown(stem), reason, "bad-key")
     if not group.parts and group.dotted:
         return

@@ -17,8 +17,9 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import BinaryIO, Literal
 
-from mem_core.common.errors import SampleError, SourceError
+from mem_core.common.errors import SampleError, SourceError, StopRun
 from mem_core.common.reasons import Code
+from mem_core.common.storage.atomic_file import is_refusal
 from mem_core.data.corpus import SHARDING_NAME
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image
@@ -156,7 +157,7 @@ class _Tar:
         except SampleError as error:
             return RawSample(name, image, (), problem=str(error), code=error.code)
         stored = found.metadata.get("name")
-        name = stored if isinstance(stored, str) and stored else name
+        name = repaired(stored)[0] if isinstance(stored, str) and stored else name
         for reason in found.odd:
             self._reader.left_out.append(LeftOut(name, "caption", "caption-not-text", reason))
         hidden = _REWRITTEN | {self._config.caption_key.lower()}
@@ -228,6 +229,11 @@ def _unpacked(file: SourceFile) -> Iterator[BinaryIO]:
             yield stream
     except FileNotFoundError as error:
         raise SourceError(f"expected a tar in {file}, but it is missing") from error
+    except OSError as error:
+        if not is_refusal(error):
+            raise
+        what = f"expected room for {file} in the folder for temporary files (TMPDIR), but: {error.strerror}"
+        raise StopRun(what) from error
 
 
 @contextmanager
@@ -236,6 +242,7 @@ def _gunzipped(stream: BinaryIO, file: SourceFile) -> Iterator[BinaryIO]:
         try:
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 shutil.copyfileobj(unpacked, copy, 1 << 20)
+                copy.flush()
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise SourceError(f"expected a whole gzip file, but {file} cannot be unpacked: {error}") from error
         copy.seek(0)

@@ -302,3 +302,20 @@ def test_what_is_left_out_is_told_after_sharding(tmp_path: Path) -> None:
     reader = open_source(tmp_path)
     shard_source(reader, LocalFolder(tmp_path.parent / f"{tmp_path.name}-out"), CorpusConfig())
     assert sorted(one.name for one in reader.left_out) == ["train/00000/._a.jpg", "train/00000/a.mask.png"]
+
+
+@given(st.binary(max_size=2000) | st.just(WHOLE), st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=8))
+def test_damaged_tars_give_samples_or_one_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, changes: list[tuple[int, int]]
+) -> None:
+    damaged = bytearray(data)
+    for place, value in changes:
+        if damaged:
+            damaged[place % len(damaged)] = value
+    try:
+        samples, left_out = read(tmp_path_factory.mktemp("tar"), bytes(damaged))
+    except SourceError as error:
+        assert "\n" not in str(error)
+        return
+    for text in (*(f"{one.name} {one.problem}" for one in samples), *(f"{one.name} {one.reason}" for one in left_out)):
+        text.encode()
