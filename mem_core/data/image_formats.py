@@ -100,10 +100,10 @@ def picture_format(data: bytes) -> PictureFormat:
 def require_decoder(known: PictureFormat) -> None:
     """Raises `ImageError` if nothing installed here reads the format."""
     if not _has_decoder(known):
-        needed = known.package or "a Pillow that was built with it (11.3 or later)"
+        needed = known.package or "pillow 11.3 or later"
         raise ImageError(
-            f"expected a decoder for {known.name}, which {needed} would be, but it is not installed here: install it, "
-            "or convert the pictures to JPEG or PNG",
+            f"expected a decoder for {known.name}, which {needed} has, but it is not installed here: install it, "
+            "or convert the picture to JPEG or PNG",
             code="missing-decoder",
         )
 

@@ -16,10 +16,11 @@ What a file becomes, whatever its format:
 """
 
 import io
+import logging
 import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -61,6 +62,7 @@ _SAVE: dict[str, dict[str, Any]] = {
 # Sizes are checked here against max_pixels, and what Pillow warns of in a file names no file.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module=r"PIL\.|pillow_")
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,10 +116,9 @@ def decode_image(data: bytes, *, max_pixels: int, animated: Literal["refuse", "f
             if several and animated == "refuse":
                 raise ImageError(f"expected one picture, got a {known.name} file with several frames", code="animated")
             if image.mode in ("I", "F"):
-                raise ImageError("expected 8 or 16 bits a channel, got 32")
+                raise ImageError("expected 8 or 16 bits a channel, got 32", code="not-an-image")
             image.load()
-            picture = _as_picture(image)
-        return replace(picture, notes=(*bare.notes, *picture.notes), first_frame=several)
+            return _as_picture(image, bare.notes, several)
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -178,7 +179,8 @@ def crop_to_square(picture: Picture, side: int) -> Picture:
     width, height = (side * length // short for length in (picture.width, picture.height))
     image = _as_image(picture).resize((width, height), Image.Resampling.BICUBIC)
     left, top = round((width - side) / 2), round((height - side) / 2)
-    return _from_rgb(image.crop((left, top, left + side, top + side)), picture.icc_profile)
+    image = image.crop((left, top, left + side, top + side))
+    return Picture(*_pixels_and_alpha(image), picture.icc_profile)
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -188,28 +190,31 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise ImageError(f"expected at most {max_pixels} pixels, got {width} x {height}", code="too-large")
 
 
-def _as_picture(image: Image.Image) -> Picture:
+def _as_picture(image: Image.Image, notes: tuple[str, ...], first_frame: bool) -> Picture:
     profile = image.info.get("icc_profile")
     if not isinstance(profile, bytes) or profile[16:20] != b"RGB ":
         profile = None
-    turned, notes = upright(image)
+    turned, unread = upright(image)
+    notes += unread
     if profile and len(profile) > MAX_CHUNK:
-        notes = (*notes, f"colour profile left out: it has {len(profile)} bytes")
+        notes += (f"colour profile left out: it has {len(profile)} bytes",)
         profile = None
     if image.mode.startswith("I;16"):
         high_bytes = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         image = Image.fromarray(high_bytes)
-    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return replace(_from_rgb(image if turned is None else image.transpose(turned), profile), notes=notes)
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
+    image = image if turned is None else image.transpose(turned)
+    return Picture(*_pixels_and_alpha(image), profile, notes, first_frame)
 
 
-def _from_rgb(image: Image.Image, profile: bytes | None) -> Picture:
+def _pixels_and_alpha(image: Image.Image) -> tuple[Pixels, Pixels | None]:
     values = np.array(image)
     if image.mode == "RGB":
-        return Picture(values, None, profile)
+        return values, None
     alpha = values[..., 3].copy()
     # WebP drops an opaque alpha channel by itself: without this rule the two formats would disagree
-    return Picture(np.ascontiguousarray(values[..., :3]), None if alpha.min() == 255 else alpha, profile)
+    return np.ascontiguousarray(values[..., :3]), None if alpha.min() == 255 else alpha
 
 
 def _as_image(picture: Picture) -> Image.Image:

@@ -5,8 +5,9 @@ from mem_core.data.bare.base import MAX_CHUNK, Bare
 _PROFILE = b"ICC_PROFILE\0"
 _KEPT = {0xE0: (b"JFIF\0", 14), 0xE1: (b"", 0), 0xED: (b"Photoshop 3.0\0", 14), 0xEE: (b"Adobe", 12)}
 """Marker -> how a segment that has a meaning for the picture or its rights begins, and the bytes that it needs."""
-_APPLICATION, _COMMENT, _SCAN, _END = range(0xE0, 0xF0), 0xFE, 0xDA, 0xD9
-_ALONE = frozenset({0x01, 0xD8, *range(0xD0, 0xD8)})  # markers without a length
+_ASIDE = frozenset({*range(0xE0, 0xF0), 0xFE})  # applications' segments and comments
+_ALONE = frozenset({0x01, 0xD8, 0xFF, *range(0xD0, 0xD8)})  # markers without a length, and what fills up
+_ENDS = frozenset({0x00, 0xD9, 0xDA})  # no marker, the file's end, a scan
 
 
 def bare_jpeg(data: bytes) -> Bare:
@@ -17,11 +18,12 @@ def bare_jpeg(data: bytes) -> Bare:
     kept, pieces, notes, place = [data[:2]], [], [], 2
     while (head := _segment(data, place)) is not None:
         marker, start, place = head
+        if marker not in _ASIDE:
+            kept.append(data[start:place])
+            continue
         body = data[start + 4 : place]
         if marker == 0xE2 and body.startswith(_PROFILE):
             pieces.append((body, data[start:place]))
-        elif marker not in _APPLICATION and marker != _COMMENT:
-            kept.append(data[start:place])
         elif trouble := _trouble(marker, body):
             notes.append(f"APP{marker & 15} segment left out: {trouble}")
         elif marker in _KEPT and body.startswith(_KEPT[marker][0]):
@@ -35,14 +37,16 @@ def bare_jpeg(data: bytes) -> Bare:
 
 def _segment(data: bytes, place: int) -> tuple[int, int, int] | None:
     """Marker, first byte and end of the segment at this place; None where the scans begin or sense ends."""
-    while data[place : place + 1] == b"\xff" and (data[place + 1 : place + 2] or b"\0")[0] in (_ALONE | {0xFF}):
-        place += 1 if data[place + 1] == 0xFF else 2
-    head = data[place : place + 4]
-    if len(head) < 4 or head[0] != 0xFF or head[1] in (0, _SCAN, _END):
-        return None
-    length = int.from_bytes(head[2:], "big")
-    end = place + 2 + length
-    return None if length < 2 or end > len(data) else (head[1], place, end)
+    last = len(data) - 4
+    while place <= last and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in _ALONE:
+            place += 1 if marker == 0xFF else 2
+            continue
+        length = data[place + 2] << 8 | data[place + 3]
+        end = place + 2 + length
+        return None if marker in _ENDS or length < 2 or end > len(data) else (marker, place, end)
+    return None
 
 
 def _trouble(marker: int, body: bytes) -> str:

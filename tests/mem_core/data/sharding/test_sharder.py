@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig
+from mem_core.data.images import decode_image
 from mem_core.data.manifest import read_manifest
 from mem_core.data.readers import RawSample, open_source
 from mem_core.data.sharding.sharder import shard_source
 from tests.support.listed_source import Listed, contents, jpeg, raw, rows, samples
+from tests.support.picture_files import animated, chunk, in_png, pillow_says
 
 CONFIG = CorpusConfig(samples_per_shard=3)
 
@@ -108,6 +111,31 @@ def test_unusable_samples_are_rows_with_a_reason(
     assert reason in failed.reason
     assert failed.code == code
     assert summaries["train"].codes == {code: 1}
+
+
+def test_what_is_broken_beside_the_pixels_is_told_in_the_row(tmp_path: Path) -> None:
+    broken = in_png(chunk(b"iCCP", b"bad\0\1x"))
+    shard_source(
+        Listed([RawSample("a.png", lambda: broken, ("fine",)), raw(1)]), LocalFolder(tmp_path), CorpusConfig(), 0
+    )
+    noted, plain = rows(LocalFolder(tmp_path).below("train"))
+    assert (noted.status, noted.reason, noted.code) == (
+        "clean", "iCCP chunk left out: its compression 1 is unknown", ""
+    )  # fmt: skip
+    assert plain.reason == ""
+
+
+@pytest.mark.parametrize("image_format", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
+def test_of_frames_the_first_becomes_a_png_where_that_is_asked_for(tmp_path: Path, image_format: str) -> None:
+    moving = RawSample("a.jpg", lambda: animated(image_format), ("fine",))
+    refused = shard_source(Listed([moving, raw(1)]), LocalFolder(tmp_path / "a"), CorpusConfig(), 0)["train"]
+    assert (refused.samples, refused.failed) == (1, 1)
+    assert rows(LocalFolder(tmp_path / "a" / "train"))[0].code == "animated"
+    shard_source(Listed([moving]), LocalFolder(tmp_path / "b"), CorpusConfig(animated="first-frame"), 0)
+    (taken,) = samples(LocalFolder(tmp_path / "b" / "train"))
+    assert taken.extension == "png"
+    first = np.asarray(pillow_says(animated(image_format)))[..., :3]
+    assert np.array_equal(decode_image(taken.image, max_pixels=1000).pixels, first)
 
 
 def test_pairs_share_an_image_and_its_split(tmp_path: Path) -> None:
