@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.folder import Folder, Troubles
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class CountedFolder:
         self._folder, self.calls = folder, calls
         self.uri, self.delete = folder.uri, folder.delete
 
-    def names(self) -> Iterator[str]:
+    def names(self, troubles: Troubles | None = None) -> Iterator[str]:
         self.calls.append(Call("list"))
-        return self._folder.names()
+        return self._folder.names(troubles)
 
     def top(self) -> dict[str, int]:
         self.calls.append(Call("list"))

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from mem_core.common.errors import ConfigError, DestinationError, RetryShard, StorageRefused
 from mem_core.common.storage.atomic_file import is_refusal
-from mem_core.common.storage.folder import Folder, LocalFolder
+from mem_core.common.storage.folder import Folder, LocalFolder, Trouble, Troubles
 from tasks.listing import listed
 
 if TYPE_CHECKING:
@@ -67,14 +67,16 @@ class S3Folder:
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
-    def names(self) -> Iterator[str]:
+    def names(self, troubles: Troubles | None = None) -> Iterator[str]:
         start = self._start
         with _translated(self.uri):
             for page in _client().get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=start):
                 for found in page.get("Contents", []):
                     name = found["Key"].removeprefix(start)
-                    if _is_plain(name):  # some consoles create empty "directory/" objects
+                    if _is_plain(name):
                         yield name
+                    elif troubles is not None and not name.endswith("/"):  # consoles create empty "directory/" objects
+                        troubles[name] = Trouble("has a name that is no path", "unreadable")
 
     def top(self) -> dict[str, int]:
         return listed(self._page)

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, LocalFolder, Troubles, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard import Sample, read_shard, shard_bytes
 from mem_core.protect.protection import Places, Protection, ShardSummary
@@ -161,8 +161,8 @@ class Failing:
     def uri(self) -> str:
         return self.folder.uri
 
-    def names(self) -> Iterator[str]:
-        return self.folder.names()
+    def names(self, troubles: Troubles | None = None) -> Iterator[str]:
+        return self.folder.names(troubles)
 
     def top(self) -> dict[str, int]:
         return self.folder.top()

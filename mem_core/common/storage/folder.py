@@ -5,11 +5,24 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path, PurePath, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 from mem_core.common.errors import DestinationError, SourceError, StorageRefused
 from mem_core.common.paths import whole_path
+from mem_core.common.reasons import Code
 from mem_core.common.storage.atomic_file import Partial, is_partial, is_refusal, sweep_partials
+
+
+class Trouble(NamedTuple):
+    """Why a name cannot be listed as a file: "is a link that leads to itself"."""
+
+    reason: str
+    code: Code
+    is_folder: bool = False
+
+
+Troubles = dict[str, Trouble]
+"""Trouble by name."""
 
 
 class Folder(Protocol):
@@ -20,8 +33,11 @@ class Folder(Protocol):
         """The address of this folder, as a user would write it."""
         ...
 
-    def names(self) -> Iterator[str]:
-        """All names below this folder, sorted; nothing if the folder does not exist."""
+    def names(self, troubles: Troubles | None = None) -> Iterator[str]:
+        """All names of files below this folder, sorted; nothing if the folder does not exist.
+
+        What else is there is noted in `troubles`. Without these a folder that cannot be read raises `StorageRefused`.
+        """
         ...
 
     def top(self) -> dict[str, int]:
@@ -94,12 +110,12 @@ class LocalFolder:
     def uri(self) -> str:
         return str(self.path)
 
-    def names(self) -> Iterator[str]:
-        yield from sorted(name for name, _ in self._walk() if not is_partial(name))
+    def names(self, troubles: Troubles | None = None) -> Iterator[str]:
+        yield from sorted(name for name in self._walk(troubles) if not is_partial(name))
 
     def top(self) -> dict[str, int]:
         with self._scanned("") as entries:
-            files = [(entry.name, _size(entry)) for entry in entries if not is_partial(entry.name) and entry.is_file()]
+            files = [(entry.name, _size(entry)) for entry in entries if not is_partial(entry.name) and _is_file(entry)]
         return {name: size for name, size in sorted(files) if size is not None}
 
     def exists(self, name: str) -> bool:
@@ -145,19 +161,46 @@ class LocalFolder:
 
     def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
         """No other program makes partial files like these; their lock tells whether the writer lives."""
-        return sweep_partials(self.path / name for name, _ in list(self._walk()) if is_partial(name))
+        return sweep_partials(self.path / name for name in list(self._walk()) if is_partial(name))
 
     def below(self, name: str) -> "LocalFolder":
         return LocalFolder(self._file(name))
 
-    def _walk(self, start: str = "") -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    def _walk(self, troubles: Troubles | None = None) -> Iterator[str]:
         """All files, links to files among them; links to directories are not followed."""
-        with self._scanned(start) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from self._walk(f"{start}{entry.name}/")
-                elif entry.is_file():
-                    yield start + entry.name, entry
+        folders = [""]
+        while folders:
+            start = folders.pop()
+            try:
+                with self._scanned(start) as entries:
+                    for entry in entries:
+                        name = start + entry.name
+                        if entry.is_dir(follow_symlinks=False):
+                            folders.append(f"{name}/")
+                        elif _is_file(entry):
+                            yield name
+                        elif troubles is not None:
+                            troubles[name] = self._trouble(entry)
+            except (StorageRefused, OSError) as error:
+                if troubles is None or not start:
+                    raise
+                cause = error.__cause__ if isinstance(error, StorageRefused) else error
+                why = getattr(cause, "strerror", None) or error
+                troubles[start[:-1]] = Trouble(f"cannot be read: {why}", "unreadable", is_folder=True)
+
+    def _trouble(self, entry: "os.DirEntry[str]") -> Trouble:
+        """What an entry is that is neither a file nor a folder."""
+        try:
+            leads = Path(entry.path).resolve(strict=True)
+        except FileNotFoundError:
+            return Trouble("is a link to nothing", "unreadable")
+        except (OSError, RuntimeError):
+            return Trouble("is a link that leads to itself, or where nobody may look", "unreadable")
+        if not leads.is_dir():
+            return Trouble("is no file with bytes", "unreadable")
+        outside = not leads.is_relative_to(self.path.resolve())
+        where = "outside, and such links are not followed" if outside else "that is here, too"
+        return Trouble(f"is a link to a folder {where}", "outside" if outside else "duplicate", is_folder=outside)
 
     @contextmanager
     def _scanned(self, start: str) -> Iterator[Iterator["os.DirEntry[str]"]]:
@@ -185,6 +228,14 @@ class LocalFolder:
         if not target.parent.resolve().is_relative_to(self.path.resolve()):
             raise DestinationError(f"expected to write inside {self.path}, but a link at {name!r} leads outside")
         return target
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    """Not for links that lead to themselves, to nothing, or where nobody may look."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
 
 
 def _size(entry: "os.DirEntry[str]") -> int | None:

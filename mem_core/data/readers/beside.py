@@ -45,7 +45,7 @@ class BesideReader(FormatReader):
         self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
     ) -> None:
         super().__init__(tree, files, config, seed)
-        self._images = ImageFiles(tree, search=False)
+        self._images = ImageFiles(tree)
         self._folder = lru_cache(maxsize=16)(lambda folder: _Pairing(tree.inside(folder)))
 
     def accounts_for(self, path: str) -> bool:

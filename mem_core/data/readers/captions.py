@@ -11,7 +11,7 @@ from typing import Any
 
 from mem_core.common.reasons import Code
 from mem_core.data.readers.base import split_word
-from mem_core.data.readers.files import plain
+from mem_core.data.readers.files import Found
 from mem_core.data.readers.splits import split_of_folder
 from mem_core.data.readers.text import repaired
 
@@ -39,6 +39,7 @@ class Grouped:
     """All rows of one image."""
 
     name: str
+    found: Found
     captions: tuple[str, ...]
     places: tuple[str, ...]
     split: str
@@ -48,24 +49,27 @@ class Grouped:
 
 
 class CaptionTable:
-    """Rows grouped by image on disk. Paths that name the same file, as `./a.jpg` and `a.jpg`, are one image."""
+    """Rows grouped by image on disk. Names of the same file, as `./a.jpg` and `a.jpg`, are one image.
+
+    Each row is one caption, also where two say the same: different people may have written them.
+    """
 
     def __init__(self) -> None:
         self._database = sqlite3.connect("")  # "": a private file that vanishes with the connection
         self._database.executescript(
-            "create table images (id integer primary key, name text, path text unique, split text, metadata text, "
-            "problem text, code text, file_split text);"
+            "create table images (id integer primary key, name text, path blob unique, found text, split text, "
+            "metadata text, problem text, code text, file_split text);"
             "create table captions (image integer, caption text, place text);"
         )
         self.has_folder_splits = False
         """Whether the folders of any image say a split."""
 
-    def add(self, row: Row) -> None:
-        """Takes one row; contradictions and broken text become the image's problem."""
+    def add(self, row: Row, found: Found) -> None:
+        """Takes one row, and the image that its name means; contradictions and broken text become its problem."""
         name, name_valid = repaired(row.image)
         caption, caption_valid = repaired(row.caption or "")
         problem, code = row.problem, row.code
-        if not (name_valid and caption_valid) and not problem:
+        if not (caption_valid and (name_valid or not found.reason)) and not problem:
             problem, code = f"expected UTF-8, but a line for the image {name!r} has other bytes", "bad-encoding"
         try:
             split = split_word(repaired(row.split)[0])
@@ -73,18 +77,19 @@ class CaptionTable:
             split = ""
             if not problem:
                 problem, code = str(error), "split-conflict"
-        self.has_folder_splits = self.has_folder_splits or bool(split_of_folder(name))
-        image = self._image(replace(row, image=name, split=split, problem=problem, code=code))
+        self.has_folder_splits = self.has_folder_splits or bool(split_of_folder(found.path))
+        image = self._image(replace(row, image=name, split=split, problem=problem, code=code), found)
         if row.caption is not None:
             self._database.execute("insert into captions values (?, ?, ?)", (image, caption, row.place))
 
-    def _image(self, row: Row) -> int:
+    def _image(self, row: Row, found: Found) -> int:
         """The number of the row's image, which is added or takes what the row says of its split and problem."""
-        run, path, names = self._database.execute, plain(row.image), "split, problem, code, file_split"
+        run, path, names = self._database.execute, _key(found.path), "split, problem, code, file_split"
         known = run(f"select id, {names} from images where path = ?", (path,)).fetchone()
         if known is None:
-            values = (row.image, path, json.dumps(row.metadata), row.split, row.problem, row.code, row.file_split)
-            added = run(f"insert into images (name, path, metadata, {names}) values (?, ?, ?, ?, ?, ?, ?)", values)
+            texts = (row.image, path, json.dumps(found), json.dumps(row.metadata))
+            values = (*texts, row.split, row.problem, row.code, row.file_split)
+            added = run(f"insert into images (name, path, found, metadata, {names}) values ({'?, ' * 7}?)", values)
             return int(added.lastrowid or 0)
         image, split, problem, code, file_split = known
         one, other = (split, row.split) if split and row.split else (split or file_split, row.split or row.file_split)
@@ -98,9 +103,13 @@ class CaptionTable:
             run("update images set split = ?, problem = ?, code = ?, file_split = ? where id = ?", (*now, image))
         return int(image)
 
-    def has(self, name: str) -> bool:
-        """Whether a row named this image."""
-        return bool(self._database.execute("select 1 from images where path = ?", (plain(name),)).fetchone())
+    def has(self, path: str) -> bool:
+        """Whether a row named the image of this path."""
+        return bool(self._database.execute("select 1 from images where path = ?", (_key(path),)).fetchone())
+
+    def is_empty(self) -> bool:
+        """Whether no row named any image."""
+        return not self._database.execute("select 1 from images limit 1").fetchone()
 
     def has_splits(self) -> bool:
         """Whether any row named a split of its own, not that of its file."""
@@ -110,12 +119,18 @@ class CaptionTable:
         """The images in the order in which they first appeared."""
         run = self._database.execute
         run("create index if not exists by_image on captions (image)")
-        images = run("select id, name, split, file_split, metadata, problem, code from images order by id")
-        for image, name, split, file_split, metadata, problem, code in images:
-            found = run("select caption, place from captions where image = ? order by rowid", (image,)).fetchall()
-            captions, places = tuple(text for text, _ in found), tuple(place for _, place in found)
-            yield Grouped(name, captions, places, split or file_split, json.loads(metadata), problem, code)
+        images = run("select id, name, found, split, file_split, metadata, problem, code from images order by id")
+        for image, name, place, split, file_split, metadata, problem, code in images:
+            rows = run("select caption, place from captions where image = ? order by rowid", (image,)).fetchall()
+            captions, places = tuple(text for text, _ in rows), tuple(place for _, place in rows)
+            found = Found(*json.loads(place))
+            yield Grouped(name, found, captions, places, split or file_split, json.loads(metadata), problem, code)
 
     def close(self) -> None:
         """Removes the temporary file."""
         self._database.close()
+
+
+def _key(path: str) -> bytes:
+    """A file's name may have bytes that are no text."""
+    return path.encode("utf-8", "surrogatepass")

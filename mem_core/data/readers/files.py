@@ -1,124 +1,193 @@
-"""Finds the images that captions name: files in the source folder or its near subfolders, or inside its tars.
+"""Finds the pictures that captions name: files anywhere in the source folder, or in its tars.
 
-Nothing outside the source folder is ever read: absolute paths, `..` and links that lead out are refused.
+As written is looked first, from the folder of the file that has the name, then from the source's. Else the name means
+the one picture that it fits, in other letters' forms and cases, without its suffix or its folders (`names.py`).
+Nothing outside the source folder is ever read: paths and links that lead out are refused.
 """
 
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from mem_core.common.errors import ImageError, StorageRefused
+from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.base import no_image
+from mem_core.data.readers.names import Entry, NameIndex
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.data.readers.tars import TarIndex, read_member
-from mem_core.data.readers.text import repaired
+from mem_core.data.readers.spellings import Spelling, Spellings
+from mem_core.data.readers.tars import images_in, read_part
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES
 
-_MAX_FOLDERS = 64
+
+class Found(NamedTuple):
+    """Where a picture lies, or (with a reason) why it cannot be had. path: in the source, its own for each picture; of
+    one in a tar that of the tar, its number, and where its bytes are."""
+
+    path: str
+    tar: int = -1
+    start: int = 0
+    size: int = 0
+    reason: str = ""
+    code: Code = "no-image"
 
 
 class ImageFiles:
-    """Images of a source. A name is looked for as written, then in up to 64 folders of two levels, then in tars."""
+    """The pictures of a source by the names that captions have for them."""
 
-    def __init__(self, tree: SourceTree, *, search: bool = True) -> None:
-        """`search=False`: only the path as written counts."""
+    def __init__(self, tree: SourceTree) -> None:
         self._tree = tree
-        self._folders = ["", *(_subfolders(tree) if search else [])]
-        self._tars = TarIndex(tree.matching("*.tar") if search else [])
-        self._used_folders: set[str] = set()
-        self._used_tars: set[SourceFile] = set()
+        self._tars = [file for file in map(tree.file, tree.names) if file.suffix == ".tar"]
+        self._used: set[int] = set()
+        self._spellings = Spellings(tree.folder)
+        self._last: tuple[tuple[str, str, str], Found] | None = None  # captions of one image often stand together
 
-    def locate(self, name: str) -> Callable[[], bytes]:
-        """A function that reads the named image. Raises `ImageError` when it is absent, outside or there twice."""
-        relative = _safe(name)
-        return self._as_file(name, relative) or self._in_tars(name, relative)
+    def locate(self, name: str, beside: str = "", split: str = "") -> Callable[[], bytes]:
+        """A function that reads the named picture. Raises `ImageError` if none is meant, several may be, or it lies
+        outside. beside: the folder that the name may be relative to; split: the row's, to tell equal names apart."""
+        found = self.find(name, beside, split)
+        if found.reason:
+            raise ImageError(found.reason, code=found.code)
+        return self.reader(found)
 
-    def _as_file(self, name: str, relative: str) -> Callable[[], bytes] | None:
-        for folders in (self._folders[:1], self._folders[1:]):
-            candidates = (f"{folder}/{relative}" if folder else relative for folder in folders)
-            hits = [candidate for candidate in candidates if candidate in self._tree]
-            if len({self._inside(hit, name) for hit in hits}) > 1:
-                places = " and ".join(hits[:2])
-                raise ImageError(
-                    f"expected one image {name!r} in the source, got {len(hits)}: {places}", code="ambiguous-image"
-                )
-            if hits:
-                self._used_folders.add(hits[0].rpartition("/")[0])
-                return partial(read_image_file, self._tree.file(hits[0]), name)
-        return None
+    def find(self, name: str, beside: str = "", split: str = "") -> Found:
+        """Where the picture lies that is meant, with a reason if it cannot be had."""
+        asked = (name, beside, split)
+        if self._last is None or self._last[0] != asked:
+            try:
+                self._last = asked, self._find(name, beside, split)
+            except ImageError as error:
+                plain = str(PurePosixPath(name.strip().replace("\\", "/")))
+                self._last = asked, Found(f"{beside}//{plain}", reason=str(error), code=error.code)
+        return self._last[1]
 
-    def _in_tars(self, name: str, relative: str) -> Callable[[], bytes]:
-        member = self._tars.find(relative)
-        if member is None:
-            raise ImageError(
-                f"expected the image {name!r} inside the source folder or its tars, but it is not there",
-                code="no-image",
-            )
-        self._used_tars.add(member.tar)
-        return partial(read_member, member)
-
-    def uncaptioned(self, is_named: Callable[[str], bool]) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        """Images beside the located ones that no caption names, as (name, reader), in a fixed order."""
-        for folder in sorted(self._used_folders):
-            for file in self._tree.inside(folder):
-                if file.suffix in PICTURE_SUFFIXES and not any(is_named(alias) for alias in self._aliases(file.path)):
-                    yield repaired(file.path)[0], partial(self.read, file)
-        for tar in sorted(self._used_tars, key=lambda tar: tar.path):
-            for member in self._tars.members(tar):
-                if not (is_named(member.member) or is_named(PurePosixPath(member.member).name)):
-                    yield f"{tar.name}/{member.member}", partial(read_member, member)
-
-    def _aliases(self, name: str) -> Iterator[str]:
-        """All the ways in which a caption may have named this file."""
-        for folder in self._folders:
-            if not folder:
-                yield name
-            elif name.startswith(folder + "/"):
-                yield name[len(folder) + 1 :]
+    def reader(self, found: Found) -> Callable[[], bytes]:
+        """What reads the bytes, or raises `ImageError` with the reason."""
+        if found.reason:
+            return no_image(found.reason, found.code)
+        if found.tar < 0:
+            return partial(self.read, self._tree.file(found.path))
+        tar = self._tars[found.tar]
+        return partial(read_part, tar, found.path.removeprefix(f"{tar.path}/"), found.start, found.size)
 
     def read(self, file: SourceFile) -> bytes:
         """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
-        self._inside(file.path, file.path)
+        self._inside(file.path)
         return read_image_file(file, file.path)
 
-    def _inside(self, path: str, name: str) -> str:
-        """Where the file really lies: on a disk it may be a link, and one that leads out is refused."""
-        folder = self._tree.folder
-        if not isinstance(folder, LocalFolder):
-            return path
-        root, real = os.path.realpath(folder.path), os.path.realpath(folder.path / path)
-        if not Path(real).is_relative_to(root):
-            raise ImageError(
-                f"expected an image inside the source folder, but {name!r} is a link that leads outside", code="outside"
-            )
-        return real
+    def unnamed(self, is_named: Callable[[str], bool]) -> Iterator[Found]:
+        """The pictures among the files, and in those tars where named ones lie, that no row names: in a fixed order."""
+        for path in self._tree.names:
+            if is_picture(path) and not is_named(path):
+                yield Found(path)
+        for number in sorted(self._used):
+            for entry in self._members.of_tar(number):
+                if not is_named(entry.path):
+                    yield _found(entry)
 
+    @cached_property
+    def _files(self) -> NameIndex:
+        return NameIndex(Entry(path, path) for path in self._tree.names if is_picture(path) or "." not in path)
 
-def plain(name: str) -> str:
-    """The name as a path with single slashes and without `.` parts."""
-    return str(PurePosixPath(name.strip().replace("\\", "/")))
-
-
-def _safe(name: str) -> str:
-    """The name as a relative path. Raises `ImageError` for one that is none, or leads out."""
-    path = PurePosixPath(plain(name))
-    drive = len(path.parts) > 0 and path.parts[0].endswith(":")
-    if not path.parts or "\0" in name:
-        raise ImageError(f"expected the relative path of an image, got {name[:200]!r}", code="no-image")
-    if path.is_absolute() or drive or ".." in path.parts:
-        raise ImageError(f"expected a path inside the source folder, got {name[:200]!r}", code="outside")
-    if len(name) > 4096 or any(len(os.fsencode(part)) > 255 for part in path.parts):
-        raise ImageError(
-            f"expected the relative path of an image, got {len(name)} characters: {name[:80]!r}...", code="no-image"
+    @cached_property
+    def _members(self) -> NameIndex:
+        return NameIndex(
+            Entry(f"{tar.path}/{member}", member, number, start, size)
+            for number, tar in enumerate(self._tars)
+            for member, start, size in images_in(tar)
         )
-    return str(path)
+
+    def _find(self, name: str, beside: str, split: str) -> Found:
+        for path in (f"{beside}/{name}", name):
+            if path in self._tree:
+                return self._file(path, name)
+        spellings = self._spellings.of(name, beside)
+        for path in (path for spelling in spellings for path in spelling if path):
+            if path in self._tree:
+                return self._file(path, name)
+            self._require_listed(path, name)
+        for index in ("_files", "_members"):
+            for spelling in spellings:
+                if entries := self._distinct(_fitting(getattr(self, index), spelling, split)):
+                    return self._one(entries, name)
+        raise ImageError(self._absent(name, spellings[0]), code="no-image")
+
+    def _one(self, entries: list[Entry], name: str) -> Found:
+        first = entries[0]
+        if len(entries) > 1:
+            places = " and ".join(map(_place, entries[:2]))
+            what = f"expected one image {name!r} in the source, got {len(entries)}: {places}"
+            raise ImageError(what, code="ambiguous-image")
+        if first.tar < 0:
+            return self._file(first.path, name)
+        self._used.add(first.tar)
+        return _found(first)
+
+    def _file(self, path: str, name: str) -> Found:
+        """A file that is meant: known by its own path even where it cannot be read."""
+        try:
+            self._inside(path, name)
+        except ImageError as error:
+            return Found(path, reason=str(error), code=error.code)
+        return Found(path)
+
+    def _distinct(self, entries: list[Entry]) -> list[Entry]:
+        """The entries, or the first where all are links to one file."""
+        same = len(entries) > 1 and all(entry.tar < 0 for entry in entries)
+        return entries[:1] if same and len({self._real(entry.path) for entry in entries}) == 1 else entries
+
+    def _inside(self, path: str, name: str = "") -> None:
+        """Refuses a link that leads outside. Folders that are links are not in the listing."""
+        folder = self._tree.folder
+        if not isinstance(folder, LocalFolder) or not (folder.path / path).is_symlink():
+            return
+        if not Path(self._real(path)).is_relative_to(self._root):
+            what = f"{name or path!r} is a link that leads outside"
+            raise ImageError(f"expected an image inside the source folder, but {what}", code="outside")
+
+    def _real(self, path: str) -> str:
+        folder = self._tree.folder
+        return os.path.realpath(folder.path / path) if isinstance(folder, LocalFolder) else path
+
+    @cached_property
+    def _root(self) -> str:
+        return self._real("")
+
+    def _require_listed(self, path: str, name: str) -> None:
+        """Raises `ImageError` if the file, or a folder that it lies in, is there but could not be listed."""
+        start, troubles = "", self._tree.troubles
+        for part in path.split("/") if troubles else ():
+            start += part
+            if trouble := troubles.get(start):
+                what = f"expected the image {name!r} inside the source folder or its tars, but {start} {trouble.reason}"
+                raise ImageError(what, code=trouble.code)
+            start += "/"
+
+    def _absent(self, name: str, spelling: Spelling) -> str:
+        wanted = spelling.top or spelling.own
+        near = self._files.nearest(wanted) or (self._members.nearest(wanted) if self._tars else "")
+        reason = f"expected the image {name!r} inside the source folder or its tars, but it is not there"
+        return f"{reason}; the nearest is {near}" if near else reason
 
 
-def _subfolders(tree: SourceTree) -> list[str]:
-    first = tree.folders()
-    return [*first, *(below for folder in first for below in tree.folders(folder))][:_MAX_FOLDERS]
+def is_picture(path: str) -> bool:
+    """Whether the source means the file as a picture: by its suffix, whatever it is a link to."""
+    return PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES
+
+
+def _fitting(index: NameIndex, spelling: Spelling, split: str) -> list[Entry]:
+    return index.fitting(spelling.top or spelling.own, spelling.own, split)
+
+
+def _found(entry: Entry) -> Found:
+    return Found(entry.path, entry.tar, entry.start, entry.size)
+
+
+def _place(entry: Entry) -> str:
+    return entry.path if entry.tar < 0 else f"{entry.path.removesuffix(f'/{entry.inner}')}:{entry.inner}"
 
 
 def read_image_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:

@@ -52,7 +52,7 @@ class IdentitiesReader(FormatReader):
         self._below_splits = _below_splits(tree)
         self._photos = self._by_folder(tree)
         super().__init__(tree, sorted(chain.from_iterable(self._photos.values()), key=_parts), config, seed)
-        self._images = ImageFiles(tree, search=False)
+        self._images = ImageFiles(tree)
         self.templates = config.identities.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")

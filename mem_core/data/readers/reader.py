@@ -1,18 +1,15 @@
 """The one way from the files of a source to its samples: rows, grouped by image, each image found, nothing lost."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain
-from pathlib import PurePosixPath
 
-from mem_core.common.errors import ImageError, SourceError
+from mem_core.common.errors import SourceError
 from mem_core.config import CorpusConfig
-from mem_core.data.image_formats import PICTURE_SUFFIXES
-from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, no_image
+from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, split_word
 from mem_core.data.readers.captions import CaptionTable, Row
-from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.files import Found, ImageFiles, is_picture
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_of, split_of_folder
 from mem_core.data.readers.text import repaired
@@ -49,14 +46,15 @@ class FormatReader(ABC):
 
     def __iter__(self) -> Iterator[RawSample]:
         self.left_out = side_pictures(self.tree)
-        table = CaptionTable()
+        files, table = ImageFiles(self.tree), CaptionTable()
         try:
-            for row in chain.from_iterable(map(self._rows_with_split, self.files)):
-                if isinstance(row, RawSample):
-                    yield row
-                else:
-                    table.add(row)
-            yield from self._samples(table)
+            for file in self.files:
+                for row in self._rows_with_split(file):
+                    if isinstance(row, RawSample):
+                        yield row
+                    else:
+                        table.add(*_found(files, row, file.parent))
+            yield from self._samples(files, table)
         except UnicodeDecodeError as error:
             raise SourceError(f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}") from error
         finally:
@@ -64,7 +62,7 @@ class FormatReader(ABC):
 
     def split_of(self, file: SourceFile) -> str:
         """The split of what the file holds, where an entry says none: that of its name or folder, see `splits.py`."""
-        return split_of_folder(file.path) if file.suffix in PICTURE_SUFFIXES else split_of(file.path)
+        return split_of_folder(file.path) if is_picture(file.path) else split_of(file.path)
 
     @cached_property
     def _usual(self) -> str:
@@ -79,34 +77,55 @@ class FormatReader(ABC):
             else:
                 yield replace(row, file_split=split) if split else row
 
-    def _samples(self, table: CaptionTable) -> Iterator[RawSample]:
-        files = ImageFiles(self.tree)
+    def _samples(self, files: ImageFiles, table: CaptionTable) -> Iterator[RawSample]:
         default = UNLISTED if table.has_splits() else "train" if table.has_folder_splits else self._usual
+        splits = set()
         for image in table.grouped():
+            split = image.split or split_of_folder(image.found.path) or default
+            read = files.reader(image.found)
+            splits.add(split)
             yield RawSample(
-                image.name,
-                _reader(files, image.name),
-                image.captions,
-                image.split or split_of_folder(image.name) or default,
-                image.metadata,
-                image.problem,
-                image.code,
-                image.places,
+                image.name, read, image.captions, split, image.metadata, image.problem, image.code, image.places
             )
-        for name, read in files.uncaptioned(table.has):
+        yield from self._unnamed(files, table, splits)
+        self.left_out += _unlisted(self.tree, table)
+
+    def _unnamed(self, files: ImageFiles, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
+        """The pictures that no row names: failed where rows name others, in a split that these have, else left out."""
+        for found in files.unnamed(lambda path: self.accounts_for(path) or table.has(path)):
+            name = repaired(found.path)[0]
+            if not splits:
+                reason = "expected in one of the files that hold the samples of this source, but it lies beside them"
+                self.left_out.append(LeftOut(name, "picture", "no-caption", reason))
+                continue
+            usual = next((split for split in ("", UNLISTED, "train", *sorted(splits)) if split in splits), "")
+            split = said if (said := split_of_folder(found.path)) in splits else usual
             problem = f"expected a caption, but none names the image {name!r}"
-            yield RawSample(name, read, (), split_of_folder(name) or default, problem=problem, code="no-caption")
+            yield RawSample(name, files.reader(found), (), split, problem=problem, code="no-caption")
 
 
 def side_pictures(tree: SourceTree) -> list[LeftOut]:
     """The pictures among a source's side files."""
     reason = "hidden, or an operating system's own"
-    names = [name for name in tree.side_files if PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES]
-    return [LeftOut(repaired(name)[0], "picture", "side-file", reason) for name in names]
+    names = [repaired(name)[0] for name in tree.side_files if is_picture(name)]
+    return [LeftOut(name, "picture", "side-file", reason) for name in names]
 
 
-def _reader(files: ImageFiles, name: str) -> Callable[[], bytes]:
+def _found(files: ImageFiles, row: Row, folder: str) -> tuple[Row, Found]:
+    """The row and the picture that it names; a name relative to the caption file's folder becomes the whole path."""
     try:
-        return files.locate(name)
-    except ImageError as error:
-        return no_image(str(error), error.code)
+        split = split_word(row.split) or row.file_split
+    except ValueError:
+        split = ""
+    found = files.find(row.image, folder, split)
+    is_own = folder and found.path == f"{folder}/{row.image}"
+    return replace(row, image=found.path) if is_own else row, found
+
+
+def _unlisted(tree: SourceTree, table: CaptionTable) -> list[LeftOut]:
+    """The folders that could not be read, and what looks like a picture and is none, unless a row named it."""
+    return [
+        LeftOut(repaired(path)[0], "picture", trouble.code, f"{repaired(path)[0]} {trouble.reason}")
+        for path, trouble in sorted(tree.troubles.items())
+        if (is_picture(path) or trouble.is_folder) and not table.has(path)
+    ]

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.folder import Folder, Troubles
 from mem_core.data.side_files import is_side_file
 
 _CHUNK = 1 << 20
@@ -90,16 +90,22 @@ class SourceTree:
         """The paths of what is hidden or an operating system's own."""
         return self._listing[1]
 
+    @property
+    def troubles(self) -> Troubles:
+        """What is there but cannot be read as a file or folder: loops of links, what nobody may read, pipes."""
+        return self._listing[2]
+
     @cached_property
-    def _listing(self) -> tuple[dict[str, None], list[str]]:
+    def _listing(self) -> tuple[dict[str, None], list[str], Troubles]:
         names: dict[str, None] = {}
         aside: list[str] = []
-        for name in self.folder.names():
+        troubles: Troubles = {}
+        for name in self.folder.names(troubles):
             if is_side_file(name):
                 aside.append(name)
             else:
                 names[name] = None
-        return names, aside
+        return names, aside, {name: why for name, why in troubles.items() if not is_side_file(name)}
 
     @cached_property
     def _by_folder(self) -> dict[str, list[str]]:

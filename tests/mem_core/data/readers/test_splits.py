@@ -69,9 +69,9 @@ def test_a_column_counts_more_than_the_file_and_the_file_more_than_the_folder_of
     (tmp_path / "captions.csv").write_text("image,caption\ntest/a.jpg,one\nc.jpg,two\n")
     assert splits(tmp_path) == {"test/a.jpg": "test", "c.jpg": "train", "test/b.jpg": "test"}
     (tmp_path / "captions.csv").rename(tmp_path / "train.csv")
-    assert splits(tmp_path) == {"test/a.jpg": "train", "c.jpg": "train", "test/b.jpg": "test"}
+    assert splits(tmp_path) == {"test/a.jpg": "train", "c.jpg": "train", "test/b.jpg": "train"}
     (tmp_path / "train.csv").write_text("image,caption,split\ntest/a.jpg,one,val\nc.jpg,two,\n")
-    assert splits(tmp_path) == {"test/a.jpg": "val", "c.jpg": "train", "test/b.jpg": "test"}
+    assert splits(tmp_path) == {"test/a.jpg": "val", "c.jpg": "train", "test/b.jpg": "train"}
 
 
 def test_flickr_lists_give_splits_and_absent_images_fail(tmp_path: Path) -> None:

@@ -1,0 +1,155 @@
+"""Which picture of a source a name means, where it is not written as the source writes it: an index on disk.
+
+A name fits the paths that end with it, part by part. Forms of the same letters (NFC, NFD) and cases count as equal,
+and a name without suffix fits every picture called so. Of several that fit, one is meant only if it is as near as any
+of them in each respect: in its letters, in having the suffix, and in where it lies. Else the name is ambiguous. A
+picture in a folder of another split than the row's is never meant, unless the name itself has that folder.
+"""
+
+import re
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from typing import NamedTuple
+from unicodedata import normalize
+
+from mem_core.data.image_formats import IMAGE_SUFFIXES, PICTURE_SUFFIXES
+from mem_core.data.readers.splits import split_in_name
+
+_MOST = 100  # that are compared: a name that fits more pictures means none
+_COLUMNS = "path, inner, tar, start, size"
+
+
+class Entry(NamedTuple):
+    """A picture. inner: its path within its tar, if it lies in one; tar: the tar's number, -1 for a file; start, size:
+    of its bytes in the tar."""
+
+    path: str
+    inner: str
+    tar: int = -1
+    start: int = 0
+    size: int = 0
+
+
+class NameIndex:
+    """Entries by the ends of their paths, in a temporary SQLite file, so that memory does not grow with them."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect("", check_same_thread=False)  # "": a private file that vanishes with it
+        self._database.execute(
+            "create table names (ends blob, suffix blob, path blob, inner blob, tar int, start int, size int)"
+        )
+        self._database.executemany("insert into names values (?, ?, ?, ?, ?, ?, ?)", map(_columns, entries))
+        self._database.execute("create index by_end on names (ends)")
+        self._database.execute("create index by_tar on names (tar, start)")
+
+    def fitting(self, name: str, own: str = "", split: str = "") -> list[Entry]:
+        """The entry that the name means, alone; several if nobody can tell which, none if there is none.
+
+        own: the path that the name is if it is relative to the folder of the file that has it.
+        """
+        stem, suffix = _halves(name)
+        found = (self._ending(stem, suffix) if suffix else []) or self._ending(name, None)
+        if len(found) > _MOST:
+            return found
+        scored = [(score, entry) for entry in found if (score := _distance(entry, name, own or name, split))]
+        best = tuple(map(min, zip(*(score for score, _ in scored), strict=True)))
+        nearest = [entry for score, entry in scored if score == best]
+        return nearest if len(nearest) == 1 else [entry for _, entry in scored]
+
+    def nearest(self, name: str) -> str:
+        """The path of a picture whose name looks like this one and has the same numbers; "" if there is none."""
+        base = name.rpartition("/")[2]
+        stem, _ = _halves(base)
+        if same := self._ending(stem, None):
+            return same[0].path
+        beside = [entry for entry in self._neighbours(stem) if _digits(entry.path) == _digits(base)]
+        names = {_folded(entry.path.rpartition("/")[2]): entry.path for entry in beside}
+        return next((names[close] for close in get_close_matches(_folded(base), names, 1, 0.75)), "")
+
+    def of_tar(self, tar: int) -> Iterator[Entry]:
+        """All entries of one tar, in its order."""
+        last = -1
+        while page := self._select("tar = ? and start > ? order by start limit 1000", tar, last):
+            yield from page  # in pages: no cursor stays open while the caller works
+            last = page[-1].start
+
+    def _ending(self, name: str, suffix: str | None) -> list[Entry]:
+        """Up to one more than are compared."""
+        low = _ends(name)
+        values: list[str | bytes | int] = [low, low[:-1] + b"0"]  # "0" is what comes after "/"
+        if suffix is not None:
+            values.append(_blob(_folded(suffix)))
+        same = "and suffix = ?" if suffix is not None else ""
+        return self._select(f"ends >= ? and ends < ? {same} limit {_MOST + 1}", *values)
+
+    def _neighbours(self, stem: str) -> list[Entry]:
+        key = _ends(stem)
+        return [
+            *self._select("ends < ? order by ends desc limit 3", key),
+            *self._select("ends >= ? order by ends limit 3", key),
+        ]
+
+    def _select(self, where: str, *values: str | bytes | int) -> list[Entry]:
+        with self._lock:
+            rows = self._database.execute(f"select {_COLUMNS} from names where {where}", values).fetchall()
+        return [Entry(_text(path), _text(inner), *place) for path, inner, *place in rows]
+
+
+def _columns(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, int, int, int]:
+    stem, suffix = _halves(entry.path)
+    return _ends(stem), _blob(_folded(suffix)), _blob(entry.path), _blob(entry.inner), *entry[2:]
+
+
+def _halves(path: str) -> tuple[str, str]:
+    """The path without its suffix and that, if it is one of pictures."""
+    suffix = PurePosixPath(path).suffix
+    return (path[: -len(suffix)], suffix) if suffix.lower() in PICTURE_SUFFIXES else (path, "")
+
+
+def _ends(path: str) -> bytes:
+    """The parts of the path from the last to the first: all paths that end alike stand side by side."""
+    return _blob("/".join(reversed(_folded(path).split("/"))) + "/")
+
+
+def _folded(text: str) -> str:
+    """Equal for texts of the same letters, whatever their case and form."""
+    return text.lower() if text.isascii() else normalize("NFC", normalize("NFC", text).casefold())
+
+
+def _distance(entry: Entry, name: str, own: str, split: str) -> tuple[int, int, int, int] | None:
+    """How far it is from what is written: in letters, suffix, folder and split. None if it is of another split."""
+    parts, written = entry.path.split("/"), name.split("/")
+    tail, front = "/".join(parts[-len(written) :]), parts[: -len(written)]
+    suffix = _halves(tail)[1] if _folded(tail) != _folded(name) else ""
+    tail, inner = (text.removesuffix(suffix) for text in (tail, entry.inner))
+    lacks = 0 if not suffix else 1 if suffix.lower() in IMAGE_SUFFIXES else 2  # a camera's raw file beside its JPEG
+    letters = 0 if tail == name else 1 if normalize("NFC", tail) == normalize("NFC", name) else 2
+    whole = [_folded(path) for path in (own, name, inner)]
+    place = whole.index(whole[2])
+    said = _split_of(front, split)
+    if split and said not in ("", split) and not _split_of(written[:-1], split):
+        return None
+    return letters, lacks, place, int(bool(front) and said != split)
+
+
+def _split_of(folders: list[str], split: str) -> str:
+    """The split that the nearest of the folders says."""
+    said = (split if folder.lower() == split else split_in_name(folder) for folder in reversed(folders))
+    return next(filter(None, said), "")
+
+
+def _digits(text: str) -> list[str]:
+    return re.findall(r"\d+", PurePosixPath(text).stem)
+
+
+def _blob(text: str) -> bytes:
+    """File names may have bytes that are no text: SQLite takes them as bytes only."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _text(blob: bytes) -> str:
+    return blob.decode("utf-8", "surrogatepass")
