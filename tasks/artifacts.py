@@ -42,7 +42,7 @@ def show_sharding(uri: str, splits: Mapping[str, ShardingSummary], left_out: Seq
     for split, summary in splits.items():
         rows.append({"split": split, "what": "samples", "code": "", "count": summary.samples})
         rows += [{"split": split, "what": "failed", "code": code, "count": n} for code, n in summary.codes.items()]
-    for what in ("picture", "caption"):
+    for what in ("picture", "caption", "shard"):
         codes = counted_codes(left_out, what)
         rows += [{"split": "", "what": f"{what} left out", "code": code, "count": n} for code, n in codes.items()]
     if _in_run():

@@ -28,6 +28,8 @@ class Rounds:
                 return
 
     def close(self, losses: Mapping[str, float]) -> float:
-        """The round's mean over shards, summed in the order of their names: the same whoever finished first."""
-        self.losses.append(fmean(losses[shard] for shard in sorted(losses)))
+        """The round's mean over shards, summed in the order of their names: the same whoever finished first. A shard
+        without samples has a loss of 0 that says nothing."""
+        fitted = [losses[shard] for shard in sorted(losses) if losses[shard]]
+        self.losses.append(fmean(fitted) if fitted else 0.0)
         return self.losses[-1]

@@ -47,14 +47,14 @@ def read_left_out(corpus: Folder) -> list[LeftOut]:
 
 
 def counted_codes(rows: Iterable[LeftOut], what: str) -> dict[str, int]:
-    """How many of the pictures, or of the captions, were left out by each code; the most frequent first."""
+    """How many of the pictures, captions or shards were left out by each code; the most frequent first."""
     return dict(Counter(str(row.code) for row in rows if row.what == what).most_common())
 
 
 def sharding_lines(splits: Mapping[str, ShardingSummary], left_out: Sequence[LeftOut]) -> list[str]:
     """What became of a source, for people: a line for each split, then what was left out."""
     lines = [_split_line(split, summary) for split, summary in splits.items()]
-    for what in ("picture", "caption"):
+    for what in ("picture", "caption", "shard"):
         codes = counted_codes(left_out, what)
         if codes:
             first = next(row for row in left_out if row.what == what)

@@ -27,3 +27,9 @@ def test_the_loss_of_a_round_does_not_depend_on_which_shard_came_first() -> None
     rounds, again = Rounds(small()), Rounds(small())
     losses = {"00000": 0.1, "00001": 0.2, "00002": 0.7}
     assert rounds.close(losses) == again.close(dict(reversed(losses.items())))
+
+
+def test_shards_without_samples_do_not_end_the_rounds() -> None:
+    rounds = Rounds(small())
+    assert rounds.close({"00000": 0.0, "00001": 0.4, "00002": 0.0}) == 0.4
+    assert rounds.close({"00000": 0.0}) == 0.0
