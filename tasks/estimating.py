@@ -10,13 +10,14 @@ from mem_core.common.formatting import duration
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import require_disjoint
 from mem_core.common.storage.scratch import scratch_below
-from mem_core.config import Frozen, ProtectConfig, RunnerConfig
+from mem_core.config import Frozen, ProtectConfig, RunnerConfig, fingerprint
 from mem_core.data.manifest import manifest_or_none
 from mem_core.data.readers import open_source
 from mem_core.data.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
 from mem_core.experiments.estimate.forecast import Stage, forecast
+from mem_core.experiments.estimate.hand_out import HandOut, hand_out
 from mem_core.experiments.estimate.history import EstimateRecord, History, PastErrors, RunCost, about_run
 from mem_core.protect.destination import PROTECTOR
 from tasks.options import step
@@ -42,7 +43,8 @@ class EstimateJob(Frozen):
 
 class RunEstimate(Frozen):
     """What a run will take. samples: of each split; images: those they are of, empty where not counted. measured: those
-    that it rests on. past: how earlier estimates compared with the runs they were about."""
+    that it rests on. past: how earlier estimates compared with the runs they were about. hand_out: the tars of one
+    protected corpus, None where none is made in the way of `protect`."""
 
     source: str
     samples: dict[str, int]
@@ -50,6 +52,7 @@ class RunEstimate(Frozen):
     stages: tuple[Stage, ...]
     images: dict[str, int] = Field(default_factory=dict)
     past: tuple[PastErrors, ...] = ()
+    hand_out: HandOut | None = None
 
 
 @step("estimate", run_name="estimate {job.source}", tags=("memshield-device",))
@@ -65,8 +68,15 @@ def estimate_run(job: EstimateJob) -> RunEstimate:
         own = surveys[job.config.corpus.one_sample_per]
         costs = calibrate(own, scratch, job.config, pipeline=job.pipeline, protector=protector, progress=progress)
     stages = forecast(surveys, costs, job.config, pipeline=job.pipeline)
+    settings = job.config.protect
+    made = fingerprint(settings) in costs.size
     found = RunEstimate(
-        source=job.source, samples=own.samples, measured=costs.samples, stages=stages, images=own.images
+        source=job.source,
+        samples=own.samples,
+        measured=costs.samples,
+        stages=stages,
+        images=own.images,
+        hand_out=hand_out(own, costs.size, settings) if made else None,
     )
     if job.history:
         past = _with_history(job.history, lambda history: _compare(history, job, found))
@@ -112,6 +122,7 @@ def _compare(history: History, job: EstimateJob, found: RunEstimate) -> tuple[Pa
         samples=found.samples["train"],
         seconds=sum(stage.seconds for stage in stages),
         kept=sum(stage.kept for stage in stages),
+        hand_out=found.hand_out,
     )
     history.keep(said)
     return past

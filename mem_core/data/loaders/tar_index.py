@@ -45,8 +45,11 @@ class TarIndex:
         return [*(sample.offset for sample in self.samples), self.end]
 
 
-def index_tar(folder: Folder, shard: str, samples: int) -> TarIndex:
-    """Reads the tar through. Raises `MismatchError` if it cannot be read or holds other than so many samples."""
+def index_tar(folder: Folder, shard: str, samples: int | None = None) -> TarIndex:
+    """Reads the tar through. Raises `MismatchError` if it cannot be read or holds other than so many samples.
+
+    samples: None where nobody has said how many.
+    """
     found: list[SampleIndex] = []
     try:
         with folder.open(f"{shard}.tar") as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -61,7 +64,7 @@ def index_tar(folder: Folder, shard: str, samples: int) -> TarIndex:
         raise MismatchError(
             f"expected {shard}.tar in {folder.uri} as it was published, but it cannot be read: {error}"
         ) from error
-    if len(found) != samples:
+    if samples is not None and len(found) != samples:
         raise MismatchError(
             f"expected {samples} samples in {shard}.tar in {folder.uri}, as its receipt says, got {len(found)}"
         )

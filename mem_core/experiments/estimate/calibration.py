@@ -19,6 +19,7 @@ from mem_core.data.sharding.clean_shard import shard_name
 from mem_core.data.sharding.split_writer import SplitWriter
 from mem_core.data.survey import Survey
 from mem_core.experiments.config import RunConfig, source_row
+from mem_core.experiments.estimate.hand_out import tar_sizes
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import peak_memory, resolve_device, resolve_precision, watch_memory
 from mem_core.protect.protection import Places, Protection, protect_all
@@ -46,7 +47,8 @@ class Costs:
     train, save, query          of a victim: a pair of an epoch, the checkpoint after it, a test sample
     validate                    of a victim: a validation pair after an epoch
 
-    size: bytes of a clean and a published sample, of its pixels, of a surrogate and a victim. memory: bytes of a GPU.
+    size: bytes of a clean and a published sample, of its pixels, of a surrogate and a victim; of a sample in the tars
+    to hand out (see `hand_out`). memory: bytes of a GPU.
     """
 
     samples: int
@@ -159,7 +161,8 @@ class _Trial:
         self.costs.memory[name] = peak_memory(device)
         verified, _ = self._timed(lambda: verify(self.clean, place))
         self.costs.seconds[name] = {"publish": _length(told[-2]) / half, "verify": verified / (2 * half)}
-        self.costs.size[name] = {"published": sum(place.top().values()) / (2 * half)}
+        sizes = {"published": sum(place.top().values()), **tar_sizes(self.clean, place, way)}
+        self.costs.size[name] = {what: size / (2 * half) for what, size in sizes.items()}
         if fits:
             files = protection.protector_folder.top()
             self.costs.seconds[name] |= _fit_costs(protection.config.surrogate, told[:-3], half)

@@ -14,6 +14,7 @@ from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen, ProtectConfig, RunnerConfig, fingerprint
 from mem_core.config.stored import parse_record, write_record
 from mem_core.experiments.config import RunConfig
+from mem_core.experiments.estimate.hand_out import HandOut
 from mem_core.models.device import resolve_device
 
 _MOST = 100  # runs kept of one estimate
@@ -38,6 +39,7 @@ class EstimateRecord(Frozen):
     samples: int
     seconds: float
     kept: float
+    hand_out: HandOut | None = None
     took: tuple[RunCost, ...] = ()
 
 

@@ -21,6 +21,10 @@ def test_an_estimate_is_compared_with_its_run(
     assert said.exit_code == 0, said.output
     assert "64 train samples" in said.stdout
     assert "no GPU" in said.stdout
+    told = re.search(
+        r"^tars to hand out: .+ as png \([\d.]+ times the clean .+\), .+ as webp \(.+\)$", said.stdout, re.M
+    )
+    assert told, said.stdout
     assert "past run" not in said.stdout
     done = command("protect", clean_corpus / "train", tmp_path / "out", *_SMALL)
     assert done.exit_code == 0, done.output

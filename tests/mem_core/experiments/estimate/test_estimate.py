@@ -1,6 +1,7 @@
 """An estimate against the run that it is about: requests and bytes must be right, arithmetic must obey its laws."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from benchmarks.counted_folder import Call, CountedFolder
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import fingerprint
+from mem_core.data.images import ImageFormat
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.survey import Survey, survey_shards, survey_source
@@ -24,12 +26,14 @@ from mem_core.experiments.estimate.forecast import (
     shard_stage,
     victim_stage,
 )
+from mem_core.experiments.estimate.hand_out import hand_out
 from mem_core.experiments.estimate.history import EstimateRecord, History, RunCost
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.evaluation import query_victim
 from mem_core.victim.training import VictimData, train_victim
 from tests.support.corpora import fit as run_fit
+from tests.support.corpora import protect as run_protect
 
 
 class Ticks:
@@ -87,6 +91,34 @@ def test_requests_and_bytes_are_those_of_the_run(
     assert fit.kept + publish.kept == pytest.approx(left, rel=0.02)
     sharded = sum(path.stat().st_size for path in (tmp_path / "clean").rglob("*") if path.is_file())
     assert shard.kept == pytest.approx(sharded, rel=0.1)
+
+
+@pytest.mark.parametrize("chosen", get_args(ImageFormat))
+def test_the_tars_to_hand_out_are_as_large_as_foretold(
+    drawn_source: Path, config: RunConfig, tmp_path: Path, chosen: ImageFormat
+) -> None:
+    """In the format that is set, and in the other: both are then made. From half of the samples, within a tenth."""
+    shard_source(open_source(drawn_source), LocalFolder(tmp_path / "clean"), config.corpus)
+    clean = LocalFolder(tmp_path / "clean/train")
+    way = config.protect.model_copy(update={"method": "random-noise", "image_format": chosen})
+    survey = survey_shards({"train": clean}, 0, 32)
+    run = config.model_copy(update={"protect": way})
+    costs = calibrate(survey, LocalFolder(tmp_path / "scratch"), run, pipeline=False, clock=Ticks())
+    found = hand_out(survey, costs.size, way)
+    assert found.chosen == chosen
+    assert found.clean == pytest.approx(tars_of(clean), rel=0.1)
+    for image_format in get_args(ImageFormat):
+        made = LocalFolder(tmp_path / image_format)
+        protection = Protection(
+            Places(clean, made), way.model_copy(update={"image_format": image_format}), config.runtime, seed=0
+        )
+        run_protect(protection)
+        assert found.sizes[image_format] == pytest.approx(tars_of(made), rel=0.1)
+    assert found.smallest == min(found.sizes, key=lambda name: tars_of(LocalFolder(tmp_path / name)))
+
+
+def tars_of(folder: LocalFolder) -> int:
+    return sum(size for name, size in folder.top().items() if name.endswith(".tar"))
 
 
 def test_a_fit_in_one_round_is_estimated_as_it_runs(drawn_source: Path, config: RunConfig, tmp_path: Path) -> None:
