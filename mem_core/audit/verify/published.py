@@ -122,8 +122,9 @@ def _check_tar(folder: Folder, name: str, private: Folder | None, found: _Findin
     try:
         rows = _rows(private.below(place) if place else private, base) if private is not None else None
         with folder.open(name) as stream:
-            hashing = HashingReader(stream)
+            hashing, empty = HashingReader(stream), True
             for item in read_shard(hashing, shard):
+                empty = False
                 if isinstance(item, Broken):
                     found.problem(shard, item.key, f"no loader can use it: {item.reason}")
                     continue
@@ -132,6 +133,8 @@ def _check_tar(folder: Folder, name: str, private: Folder | None, found: _Findin
                     found.problem(shard, item.key, what)
                 for what in _against(item, rows.get(item.key)) if rows is not None else ():
                     found.problem(shard, item.key, what)
+        if empty:
+            found.problem(shard, "", "holds no sample, and some loaders stop at such a tar: leave it out")
         if private is not None and _recorded(private.below(place) if place else private, base) != hashing.hexdigest():
             found.problem(shard, "", "the tar is not the one that the receipt of the protected corpus names")
         for what in _packing(folder, name):

@@ -68,7 +68,7 @@ def _ratio(published: Folder, config: ProtectConfig, other: ImageFormat) -> floa
     """Bytes of published images in another format, over those that they have."""
     shard = list_shards(published)[-1]
     with open_tar(published, shard) as stream:
-        samples = [found for found in read_shard(stream, shard, allow_empty=True) if isinstance(found, Sample)]
+        samples = [found for found in read_shard(stream, shard) if isinstance(found, Sample)]
     compared = [sample.image for sample in samples[:: max(1, len(samples) // _COMPARED)]]
     pictures = (decode_image(image, max_pixels=config.max_pixels) for image in compared)
     anew = sum(len(encode_image(picture, other)) for picture in pictures)

@@ -57,6 +57,14 @@ def test_an_index_of_the_tars_may_lie_beside_them(tmp_path: Path) -> None:
     assert verify_published(out, protected).ok
 
 
+def test_a_tar_without_samples_is_not_handed_out(tmp_path: Path) -> None:
+    """Energon, webdataset with several workers and Hugging Face's datasets stop at one."""
+    _, _, out = corpora(tmp_path)
+    write_bytes(out, "00002.tar", shard_bytes([]))
+    (told,) = said(verify_published(out))
+    assert told.startswith("00002 : holds no sample")
+
+
 def test_tars_in_folders_for_splits_are_compared_with_the_tables_there(tmp_path: Path) -> None:
     _, protected, out = corpora(tmp_path)
     whole, private = LocalFolder(tmp_path / "whole"), LocalFolder(tmp_path / "private")
