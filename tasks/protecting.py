@@ -5,7 +5,7 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import write_bytes
 from mem_core.config import Frozen
 from mem_core.config.protect import QualityConfig
-from mem_core.data.corpus import require_clean
+from mem_core.data.already import require_clean
 from mem_core.data.loaders.shard_line import loadable, open_clip_options
 from mem_core.data.manifest import Manifest
 from mem_core.experiments.status import JOB, backed_off_line, count_backed_off
@@ -45,7 +45,8 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
     forget(job)
     protection = protection_of(job)
     shards = tuple(protection.shards)
-    require_clean(protection.clean, shards[0])
+    if protection.config.protected == "refuse":
+        require_clean(protection.clean, shards)
     fresh = next(protection.dest.names(), None) is None
     protection.begin()
     write_bytes(protection.dest, JOB, job.model_dump_json().encode())  # `status` learns of the clean corpus from it

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from mem_core.config.base import Frozen
 
 _VALIDATION = 500
-_YOUNGER = {"animated": "refuse", "encoding": "utf-8", "caption_key": "", "image_key": ""}
+_YOUNGER = {"animated": "refuse", "encoding": "utf-8", "caption_key": "", "image_key": "", "protected": "refuse"}
 
 
 class IdentitiesConfig(Frozen):
@@ -52,6 +52,9 @@ class CorpusConfig(Frozen):
     )
     caption_key: str = Field("", description="the column or key of the captions, where it has none of the usual names")
     image_key: str = Field("", description="the column or key of the image or its path, likewise")
+    protected: Literal["refuse", "accept"] = Field(
+        "refuse", description="what becomes of samples that memshield protected before: failed rows, or taken as clean"
+    )
     identities: IdentitiesConfig = IdentitiesConfig()
 
     @field_validator("validation")

@@ -135,6 +135,9 @@ class ProtectConfig(Frozen):
         "skip", description="passthrough publishes samples that could not be protected UNPROTECTED"
     )
     max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    protected: Literal["refuse", "accept"] = Field(
+        "refuse", description="what becomes of samples that were protected before: failed rows, or protected once more"
+    )
     metadata: MetadataConfig = MetadataConfig()
     quality: QualityConfig = QualityConfig()
 
@@ -174,6 +177,8 @@ class ProtectConfig(Frozen):
             for name in names if self.profile == "publishable" or part not in _PAPER else ():
                 if part in values and getattr(ours, name) == type(ours).model_fields[name].default:
                     values[part].pop(name, None)
+        if info.mode == "json" and self.protected == "refuse":
+            values.pop("protected", None)
         return values
 
     @model_validator(mode="before")

@@ -86,16 +86,6 @@ def input_sha256_of(clean: Folder, shard: str) -> str:
     return receipt.outputs[tar] if receipt is not None else sha256_of(clean, tar)
 
 
-def require_clean(folder: Folder, shard: str) -> None:
-    """Protecting twice would add up noise and triggers. Raises `SourceError` for a shard of a protected corpus."""
-    receipt = read_receipt(folder, shard)
-    if receipt is not None and not receipt.is_clean:
-        raise SourceError(
-            f"expected a clean corpus in {folder.uri}, but its shard {shard} was protected with {receipt.method}: "
-            "protecting it again would add up noise and triggers"
-        )
-
-
 def copy_shards(corpus: Folder, dest: Folder, count: int) -> None:
     """Copies the first `count` shards, receipts last; those whose receipt is there are not copied again.
 

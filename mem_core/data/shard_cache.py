@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import overload
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from mem_core.common.errors import SampleError, SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingReader
+from mem_core.data.already import protected_already
 from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
 from mem_core.data.images import Picture, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
@@ -71,11 +72,19 @@ class LoadedShard:
         return pixels + sum(len(sample.image) for sample in self.samples)
 
 
-def load_shard(folder: Folder, name: str, max_pixels: int, *, max_bytes: int = sys.maxsize) -> LoadedShard:
+def load_shard(
+    folder: Folder,
+    name: str,
+    max_pixels: int,
+    *,
+    max_bytes: int = sys.maxsize,
+    protected: Literal["refuse", "accept"] = "accept",
+) -> LoadedShard:
     """Reads and decodes one clean shard. Raises `SourceError` if the tar as a whole cannot be trusted.
 
     A sample that cannot be used is kept in `broken` with its reason, its bytes in `raw` where they could be read.
-    max_bytes: decoded pixels to hold; images beyond are decoded now to judge them, and again at each use.
+    max_bytes: decoded pixels to hold; images beyond are decoded now to judge them, and again at each use. protected:
+    `refuse` if a sample that was protected before cannot be used.
     """
     rows: list[str] = []
     samples: list[Sample] = []
@@ -90,6 +99,10 @@ def load_shard(folder: Folder, name: str, max_pixels: int, *, max_bytes: int = s
                 broken[found.key] = found
                 continue
             try:
+                if protected == "refuse" and (
+                    why := protected_already(found.image, found.metadata, "protect.protected")
+                ):
+                    raise SampleError(why, code="protected-already")
                 pictures.append(found.image)
             except SampleError as error:
                 broken[found.key], raw[found.key] = Broken(found.key, str(error), error.code), found
@@ -128,8 +141,15 @@ class CleanCorpus:
     than that keeps as many of its images decoded, and is not kept itself.
     """
 
-    def __init__(self, folder: Folder, max_pixels: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        max_pixels: int,
+        max_bytes: int,
+        protected: Literal["refuse", "accept"] = "refuse",
+    ) -> None:
         self.folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
+        self._protected = protected
         self._held: OrderedDict[str, LoadedShard] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -153,7 +173,7 @@ class CleanCorpus:
             if name in self._held:
                 self._held.move_to_end(name)
                 return self._held[name]
-        shard = load_shard(self.folder, name, self._max_pixels, max_bytes=self._max_bytes)
+        shard = load_shard(self.folder, name, self._max_pixels, max_bytes=self._max_bytes, protected=self._protected)
         with self._lock:
             self._held[name] = shard
             while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:

@@ -15,7 +15,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
-from mem_core.data.corpus import require_clean
+from mem_core.data.already import require_clean
 from mem_core.data.manifest import MANIFEST_NAME, build_manifest, manifest_or_none
 from mem_core.data.readers import SourceReader, open_source
 from mem_core.data.receipt import receipt_name
@@ -81,7 +81,7 @@ def survey_shards(splits: Mapping[str, Folder], seed: int, count: int) -> Survey
     }
     _require_train(listed.get("train"), next(iter(splits.values())).uri.rpartition("/")[0])
     train = splits["train"]
-    require_clean(train, listed["train"][0].name)
+    require_clean(train, [listed["train"][0].name])
     order = torch.randperm(len(listed["train"]), generator=generator(seed, "estimate"))[:_TARS].tolist()
     each = -(-count // len(order))
     drawn = [

@@ -8,6 +8,7 @@ from mem_core import __version__
 from mem_core.common.errors import SourceError
 from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
+from mem_core.data.already import protected_already
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.perturb.codebook import SAMPLES, learn_topics
 from mem_core.perturb.context import FitContext
@@ -34,7 +35,7 @@ def fit_topics(clean: Folder, folder: Folder, context: FitContext, inputs: Mappi
     discard_protector(folder)
     for name in list(folder.names()):
         folder.delete(name)
-    texts = list(_captions(clean, sorted(inputs), context.seed))
+    texts = list(_captions(clean, sorted(inputs), context))
     if not texts:
         raise SourceError(f"expected captions in {clean.uri} to learn topics from, but no sample is usable")
     protector = Protector(
@@ -50,15 +51,21 @@ def fit_topics(clean: Folder, folder: Folder, context: FitContext, inputs: Mappi
     write_protector(folder, protector)
 
 
-def _captions(clean: Folder, shards: list[str], seed: int) -> Iterator[tuple[str, ...]]:
+def _captions(clean: Folder, shards: list[str], context: FitContext) -> Iterator[tuple[str, ...]]:
     """The captions of the images of whole shards, in an order drawn from the seed, up to `SAMPLES` of them."""
     left = SAMPLES
-    for place in torch.randperm(len(shards), generator=generator(seed, "topic shards")).tolist():
+    for place in torch.randperm(len(shards), generator=generator(context.seed, "topic shards")).tolist():
         name = shards[place]
         with open_tar(clean, name) as stream:
             for found in read_shard(stream, f"{name} in {clean.uri}"):
-                if left and isinstance(found, Sample):
+                if left and isinstance(found, Sample) and _usable(found, context):
                     left -= 1
                     yield found.captions
         if not left:
             return
+
+
+def _usable(sample: Sample, context: FitContext) -> bool:
+    """Whether its captions are its own: those of a protected sample begin with the words of other topics."""
+    accepted = context.config.protected == "accept"
+    return accepted or not protected_already(sample.image, sample.metadata, "protect.protected")

@@ -13,7 +13,8 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, ProtectConfig
-from mem_core.data.corpus import input_sha256_of, require_clean
+from mem_core.data.already import require_clean
+from mem_core.data.corpus import input_sha256_of
 from mem_core.data.finished_shard import current_manifest
 from mem_core.data.manifest import Manifest
 from mem_core.protect.destination import claim
@@ -68,7 +69,8 @@ def plan_night(
         there = clean.top()
         waiting = tuple(shard for shard in waiting if f"{shard}_stats.json" in there)
     if waiting:
-        require_clean(clean, waiting[0])
+        if config.protected == "refuse":
+            require_clean(clean, waiting)
         claim(dest, config.method)
     unready = len(plan.waiting) - len(waiting)
     later = f", {unready} not complete yet" if unready else ""

@@ -106,7 +106,7 @@ class Protection:
         if config.strategy == "replay" and config.recipe.needs_protector and places.reuse is None:
             stored = require_protector(self.protector_folder)
             self.config, self.seed = effective_config(stored, config, self.protector_folder.uri), stored.seed
-        self._corpus = CleanCorpus(self.clean, config.max_pixels, runtime.cache_mb * 2**20)
+        self._corpus = CleanCorpus(self.clean, config.max_pixels, runtime.cache_mb * 2**20, config.protected)
         self._finished = FinishedShards(self.dest, self._expected, on_mismatch)
 
     def on(self, device: str) -> "Protection":

@@ -24,7 +24,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
     "surrogate": {"optimizer": OptimizerConfig().model_dump()},  # 0.3.0, in the paper's profile as well
 }
 # settings that change neither fit nor trigger
-_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "metadata", "quality"}
+_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "protected", "metadata", "quality"}
 _PLACE: dict[str, Any] = {"surrogate": {"checkpoint"}}  # where a given surrogate lies: what it is counts
 
 

@@ -14,12 +14,14 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, Literal
 
 from mem_core.common.errors import SampleError, SourceError, StopRun
 from mem_core.common.reasons import Code
 from mem_core.common.storage.atomic_file import is_refusal
+from mem_core.data.already import receipt_of_protected
 from mem_core.data.corpus import SHARDING_NAME
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image
@@ -55,9 +57,11 @@ class WebDatasetReader(FormatReader):
             tar = _Tar(self, file, members)
             for name in members.side_files:
                 tar.leave_out(name, "picture", "side-file", "expected pictures, but a hidden or side file is none")
+            twice = receipt_of_protected(file.folder, stem_of(file.path)) if self.config.protected == "refuse" else ""
             for group in members.groups():
-                for one in blocks(group):
-                    yield from tar.samples(one)
+                for raw in (raw for one in blocks(group) for raw in tar.samples(one)):
+                    bad = not twice or raw.problem
+                    yield raw if bad else replace(raw, problem=twice, code="protected-already")
             self.left_out += missing_pictures(file, members.pictures)
 
 

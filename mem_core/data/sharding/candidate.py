@@ -10,6 +10,7 @@ from typing import Any
 from mem_core.common.errors import CaptionError, SampleError
 from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
+from mem_core.data.already import protected_already
 from mem_core.data.image_formats import picture_format
 from mem_core.data.images import crop_to_square, decode_image, encode_image
 from mem_core.data.readers import RawSample
@@ -57,6 +58,13 @@ class SourceImage:
         """Why there are no bytes, "" if there are."""
         return str(self.data) if isinstance(self.data, SampleError) else ""
 
+    def require_clean(self, metadata: dict[str, Any]) -> None:
+        """Raises `SampleError` for what was protected before, unless that is accepted."""
+        if self._config.protected == "accept" or isinstance(self.data, SampleError):
+            return
+        if why := protected_already(self.data, metadata, "corpus.protected"):
+            raise SampleError(why, code="protected-already")
+
     @cached_property
     def decoded(self) -> DecodedImage | SampleError:
         """The image after a trial decode, or why it cannot be used.
@@ -97,6 +105,7 @@ class Candidate:
             raise CaptionError("expected a caption, got none", code="no-caption")
         if not any(map(has_words, self.captions)):
             raise CaptionError(f"expected words in a caption, got {self.captions[0][:80]!r}", code="empty-caption")
+        self.image.require_clean(self.metadata)
         if isinstance(self.image.decoded, SampleError):
             raise self.image.decoded
         return self.image.decoded

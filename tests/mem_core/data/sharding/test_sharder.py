@@ -180,7 +180,7 @@ def test_a_corpus_of_0_3_0_goes_on_unless_its_photos_were_squashed(tmp_path: Pat
     shard_source(Listed([raw(1)]), dest, config, 0)
     then = config.model_dump(mode="json")
     del then["identities"]["captions"]
-    for younger in ("validation", "animated", "encoding", "caption_key", "image_key"):
+    for younger in ("validation", "animated", "encoding", "caption_key", "image_key", "protected"):
         del then[younger]
     mark = {"source_format": "listed", "seed": 0, "corpus": then}
     written = json.loads(read_bytes(dest, "sharding.json"))
