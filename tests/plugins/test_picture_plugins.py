@@ -1,16 +1,19 @@
-"""HEIC and JPEG XL with their plug-ins, in a process that has them, and without."""
+"""HEIC and JPEG XL with their plug-ins, in an environment that has them, and without.
+
+The environment is apart from ours, as the plug-ins' licences are. requirements.lock was made by:
+printf 'pillow-heif\\npillow-jxl-plugin' | uv pip compile --no-deps --generate-hashes --no-header -
+"""
 
 import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mem_core.common.errors import ImageError
 from mem_core.data.images import decode_image
-from tests.plugins.picture_plugins import plugin_folder
+from tests.support.own_venv import ROOT, own_venv
 
 HERE = Path(__file__).parent
 STARTS = {"pillow-heif": b"\0\0\0\x1cftypheic\0\0\0\0mif1heic", "pillow-jxl-plugin": b"\xff\x0a\xfa\x7f"}
@@ -26,9 +29,11 @@ def test_without_its_plugin_a_file_fails_with_the_package_in_its_reason(package:
     assert raised.value.code == "missing-decoder"
 
 
-def test_with_its_plugin_it_is_decoded_like_any_other() -> None:
-    path = os.pathsep.join([str(plugin_folder()), *sys.path])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(HERE / "with_plugins.py")]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}, check=False)
+def test_with_its_plugin_it_is_decoded_like_any_other(tmp_path: Path) -> None:
+    python = str(own_venv(".venv-pictures", HERE / "requirements.lock", beside_ours=True))
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "inside")]
+    command.append(str(HERE / "with_plugins.py"))
+    ours = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=ours, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
     assert done.stderr == ""
