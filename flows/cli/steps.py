@@ -30,15 +30,36 @@ app = typer.Typer()
 @app.command()
 def shard(
     source: Source,
-    dest: Dest,
+    dest: Annotated[str | None, address_argument("Folder to write into, or s3://bucket/prefix.")] = None,
     format: Format = "auto",
+    caption_key: Annotated[str, typer.Option(help="The captions' column or key, where it has no usual name.")] = "",
+    image_key: Annotated[str, typer.Option(help="That of the images or their paths, likewise.")] = "",
+    encoding: Annotated[str, typer.Option(help="Of text files, as latin-1; UTF-8 if not given.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print what would be read, and why; decode and write nothing.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="With --dry-run: count so many images at most.")] = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
     """Turns any source into a clean corpus: DEST/train, DEST/test, ..."""
-    config = config_of(preset, set, seed)
+    chosen = {"caption_key": caption_key, "image_key": image_key, "encoding": encoding}
+    named = [f"corpus.{name}={value}" for name, value in chosen.items() if value]
+    config = config_of(preset, [*(set or []), *named], seed)
+    if dry_run:
+        from tasks.sharding import look_at
+
+        for line in look_at(source, config.corpus, format, config.seed, limit).lines():
+            typer.echo(line)
+        return
+    if dest is None:
+        raise typer.BadParameter("expected a folder to write into, or --dry-run to write nothing", param_hint="DEST")
+    if limit is not None:
+        raise typer.BadParameter(
+            "expected --limit with --dry-run; -s corpus.limit=... shards less", param_hint="--limit"
+        )
     with running(no_server):
         from flows.shard import shard
 

@@ -91,8 +91,8 @@ WRITERS: dict[str, Callable[[Path, Corpus], None]] = {
     "flickr-token": write_token,
     "karpathy": write_karpathy,
     "coco": write_coco,
-    "jsonl": write_jsonl_paths,
-    "jsonl ": write_jsonl_base64,
+    "imagefolder": write_jsonl_paths,
+    "jsonl": write_jsonl_base64,
     "parquet": write_parquet_paths,
     "parquet ": write_parquet_hugging_face,
 }

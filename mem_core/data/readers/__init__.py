@@ -1,6 +1,5 @@
 """Readers: any source in a known format in, one stream of raw samples out."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
@@ -14,6 +13,7 @@ from mem_core.data.readers.csv_table import CsvReader
 from mem_core.data.readers.detect import Detected, detected
 from mem_core.data.readers.flickr_token import FlickrTokenReader
 from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
+from mem_core.data.readers.imagefolder import ImagefolderReader
 from mem_core.data.readers.jsonl import JsonlReader
 from mem_core.data.readers.karpathy import KarpathyReader
 from mem_core.data.readers.kinds import format_by_name, kind_of
@@ -30,6 +30,7 @@ _READERS: dict[str, type[FormatReader]] = {
     "coco": CocoReader,
     "jsonl": JsonlReader,
     "parquet": ParquetReader,
+    "imagefolder": ImagefolderReader,
     "webdataset": WebDatasetReader,
     "beside": BesideReader,
     "identities": IdentitiesReader,
@@ -89,8 +90,6 @@ def detected_source(
         found = _of_file(tree, file, kind_of(file, look(file), config).format if format == "auto" else format)
     else:
         found = detected(tree.names, look, tree.uri, config, format)
-    if found.format == "imagefolder":
-        found = replace(found, format=format_by_name(found.files[0]))
     files = [tree.file(name) for name in found.files]
     if len(files) > 1 and found.format in _OF_ONE_FILE:
         names = ", ".join(found.files)

@@ -85,13 +85,20 @@ def split_word(text: str) -> str:
     return word
 
 
+@dataclass(frozen=True)
+class NoImage:
+    """An `image` that is known not to be there: it raises `ImageError` with the reason."""
+
+    reason: str
+    code: Code = "no-image"
+
+    def __call__(self) -> bytes:
+        raise ImageError(self.reason, code=self.code)
+
+
 def no_image(reason: str, code: Code = "no-image") -> Callable[[], bytes]:
     """An `image` that raises `ImageError` with the reason."""
-
-    def read() -> bytes:
-        raise ImageError(reason, code=code)
-
-    return read
+    return NoImage(reason, code)
 
 
 def failed(

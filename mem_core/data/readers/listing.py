@@ -26,7 +26,7 @@ _CARD = re.compile(
     r"(readme|licen[cs]e|copying|notice|authors|citation|changelog|contributing|datasheet)\b.*|dataset_infos?\.json|"
     r".*\.(md|rst|bib|cff|log|py|sh|ipynb|sha1|sha256|md5)|(md5|sha1|sha256)sums?(\.txt)?|checksums?(\.\w+)?|"
     r"requirements.*\.txt|(.*[._-])?logs?([._-].*)?\.txt|.*_stats\.json|.*\.receipt\.json|manifest\.json|sharding\.json|"
-    r"croissant\.json|wids.*\.json|dataset_dict\.json|state\.json|_success",
+    r"left_out\.parquet|croissant\.json|wids.*\.json|dataset_dict\.json|state\.json|_success",
     re.DOTALL,
 )
 _NO_TEXT = frozenset((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp", ".mp3", ".wav", ".m4a", ".aae", ".xmp"))

@@ -12,6 +12,7 @@ Look = Callable[[str], str]
 
 _SIZE = 1 << 16
 _MEMBERS = 8
+_PARQUET = b"PAR1"
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -55,12 +56,18 @@ def _guessed(data: bytes, encoding: str) -> str:
 
 
 def _columns(file: SourceFile) -> list[str]:
+    """From the footer alone: in a store nothing else of the file is read."""
     import pyarrow
     import pyarrow.parquet
 
+    size = file.folder.size(file.path)
+    end = file.folder.read(file.path, max(0, size - 8), 8)
+    length = int.from_bytes(end[:4], "little") + 8
+    if end[4:] != _PARQUET or not 8 < length <= size:
+        return []
     try:
-        with file.seekable() as stream:
-            return list(pyarrow.parquet.read_schema(stream).names)
+        whole = _PARQUET + file.folder.read(file.path, size - length, length)
+        return list(pyarrow.parquet.read_schema(pyarrow.BufferReader(whole)).names)
     except pyarrow.ArrowException:
         return []
 

@@ -9,8 +9,26 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import Command
+from tests.support.source_making import write_images
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def test_a_dry_run_says_what_would_be_read_and_writes_nothing(command: Command, tmp_path: Path) -> None:
+    write_images(tmp_path / "source", ["images/0.jpg", "images/1.jpg"])
+    table = tmp_path / "source" / "bilder.csv"
+    rows = "images/0.jpg;ein M\xe4dchen\nimages/1.jpg;ein Hund\n"
+    table.write_text(f"Datei;Beschreibung\n{rows}")
+    before = sorted(tmp_path.rglob("*"))
+    refused = command("shard", tmp_path / "source", "--dry-run")
+    assert (refused.exit_code, "name columns with --image-key and --caption-key" in refused.stderr) == (1, True)
+    table.write_text(f"image;caption\n{rows}")
+    seen = command("shard", tmp_path / "source", "--dry-run")
+    assert (seen.exit_code, sorted(tmp_path.rglob("*"))) == (0, before), seen.output
+    assert "format: csv" in seen.stdout
+    assert "train: 2 images, 2 captions" in seen.stdout
+    assert "sample: images/0.jpg: ein M\xe4dchen" in seen.stdout
+    assert command("shard", tmp_path / "source").exit_code == 2
 
 
 def test_the_single_commands_one_after_the_other(command: Command, drawn_source: Path, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_what_to_type_is_said(
     two = tmp_path / "two"
     two.mkdir()
     (two / "captions.csv").write_text("image,caption\na.jpg,a cat\n")
-    (two / "dataset_flickr8k.json").write_text('{"images": []}')
+    (two / "dataset_flickr8k.json").write_text('{"images": [{"filename": "a.jpg", "sentences": []}]}')
     places = {"{clean}": clean_corpus / "train", "{source}": drawn_source, "{two}": two, "{tmp}": tmp_path}
     for mark, place in places.items():
         arguments = [argument.replace(mark, str(place)) for argument in arguments]

@@ -74,6 +74,18 @@ def test_a_column_counts_more_than_the_file_and_the_file_more_than_the_folder_of
     assert splits(tmp_path) == {"test/a.jpg": "val", "c.jpg": "train", "test/b.jpg": "train"}
 
 
+def test_metadata_in_split_folders_names_images_beside_it(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_images(tmp_path / split, ["0.jpg", "in/1.jpg"])
+        lines = [json.dumps({"file_name": name, "text": f"{split} {name}"}) for name in ("0.jpg", "in/1.jpg")]
+        (tmp_path / split / "metadata.jsonl").write_text("\n".join(lines))
+    reader = open_source(tmp_path)
+    assert reader.format == "imagefolder"
+    assert {sample.name: (sample.split, *sample.captions) for sample in reader} == {
+        f"{split}/{name}": (split, f"{split} {name}") for split in ("train", "test") for name in ("0.jpg", "in/1.jpg")
+    }
+
+
 def test_flickr_lists_give_splits_and_absent_images_fail(tmp_path: Path) -> None:
     write_images(tmp_path / "Flickr8k_Dataset", ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
     text = tmp_path / "Flickr8k_text"
