@@ -49,7 +49,8 @@ class TarMembers:
         self.side_files: list[str] = []
         self._stream = stream
         self._database = sqlite3.connect("")  # "": a private file that vanishes with it
-        self._database.execute(_TABLE)
+        self._database.executescript(f"pragma journal_mode = off; {_TABLE};")
+        self._runs, self._last = 0, ""  # how often the key changes from a member to the next
         rows = filter(None, map(self._row, scan(stream, place)))
         self._database.executemany("insert into members values (null, ?, ?, ?, ?, ?, ?, ?)", rows)
         self._database.execute("create index by_key on members (key)")
@@ -71,9 +72,12 @@ class TarMembers:
 
     def groups(self) -> Iterator[list[Member]]:
         """Members of one key, in the order of the tar; keys in the order of their first members."""
-        rows = self._select(
-            "join (select key as its, min(n) as first from members group by key) on key = its order by first, n"
-        )
+        ((keys,),) = self._database.execute("select count(distinct key) from members")
+        if keys == self._runs:  # mostly: all members of each key stand together
+            rows = self._select("order by n")
+        else:
+            first = "(select key as its, min(n) as first from members group by key)"
+            rows = self._select(f"join {first} on key = its order by first, n")
         for _, group in groupby(rows, lambda member: member.key):
             yield list(group)
 
@@ -134,6 +138,7 @@ class TarMembers:
             self.side_files += [shown(name)] if picture else []
             return None
         key = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
+        self._runs, self._last = self._runs + (key != self._last), key
         size = info.size if info.isreg() and not info.issparse() else -1
         return Member(name, stem, key, ending, picture, info.offset_data, size)
 
