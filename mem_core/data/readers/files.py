@@ -108,7 +108,8 @@ class ImageFiles:
         for path in (path for spelling in spellings for path in spelling if path):
             if path in self._tree:
                 return self._file(path, name)
-            self._require_listed(path, name)
+            if troubled := self._troubled(path, name):
+                return troubled
         for index in ("_files", "_members"):
             for spelling in spellings:
                 if entries := self._distinct(_fitting(getattr(self, index), spelling, split)):
@@ -156,15 +157,16 @@ class ImageFiles:
     def _root(self) -> str:
         return self._real("")
 
-    def _require_listed(self, path: str, name: str) -> None:
-        """Raises `ImageError` if the file, or a folder that it lies in, is there but could not be listed."""
+    def _troubled(self, path: str, name: str) -> Found | None:
+        """Whether the file, or a folder that it lies in, is there but could not be listed."""
         start, troubles = "", self._tree.troubles
         for part in path.split("/") if troubles else ():
             start += part
             if trouble := troubles.get(start):
                 what = f"expected the image {name!r} inside the source folder or its tars, but {start} {trouble.reason}"
-                raise ImageError(what, code=trouble.code)
+                return Found(path, reason=what, code=trouble.code)
             start += "/"
+        return None
 
     def _absent(self, name: str, spelling: Spelling) -> str:
         wanted = spelling.top or spelling.own

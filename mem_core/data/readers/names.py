@@ -53,7 +53,7 @@ class NameIndex:
         """
         stem, suffix = _halves(name)
         found = (self._ending(stem, suffix) if suffix else []) or self._ending(name, None)
-        if len(found) > _MOST:
+        if len(found) > _MOST or (len(found) == 1 and not split):
             return found
         scored = [(score, entry) for entry in found if (score := _distance(entry, name, own or name, split))]
         best = tuple(map(min, zip(*(score for score, _ in scored), strict=True)))

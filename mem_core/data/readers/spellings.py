@@ -5,6 +5,7 @@ or s3:// address; with the separators of Windows; percent-encoded.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from posixpath import normpath
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from urllib.parse import unquote
 from mem_core.common.errors import ImageError
 from mem_core.common.storage.folder import Folder, LocalFolder
 
+_SIMPLE = re.compile(r"[\w-][\w.-]{0,60}")
 _MOST = 4096  # characters; 255 bytes a part: more than any file system takes
 
 
@@ -41,6 +43,8 @@ class Spellings:
         if len(name) > _MOST or any(len(part.encode("utf-8", "replace")) > 255 for part in name.split("/")):
             what = f"got {len(name)} characters: {name[:80]!r}..."
             raise ImageError(f"expected the relative path of an image, {what}", code="no-image")
+        if _SIMPLE.fullmatch(name):  # most names, and all of what follows takes its time
+            return [Spelling(f"{beside}/{name}" if beside else name, name)]
         found = [spelling for text in _written(name) if any(spelling := self._inside(text, beside))]
         if not found:
             raise ImageError(f"expected a path inside the source folder, got {name[:200]!r}", code="outside")
