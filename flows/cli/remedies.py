@@ -7,6 +7,7 @@ _REDO = "`--on-mismatch redo`"
 _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "shard the source": (": `memshield shard {about} DEST` makes shards of them in DEST/train", ()),
     "name the format": (": choose one with --format", ("shard", "pipeline", "estimate")),
+    "name the encoding": (": name it with `--set corpus.encoding={about}`", ("shard", "pipeline", "estimate")),
     "name the columns": (
         ": name columns with --image-key and --caption-key, or choose a format with --format",
         ("shard",),

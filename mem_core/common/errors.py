@@ -23,6 +23,7 @@ from mem_core.common.reasons import Code
 Hint = Literal[
     "shard the source",
     "name the format",
+    "name the encoding",
     "name the columns",
     "name the datasets",
     "name the clean corpus",

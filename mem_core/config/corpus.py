@@ -1,5 +1,6 @@
 """How a source becomes clean shards."""
 
+import codecs
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
@@ -63,6 +64,17 @@ class CorpusConfig(Frozen):
         if images == 1:
             raise ValueError("expected 0 or at least 2 images for validation: one image ranks first among itself")
         return images
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        try:
+            "a".encode(name).decode(name, "backslashreplace")  # which those for the names of servers cannot do
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"expected an encoding of text, such as utf-8, latin-1 or utf-16-le, got {name!r}"
+            ) from error
+        return codecs.lookup(name).name
 
     def made_with(self) -> dict[str, Any]:
         """What a clean corpus is marked with. What is younger than the mark says itself only where it changes anything,

@@ -43,6 +43,9 @@ captions = _CAPTION.map(str.strip).filter(bool)
 
 stems = st.text("abcdefghijklmnopqrstuvwxyz0123456789-_ ü", min_size=1, max_size=8).map(str.strip).filter(bool)
 corpora = st.dictionaries(
-    stems.map(lambda stem: f"{stem}.png"), st.lists(captions, min_size=1, max_size=5), min_size=1, max_size=6
+    stems.map(lambda stem: f"{stem}.png"),
+    st.lists(captions, min_size=1, max_size=5, unique=True),
+    min_size=1,
+    max_size=6,
 )
-"""Some images with one or more captions each."""
+"""Some images with one or more different captions each."""

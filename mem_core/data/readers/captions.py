@@ -5,15 +5,16 @@ The rows go to a temporary SQLite file; images come back in the order in which t
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
-from mem_core.data.readers.base import split_word
+from mem_core.data.readers.base import LeftOut, split_word
 from mem_core.data.readers.files import Found
 from mem_core.data.readers.splits import split_of_folder
 from mem_core.data.readers.text import repaired
+from mem_core.data.texts import has_words
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,8 @@ class Row:
     """One line of a caption file: an image named by a path, and a caption of it (None: the line has none).
 
     file_split: that of the file's name or folder, for an image whose rows have no `split`.
-    place: the file and line, for messages. problem, code: why the image cannot be used, and how that is counted.
+    place: the file and line, for messages. problem, code: why the row cannot be used, and how that is counted: it is
+    left out where the image has captions in other rows, else the image fails by it.
     """
 
     image: str
@@ -46,12 +48,42 @@ class Grouped:
     metadata: dict[str, Any]
     problem: str
     code: Code
+    left_out: Sequence[LeftOut]
+
+
+class Said(NamedTuple):
+    """A caption, or why it is none."""
+
+    text: str
+    place: str = ""
+    problem: str = ""
+    code: Code = "bad-entry"
+
+
+def settled(image: str, said: Iterable[Said]) -> tuple[list[Said], Said, list[LeftOut]]:
+    """An image's captions, each once; if it has none that can be used, why; and what is left out."""
+    good: list[Said] = []
+    wrong: list[Said] = []
+    left_out = []
+    places: dict[str, str] = {}
+    for one in said:
+        if one.problem:
+            wrong.append(one)
+        elif one.text in places and has_words(one.text):
+            reason = f"{one.place}: expected another caption of {image!r} than that of {places[one.text]}"
+            left_out.append(LeftOut(image, "caption", "duplicate", reason))
+        else:
+            places[one.text] = one.place
+            good.append(one)
+    problem = wrong.pop(0) if wrong and not good else Said("")
+    left_out += [LeftOut(image, "caption", one.code, one.problem) for one in wrong]
+    return good, problem, left_out
 
 
 class CaptionTable:
     """Rows grouped by image on disk. Names of the same file, as `./a.jpg` and `a.jpg`, are one image.
 
-    Each row is one caption, also where two say the same: different people may have written them.
+    Captions of an image that say the same are one: the others are left out.
     """
 
     def __init__(self) -> None:
@@ -59,28 +91,30 @@ class CaptionTable:
         self._database.executescript(
             "create table images (id integer primary key, name text, path blob unique, found text, split text, "
             "metadata text, problem text, code text, file_split text);"
-            "create table captions (image integer, caption text, place text);"
+            "create table captions (image integer, caption text, place text, problem text, code text);"
         )
         self.has_folder_splits = False
         """Whether the folders of any image say a split."""
 
     def add(self, row: Row, found: Found) -> None:
-        """Takes one row, and the image that its name means; contradictions and broken text become its problem."""
-        name, name_valid = repaired(row.image)
-        caption, caption_valid = repaired(row.caption or "")
-        problem, code = row.problem, row.code
-        if not (caption_valid and (name_valid or not found.reason)) and not problem:
-            problem, code = f"expected UTF-8, but a line for the image {name!r} has other bytes", "bad-encoding"
+        """Takes one row, and the image that its name means; contradictions and a broken name become its problem."""
+        name, is_text = repaired(row.image)
+        problem, code = "", row.code
+        if found.reason and not is_text:
+            problem = f"{row.place}: expected text as the name of an image, got {name!r}"
+            code = "bad-encoding"
         try:
             split = split_word(repaired(row.split)[0])
         except ValueError as error:
-            split = ""
-            if not problem:
-                problem, code = str(error), "split-conflict"
+            split, problem, code = "", problem or str(error), code if problem else "split-conflict"
         self.has_folder_splits = self.has_folder_splits or bool(split_of_folder(found.path))
         image = self._image(replace(row, image=name, split=split, problem=problem, code=code), found)
-        if row.caption is not None:
-            self._database.execute("insert into captions values (?, ?, ?)", (image, caption, row.place))
+        if row.caption is not None or row.problem:
+            caption, is_text = repaired(row.caption or "")
+            told = (repaired(row.problem)[0], row.code)
+            if not is_text and not row.problem:
+                told = (f"{row.place}: expected text in a caption of {name!r}, got other bytes", "bad-encoding")
+            self._database.execute("insert into captions values (?, ?, ?, ?, ?)", (image, caption, row.place, *told))
 
     def _image(self, row: Row, found: Found) -> int:
         """The number of the row's image, which is added or takes what the row says of its split and problem."""
@@ -121,10 +155,13 @@ class CaptionTable:
         run("create index if not exists by_image on captions (image)")
         images = run("select id, name, found, split, file_split, metadata, problem, code from images order by id")
         for image, name, place, split, file_split, metadata, problem, code in images:
-            rows = run("select caption, place from captions where image = ? order by rowid", (image,)).fetchall()
-            captions, places = tuple(text for text, _ in rows), tuple(place for _, place in rows)
-            found = Found(*json.loads(place))
-            yield Grouped(name, found, captions, places, split or file_split, json.loads(metadata), problem, code)
+            said = run("select caption, place, problem, code from captions where image = ? order by rowid", (image,))
+            good, wrong, left_out = settled(name, map(Said._make, said.fetchall()))
+            captions, places = tuple(one.text for one in good), tuple(one.place for one in good)
+            if not problem:
+                problem, code = wrong.problem, wrong.code
+            found, metadata = Found(*json.loads(place)), json.loads(metadata)
+            yield Grouped(name, found, captions, places, split or file_split, metadata, problem, code, left_out)
 
     def close(self) -> None:
         """Removes the temporary file."""

@@ -1,153 +1,107 @@
-"""The column names that tables (CSV, TSV, Parquet, JSONL) may use. Case and spaces around them do not matter."""
+"""The names that columns of tables and keys of JSON objects may have. Case does not matter, nor do spaces for `_`.
 
-import base64
-import binascii
-import math
+Captions: the first of the usual names that is there, and with it the same name with a number behind (`caption_0` to
+`caption_4`), all in the order of their numbers. `corpus.caption_key` and `corpus.image_key` take the place of the usual
+names. Addresses (`url`) are no files: they never name an image.
+"""
+
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
 
-from mem_core.data.readers.base import RawSample, failed, no_image, split_word
-from mem_core.data.readers.captions import Row
-from mem_core.data.readers.text import repaired
+from mem_core.common.errors import SourceError
+from mem_core.config import CorpusConfig
 
 IMAGE = (
-    "image",
-    "image_path",
-    "path",
-    "file_name",
-    "filename",
-    "file",
-    "filepath",
-    "file_path",
-    "image_name",
-    "image_file",
+    *("image", "image_path", "path", "file_name", "filename", "file", "filepath", "file_path", "image_name"),
+    *("image_file", "image_filename", "img", "img_path", "img_name", "picture", "photo"),
 )
 BYTES = ("bytes", "image_bytes", "base64", "image_base64", "image_data", "jpg", "jpeg", "png", "webp")
-CAPTION = ("caption", "captions", "text", "texts", "comment", "sentence", "sentences", "title", "raw")
+CAPTION = (
+    *("caption", "captions", "text", "texts", "comment", "comments", "sentence", "sentences"),
+    *("description", "descriptions", "alt_text", "alttext", "alt", "title", "raw"),
+)
 SPLIT = ("split", "set", "subset")
 NAME = ("name", "id", "key", "image_id", "__key__")
-PER_CAPTION = ("caption_id", "comment_number", "caption_number", "sentid")
+PER_CAPTION = frozenset({"caption_id", "comment_number", "caption_number", "sentid"})
 
-ACCEPTED = (
-    f"a path in one of {', '.join(IMAGE)}, or bytes in one of {', '.join(BYTES)}; a caption in one of "
-    f"{', '.join(CAPTION)}; and optionally {', '.join(SPLIT)}"
-)
+ACCEPTED = f"a path in one of {', '.join(IMAGE)}, or bytes in one of {', '.join(BYTES)}"
 
 
-def pick(names: Iterable[str], accepted: tuple[str, ...]) -> str | None:
-    """The column to use: the first accepted name that is there, as the file spells it."""
-    spelled = {name.strip().lower(): name for name in names}
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a table, or key of a record, is what. others: what may be kept as metadata."""
+
+    image: str | None
+    data: str | None
+    captions: tuple[str, ...]
+    split: str | None
+    name: str | None
+    others: tuple[str, ...]
+    twice: str
+    """What is wrong where a column that is read comes twice, as one of the two would be lost; "" if none does."""
+
+    @property
+    def known(self) -> bool:
+        """Whether there are images and captions."""
+        return bool((self.image or self.data) and self.captions)
+
+
+def columns_of(names: Iterable[str], config: CorpusConfig) -> Columns:
+    """What the columns of these names are."""
+    return _columns_of(tuple(names), config.image_key, config.caption_key)
+
+
+@lru_cache(maxsize=64)
+def _columns_of(names: tuple[str, ...], image_key: str, caption_key: str) -> Columns:
+    spelled = {_plain(name): name for name in names}
+    image = _first(spelled, (_plain(image_key),) if image_key else IMAGE)
+    data = None if image_key else _first(spelled, BYTES)
+    captions = _captions(spelled, (_plain(caption_key),) if caption_key else CAPTION)
+    split = _first(spelled, SPLIT)
+    used = {*filter(None, (image, data, split)), *captions}
+    counted = Counter(map(_plain, names))
+    twice = [name for name in spelled if spelled[name] in used and counted[name] > 1]
+    wrong = f"each column once, whatever its case, but {', '.join(twice)} stands there more than once" if twice else ""
+    others = tuple(name for name in names if name not in used and _plain(name) not in ("", *PER_CAPTION))
+    return Columns(image, data, captions, split, _first(spelled, NAME), others, wrong)
+
+
+def caption_in(names: Iterable[str]) -> str | None:
+    """The key of the caption in an object that is one: `raw` in `{"raw": "...", "tokens": [...]}`."""
+    return _first({_plain(name): name for name in names}, CAPTION)
+
+
+def unknown_columns(names: Iterable[str], place: object, config: CorpusConfig) -> SourceError:
+    """The error for a table in which images or captions have no name that is known."""
+    image = f"the column {config.image_key!r}" if config.image_key else ACCEPTED
+    caption = (
+        f"the column {config.caption_key!r}" if config.caption_key else f"a caption in one of {', '.join(CAPTION)}"
+    )
+    seen = ", ".join(name.strip() for name in names)[:300] or "nothing"
+    return SourceError(
+        f"expected {image}, and {caption}, in {place}, got the columns {seen}", hint="name the columns", about=seen
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s-]+", "_", name.strip().lower())
+
+
+def _first(spelled: dict[str, str], accepted: tuple[str, ...]) -> str | None:
     return next((spelled[name] for name in accepted if name in spelled), None)
 
 
-def repeated(names: Iterable[str]) -> str:
-    """What is wrong where a column that is read comes twice, as one of the two would be lost; "" if none does."""
-    counted = Counter(name.strip().lower() for name in names)
-    twice = [name for name in (*IMAGE, *BYTES, *CAPTION, *SPLIT) if counted[name] > 1]
-    return f"each column once, whatever its case, but {', '.join(twice)} stands there more than once" if twice else ""
-
-
-def read_columns(record: Mapping[str, Any], where: str) -> list[Row] | RawSample:
-    """One record of a Parquet or JSONL file: rows if it names a path, a sample if it carries the image itself.
-
-    An image is a path, bytes, base64 text (in a bytes column), a `data:image/...;base64,` address, or a mapping with
-    `bytes` and `path` as the Hugging Face Image feature writes it. `where` names the record in messages.
-    """
-    if twice := repeated(record):
-        return failed(where, f"{where}: expected {twice}")
-    image_key, bytes_key = pick(record, IMAGE), pick(record, BYTES)
-    caption_key, split_key, name_key = pick(record, CAPTION), pick(record, SPLIT), pick(record, NAME)
-    try:
-        captions = _captions(record[caption_key] if caption_key else None)
-        split = _text(record[split_key]) if split_key else ""
-        path, data = _image(record, image_key, bytes_key)
-    except ValueError as error:
-        return failed(where, f"{where}: {error}")
-    used = {image_key, bytes_key, caption_key, split_key}
-    metadata = {key: value for key, value in record.items() if key not in used and _is_plain(value)}
-    if data is None:
-        rows = [Row(path, caption, split, metadata) for caption in captions]
-        return rows or [Row(path, None, split, metadata)]
-    name = _text(record[name_key]) if name_key else path
-    return _sample(name or where, data, captions, split, metadata)
-
-
-def _sample(name: str, data: bytes, captions: list[str], split: str, metadata: dict[str, Any]) -> RawSample:
-    texts = [repaired(caption) for caption in captions]
-    problem = "" if all(valid for _, valid in texts) else f"expected UTF-8 captions, but {name!r} has others"
-    try:
-        split = split_word(split)
-    except ValueError as error:
-        split, problem = "", str(error)
-    return RawSample(repaired(name)[0], _held(data), tuple(text for text, _ in texts), split, metadata, problem)
-
-
-def _held(data: bytes) -> Callable[[], bytes]:
-    return (lambda: data) if data else no_image("expected the bytes of an image, got none")
-
-
-def _image(record: Mapping[str, Any], image_key: str | None, bytes_key: str | None) -> tuple[str, bytes | None]:
-    value = record[image_key] if image_key else None
-    path = ""
-    if isinstance(value, Mapping):
-        path = _text(value.get("path"))
-        if (inner := value.get("bytes")) is not None:
-            return path, _bytes(inner)
-    elif isinstance(value, bytes | bytearray):
-        return path, bytes(value)
-    elif isinstance(value, str) and value.startswith("data:image/"):
-        return path, _bytes(value.partition(",")[2])
-    else:
-        path = _text(value)
-    if bytes_key and record[bytes_key] is not None:
-        return path, _bytes(record[bytes_key])
-    if not path:
-        raise ValueError(f"expected {ACCEPTED}; got an image in none of these")
-    return path, None
-
-
-def _bytes(value: object) -> bytes:
-    if isinstance(value, bytes | bytearray):
-        return bytes(value)
-    if not isinstance(value, str):
-        raise ValueError(f"expected the image as bytes or base64, got {type(value).__name__}")
-    try:
-        return base64.b64decode(
-            "".join(value.partition(",")[2].split() if value[:5] == "data:" else value.split()), validate=True
-        )
-    except (binascii.Error, ValueError) as error:
-        raise ValueError(f"expected the image in base64: {error}") from error
-
-
-def _captions(value: object) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, list | tuple):
-        return [_caption(item) for item in value]
-    raise ValueError(f"expected a caption or a list of captions, got {type(value).__name__}")
-
-
-def _caption(item: object) -> str:
-    if isinstance(item, Mapping):  # [{"raw": "..."}], as in Karpathy's files
-        key = pick(map(str, item), CAPTION)
-        item = item[key] if key else None
-    if not isinstance(item, str):
-        raise ValueError(f"expected a caption as text, got {type(item).__name__}")
-    return item
-
-
-def _text(value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str | int):
-        raise ValueError(f"expected text, got {type(value).__name__}")
-    return str(value)
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, str):
-        return len(value) <= 10_000 and repaired(value)[1]
-    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+def _captions(spelled: dict[str, str], accepted: tuple[str, ...]) -> tuple[str, ...]:
+    for name in accepted:
+        numbered = {
+            int(match[1]): column
+            for column in spelled
+            if (match := re.fullmatch(f"{re.escape(name)}_?([0-9]{{1,4}})", column))
+        }
+        found = [*([name] if name in spelled else []), *(numbered[number] for number in sorted(numbered))]
+        if found:
+            return tuple(spelled[column] for column in found)
+    return ()

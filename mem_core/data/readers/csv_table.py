@@ -1,92 +1,149 @@
 """`csv`: one row per caption, in a CSV or TSV file with a header line, grouped by image.
 
 Images lie beside the file, in subfolders, or in tars beside it. Columns: see `columns.py`. Comma, tab, `|` (Flickr30k's
-results.csv, which does not quote) and `;` are told apart by the header.
+results.csv, which does not quote) and `;` are told apart by the header. A row that is broken costs itself: one of too
+many or too few columns, one with text behind a closing quote, one whose quote is closed by other rows or never.
 """
 
 import csv
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample, failed
+from mem_core.config import CorpusConfig
+from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
-from mem_core.data.readers.columns import CAPTION, IMAGE, PER_CAPTION, SPLIT, pick, repeated
-from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.columns import columns_of, unknown_columns
+from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.text import open_text, repaired
+from mem_core.data.readers.text import open_text, read_lines, repaired
 
 _DELIMITERS = (",", "\t", "|", ";")
+_MOST_LINES = 100  # of one row, in quotes
+_MOST_IN_FIELD = 16 << 20  # characters: pictures in base64
+_MOST_IN_HEADER = 100_000
+
+csv.field_size_limit(max(csv.field_size_limit(), _MOST_IN_FIELD))  # the module has one limit, for everybody
 
 
-class CsvReader(FormatReader):
+class Header(NamedTuple):
+    """The first row of a table. line: where it stands, 1 for the first."""
+
+    columns: tuple[str, ...]
+    delimiter: str
+    line: int
+
+
+class CsvReader(RecordReader):
     """Captions from one table file."""
 
     format = "csv"
 
-    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        delimiter = _delimiter(file)
-        with open_text(file, newline="") as stream:
-            # Flickr30k's file has bare quotes in its captions and quotes nothing.
-            plain = delimiter == "|"
-            lines = csv.reader(
-                stream,
-                delimiter=delimiter,
-                quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL,
-                strict=True,
-            )
-            try:
-                header = next(lines)
-                if twice := repeated(header):
-                    raise SourceError(f"expected {twice} in {file}")
-                columns = _Columns(header, file.name)
-                for fields in lines:
-                    if fields:
-                        yield columns.row(fields, lines.line_num)
-            except csv.Error as error:
-                place = f"line {lines.line_num} of {file}"
-                raise SourceError(f"expected a well-formed table, but {place} is not: {error}") from error
+    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+        header = header_of(file, self.config)
+        columns = columns_of(header.columns, self.config)
+        if columns.twice:
+            raise SourceError(f"expected {columns.twice} in {file}")
+        name = repaired(file.name)[0]
+        lines = read_lines(file, self.config.encoding)
+        image = header.columns.index(columns.image or columns.data or "")
+        rows = _Rows((line for line in lines if line[0] > header.line), header, image)
+        for number, fields, problem in rows:
+            place = f"{name}:{number}"
+            if problem:
+                yield broken(place, problem, image=rows.image_in(fields))
+            elif fields:
+                yield Record(place, dict(zip(header.columns, map(str.strip, fields), strict=True)))
 
 
-def _delimiter(file: SourceFile) -> str:
-    with open_text(file) as stream:
-        header = stream.readline(100_000).rstrip("\r\n")
+def header_of(file: SourceFile, config: CorpusConfig) -> Header:
+    """The header of a table. Raises `SourceError` for a file that is none, or whose columns are not known."""
+    with open_text(file, config.encoding) as stream:
+        text, number = "", 0
+        while not text and (line := stream.readline(_MOST_IN_HEADER)):
+            number += 1
+            text = "" if re.fullmatch(r"sep=.?\s*", line) else line.strip()  # Excel's note for itself
+    found = []
     for delimiter in _DELIMITERS:
-        columns = next(csv.reader([header], delimiter=delimiter), [])
-        if pick(columns, IMAGE) and pick(columns, CAPTION):
-            return delimiter
-    raise SourceError(
-        f"expected a header line with an image column ({', '.join(IMAGE)}) and a caption column "
-        f"({', '.join(CAPTION)}) in {file}, got {repaired(header)[0][:200]!r}"
-    )
+        try:
+            fields = next(csv.reader([text], delimiter=delimiter), [])
+        except csv.Error:
+            continue
+        found.append(Header(tuple(field.strip() for field in fields), delimiter, number))
+        if columns_of(fields, config).known:
+            return found[-1]
+    seen = max(found, key=lambda header: len(header.columns))
+    raise unknown_columns((repaired(column)[0] for column in seen.columns), f"the header line of {file}", config)
 
 
-class _Columns:
-    """Which column of a table is what."""
+class _Rows:
+    """(line, fields, problem) of each row. A broken one is its first line alone: the lines behind it are read anew."""
 
-    def __init__(self, header: list[str], table: str) -> None:
-        self.header = [column.strip() for column in header]
-        self.table = table
-        self.image, self.caption, self.split = (pick(self.header, names) for names in (IMAGE, CAPTION, SPLIT))
-        used = {self.image, self.caption, self.split, ""}
-        self.others = [name for name in self.header if name not in used and name.lower() not in PER_CAPTION]
+    def __init__(self, lines: Iterator[tuple[int, str]], header: Header, image: int) -> None:
+        self._lines, self._columns, self._image = lines, len(header.columns), image
+        self._taken: list[tuple[int, str]] = []
+        self._again: list[tuple[int, str]] = []  # the next line is the last
+        # Flickr30k's file has bare quotes in its captions and quotes nothing.
+        plain = header.delimiter == "|" and "comment" in header.columns
+        self._quoting: Any = csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL
+        self._delimiter = header.delimiter
 
-    def row(self, fields: list[str], line: int) -> Row | RawSample:
-        """The row of one line (its number names it in messages)."""
-        where = f"{self.table}:{line}"
-        if len(fields) != len(self.header):
-            return failed(where, f"{where}: expected {len(self.header)} columns, got {len(fields)}")
-        values = {column: value.strip() for column, value in zip(self.header, fields, strict=True)}
-        name = values[str(self.image)]
-        if not name:
-            return failed(where, f"{where}: expected the path of an image, got nothing")
-        metadata = {key: values[key] for key in self.others if values[key] and repaired(values[key] + key)[1]}
-        return Row(name, values[str(self.caption)], values[self.split] if self.split else "", metadata)
+    def __iter__(self) -> Iterator[tuple[int, list[str], str]]:
+        # `map` goes on after its end: at the end of the file, lines may be put back.
+        rows = self._reader(map(self._next, repeat(None)), strict=True)
+        while True:
+            self._taken.clear()
+            try:
+                fields, problem = next(rows), ""
+            except StopIteration:
+                return
+            except csv.Error as error:
+                fields, problem = [], f"expected a well-formed row: {str(error).partition(' - ')[0]}"
+            if not problem and any(self._is_row(line, fields) for _, line in self._taken[1:]):
+                problem = "expected a closing quote, but the lines behind it are rows by themselves"
+            if problem:
+                self._again += reversed(self._taken[1:])
+                fields = self._alone(self._taken[0][1])
+            elif fields and len(fields) != self._columns:
+                problem = f"expected {self._columns} columns, got {len(fields)}"
+            yield self._taken[0][0], fields, problem
+
+    def image_in(self, fields: list[str]) -> str:
+        """The name of the image in a broken row, "" if none can be made out."""
+        name = fields[self._image].strip() if len(fields) > self._image else ""
+        return "" if re.search(r"\s", name) and not PurePosixPath(name).suffix else name
+
+    def _reader(self, lines: Iterable[str], *, strict: bool = False) -> Iterator[list[str]]:
+        return csv.reader(lines, delimiter=self._delimiter, quoting=self._quoting, strict=strict)
+
+    def _alone(self, line: str) -> list[str]:
+        """What a line would be by itself."""
+        try:
+            return next(self._reader([line.replace("\r", " ")]), [])
+        except csv.Error:
+            return []
+
+    def _next(self, _: None) -> str:
+        if len(self._taken) == _MOST_LINES:
+            raise csv.Error(f"a quote is open for more than {_MOST_LINES} lines")
+        line = self._again.pop() if self._again else next(self._lines)
+        self._taken.append(line)
+        return line[1]
+
+    def _is_row(self, line: str, fields: list[str]) -> bool:
+        """Whether a line inside a quoted text is a row like the one that swallows it: its image is named alike."""
+        alone = self._alone(line)
+        if len(alone) < 2 or len(alone) <= self._image or len(fields) <= self._image:
+            return False
+        own, other = fields[self._image].strip(), alone[self._image].strip()
+        suffix = PurePosixPath(other).suffix.lower()
+        return suffix in PICTURE_SUFFIXES or (bool(other) and _shape(own) == _shape(other))
 
 
-def has_header(file: SourceFile) -> bool:
-    """Whether the file is a table this reader can read."""
-    try:
-        _delimiter(file)
-    except SourceError:
-        return False
-    return True
+def _shape(name: str) -> str:
+    """What names like 000123 and 000124 have in common."""
+    return re.sub(r"[0-9]+", "0", name)

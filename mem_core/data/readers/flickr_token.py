@@ -8,33 +8,34 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from mem_core.data.readers.base import RawSample, failed, split_word
+from mem_core.data.readers.base import RawSample, split_word
 from mem_core.data.readers.captions import Row
-from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.data.readers.text import read_lines
+from mem_core.data.readers.text import read_lines, repaired
 
 _LIST = re.compile(r"(?:.*\.)?(train|trn|dev|val|test)(?:images)?\.txt", re.IGNORECASE)
 
 
-class FlickrTokenReader(FormatReader):
+class FlickrTokenReader(RecordReader):
     """Captions from a token file, splits from the lists beside it."""
 
     format = "flickr-token"
+    own_keys = True
 
-    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        for number, line in read_lines(file):
+    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+        for number, line in read_lines(file, self.config.encoding):
             if not line.strip():
                 continue
+            place = f"{repaired(file.name)[0]}:{number}"
             image, tab, caption = line.partition("\t")
             name, mark, index = image.strip().rpartition("#")
-            if not (tab and mark and name and index.isdigit()):
-                where = f"{file.name}:{number}"
-                yield failed(where, f"{where}: expected `image.jpg#0<TAB>caption`, got another line")
+            if tab and mark and name and index.isdigit():
+                yield Record(place, {"image": name, "caption": caption})
             else:
-                yield Row(name, caption.strip())
+                yield broken(place, "expected `image.jpg#0<TAB>caption`, got another line")
         for split, path in find_lists(self.tree, file.parent):
-            for _, line in read_lines(path):
+            for _, line in read_lines(path, self.config.encoding):
                 if name := line.strip():
                     # Without captions of its own, so a name that the token file lacks becomes a failed row.
                     yield Row(name if PurePosixPath(name).suffix else f"{name}.jpg", None, split)

@@ -1,49 +1,99 @@
-"""`jsonl`: one JSON object a line with an image (path, base64 or data address) and one or more captions.
+"""`jsonl`: JSON objects with an image (path, base64 or data address) and one or more captions, one a line or in a list.
 
-Records that name a path are grouped by image; records that carry the image are one sample each. Keys: `columns.py`.
+    {"image": "a.jpg", "captions": ["a dog", "a hound"]}          a line of a .jsonl or .ndjson file
+    [{"image": "a.jpg", "caption": "a dog"}, ...]                 a .json file, parsed whole; also {"data": [...]}
+    {"a.jpg": "a dog", "b.jpg": ["a cat", "a kitten"], ...}       the same, by name: a caption, captions or an object
+
+Keys: `columns.py`.
 """
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from mem_core.data.readers.base import RawSample, failed
+from mem_core.common.errors import SourceError
+from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
-from mem_core.data.readers.columns import read_columns
-from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.columns import columns_of
+from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.text import read_lines
+from mem_core.data.readers.text import load_json, open_text, read_lines, repaired
+
+_LOOKED_AT = 1 << 20  # characters of a line
 
 
-class JsonlReader(FormatReader):
-    """Records from one file of JSON lines."""
+class JsonlReader(RecordReader):
+    """Records from files of JSON lines, or of one JSON list or object."""
 
     format = "jsonl"
 
-    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        for number, line in read_lines(file):
-            if not line.strip():
-                continue
-            where = f"{file.name}:{number}"
-            try:
-                record = json.loads(line, object_pairs_hook=_each_once)
-            except (ValueError, RecursionError) as error:
-                yield failed(where, f"{where}: expected a JSON object: {error}")
-                continue
-            if not isinstance(record, dict):
-                yield failed(where, f"{where}: expected a JSON object, got {type(record).__name__}")
-                continue
-            read = read_columns(record, where)
-            if isinstance(read, RawSample):
-                yield read
+    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+        name = repaired(file.name)[0]
+        for place, value in self._whole(file, name) if self._is_one(file) else self._lines(file, name):
+            if isinstance(value, dict):
+                yield Record(place, value)
             else:
-                yield from read
+                what = f": {value}" if isinstance(value, ValueError) else f", got {type(value).__name__}"
+                yield broken(place, f"expected a JSON object{what}")
+
+    def _is_one(self, file: SourceFile) -> bool:
+        """Whether the file is one JSON value rather than one a line."""
+        with open_text(file, self.config.encoding) as stream:
+            first, second = (
+                next(filter(str.strip, iter(partial(stream.readline, _LOOKED_AT), "")), "") for _ in (1, 2)
+            )
+        value = _parsed(first)
+        if isinstance(value, ValueError):
+            return file.suffix == ".json" or first.lstrip().startswith("[")
+        return not second and (file.suffix == ".json" or isinstance(value, list))
+
+    def _lines(self, file: SourceFile, name: str) -> Iterator[tuple[str, object]]:
+        for number, line in read_lines(file, self.config.encoding):
+            if line.strip():
+                yield f"{name}:{number}", _parsed(line)
+
+    def _whole(self, file: SourceFile, name: str) -> Iterator[tuple[str, object]]:
+        content = load_json(file, self.config.encoding, _each_once)
+        if isinstance(content, dict):
+            lists = [value for key, value in content.items() if "." not in key and _is_list_of_objects(value)]
+            content = lists[0] if len(lists) == 1 else content
+        if isinstance(content, list):
+            yield from ((f"{name}[{number}]", value) for number, value in enumerate(content))
+        elif isinstance(content, dict) and all(
+            isinstance(value, str | list | dict | None) for value in content.values()
+        ):
+            yield from ((f"{name}: {key!r}", self._named(key, value)) for key, value in content.items())
+        else:
+            raise SourceError(
+                f"expected a list of JSON objects, or captions by names of images, in {file}, got neither"
+            )
+
+    def _named(self, image: str, value: object) -> dict[str, Any]:
+        """The record of what stands under the name of an image."""
+        if not isinstance(value, dict):
+            return {self.config.image_key or "image": image, self.config.caption_key or "captions": value}
+        columns = columns_of(value, self.config)
+        return value if columns.image or columns.data else {self.config.image_key or "image": image, **value}
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Raises ValueError for a key that comes twice: the first of two captions would be lost."""
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(item, dict) for item in value)
+
+
+def _parsed(line: str) -> object:
+    try:
+        return json.loads(line, object_pairs_hook=_each_once)
+    except RecursionError:
+        return ValueError("it is nested too deeply")
+    except ValueError as error:
+        return error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> object:
+    """An object; for a key that comes twice what is wrong, as the first of two captions would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes more than once")
+        return ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes more than once")
     return found

@@ -4,48 +4,42 @@
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
-from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.text import load_json
+from mem_core.data.readers.text import load_json, repaired
 
 
-class KarpathyReader(FormatReader):
+class KarpathyReader(RecordReader):
     """Captions and splits from one Karpathy file."""
 
     format = "karpathy"
+    own_keys = True
 
-    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        content = load_json(file)
+    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+        content = load_json(file, self.config.encoding)
         images = content.get("images") if isinstance(content, dict) else None
         if not isinstance(images, list):
             raise SourceError(f"expected a Karpathy file with a list `images`, but {file} has none")
         for number, image in enumerate(images):
-            where = f"{file.name}: image {number}"
-            try:
-                yield from _image_rows(image)
-            except (KeyError, TypeError, AttributeError) as error:
-                yield failed(where, f"{where}: expected filename, split and sentences with raw text ({error!r})")
+            place = f"{repaired(file.name)[0]}: image {number}"
+            values = _values(image) if isinstance(image, dict) else None
+            if values is None:
+                yield broken(place, "expected an object with a filename, and a filepath and a split that are texts")
+            else:
+                yield Record(place, values)
 
 
-def _image_rows(image: dict[str, object]) -> list[Row]:
-    name, split, folder = image["filename"], image.get("split", ""), image.get("filepath", "")
-    if not (isinstance(name, str) and isinstance(split, str) and isinstance(folder, str)):
-        raise TypeError("filename, filepath and split must be text")
+def _values(image: dict[str, Any]) -> dict[str, Any] | None:
+    """What is read of an image's entry, under the usual names."""
+    texts = [image.get(key, "") for key in ("filepath", "filename", "split")]
+    if not texts[1] or not all(isinstance(text, str) for text in texts):
+        return None
+    folder, name, split = texts
+    numbers = {key: image[key] for key in ("imgid", "cocoid") if isinstance(image.get(key), int)}
     path = f"{folder}/{name}" if folder else name
-    metadata = {key: image[key] for key in ("imgid", "cocoid") if isinstance(image.get(key), int)}
-    sentences = image.get("sentences", [])
-    if not isinstance(sentences, list):
-        raise TypeError("sentences must be a list")
-    rows = [Row(path, _raw(sentence), split, metadata) for sentence in sentences]
-    return rows or [Row(path, None, split, metadata)]
-
-
-def _raw(sentence: object) -> str:
-    raw = sentence["raw"] if isinstance(sentence, dict) else sentence
-    if not isinstance(raw, str):
-        raise TypeError("a sentence must have raw text")
-    return raw.strip()
+    return {"image": path, "sentences": image.get("sentences"), "split": split, **numbers}

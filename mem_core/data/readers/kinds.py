@@ -6,12 +6,13 @@ Pure functions of a name and a first look (`look.py`).
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.columns import BYTES, CAPTION, IMAGE, pick
+from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.columns import columns_of
 
 _DELIMITERS = (",", "\t", "|", ";")
 _TOKEN = re.compile(r"[^\t\n]+#\d+\t")
@@ -55,7 +56,7 @@ def kind_of(path: str, seen: str, config: CorpusConfig) -> Kind:
     elif _TOKEN.match(seen.lstrip()):
         kind = Kind("flickr-token", "lines of image#0, tab, caption")
     elif suffix in (".csv", ".tsv", ".txt"):
-        kind = _table(seen.lstrip().partition("\n")[0], suffix == ".txt", config)
+        kind = _table(_first_line(seen), suffix == ".txt", config)
     else:
         kind = Kind(about="is no kind of caption file that is known")
     if kind.format in ("csv", "jsonl", "parquet") and kind.about.startswith(_IMAGEFOLDER) and _is_metadata(file):
@@ -69,7 +70,7 @@ def fits_one_picture(path: str, seen: str, config: CorpusConfig) -> bool:
         return not seen.strip() or any(character.isalpha() for character in seen)  # not boxes of an object detector
     record = _value(seen, 0)
     keys = list(record) if isinstance(record, dict) else _KEY.findall(seen) if record is None else []
-    return isinstance(record, str) or _pick(keys, CAPTION, config.caption_key) is not None
+    return isinstance(record, str) or bool(columns_of(keys, config).captions)
 
 
 def _is_metadata(file: PurePosixPath) -> bool:
@@ -96,24 +97,26 @@ def format_by_name(path: str) -> str:
     return _BY_SUFFIX.get(PurePosixPath(name).suffix, "")
 
 
-def _pick(columns: Iterable[str], usual: tuple[str, ...], asked: str) -> str | None:
-    return pick(columns, (asked.strip().lower(),) if asked else usual)
-
-
 def _of_columns(format: str, columns: list[str], config: CorpusConfig) -> Kind:
     """A table by its columns, or records by their keys."""
     shown = [column.strip()[:40] for column in columns[:_SHOWN]]
-    image = _pick(columns, IMAGE if format == "csv" else (*IMAGE, *BYTES), config.image_key)
-    caption = _pick(columns, CAPTION, config.caption_key)
+    found = columns_of(columns, config)
+    image, caption = found.image or found.data, next(iter(found.captions), None)
     if image and caption:
         return Kind(format, f"columns {image.strip()} and {caption.strip()}")
     about = f"has the columns {', '.join(shown)}: " + " and ".join(
-        f"no {what} among them" for what, found in (("image", image), ("caption", caption)) if not found
+        f"no {what} among them" for what, name in (("image", image), ("caption", caption)) if not name
     )
     names = {column.strip().lower() for column in columns}
     if not image and names & {"url", "image_url", "urls", "image_urls"}:
         about += "; pictures on the web are to be loaded first, as img2dataset does"
     return Kind(about=about, near=format, sidecar=not image and names >= _SIDECAR)
+
+
+def _first_line(seen: str) -> str:
+    """The first that is neither blank nor Excel's note for itself, `sep=;`."""
+    lines = map(str.strip, re.split(r"[\r\n]+", seen))
+    return next((line for line in lines if line and not re.fullmatch(r"sep=.?", line)), "")
 
 
 def _table(header: str, is_text: bool, config: CorpusConfig) -> Kind:
@@ -141,6 +144,12 @@ def _json(text: str, config: CorpusConfig) -> Kind:
                 return Kind("coco", "images, and annotations with captions")
             if keys & {"file_name", "image_id", "bbox"}:
                 return Kind(about="has images and annotations, but no captions among them", near="coco")
+    for match in re.finditer(r'"\s*:\s*\[\s*(?=\{)', text):
+        if (kind := _of_record("jsonl", text, match.end(), config)).format:
+            return kind
+    first_key = _KEY.search(text[:4000])
+    if first_key and PurePosixPath(first_key[1]).suffix.lower() in PICTURE_SUFFIXES:
+        return Kind("jsonl", "captions by the names of images")
     record, end = _value_and_end(text, 0)
     if isinstance(record, dict) and text[end:].lstrip().startswith("{"):
         return _of_record("jsonl", text, 0, config)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache
 
 from mem_core.common.errors import StorageRefused
+from mem_core.data.readers.encoding import wide_of
 from mem_core.data.readers.source import SourceFile, SourceTree
 
 Look = Callable[[str], str]
@@ -13,7 +14,10 @@ Look = Callable[[str], str]
 _SIZE = 1 << 16
 _MEMBERS = 8
 _PARQUET = b"PAR1"
-_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_MARKS = (
+    *((codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF8, "utf-8")),
+    *((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")),
+)
 
 
 def look_of(tree: SourceTree, encoding: str = "utf-8") -> Look:
@@ -45,14 +49,8 @@ def _decoded(data: bytes, encoding: str) -> str:
 
 
 def _guessed(data: bytes, encoding: str) -> str:
-    """The encoding of a byte order mark, else one of UTF-16 where every other byte is zero, else as asked for."""
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    if marked:
-        return marked
-    zeros = [data[start:200:2].count(0) for start in (0, 1)]
-    if max(zeros) > len(data[:200]) // 5:
-        return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
-    return encoding
+    """The encoding of a byte order mark, else one whose letters have several bytes, else as asked for."""
+    return next((name for mark, name in _MARKS if data.startswith(mark)), "") or wide_of(data) or encoding
 
 
 def _columns(file: SourceFile) -> list[str]:

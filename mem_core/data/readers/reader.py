@@ -81,6 +81,7 @@ class FormatReader(ABC):
         default = UNLISTED if table.has_splits() else "train" if table.has_folder_splits else self._usual
         splits = set()
         for image in table.grouped():
+            self.left_out += image.left_out
             split = image.split or split_of_folder(image.found.path) or default
             read = files.reader(image.found)
             splits.add(split)

@@ -1,28 +1,24 @@
-"""Text files as they occur in practice: with a BOM, with CRLF, in UTF-16 from a spreadsheet, with invalid bytes."""
+"""Text files as they occur in practice: in the encoding asked for or marked, with CRLF, with bytes that are no text."""
 
-import codecs
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import TextIOWrapper
-from typing import TextIO
+from typing import Any, TextIO
 
 from mem_core.common.errors import SourceError
+from mem_core.data.readers.encoding import DECODING, form_of
 from mem_core.data.readers.source import SourceFile
 
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 MAX_LINE = 64 * 1024 * 1024  # characters; a base64 image fits, a file without line ends does not
 
 
-def encoding_of(file: SourceFile) -> str:
-    """UTF-8 unless the file starts with the byte order mark of another Unicode form."""
-    with file.open() as stream:
-        start = stream.read(4)
-    return next((name for bom, name in _BOMS if start.startswith(bom)), "utf-8")
+def open_text(file: SourceFile, encoding: str = "utf-8") -> TextIO:
+    """The file as text, line ends as they are; bytes that are not valid become lone surrogates, found by `repaired`.
 
-
-def open_text(file: SourceFile, *, newline: str | None = None) -> TextIO:
-    """The file as text; bytes that are not valid become lone surrogates, which `repaired` finds."""
-    return TextIOWrapper(file.open(), encoding_of(file), "surrogateescape", newline)
+    Raises `SourceError` for a file that is plainly in another encoding.
+    """
+    encoding, line_end = form_of(file, encoding)
+    return TextIOWrapper(file.open(), encoding, DECODING, line_end)
 
 
 def repaired(text: str) -> tuple[str, bool]:
@@ -40,24 +36,27 @@ def _escaped(text: str) -> bool:
     return all(not 0xD800 <= ord(c) <= 0xDFFF or 0xDC80 <= ord(c) <= 0xDCFF for c in text)
 
 
-def read_lines(file: SourceFile) -> Iterator[tuple[int, str]]:
-    """Numbered lines without their ends. Only line feeds end a line, as U+2028 may stand in a caption."""
-    with open_text(file, newline="") as stream:
+def read_lines(file: SourceFile, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Numbered lines with their ends. Only line feeds end one, as U+2028 or a lone `\\r` may stand in a caption."""
+    with open_text(file, encoding) as stream:
         number = 0
         while line := stream.readline(MAX_LINE):
             number += 1
             if len(line) == MAX_LINE:
                 raise SourceError(f"expected lines of text, but line {number} of {file} has over {MAX_LINE} characters")
-            yield number, line.rstrip("\r\n")
+            yield number, line
 
 
-def load_json(file: SourceFile) -> object:
-    """The whole file parsed at once (memory: several times the file). Raises `SourceError`."""
+def load_json(
+    file: SourceFile, encoding: str = "utf-8", hook: Callable[[list[tuple[str, Any]]], object] = dict
+) -> object:
+    """The whole file parsed at once (memory: several times the file). Raises `SourceError`.
+
+    hook: makes objects of their pairs.
+    """
     try:
-        with file.open() as stream:
-            content: object = json.loads(stream.read().decode(encoding_of(file)))
+        with open_text(file, encoding) as stream:
+            content: object = json.load(stream, object_pairs_hook=hook)
         return content
-    except UnicodeDecodeError as error:
-        raise SourceError(f"expected JSON in UTF-8, but {file} has other bytes at offset {error.start}") from error
     except (ValueError, RecursionError) as error:
         raise SourceError(f"expected JSON, but {file} cannot be parsed: {error}") from error

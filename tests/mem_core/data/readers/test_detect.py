@@ -247,5 +247,8 @@ def test_few_of_many_files_are_looked_at() -> None:
 
 def test_the_keys_of_records_are_seen_in_any_json() -> None:
     nested = json.dumps({"data": [{"image": "0.jpg", "caption": "words"}]})
+    named = json.dumps({"0.jpg": "words"})
+    for content in (nested, named):
+        assert detect({**pictures("Ada/0.jpg"), "a.json": content}).format == "jsonl"
     with pytest.raises(SourceError, match="a.json, which is JSON with data"):
-        detect({**pictures("Ada/0.jpg"), "a.json": nested})
+        detect({**pictures("Ada/0.jpg"), "a.json": json.dumps({"data": [{"image": "0.jpg"}]})})

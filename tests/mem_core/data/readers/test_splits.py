@@ -126,9 +126,12 @@ def test_flickr30k_csv_with_bars(tmp_path: Path) -> None:
         "1.jpg| 2   no",
     ]
     (tmp_path / "results.csv").write_text("\n".join(lines))
-    broken, sample = open_source(tmp_path)
+    reader = open_source(tmp_path)
+    (sample,) = reader
     assert sample.captions == ('A "bare" quote .', "Two, three")
-    assert broken.problem == "results.csv:4: expected 3 columns, got 2"
+    (broken,) = reader.left_out
+    assert (broken.name, broken.code) == ("1.jpg", "bad-entry")
+    assert broken.reason == "results.csv:4: expected 3 columns, got 2"
 
 
 def test_karpathy_restval_is_train(tmp_path: Path) -> None:

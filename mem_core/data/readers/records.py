@@ -1,0 +1,218 @@
+"""From the records of a table (rows of CSV and Parquet, JSON objects) to rows of captions, in one way for all of them.
+
+A record that names a path gives rows, which are grouped by image; one that carries the image is a sample by itself.
+An image is a path, bytes, base64 text (in a column for bytes), a `data:image/...;base64,` address, or a mapping with
+`bytes` and `path` as Hugging Face's Image feature writes it. Captions are a text, a list of texts or of objects with a
+text in them (`[{"raw": "..."}]`), or a text that is such a list: `["a", "b"]` as JSON, `['a', 'b']` as pandas writes.
+"""
+
+import ast
+import base64
+import binascii
+import json
+import math
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from mem_core.common.reasons import Code
+from mem_core.config import CorpusConfig
+from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image, split_word
+from mem_core.data.readers.captions import Row, Said, settled
+from mem_core.data.readers.columns import ACCEPTED, Columns, caption_in, columns_of, unknown_columns
+from mem_core.data.readers.encoding import DECODING
+from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.source import SourceFile
+from mem_core.data.readers.text import repaired
+
+_MOST_LISTED = 1 << 16  # characters of a text that may be a list
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_LIST = re.compile(rf"\[\s*(?:{_QUOTED})(?:\s*,\s*(?:{_QUOTED})|\s+(?:{_QUOTED}))*\s*,?\s*\]", re.DOTALL)
+_PLAIN = CorpusConfig()
+
+
+class Record(NamedTuple):
+    """One row or object. place: the file and the line in it, or its number, for messages."""
+
+    place: str
+    values: Mapping[str, Any]
+
+
+class RecordReader(FormatReader):
+    """Base of the readers of tables. A subclass says which records stand in a file."""
+
+    own_keys = False
+    """Whether the format has keys of its own, which no setting names."""
+
+    @abstractmethod
+    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+        """All records of one of the files, in its order; rows and samples for entries that are broken."""
+
+    def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
+        config = _PLAIN if self.own_keys else self.config
+        strange: Record | None = None
+        understood = False
+        for item in self.records(file):
+            if not isinstance(item, Record):
+                yield item
+                continue
+            understood = understood or columns_of(item.values, config).known
+            strange = strange or item
+            for row in rows_of(item, config):
+                if isinstance(row, LeftOut):
+                    self.left_out.append(row)
+                else:
+                    yield row
+        if strange and not understood:
+            raise unknown_columns(strange.values, file, config)
+
+
+def broken(place: str, problem: str, code: Code = "bad-entry", *, image: str = "") -> Row | RawSample:
+    """An entry that cannot be understood. image: what it seems to name, which fails if no other row names it."""
+    reason = f"{place}: {problem}"
+    return Row(image, None, problem=reason, code=code, place=place) if image else failed(place, reason, code)
+
+
+def rows_of(record: Record, config: CorpusConfig = _PLAIN) -> Iterator[Row | RawSample | LeftOut]:
+    """The rows of a record, one a caption, or the sample where it carries the image itself."""
+    place, values = record
+    columns = columns_of(values, config)
+    if columns.twice:
+        yield broken(place, f"expected {columns.twice}")
+        return
+    try:
+        path, data = _image(values, columns)
+        split = _text(values[columns.split]) if columns.split else ""
+        name = _text(values[columns.name]) if columns.name and data is not None else path
+    except ValueError as error:
+        yield broken(place, str(error))
+        return
+    metadata = {key: values[key] for key in columns.others if _is_plain(key) and _is_plain(values[key])}
+    captions = list(_captions(values, columns, place))
+    if data is None:
+        yield from (
+            Row(path, None if problem else text, split, metadata, problem, code, place)
+            for text, _, problem, code in captions
+        )
+        if not captions:
+            yield Row(path, None, split, metadata, place=place)
+    else:
+        yield from _sample(repaired(name or path or place)[0], data, captions, split, metadata)
+
+
+def _sample(
+    name: str, data: bytes, captions: list[Said], split: str, metadata: dict[str, Any]
+) -> Iterator[RawSample | LeftOut]:
+    good, wrong, left_out = settled(name, captions)
+    problem, code = wrong.problem, wrong.code
+    try:
+        split = split_word(split)
+    except ValueError as error:
+        split, problem, code = "", str(error), "split-conflict"
+    yield from left_out
+    texts, places = tuple(one.text for one in good), tuple(one.place for one in good)
+    yield RawSample(name, _held(data), texts, split, metadata, problem, code, places)
+
+
+def _captions(values: Mapping[str, Any], columns: Columns, place: str) -> Iterator[Said]:
+    several = len(columns.captions) > 1
+    for column in columns.captions:
+        value = values[column]
+        if isinstance(value, str) and (found := _listed(value)) is not None:
+            value = found
+        if value is None or (several and isinstance(value, str) and not value.strip()):
+            continue
+        for item in value if isinstance(value, list | tuple) else [value]:
+            yield _caption(item, place)
+
+
+def _listed(text: str) -> list[Any] | None:
+    """The list that a cell holds as text, None for any other text.
+
+    Spaces for commas are numpy's way, which Python would take for one long text.
+    """
+    if len(text) > _MOST_LISTED or not (text := text.strip()).startswith("["):
+        return None
+    try:
+        found = json.loads(text)
+        return found if isinstance(found, list) and found and all(isinstance(item, str) for item in found) else None
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return (
+            [ast.literal_eval(item) for item in re.findall(_QUOTED, text, re.DOTALL)] if _LIST.fullmatch(text) else None
+        )
+    except (ValueError, SyntaxError):
+        return None
+
+
+def _caption(item: object, place: str) -> Said:
+    if isinstance(item, Mapping):
+        key = caption_in(map(str, item))
+        item = item[key] if key else item
+    if isinstance(item, bytes):
+        item = item.decode("utf-8", DECODING)
+    expected = f"{place}: expected a caption as text, got"
+    if item is not None and not isinstance(item, str):
+        return Said("", place, f"{expected} {type(item).__name__}", "caption-not-text")
+    text = (item or "").strip()
+    if "\0" in text:
+        return Said("", place, f"{expected} a zero byte in it")
+    if not repaired(text)[1]:
+        return Said("", place, f"{place}: expected a caption of valid Unicode, got other bytes", "bad-encoding")
+    return Said(text, place)
+
+
+def _held(data: bytes) -> Callable[[], bytes]:
+    return (lambda: data) if data else no_image("expected the bytes of an image, got none", "empty-image")
+
+
+def _image(values: Mapping[str, Any], columns: Columns) -> tuple[str, bytes | None]:
+    value = values[columns.image] if columns.image else None
+    path = ""
+    if isinstance(value, Mapping):
+        path = _text(value.get("path"))
+        if (inner := value.get("bytes")) is not None:
+            return path, _bytes(inner)
+    elif isinstance(value, bytes | bytearray):
+        return path, bytes(value)
+    elif isinstance(value, str) and value.startswith("data:image/"):
+        return path, _bytes(value)
+    else:
+        path = _text(value).strip()
+    if columns.data and values[columns.data] is not None:
+        return path, _bytes(values[columns.data])
+    if not path:
+        none = columns.image is None and columns.data is None
+        raise ValueError(
+            f"expected {ACCEPTED}, got none" if none else "expected the path of an image or its bytes, got nothing"
+        )
+    return path, None
+
+
+def _bytes(value: object) -> bytes:
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if not isinstance(value, str):
+        raise ValueError(f"expected the image as bytes or base64, got {type(value).__name__}")
+    try:
+        text = value.partition(",")[2] if value[:5] == "data:" else value
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"expected the image in base64: {error}") from error
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str | int):
+        raise ValueError(f"expected text, got {type(value).__name__}")
+    return str(value)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a sidecar is to have it: texts that are not endless, numbers that JSON knows; nothing is left out."""
+    if isinstance(value, str):
+        return 0 < len(value) <= 10_000 and repaired(value)[1]
+    return isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
