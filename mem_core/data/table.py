@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, get_args
 
 from mem_core.common.errors import MismatchError
@@ -62,7 +62,8 @@ def write_table(rows: Iterable[SampleRow]) -> bytes:
     import pyarrow
     import pyarrow.parquet
 
-    table = pyarrow.Table.from_pylist([asdict(row) for row in rows], schema=_schema())
+    listed, schema = list(rows), _schema()
+    table = pyarrow.table({name: [getattr(row, name) for row in listed] for name in schema.names}, schema=schema)
     stream = io.BytesIO()
     pyarrow.parquet.write_table(table, stream, compression="zstd")
     return stream.getvalue()
@@ -109,7 +110,7 @@ def _check(row: SampleRow, name: str) -> None:
         raise MismatchError(f"expected a reason for the failed sample {row.key} in {name}, got none")
     if row.code not in ("", *CODES):
         raise MismatchError(f"expected a known code for {row.key} in {name}, got {row.code!r}")
-    missing = [name for name, value in asdict(row).items() if value is None and name not in ("psnr", "ssim")]
+    missing = [name for name, value in vars(row).items() if value is None and name not in ("psnr", "ssim")]
     if missing:
         raise MismatchError(f"expected a value in {', '.join(missing)} of {row.key} in {name}, got none")
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol
 
 from mem_core.common.errors import ImageError
 from mem_core.common.reasons import Code
+from mem_core.data.readers.text import repaired
 
 UNLISTED = "unlisted"
 """The split of samples that no split list names, in a source where others are named."""
@@ -105,4 +106,5 @@ def failed(
     name: str, problem: str, code: Code = "bad-entry", *, split: str = "", captions: tuple[str, ...] = ()
 ) -> RawSample:
     """A sample that cannot be used, so that it is counted and named."""
+    name, problem = repaired(name)[0], repaired(problem)[0]  # names in a source need not be Unicode
     return RawSample(name, no_image(problem), captions, split, problem=problem, code=code)

@@ -24,7 +24,7 @@ class DecodedImage:
     """An image that decodes.
 
     data: the file as it will be published in the clean corpus; sizes in pixels. note: what in the source's file was
-    broken and is not looked at, "" for nothing.
+    broken and is not looked at, "" for nothing. sha256: of data, "" where nobody has hashed it yet.
     """
 
     data: bytes
@@ -32,6 +32,7 @@ class DecodedImage:
     width: int
     height: int
     note: str = ""
+    sha256: str = ""
 
 
 class SourceImage:
@@ -77,7 +78,7 @@ class SourceImage:
             picture = decode_image(self.data, max_pixels=self._config.max_pixels, animated=self._config.animated)
             note, extension = "; ".join(picture.notes), picture_format(self.data).suffixes[0]
             if self._config.resize is None and not picture.first_frame:
-                return DecodedImage(self.data, extension, picture.width, picture.height, note)
+                return DecodedImage(self.data, extension, picture.width, picture.height, note, self.sha256)
             if self._config.resize is not None:
                 picture = crop_to_square(picture, self._config.resize)
             return DecodedImage(encode_image(picture, "png"), "png", picture.width, picture.height, note)
@@ -118,7 +119,7 @@ class Candidate:
     def published_metadata(self, image: DecodedImage) -> dict[str, Any]:
         """What the source knew, the name it had there, and width, height (pixels) and hash of the file."""
         kept = {key: value for key, value in self.metadata.items() if key not in _OURS}
-        sha256 = hashlib.sha256(image.data).hexdigest()
+        sha256 = image.sha256 or hashlib.sha256(image.data).hexdigest()
         return {**kept, "name": self.name, "width": image.width, "height": image.height, "sha256": sha256}
 
 

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any
 
 from mem_core.common.errors import MismatchError, SampleError
@@ -16,6 +15,7 @@ from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import HashingWriter
 from mem_core.config import CorpusConfig
 from mem_core.config.methods import CLEAN
+from mem_core.data.readers.text import repaired
 from mem_core.data.receipt import Receipt, receipt_name, stats_name, write_finished_shard
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.sharding.candidate import Candidate
@@ -97,9 +97,17 @@ class NewShard:
             self._fail(sample, error)
             return True
         row = SampleRow(
-            key, "clean", image.note, sample.image.sha256, str(metadata["sha256"]), image.width, image.height
+            key,
+            "clean",
+            image.note,
+            sample.image.sha256,
+            str(metadata["sha256"]),
+            image.width,
+            image.height,
+            caption=sample.captions[0],
+            name=sample.name,
         )
-        self._row(sample, replace(row, caption=sample.captions[0], name=sample.name))
+        self._row(sample, row)
         self.clean += 1
         return True
 
@@ -132,8 +140,17 @@ class NewShard:
     def _fail(self, sample: Candidate, error: SampleError) -> None:
         reason = str(error) if sample.name in str(error) else f"{sample.name}: {error}"
         caption = sample.captions[0] if sample.captions else ""
-        row = SampleRow(self._key(), "failed", reason, sha256_in=sample.image.sha256, caption=caption)
-        self._row(sample, replace(row, code=error.code, name=sample.name))
+        digest = sample.image.sha256
+        row = SampleRow(
+            self._key(),
+            "failed",
+            repaired(reason)[0],
+            sha256_in=digest,
+            caption=caption,
+            code=error.code,
+            name=sample.name,
+        )
+        self._row(sample, row)
 
     def _row(self, sample: Candidate, row: SampleRow) -> None:
         if self._images is not None:

@@ -6,13 +6,14 @@ With it counts add up: pictures seen = published + failed + left out. A corpus w
 import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.formatting import counted
 from mem_core.common.reasons import CODES
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.data.readers import LeftOut
+from mem_core.data.readers.text import repaired
 from mem_core.data.sharding.split_writer import ShardingSummary
 
 LEFT_OUT_NAME = "left_out.parquet"
@@ -82,6 +83,6 @@ def _encoded(rows: Sequence[LeftOut]) -> bytes:
 
     schema = pyarrow.schema([(field.name, pyarrow.string()) for field in fields(LeftOut)])
     stream = io.BytesIO()
-    table = pyarrow.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    table = pyarrow.table({name: [repaired(getattr(row, name))[0] for row in rows] for name in schema.names}, schema)
     pyarrow.parquet.write_table(table, stream, compression="zstd")
     return stream.getvalue()

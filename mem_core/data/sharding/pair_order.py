@@ -117,7 +117,7 @@ class _StoredImage(SourceImage):
             return DecodedImage(self.data, *json.loads(known))
         made = super().decoded
         if isinstance(made, DecodedImage):
-            facts = json.dumps((made.extension, made.width, made.height))
+            facts = json.dumps((made.extension, made.width, made.height, made.note))
             self._database.execute("update images set decoded = ? where number = ?", (facts, self._number))
             if made.data is not self.data:
                 self._database.execute("update images set file = ? where number = ?", (made.data, self._number))

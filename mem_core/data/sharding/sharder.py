@@ -148,7 +148,7 @@ class TakenImages:
                 self.left_out.append(LeftOut(raw.name, "picture", "over-limit", reason))
             else:
                 self.counts[split] += 1
-                yield self._with_words(replace(raw, split=split))
+                yield self._with_words(raw if raw.split == split else replace(raw, split=split))
             if not raw.split and all(map(self._is_full, whole)):
                 return  # a source without splits has nothing else to give
 
