@@ -97,14 +97,9 @@ class NoImage:
         raise ImageError(self.reason, code=self.code)
 
 
-def no_image(reason: str, code: Code = "no-image") -> Callable[[], bytes]:
-    """An `image` that raises `ImageError` with the reason."""
-    return NoImage(reason, code)
-
-
 def failed(
     name: str, problem: str, code: Code = "bad-entry", *, split: str = "", captions: tuple[str, ...] = ()
 ) -> RawSample:
     """A sample that cannot be used, so that it is counted and named."""
     name, problem = repaired(name)[0], repaired(problem)[0]  # names in a source need not be Unicode
-    return RawSample(name, no_image(problem), captions, split, problem=problem, code=code)
+    return RawSample(name, NoImage(problem), captions, split, problem=problem, code=code)

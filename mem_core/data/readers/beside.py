@@ -11,13 +11,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
-from unicodedata import normalize
 
 from mem_core.common.errors import SampleError
 from mem_core.config import CorpusConfig
-from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.base import LeftOut, RawSample, failed
 from mem_core.data.readers.files import ImageFiles, read_image_file
+from mem_core.data.readers.path_parts import folded, is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_of_folder
@@ -57,7 +56,7 @@ class BesideReader(FormatReader):
 
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
         pairing = self._folder(file.parent)
-        if file.suffix in PICTURE_SUFFIXES:
+        if is_picture(file.path):
             yield self._sample(file, *pairing.texts_of(file))
         elif pairing.is_orphan(file):
             name = repaired(file.path)[0]
@@ -97,10 +96,10 @@ class _Pairing:
         for file in files:
             if file.suffix in _SUFFIXES:
                 self._texts[file.stem][file.suffix] = file
-            elif file.suffix in PICTURE_SUFFIXES:
+            elif is_picture(file.path):
                 images.append(file)
         self._stems_of = {image.name: self._as_written(image) for image in images}
-        self._pair_folded(images)
+        self._pairfolded(images)
         self._images_of: defaultdict[str, list[str]] = defaultdict(list)
         for name, stems in self._stems_of.items():
             for stem in stems:
@@ -122,23 +121,15 @@ class _Pairing:
     def _as_written(self, image: SourceFile) -> list[str]:
         return [stem for stem in (image.name, image.stem) if stem in self._texts]
 
-    def _pair_folded(self, images: Iterable[SourceFile]) -> None:
+    def _pairfolded(self, images: Iterable[SourceFile]) -> None:
         """Gives the images that have no caption as written those that no image has, if one alone fits."""
         taken = {stem for stems in self._stems_of.values() for stem in stems}
         free: defaultdict[str, list[str]] = defaultdict(list)
         for stem in self._texts.keys() - taken:
-            free[_folded(stem)].append(stem)
+            free[folded(stem)].append(stem)
         for image in images:
-            fitting = (free.get(_folded(name), []) for name in (image.name, image.stem))
+            fitting = (free.get(folded(name), []) for name in (image.name, image.stem))
             self._stems_of[image.name] = self._stems_of[image.name] or next((s for s in fitting if len(s) == 1), [])
-
-
-def _whole_stem(file: SourceFile) -> str:
-    return file.path[: -len(file.suffix)]
-
-
-def _folded(name: str) -> str:
-    return normalize("NFC", name).casefold()
 
 
 def _content(file: SourceFile) -> bytes:

@@ -141,10 +141,6 @@ class CaptionTable:
         """Whether a row named the image of this path."""
         return bool(self._database.execute("select 1 from images where path = ?", (_key(path),)).fetchone())
 
-    def is_empty(self) -> bool:
-        """Whether no row named any image."""
-        return not self._database.execute("select 1 from images limit 1").fetchone()
-
     def has_splits(self) -> bool:
         """Whether any row named a split of its own, not that of its file."""
         return bool(self._database.execute("select 1 from images where split != '' limit 1").fetchone())

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from mem_core.common.errors import ImageError, StorageRefused
 from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.data.image_formats import PICTURE_SUFFIXES
-from mem_core.data.readers.base import no_image
+from mem_core.data.readers.base import NoImage
 from mem_core.data.readers.names import Entry, NameIndex
+from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.spellings import Spelling, Spellings
 from mem_core.data.readers.tars import images_in, read_part
@@ -45,14 +45,6 @@ class ImageFiles:
         self._spellings = Spellings(tree.folder)
         self._last: tuple[tuple[str, str, str], Found] | None = None  # captions of one image often stand together
 
-    def locate(self, name: str, beside: str = "", split: str = "") -> Callable[[], bytes]:
-        """A function that reads the named picture. Raises `ImageError` if none is meant, several may be, or it lies
-        outside. beside: the folder that the name may be relative to; split: the row's, to tell equal names apart."""
-        found = self.find(name, beside, split)
-        if found.reason:
-            raise ImageError(found.reason, code=found.code)
-        return self.reader(found)
-
     def find(self, name: str, beside: str = "", split: str = "") -> Found:
         """Where the picture lies that is meant, with a reason if it cannot be had."""
         asked = (name, beside, split)
@@ -67,7 +59,7 @@ class ImageFiles:
     def reader(self, found: Found) -> Callable[[], bytes]:
         """What reads the bytes, or raises `ImageError` with the reason."""
         if found.reason:
-            return no_image(found.reason, found.code)
+            return NoImage(found.reason, found.code)
         if found.tar < 0:
             return partial(self.read, self._tree.file(found.path))
         tar = self._tars[found.tar]
@@ -173,11 +165,6 @@ class ImageFiles:
         near = self._files.nearest(wanted) or (self._members.nearest(wanted) if self._tars else "")
         reason = f"expected the image {name!r} inside the source folder or its tars, but it is not there"
         return f"{reason}; the nearest is {near}" if near else reason
-
-
-def is_picture(path: str) -> bool:
-    """Whether the source means the file as a picture: by its suffix, whatever it is a link to."""
-    return PurePosixPath(path).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _fitting(index: NameIndex, spelling: Spelling, split: str) -> list[Entry]:

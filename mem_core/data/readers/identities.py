@@ -15,9 +15,9 @@ from itertools import chain, filterfalse
 from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
-from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_in_name
@@ -66,7 +66,7 @@ class IdentitiesReader(FormatReader):
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
         folder = self._folder(file)
         where, is_text = repaired(folder)
-        if not _is_picture(file):
+        if not is_picture(file.path):
             yield failed(where, f"expected images in the identity folder {where!r}, got none", "no-image")
             return
         path = repaired(file.path)[0]
@@ -90,9 +90,9 @@ class IdentitiesReader(FormatReader):
     def _by_folder(self, tree: SourceTree) -> dict[str, list[SourceFile]]:
         """The images of each identity, or some file where it has none, so that it is missed."""
         found: defaultdict[str, list[SourceFile]] = defaultdict(list)
-        for file in filter(_is_picture, tree):
+        for file in _pictures(tree):
             found[self._folder(file)].append(file)
-        for file in filterfalse(_is_picture, tree):
+        for file in filterfalse(lambda file: is_picture(file.path), tree):
             if (folder := self._folder(file)) and folder not in found:
                 found[folder].append(file)
         return found
@@ -126,14 +126,14 @@ class IdentitiesReader(FormatReader):
 
 def _below_splits(tree: SourceTree) -> bool:
     """Whether the folders at the top that have others in them are splits; Val_Kilmer/ is none."""
-    tops = {_parts(file)[0] for file in filter(_is_picture, tree) if "/" in file.parent}
+    tops = {_parts(file)[0] for file in _pictures(tree) if "/" in file.parent}
     return bool(tops) and all(
         split_in_name(top) and len(set(_WORD.findall(top.lower())) - _OF_ALL) == 1 for top in tops
     )
 
 
-def _is_picture(file: SourceFile) -> bool:
-    return file.suffix in PICTURE_SUFFIXES
+def _pictures(tree: SourceTree) -> Iterator[SourceFile]:
+    return (file for file in tree if is_picture(file.path))
 
 
 def _parts(file: SourceFile) -> list[str]:

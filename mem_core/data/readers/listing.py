@@ -8,15 +8,21 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
-from unicodedata import normalize
 
 from mem_core.common.formatting import counted
 from mem_core.config import CorpusConfig
-from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.kinds import CAPTION_SUFFIXES, Kind, fits_one_picture, format_by_name, kind_of
 from mem_core.data.readers.look import Look
+from mem_core.data.readers.path_parts import (
+    TAR_SUFFIXES,
+    folded,
+    folder_around,
+    is_picture,
+    stem_of,
+    suffix_of,
+    without_suffix,
+)
 from mem_core.data.readers.splits import split_in_name
-from mem_core.data.readers.tar_members import TAR_SUFFIXES
 from mem_core.data.side_files import is_side_file
 
 BESIDE = (".txt", ".caption", ".json")
@@ -55,17 +61,17 @@ class Listing:
             if is_side_file(name) or suffix in _NO_TEXT:
                 continue
             is_tar = name.lower().endswith(TAR_SUFFIXES)
-            kind = self.pictures if suffix in PICTURE_SUFFIXES else self.tars if is_tar else self.texts
+            kind = self.pictures if is_picture(name) else self.tars if is_tar else self.texts
             kind.append(name)
 
     @cached_property
     def paired(self) -> list[str]:
         """The texts that have a picture of their name beside them."""
         texts = [name for name in self.texts if suffix_of(name) in BESIDE]
-        folders = {_folder(name) for name in texts}
-        beside = [name for name in self.pictures if _folder(name) in folders]
-        stems = {_folded(_stem(name)) for name in beside} | {_folded(name) for name in beside}
-        return [name for name in texts if _folded(_stem(name)) in stems]
+        folders = {folder_around(name) for name in texts}
+        beside = [name for name in self.pictures if folder_around(name) in folders]
+        stems = {folded(without_suffix(name)) for name in beside} | {folded(name) for name in beside}
+        return [name for name in texts if folded(without_suffix(name)) in stems]
 
     @cached_property
     def captions_beside(self) -> list[str]:
@@ -80,7 +86,7 @@ class Listing:
     @cached_property
     def kinds(self) -> dict[str, Kind]:
         """What each of the other texts is, but for cards, licences and logs."""
-        holders = {_tar_stem(tar) for tar in self.tars} | {_folder(picture) for picture in self.pictures}
+        holders = {stem_of(tar) for tar in self.tars} | {folder_around(picture) for picture in self.pictures}
         paired = set(self.paired)
         found: dict[str, Kind] = {}
         alike: defaultdict[str, list[Kind]] = defaultdict(list)
@@ -92,7 +98,7 @@ class Listing:
             if len(known) < _LOOKS:
                 known.append(kind_of(name, self.look(name), self.config))
             kind = known[-1]
-            if suffix_of(name) == ".parquet" and _stem(name) in holders and (kind.sidecar or not kind.format):
+            if suffix_of(name) == ".parquet" and without_suffix(name) in holders and (kind.sidecar or not kind.format):
                 found[name] = Kind(about=kind.about, sidecar=True)
             elif kind.format or not is_card:
                 found[name] = kind
@@ -150,8 +156,8 @@ class Listing:
 
     def is_lone(self, name: str) -> bool:
         """Whether what a sidecar is about is not here."""
-        place = _stem(name)
-        return place not in map(_tar_stem, self.tars) and not any(p.startswith(place + "/") for p in self.pictures)
+        place = without_suffix(name)
+        return place not in map(stem_of, self.tars) and not any(p.startswith(place + "/") for p in self.pictures)
 
     @property
     def nearest(self) -> list[str]:
@@ -171,25 +177,3 @@ class Listing:
         if len(self.kinds) > _SAID:
             said.append(f"{len(self.kinds) - _SAID} more files")
         return "; ".join(said) or "no file that could be either"
-
-
-def suffix_of(name: str) -> str:
-    """In lower case, with its dot; "" where there is none."""
-    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
-    return f".{suffix.lower()}" if dot and stem else ""
-
-
-def _stem(name: str) -> str:
-    return name[: len(name) - len(suffix_of(name))]
-
-
-def _tar_stem(name: str) -> str:
-    return _stem(name.removesuffix(".gz"))
-
-
-def _folder(name: str) -> str:
-    return name.rpartition("/")[0]
-
-
-def _folded(name: str) -> str:
-    return normalize("NFC", name).casefold()

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from mem_core.data.image_formats import IMAGE_SUFFIXES, PICTURE_SUFFIXES
+from mem_core.data.readers.path_parts import folded
 from mem_core.data.readers.splits import split_in_name
 
 _MOST = 100  # that are compared: a name that fits more pictures means none
@@ -67,8 +68,8 @@ class NameIndex:
         if same := self._ending(stem, None):
             return same[0].path
         beside = [entry for entry in self._neighbours(stem) if _digits(entry.path) == _digits(base)]
-        names = {_folded(entry.path.rpartition("/")[2]): entry.path for entry in beside}
-        return next((names[close] for close in get_close_matches(_folded(base), names, 1, 0.75)), "")
+        names = {folded(entry.path.rpartition("/")[2]): entry.path for entry in beside}
+        return next((names[close] for close in get_close_matches(folded(base), names, 1, 0.75)), "")
 
     def of_tar(self, tar: int) -> Iterator[Entry]:
         """All entries of one tar, in its order."""
@@ -82,7 +83,7 @@ class NameIndex:
         low = _ends(name)
         values: list[str | bytes | int] = [low, low[:-1] + b"0"]  # "0" is what comes after "/"
         if suffix is not None:
-            values.append(_blob(_folded(suffix)))
+            values.append(_blob(folded(suffix)))
         same = "and suffix = ?" if suffix is not None else ""
         return self._select(f"ends >= ? and ends < ? {same} limit {_MOST + 1}", *values)
 
@@ -101,7 +102,7 @@ class NameIndex:
 
 def _columns(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, int, int, int]:
     stem, suffix = _halves(entry.path)
-    return _ends(stem), _blob(_folded(suffix)), _blob(entry.path), _blob(entry.inner), *entry[2:]
+    return _ends(stem), _blob(folded(suffix)), _blob(entry.path), _blob(entry.inner), *entry[2:]
 
 
 def _halves(path: str) -> tuple[str, str]:
@@ -112,23 +113,18 @@ def _halves(path: str) -> tuple[str, str]:
 
 def _ends(path: str) -> bytes:
     """The parts of the path from the last to the first: all paths that end alike stand side by side."""
-    return _blob("/".join(reversed(_folded(path).split("/"))) + "/")
-
-
-def _folded(text: str) -> str:
-    """Equal for texts of the same letters, whatever their case and form."""
-    return text.lower() if text.isascii() else normalize("NFC", normalize("NFC", text).casefold())
+    return _blob("/".join(reversed(folded(path).split("/"))) + "/")
 
 
 def _distance(entry: Entry, name: str, own: str, split: str) -> tuple[int, int, int, int] | None:
     """How far it is from what is written: in letters, suffix, folder and split. None if it is of another split."""
     parts, written = entry.path.split("/"), name.split("/")
     tail, front = "/".join(parts[-len(written) :]), parts[: -len(written)]
-    suffix = _halves(tail)[1] if _folded(tail) != _folded(name) else ""
+    suffix = _halves(tail)[1] if folded(tail) != folded(name) else ""
     tail, inner = (text.removesuffix(suffix) for text in (tail, entry.inner))
     lacks = 0 if not suffix else 1 if suffix.lower() in IMAGE_SUFFIXES else 2  # a camera's raw file beside its JPEG
     letters = 0 if tail == name else 1 if normalize("NFC", tail) == normalize("NFC", name) else 2
-    whole = [_folded(path) for path in (own, name, inner)]
+    whole = [folded(path) for path in (own, name, inner)]
     place = whole.index(whole[2])
     said = _split_of(front, split)
     if split and said not in ("", split) and not _split_of(written[:-1], split):

@@ -9,7 +9,8 @@ from mem_core.common.errors import SourceError
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, split_word
 from mem_core.data.readers.captions import CaptionTable, Row
-from mem_core.data.readers.files import Found, ImageFiles, is_picture
+from mem_core.data.readers.files import Found, ImageFiles
+from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_of, split_of_folder
 from mem_core.data.readers.text import repaired

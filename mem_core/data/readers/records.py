@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image, split_word
+from mem_core.data.readers.base import LeftOut, NoImage, RawSample, failed, split_word
 from mem_core.data.readers.captions import Row, Said, settled
 from mem_core.data.readers.columns import ACCEPTED, Columns, caption_in, columns_of, unknown_columns
 from mem_core.data.readers.encoding import DECODING
@@ -165,7 +165,7 @@ def _caption(item: object, place: str) -> Said:
 
 
 def _held(data: bytes) -> Callable[[], bytes]:
-    return (lambda: data) if data else no_image("expected the bytes of an image, got none", "empty-image")
+    return (lambda: data) if data else NoImage("expected the bytes of an image, got none", "empty-image")
 
 
 def _image(values: Mapping[str, Any], columns: Columns) -> tuple[str, bytes | None]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import read_bytes
 from mem_core.data.readers.base import LeftOut
+from mem_core.data.readers.path_parts import TAR_SUFFIXES, stem_of
 from mem_core.data.readers.source import SourceFile, SourceTree
-from mem_core.data.readers.tar_members import TAR_SUFFIXES, stem_of
 from mem_core.data.readers.text import repaired
 
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>[0-9]{1,9})(?:-of-(?P<of>[0-9]{1,9}))?")

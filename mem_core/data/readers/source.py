@@ -9,12 +9,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import cached_property
-from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from mem_core.common.storage.folder import Folder, Troubles
+from mem_core.data.readers.path_parts import folder_around, suffix_of, without_suffix
 from mem_core.data.side_files import is_side_file
 
 _CHUNK = 1 << 20
@@ -34,17 +33,17 @@ class SourceFile:
 
     @property
     def stem(self) -> str:
-        return PurePosixPath(self.path).stem
+        return without_suffix(self.name)
 
     @property
     def suffix(self) -> str:
         """Lower case, with its dot."""
-        return PurePosixPath(self.path).suffix.lower()
+        return suffix_of(self.path)
 
     @property
     def parent(self) -> str:
         """The folder that it lies in, "" at the top."""
-        return self.path.rpartition("/")[0]
+        return folder_around(self.path)
 
     def __str__(self) -> str:
         """The whole address."""
@@ -111,19 +110,8 @@ class SourceTree:
     def _by_folder(self) -> dict[str, list[str]]:
         found: defaultdict[str, list[str]] = defaultdict(list)
         for name in self.names:
-            found[name.rpartition("/")[0]].append(name)
+            found[folder_around(name)].append(name)
         return dict(found)
-
-    @cached_property
-    def _folders(self) -> dict[str, list[str]]:
-        """Folder -> the folders right below it, sorted."""
-        found: defaultdict[str, set[str]] = defaultdict(set)
-        for folder in self._by_folder:
-            while folder:
-                above = folder.rpartition("/")[0]
-                found[above].add(folder)
-                folder = above
-        return {above: sorted(below) for above, below in found.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -138,16 +126,3 @@ class SourceTree:
     def inside(self, folder: str) -> list[SourceFile]:
         """The files right in a folder ("" is the top), sorted."""
         return [self.file(name) for name in self._by_folder.get(folder, ())]
-
-    def folders(self, above: str = "") -> list[str]:
-        """The folders right below one, sorted."""
-        return self._folders.get(above, [])
-
-    def matching(self, *patterns: str) -> list[SourceFile]:
-        """The files of up to one folder deep that fit a pattern such as `*.csv` or `data/*.parquet`, sorted."""
-        found: set[str] = set()
-        for pattern in patterns:
-            above, _, last = pattern.rpartition("/")
-            for folder in [""] if not above else [f for f in self.folders() if fnmatchcase(f, above)]:
-                found |= {file.path for file in self.inside(folder) if fnmatchcase(file.name, last)}
-        return [self.file(name) for name in sorted(found)]

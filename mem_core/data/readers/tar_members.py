@@ -16,7 +16,6 @@ from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.side_files import is_side_file
 from mem_core.data.tar_reader import scan, shown
 
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 TEXTS = ("txt", "caption", "json")
 _PICTURES = frozenset(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
 _MOST_DOTS = 16  # of a name that are looked at when the sample is sought that it is a further member of
@@ -141,11 +140,6 @@ class TarMembers:
         self._runs, self._last = self._runs + (key != self._last), key
         size = info.size if info.isreg() and not info.issparse() else -1
         return Member(name, stem, key, ending, picture, info.offset_data, size)
-
-
-def stem_of(path: str) -> str:
-    """The path of a tar without its suffix."""
-    return next((path[: -len(end)] for end in TAR_SUFFIXES if path.lower().endswith(end)), path)
 
 
 def blocks(members: Iterable[Member]) -> list[list[list[Member]]]:

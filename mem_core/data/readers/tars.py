@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from mem_core.common.errors import ImageError, SourceError
-from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.side_files import is_side_file
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, read_over
@@ -22,7 +22,7 @@ def images_in(file: SourceFile) -> Iterator[tuple[str, int, int]]:
             while (info := tar.next()) is not None:
                 vars(tar)["members"] = []  # tarfile would keep every header
                 name = str(PurePosixPath(info.name))
-                is_image = PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+                is_image = is_picture(name)
                 if info.isreg() and info.sparse is None and is_image and not is_side_file(name):
                     yield name, info.offset_data, info.size
                 if not stream.seekable() and not read_over(tar):

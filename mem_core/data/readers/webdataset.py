@@ -24,11 +24,12 @@ from mem_core.common.storage.atomic_file import is_refusal
 from mem_core.data.already import receipt_of_protected
 from mem_core.data.corpus import SHARDING_NAME
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
-from mem_core.data.readers.base import LeftOut, RawSample, failed, no_image
+from mem_core.data.readers.base import LeftOut, NoImage, RawSample, failed
+from mem_core.data.readers.path_parts import stem_of
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.shard_gaps import missing_pictures, shard_gaps
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.tar_members import Member, TarMembers, blocks, stem_of
+from mem_core.data.readers.tar_members import Member, TarMembers, blocks
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, shown
 from mem_core.data.texts import CAPTION_NAMES, Sidecar, read_captions
@@ -185,11 +186,11 @@ class _Tar:
         """Read now: the tar is not open for long."""
         name = shown(member.name)
         if member.size < 0:
-            return no_image(f"expected a picture, but {name} {_NO_FILE}", "unreadable")
+            return NoImage(f"expected a picture, but {name} {_NO_FILE}", "unreadable")
         if member.size > MAX_IMAGE_BYTES:
-            return no_image(f"expected at most {MAX_IMAGE_BYTES} bytes, but {name} has {member.size}", "too-large")
+            return NoImage(f"expected at most {MAX_IMAGE_BYTES} bytes, but {name} has {member.size}", "too-large")
         if not member.size:
-            return no_image(f"expected a picture, but {name} has 0 bytes", "empty-image")
+            return NoImage(f"expected a picture, but {name} has 0 bytes", "empty-image")
         return partial(bytes, self._members.read(member))
 
     def _failed(self, stem: str, reason: str, code: Code, captions: tuple[str, ...] = ()) -> RawSample:

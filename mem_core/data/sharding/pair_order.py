@@ -20,7 +20,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
 from mem_core.data.readers import RawSample
-from mem_core.data.readers.base import no_image
+from mem_core.data.readers.base import NoImage
 from mem_core.data.sharding.candidate import Candidate, DecodedImage, SourceImage, candidates
 
 _TABLES = """
@@ -76,7 +76,7 @@ def _pair(database: sqlite3.Connection, number: int, caption: int, config: Corpu
     record = json.loads(text)
     raw = RawSample(
         name=record["name"],
-        image=no_image(record["trouble"], record["trouble_code"]),
+        image=NoImage(record["trouble"], record["trouble_code"]),
         captions=tuple(record["captions"]),
         split=record["split"],
         metadata=record["metadata"],

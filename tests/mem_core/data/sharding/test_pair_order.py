@@ -16,7 +16,7 @@ from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, ProtectConfig
 from mem_core.data.readers import RawSample, open_source
-from mem_core.data.readers.base import no_image
+from mem_core.data.readers.base import NoImage
 from mem_core.data.sharding.pair_order import shuffled_pairs
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.survey import survey_source
@@ -66,7 +66,7 @@ def test_limit_counts_images(tmp_path: Path) -> None:
 
 
 def test_an_image_that_cannot_be_used_is_a_row_for_each_pair_and_one_image(tmp_path: Path) -> None:
-    unread = replace(raw(5, captions=FIVE), image=no_image("gone"))
+    unread = replace(raw(5, captions=FIVE), image=NoImage("gone"))
     found = shard_source(Listed([*photos(4), raw(4, good=False, captions=FIVE), unread]), LocalFolder(tmp_path), PAIRS)
     assert (found["train"].images, found["train"].samples, found["train"].failed) == (6, 20, 10)
     failed = [row for row in rows(LocalFolder(tmp_path / "train")) if row.status == "failed"]
