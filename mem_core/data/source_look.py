@@ -57,6 +57,8 @@ class SourceLook:
         yield from (f"sample: {name}: {caption}" for name, caption in self.samples)
         yield from self.failed.lines("fails")
         yield from self.left_out.lines("left out")
+        if self.whole and not self.images:
+            yield "nothing could be published: sharding would refuse this source"
         if not self.whole:
             yield "only the first images were counted, as a limit was given"
 

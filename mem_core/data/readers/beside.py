@@ -65,7 +65,7 @@ class BesideReader(FormatReader):
 
     def _sample(self, image: SourceFile, texts: dict[str, SourceFile], others: list[str]) -> RawSample:
         name = repaired(image.path)[0]
-        sample = partial(RawSample, name, partial(self._images.read, image))
+        sample = partial(RawSample, name, self._images.at(image))
         if others:
             reason = f"expected one image of the name {image.stem!r} beside its caption, got {' and '.join(others)}"
             return sample((), problem=repaired(reason)[0], code="ambiguous-image")

@@ -36,7 +36,8 @@ class CocoReader(FormatReader):
                 yield Row(name, None, problem=_shared(file, key, names[key]), code="duplicate")
             else:
                 metadata = {"coco_id": image["id"], **licences.get(_id(image.get("license")), {})}
-                yield from (Row(name, text, metadata=metadata) for text in captions.pop(key, [None]))
+                place = f"{file.name}: image id {key}"
+                yield from (Row(name, text, metadata=metadata, place=place) for text in captions.pop(key, [None]))
         for key, texts in captions.items():
             where = f"{file.name}: image id {key}"
             if len(names.get(key, ())) > 1:

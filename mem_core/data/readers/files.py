@@ -65,6 +65,10 @@ class ImageFiles:
         tar = self._tars[found.tar]
         return partial(read_part, tar, found.path.removeprefix(f"{tar.path}/"), found.start, found.size)
 
+    def at(self, file: SourceFile) -> Callable[[], bytes]:
+        """What reads a picture of the source, a link that leads outside known as such before it is read."""
+        return self.reader(self._file(file.path, ""))
+
     def read(self, file: SourceFile) -> bytes:
         """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
         self._inside(file.path)
@@ -138,7 +142,7 @@ class ImageFiles:
         if not isinstance(folder, LocalFolder) or not (folder.path / path).is_symlink():
             return
         if not Path(self._real(path)).is_relative_to(self._root):
-            what = f"{name or path!r} is a link that leads outside"
+            what = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
             raise ImageError(f"expected an image inside the source folder, but {what}", code="outside")
 
     def _real(self, path: str) -> str:

@@ -70,7 +70,7 @@ class IdentitiesReader(FormatReader):
             yield failed(where, f"expected images in the identity folder {where!r}, got none", "no-image")
             return
         path = repaired(file.path)[0]
-        sample = partial(RawSample, path, partial(self._images.read, file))
+        sample = partial(RawSample, path, self._images.at(file))
         if not folder:
             reason = f"expected an image in a folder named after what it shows, but {path!r} lies beside such folders"
             yield sample((), problem=reason, code="no-caption")

@@ -1,7 +1,8 @@
 """`jsonl`: JSON objects with an image (path, base64 or data address) and one or more captions, one a line or in a list.
 
     {"image": "a.jpg", "captions": ["a dog", "a hound"]}          a line of a .jsonl or .ndjson file
-    [{"image": "a.jpg", "caption": "a dog"}, ...]                 a .json file, parsed whole; also {"data": [...]}
+    [{"image": "a.jpg", "caption": "a dog"}, ...]                 a .json file, parsed whole; also {"data": [...]},
+                                                              and {"train": [...], "test": [...]}
     {"a.jpg": "a dog", "b.jpg": ["a cat", "a kitten"], ...}       the same, by name: a caption, captions or an object
 
 Keys: `columns.py`.
@@ -18,6 +19,7 @@ from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import columns_of
 from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
+from mem_core.data.readers.splits import split_in_name
 from mem_core.data.readers.text import load_json, open_text, read_lines, repaired
 
 _LOOKED_AT = 1 << 20  # characters of a line
@@ -56,8 +58,13 @@ class JsonlReader(RecordReader):
     def _whole(self, file: SourceFile, name: str) -> Iterator[tuple[str, object]]:
         content = load_json(file, self.config.encoding, _each_once)
         if isinstance(content, dict):
-            lists = [value for key, value in content.items() if "." not in key and _is_list_of_objects(value)]
-            content = lists[0] if len(lists) == 1 else content
+            lists = {key: value for key, value in content.items() if "." not in key and _is_list_of_objects(value)}
+            if len(lists) == 1:
+                content = next(iter(lists.values()))
+            elif lists and all(map(self._names_an_image, lists.values())):
+                for key, values in lists.items():
+                    yield from ((f"{name}: {key}[{at}]", self._in_split(key, value)) for at, value in enumerate(values))
+                return
         if isinstance(content, list):
             yield from ((f"{name}[{number}]", value) for number, value in enumerate(content))
         elif isinstance(content, dict) and all(
@@ -68,6 +75,16 @@ class JsonlReader(RecordReader):
             raise SourceError(
                 f"expected a list of JSON objects, or captions by names of images, in {file}, got neither"
             )
+
+    def _names_an_image(self, values: list[Any]) -> bool:
+        columns = columns_of(next(value for value in values if isinstance(value, dict)), self.config)
+        return bool(columns.image or columns.data)
+
+    def _in_split(self, key: str, value: object) -> object:
+        """The record of a list whose key may say the split of all that stand in it."""
+        split = split_in_name(key)
+        says_none = split and isinstance(value, dict) and not columns_of(value, self.config).split
+        return {**value, "split": split} if says_none and isinstance(value, dict) else value
 
     def _named(self, image: str, value: object) -> dict[str, Any]:
         """The record of what stands under the name of an image."""

@@ -108,7 +108,8 @@ def _of_columns(format: str, columns: list[str], config: CorpusConfig) -> Kind:
         f"no {what} among them" for what, name in (("image", image), ("caption", caption)) if not name
     )
     names = {column.strip().lower() for column in columns}
-    if not image and names & {"url", "image_url", "urls", "image_urls"}:
+    is_web = bool(names & {"url", "image_url", "urls", "image_urls"}) or any("://" in name for name in names)
+    if not image and is_web:
         about += "; pictures on the web are to be loaded first, as img2dataset does"
     return Kind(about=about, near=format, sidecar=not image and names >= _SIDECAR)
 

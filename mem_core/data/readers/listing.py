@@ -43,6 +43,9 @@ _NOT_NAMES = frozenset(
         *("download", "downloads"),
     )
 )
+_OF_FILES = re.compile(r"(?:.*[\W\d_])?(?:images?|imgs?|photos?|pictures?|pics?|dataset|jpe?gs?)")
+_OF_NONE = re.compile(r"class|label|cluster|folder|group|batch|part|set|split|(?:train|val|test)[ab]")
+_OF_CAMERA = re.compile(r"\d{3}[A-Z_]{5}")  # 100APPLE, 101_PANA
 _LOOKS = 8  # at files whose names differ in digits alone: what these hold, the others do
 _SAID = 3
 
@@ -151,8 +154,7 @@ class Listing:
     @property
     def has_named_folders(self) -> bool:
         """Whether there are such folders and each has a name that may be one, not images/ or 00000/."""
-        names = [folder.rpartition("/")[2].lower() for folder in self.identity_folders]
-        return bool(names) and not any(name in _NOT_NAMES or not re.search(r"[^\W\d_]", name) for name in names)
+        return bool(self.identity_folders) and all(map(_is_name, self.identity_folders))
 
     def is_lone(self, name: str) -> bool:
         """Whether what a sidecar is about is not here."""
@@ -177,3 +179,11 @@ class Listing:
         if len(self.kinds) > _SAID:
             said.append(f"{len(self.kinds) - _SAID} more files")
         return "; ".join(said) or "no file that could be either"
+
+
+def _is_name(folder: str) -> bool:
+    """Whether a folder is called after what its pictures may show; numbers at the end count for nothing."""
+    name = folder.rpartition("/")[2]
+    word = re.sub(r"[\W\d_]+$", "", name.lower())
+    is_of_files = word in _NOT_NAMES or _OF_FILES.fullmatch(word) or _OF_NONE.fullmatch(word)
+    return bool(word) and not (is_of_files or _OF_CAMERA.fullmatch(name))

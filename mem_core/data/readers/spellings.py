@@ -15,6 +15,7 @@ from mem_core.common.errors import ImageError
 from mem_core.common.storage.folder import Folder, LocalFolder
 
 _SIMPLE = re.compile(r"[\w-][\w.-]{0,60}")
+_WEB = re.compile(r"\s*https?://", re.IGNORECASE)
 _MOST = 4096  # characters; 255 bytes a part: more than any file system takes
 
 
@@ -47,13 +48,15 @@ class Spellings:
             return [Spelling(f"{beside}/{name}" if beside else name, name)]
         found = [spelling for text in _written(name) if any(spelling := self._inside(text, beside))]
         if not found:
-            raise ImageError(f"expected a path inside the source folder, got {name[:200]!r}", code="outside")
+            remedy = "load the pictures first, as img2dataset does" if _WEB.match(name) else "write it relative to that"
+            what = f"expected a path inside the source folder, got {name[:200]!r}: {remedy}"
+            raise ImageError(what, code="outside")
         return found
 
     def _inside(self, text: str, beside: str) -> Spelling:
         if text.startswith("/"):
             return Spelling(self._below(text) or (self._below(os.path.realpath(text)) if self._is_local else ""))
-        if text.split("/")[0].endswith(":"):  # a drive, or an address of something else
+        if text.replace("\\", "/").split("/")[0].endswith(":"):  # a drive, or an address of something else
             return Spelling("")
         starts = (f"{self._root}/{beside}", self._root, self._around)
         return Spelling(*(self._below(f"{start}/{text}") for start in starts))

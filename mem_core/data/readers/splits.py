@@ -13,8 +13,9 @@ import re
 
 _WORDS = {
     **dict.fromkeys(("train", "training", "trn", "restval"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing", "tst"), "test"),
+    **dict.fromkeys(("val", "valid", "validation", "dev", "minival"), "val"),
+    **dict.fromkeys(("test", "testing", "tst", "testa", "testb"), "test"),
+    **dict.fromkeys(("eval", "evaluation", "holdout", "heldout"), "test"),  # as Hugging Face reads eval
 }
 _APART = re.compile(r"[^a-z]+")
 

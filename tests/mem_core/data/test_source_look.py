@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from mem_core.data.readers import detected_source
 from mem_core.data.source_look import look_at_source
 from tests.support.source_making import write_images
@@ -25,3 +27,17 @@ def test_pictures_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("image,caption\n0.jpg,one\ngone.jpg,two\n")
     seen = look_at_source(*detected_source(tmp_path))
     assert (seen.images, seen.failed.counts) == ({"train": 1}, {"no-image": 1})
+
+
+@pytest.mark.parametrize("format", ["beside", "csv", "identities"])
+def test_pictures_that_are_links_to_elsewhere_are_told_before(tmp_path: Path, format: str) -> None:
+    write_images(tmp_path / "elsewhere", ["0.jpg"])
+    source = tmp_path / "source"
+    (source / "Ada").mkdir(parents=True)
+    (source / "Ada" / "0.jpg").symlink_to(tmp_path / "elsewhere" / "0.jpg")
+    (source / "Ada" / "0.txt").write_text("words")
+    (source / "list.csv").write_text("image,caption\nAda/0.jpg,words\n")
+    seen = look_at_source(*detected_source(source, format=format))
+    assert (dict(seen.images), seen.failed.counts) == ({}, {"outside": 1})
+    assert "copy what it stands for" in seen.failed.examples["outside"]
+    assert list(seen.lines())[-1] == "nothing could be published: sharding would refuse this source"

@@ -23,7 +23,10 @@ def coco(root: Path, images: object, annotations: object, **more: object) -> lis
 def test_two_images_of_one_coco_id_both_fail_with_their_captions_counted(tmp_path: Path) -> None:
     write_images(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
     images = [{"id": key, "file_name": name} for key, name in ((1, "a.jpg"), ("7", "b.jpg"), (7, "c.jpg"))]
-    captions = [{"image_id": key, "caption": text} for key, text in ((1, "of a"), (7, "of b or c"), ("7", "of either"))]
+    captions = [
+        {"image_id": key, "caption": text}
+        for key, text in ((1, "of a"), (7, "of b or c"), ("7", "of either"), (1, "of a"))
+    ]
     (tmp_path / "annotations").mkdir()
     (tmp_path / "annotations" / "captions_val.json").write_text(json.dumps({"images": images, "annotations": captions}))
     reader = open_source(tmp_path)
@@ -32,7 +35,8 @@ def test_two_images_of_one_coco_id_both_fail_with_their_captions_counted(tmp_pat
     for sample in (b, c):
         assert (sample.captions, sample.code) == ((), "duplicate")
         assert "7 is that of b.jpg and c.jpg, so that nobody knows whose" in sample.problem
-    assert [(left.what, left.code) for left in reader.left_out] == [("caption", "duplicate")] * 2
+    assert [(left.what, left.code) for left in reader.left_out] == [("caption", "duplicate")] * 3
+    assert reader.left_out[-1].reason.startswith("captions_val.json: image id 1: expected another caption")
 
 
 @pytest.mark.parametrize(

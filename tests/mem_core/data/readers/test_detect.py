@@ -135,6 +135,8 @@ IS: list[tuple[str, str, Source]] = [
         "Bob/@eaDir/1.jpg/SYNO.jpg", "Bob/.trashed-1-2.jpg", "README.md", "LICENSE", "train.log",
     )),
     ("identities", "pictures deeper and beside", pictures("Ada/0.jpg", "Ada/holiday/1.jpg", "group.jpg")),
+    ("identities", "names with words of other things", pictures("Dataset_the_cat/0.jpg", "Class_Ada/0.jpg",
+        "100_CATS and dogs/0.jpg")),
     ("identities", "a film beside", pictures("Ada/0.jpg", "Ada/1.mp4")),
 ]  # fmt: skip
 
@@ -145,6 +147,8 @@ REFUSED: list[tuple[str, Source]] = [
     (r"2 images \(0.jpg\). The nearest formats are csv", pictures("0.jpg", "1.jpg")),
     (r"2 images \(images/0.jpg\). The nearest formats are identities", pictures()),
     (r"images \(test/0.jpg\)", pictures("train/0.jpg", "test/0.jpg")),
+    *((rf"images \({folder}/0.jpg\)", pictures(f"{folder}/0.jpg", f"{folder}/1.jpg")) for folder in (
+        "Flicker8k_Dataset", "flickr30k-images", "images_1", "class2", "trainA", "100APPLE", "My photos")),
     (r"images \(00000/0.jpg\)", pictures("00000/0.jpg", "00001/0.jpg")),
     ("bilder.csv, which has the columns Datei, Beschreibung: no image among them and no caption among them.*image_path",
      {**pictures(), "bilder.csv": "Datei;Beschreibung\n0.jpg;x\n"}),
@@ -159,6 +163,7 @@ REFUSED: list[tuple[str, Source]] = [
      {"images/0.jpg": "", "captions/0.txt": "a cat"}),
     (r"00000.parquet, which has the columns caption, url, key", {"00000.parquet": SIDECAR, "00000_stats.json": "{}"}),
     ("urls.parquet.*pictures on the web are to be loaded first", {"urls.parquet": "url\ncaption"}),
+    ("cc3m.tsv.*pictures on the web are to be loaded first", {"cc3m.tsv": "a dog runs\thttp://x.example/1.jpg\n"}),
     ("only.parquet, which has the columns image, label: no caption", {"only.parquet": "image\nlabel"}),
     ("instances.json, which has images and annotations, but no captions", {**pictures(), "instances.json": BOXES}),
     ("images.zip, which is packed: unpack it first", {"images.zip": "PK", "train.log": "x"}),

@@ -42,6 +42,12 @@ def test_split_words_are_ours() -> None:
         ("data/test/en/part-0.parquet", "test"),
         ("train/test.csv", "test"),
         ("test/captions_train_val.json", "test"),
+        ("eval_00000.tar", "test"),
+        ("data/evaluation/0.csv", "test"),
+        ("holdout/0.tar", "test"),
+        ("annotations/captions_minival2014.json", "val"),
+        ("refs-testA.jsonl", "test"),
+        ("medieval.csv", ""),
         ("train_val.csv", ""),
         ("latest.csv", ""),
         ("contest/trained.csv", ""),
@@ -132,6 +138,15 @@ def test_flickr30k_csv_with_bars(tmp_path: Path) -> None:
     (broken,) = reader.left_out
     assert (broken.name, broken.code) == ("1.jpg", "bad-entry")
     assert broken.reason == "results.csv:4: expected 3 columns, got 2"
+
+
+def test_a_json_of_one_list_a_split(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    names = {"training": "a", "test": "b", "more": "c"}
+    lists = {key: [{"image": f"{name}.jpg", "caption": name}] for key, name in names.items()}
+    lists["more"][0]["split"] = "dev"
+    (tmp_path / "captions.json").write_text(json.dumps(lists))
+    assert splits(tmp_path) == {"a.jpg": "train", "b.jpg": "test", "c.jpg": "val"}
 
 
 def test_karpathy_restval_is_train(tmp_path: Path) -> None:
