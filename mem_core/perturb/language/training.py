@@ -224,9 +224,10 @@ def _masking(tokenizer: Any, share: float, seed: int) -> Callable[[list[dict[str
     transformers, _ = libraries()
     names = {f"{token.strip('[]').lower()}_token": token for token in SPECIALS}
     wrapped = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names)
-    return transformers.DataCollatorForLanguageModeling(  # type: ignore[no-any-return]
-        wrapped, mlm_probability=share, seed=seed
-    )
+    collator = transformers.DataCollatorForLanguageModeling(wrapped, mlm_probability=share)
+    # Not as its `seed`: in a process that was started by another it takes that only within a DataLoader.
+    collator.generator = torch.Generator().manual_seed(seed)
+    return collator  # type: ignore[no-any-return]
 
 
 def _new_model(config: LanguageModelConfig, tokens: int, seed: int) -> Any:

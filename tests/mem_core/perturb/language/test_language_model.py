@@ -1,6 +1,7 @@
 """The small masked language model: equal bytes however often killed, a judge of word order, a sentence for the rest."""
 
 import json
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_finished_model_is_left_alone_and_another_seed_makes_another(
     train_language_model(captions, other, one_epoch, RUNTIME, seed=2)
     train_language_model(captions, other, one_epoch, RUNTIME, seed=3)  # in its place
     assert read_bytes(other, "model.safetensors") != read_bytes(language_model, "model.safetensors")
+
+
+def test_a_process_started_by_another_trains_the_same_model(
+    captions: LocalFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_epoch = CONFIG.model_copy(update={"epochs": 1})
+    here, there = LocalFolder(tmp_path / "here"), LocalFolder(tmp_path / "there")
+    train_language_model(captions, here, one_epoch, RUNTIME, seed=1)
+    monkeypatch.setattr(multiprocessing.current_process(), "name", "SpawnProcess-1")
+    train_language_model(captions, there, one_epoch, RUNTIME, seed=1)
+    assert contents(there) == contents(here)
 
 
 def test_a_batch_of_few_words_asks_for_one_at_least(tmp_path: Path) -> None:
