@@ -13,6 +13,7 @@ from mem_core.config import CorpusConfig, IdentitiesConfig
 from mem_core.data.readers.columns import CAPTION, IMAGE
 from mem_core.data.readers.listing import Listing
 from mem_core.data.readers.look import Look
+from mem_core.data.readers.split_lists import is_list_name
 
 LOOKED_FOR = {
     "csv": f"a .csv, .tsv or .txt table with an image column ({', '.join(IMAGE)}) and a caption column "
@@ -114,7 +115,11 @@ def _notes(listing: Listing, format: str) -> tuple[str, ...]:
     lone = [name for name, kind in listing.kinds.items() if kind.sidecar and listing.is_lone(name)]
     said = [f"{name} is about samples of a tar or folder that is not here" for name in lone]
     if format not in _WITH_MANY_TEXTS:
-        others = [(name, kind) for name, kind in listing.kinds.items() if not (kind.format or kind.sidecar)]
+        others = [
+            (name, kind)
+            for name, kind in listing.kinds.items()
+            if not (kind.format or kind.sidecar or is_list_name(name))
+        ]
         said += [f"{name} is not read: it {kind.about}" for name, kind in others]
     more = [f"and {len(said) - _SAID} more like these"] if len(said) > _SAID else []
     return (*said[:_SAID], *more)

@@ -4,17 +4,15 @@ Split lists: Flickr_8k.trainImages.txt (devImages -> val, testImages) or train.t
 line, with or without `.jpg`. With lists, images in none of them get the split `unlisted`.
 """
 
-import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from mem_core.data.readers.base import RawSample, split_word
+from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
 from mem_core.data.readers.records import Record, RecordReader, broken
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
+from mem_core.data.readers.split_lists import find_split_lists
 from mem_core.data.readers.text import read_lines, repaired
-
-_LIST = re.compile(r"(?:.*\.)?(train|trn|dev|val|test)(?:images)?\.txt", re.IGNORECASE)
 
 
 class FlickrTokenReader(RecordReader):
@@ -22,6 +20,7 @@ class FlickrTokenReader(RecordReader):
 
     format = "flickr-token"
     own_keys = True
+    own_lists = True
 
     def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
         for number, line in read_lines(file, self.config.encoding):
@@ -34,18 +33,8 @@ class FlickrTokenReader(RecordReader):
                 yield Record(place, {"image": name, "caption": caption})
             else:
                 yield broken(place, "expected `image.jpg#0<TAB>caption`, got another line")
-        for split, path in find_lists(self.tree, file.parent):
+        for split, path in find_split_lists(self.tree.inside(file.parent)):
             for _, line in read_lines(path, self.config.encoding):
                 if name := line.strip():
                     # Without captions of its own, so a name that the token file lacks becomes a failed row.
                     yield Row(name if PurePosixPath(name).suffix else f"{name}.jpg", None, split)
-
-
-def find_lists(tree: SourceTree, folder: str) -> list[tuple[str, SourceFile]]:
-    """(split, file) for each split list in the folder."""
-    found = []
-    for file in tree.inside(folder):
-        if match := _LIST.fullmatch(file.name):
-            word = match[1].lower()
-            found.append((split_word("train" if word == "trn" else word), file))
-    return found

@@ -19,6 +19,7 @@ class KarpathyReader(RecordReader):
 
     format = "karpathy"
     own_keys = True
+    own_lists = True
 
     def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
         content = load_json(file, self.config.encoding)

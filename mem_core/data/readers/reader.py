@@ -12,6 +12,7 @@ from mem_core.data.readers.captions import CaptionTable, Row
 from mem_core.data.readers.files import Found, ImageFiles
 from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 from mem_core.data.readers.splits import split_of, split_of_folder
 from mem_core.data.readers.text import repaired
 
@@ -26,6 +27,8 @@ class FormatReader(ABC):
     """
 
     format = ""
+    own_lists = False
+    """Whether `rows` itself reads the lists that name the images of a split, or the format has none."""
 
     def __init__(
         self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
@@ -46,6 +49,14 @@ class FormatReader(ABC):
         return False
 
     def __iter__(self) -> Iterator[RawSample]:
+        lists = [] if self.own_lists else self._split_lists()
+        yield from SplitLists(self, lists).over(self._all()) if lists else self._all()
+
+    def _split_lists(self) -> list[tuple[str, SourceFile]]:
+        files = ImageFiles(self.tree)
+        return find_split_lists(self.tree, lambda line: not files.find(line.strip()).reason)
+
+    def _all(self) -> Iterator[RawSample]:
         self.left_out = side_pictures(self.tree)
         files, table = ImageFiles(self.tree), CaptionTable()
         try:

@@ -44,6 +44,7 @@ class WebDatasetReader(FormatReader):
     """Samples from tars; one tar is open at a time."""
 
     format = "webdataset"
+    own_lists = True
 
     def split_of(self, file: SourceFile) -> str:
         """A corpus of our own has a folder for each split, whatever its name."""

@@ -136,7 +136,7 @@ def _folder(data: Path, dataset: Dataset) -> Path:
 
 
 def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: IdentitiesConfig, seed: int) -> SourceReader:
-    lists = find_split_lists(tree, "")
+    lists = find_split_lists(tree.inside(""))
     own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
     reader = open_source(tree.folder, format=kind, config=CorpusConfig(identities=own), seed=seed)
     # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.

@@ -1,6 +1,7 @@
 """Splits: named by columns, lists, file names, JSON or folders; never guessed, never contradicted in silence."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow
@@ -147,6 +148,40 @@ def test_a_json_of_one_list_a_split(tmp_path: Path) -> None:
     lists["more"][0]["split"] = "dev"
     (tmp_path / "captions.json").write_text(json.dumps(lists))
     assert splits(tmp_path) == {"a.jpg": "train", "b.jpg": "test", "c.jpg": "val"}
+
+
+def _beside(root: Path) -> None:
+    for name in "abcd":
+        (root / "in" / f"{name}.txt").write_text("words")
+
+
+def _csv(root: Path) -> None:
+    (root / "captions.csv").write_text("image,caption\n" + "".join(f"{name}.jpg,words\n" for name in "abcd"))
+
+
+def _jsonl(root: Path) -> None:
+    lines = [json.dumps({"image": f"./in/{name}.jpg", "caption": "words"}) for name in "abcd"]
+    (root / "captions.jsonl").write_text("\n".join(lines))
+
+
+def _parquet(root: Path) -> None:
+    table = pyarrow.table({"path": [f"in/{name}.jpg" for name in "abcd"], "caption": ["words"] * 4})
+    pyarrow.parquet.write_table(table, root / "captions.parquet")
+
+
+@pytest.mark.parametrize("name", ["{}", "{}.jpg", "in/{}.jpg", ".\\in\\{}.jpg", "data/of/others/{}.jpg"])
+@pytest.mark.parametrize("write", [_beside, _csv, _jsonl, _parquet])
+def test_lists_give_splits_in_any_format(tmp_path: Path, write: Callable[[Path], None], name: str) -> None:
+    write_images(tmp_path, [f"in/{letter}.jpg" for letter in "abcd"])
+    write(tmp_path)
+    (tmp_path / "splits").mkdir()
+    (tmp_path / "splits" / "train_list.txt").write_text(f"\n{name.format('a')}\nb.jpg\n")
+    (tmp_path / "my_testIds.txt").write_text("c\ngone.jpg\n")
+    (tmp_path / "val.txt").write_text("Notes of what is in val.\n")
+    found = {Path(name.replace("\\", "/")).stem: split for name, split in splits(tmp_path).items()}
+    assert found == {"a": "train", "b": "train", "c": "test", "d": "unlisted", "gone": "test"}
+    (absent,) = [sample for sample in open_source(tmp_path) if sample.problem]
+    assert absent.code == "no-image"
 
 
 def test_karpathy_restval_is_train(tmp_path: Path) -> None:
