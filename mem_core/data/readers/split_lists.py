@@ -35,11 +35,14 @@ def find_split_lists(
     """(split, file) for each split list among the files. names_one: whether a line is the name of an image: one of the
     first lines has to be."""
     lists = ((match, file) for file in files if (match := _LIST.fullmatch(file.name)))
-    return [
-        (split_in_name(match["split"]), file)
-        for match, file in lists
-        if any(names_one(line) for _, line in islice(read_lines(file), _LOOKED_AT) if line.strip())
-    ]
+    return [(split_in_name(match["split"]), file) for match, file in lists if _names_any(file, names_one)]
+
+
+def _names_any(file: SourceFile, names_one: Callable[[str], bool]) -> bool:
+    try:
+        return any(names_one(line) for _, line in islice(read_lines(file), _LOOKED_AT) if line.strip())
+    except (SourceError, UnicodeDecodeError):  # something else of such a name, as bytes that are no text
+        return False
 
 
 class SplitLists:
@@ -77,7 +80,7 @@ class SplitLists:
         for sample in samples:
             named = self._name_of(sample)
             waiting.pop(named, None)
-            yield replace(sample, split=self._split.get(named, UNLISTED))
+            yield _in_split(sample, self._split.get(named, ""))
         for name in waiting:
             path = self._list_of[name]
             reason = f"expected the image {name!r} of {path.name} in {self.uri}, but the source has no such"
@@ -97,6 +100,15 @@ class SplitLists:
         self._list_of[name] = path
         if (end := PurePosixPath(name).name) != name and known == split:
             self._by_end[end] = name if self._by_end.get(end, name) == name else ""
+
+
+def _in_split(sample: RawSample, listed: str) -> RawSample:
+    """The sample in its list's split; one that other signs call test stays there, or fails if lists differ."""
+    own = "" if sample.split in ("train", UNLISTED) else sample.split
+    if own and listed not in ("", own) and not sample.problem:
+        problem = f"expected one split, but {sample.name!r} is in {own}, and a list names it for {listed}"
+        return replace(sample, problem=problem, code="split-conflict")
+    return replace(sample, split=own or listed or UNLISTED)
 
 
 def _aliases(name: str) -> Iterator[str]:

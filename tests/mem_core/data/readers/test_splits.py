@@ -184,6 +184,15 @@ def test_lists_give_splits_in_any_format(tmp_path: Path, write: Callable[[Path],
     assert absent.code == "no-image"
 
 
+def test_a_list_never_puts_into_train_what_a_column_has_for_test(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a.jpg", "b.jpg", "c.jpg"])
+    (tmp_path / "d.csv").write_text("image,caption,split\na.jpg,x,train\nb.jpg,x,test\nc.jpg,x,test\n")
+    (tmp_path / "train.txt").write_text("a.jpg\nb.jpg\n")
+    (tmp_path / "test.txt").write_bytes(b"\xe9\xff\0\n" * 9)  # no list
+    found = {sample.name: (sample.split, sample.code if sample.problem else "") for sample in open_source(tmp_path)}
+    assert found == {"a.jpg": ("train", ""), "b.jpg": ("test", "split-conflict"), "c.jpg": ("test", "")}
+
+
 def test_karpathy_restval_is_train(tmp_path: Path) -> None:
     write_images(tmp_path, ["a.jpg", "b.jpg"])
     images = [
