@@ -7,7 +7,7 @@ _REDO = "`--on-mismatch redo`"
 _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "shard the source": (": `memshield shard {about} DEST` makes shards of them in DEST/train", ()),
     "name the format": (": choose one with --format", ("shard", "pipeline", "estimate")),
-    "name the encoding": (": name it with `--set corpus.encoding={about}`", ("shard", "pipeline", "estimate")),
+    "name the encoding": (": name it with `--set corpus.encoding={about}`", ("pipeline", "estimate")),
     "name the columns": (
         ": name columns with --image-key and --caption-key, or choose a format with --format",
         ("shard",),
@@ -33,10 +33,15 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
 }
 
+# The same where one command has an option of its own for what others have a setting for.
+_SHORTER: dict[tuple[Hint, str], str] = {("name the encoding", "shard"): ": name it with --encoding {about}"}
+
 
 def with_remedy(error: MemshieldError, command: str | None) -> str:
     """The error's sentence, and what this command offers against it."""
     if error.hint is None:
         return str(error)
     remedy, commands = _REMEDIES[error.hint]
+    if shorter := _SHORTER.get((error.hint, command or "")):
+        remedy, commands = shorter, ()
     return str(error) + (remedy.format(about=error.about) if not commands or command in commands else "")

@@ -43,7 +43,8 @@ def write_index(
     manifest = read_manifest(folder)
     counts = loadable(manifest) if manifest is not None and manifest.kind == "protected" else {}
     if manifest is None or not counts:
-        found = "there is none" if manifest is None else f"it has {manifest.kind} shards and {len(counts)} to hand out"
+        none = "there is none: the protected corpus has it, and is indexed before its tars are copied"
+        found = none if manifest is None else f"it has {manifest.kind} shards and {len(counts)} to hand out"
         raise SourceError(f"expected the manifest of a protected corpus with samples in {folder.uri}, but {found}")
     sizes = write_energon(folder, _indexed(folder, counts, progress), counts)
     images = image_extensions(sizes)

@@ -47,6 +47,12 @@ def test_what_a_command_has_no_option_for_is_not_offered() -> None:
     assert with_remedy(ConfigError("wrong"), "train") == "wrong"
 
 
+def test_an_option_is_offered_in_place_of_a_setting() -> None:
+    error = SourceError("wrong", hint="name the encoding", about="cp1252")
+    assert with_remedy(error, "shard") == "wrong: name it with --encoding cp1252"
+    assert with_remedy(error, "estimate") == "wrong: name it with `--set corpus.encoding=cp1252`"
+
+
 def test_hints_come_back_from_another_process() -> None:
     error = pickle.loads(pickle.dumps(MismatchError("wrong", hint="redo shards", about="/x")))
     assert (str(error), error.hint, error.about) == ("wrong", "redo shards", "/x")
