@@ -49,7 +49,8 @@ def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: Qu
     near, alike = psnr(clean.pixels, shown), ssim(clean.pixels, shown)
     raise ImageError(
         f"expected {_floors(config)}, but even the least of this noise has {near:.2f} dB and SSIM {alike:.4f}: "
-        "lower the floor, or leave the sample out"
+        "lower the floor, or leave the sample out",
+        code="over-budget",
     )
 
 

@@ -94,7 +94,7 @@ def test_a_floor_out_of_reach_reports_the_sample_and_never_lowers_it_silently(tm
     clean = corpus(tmp_path / "clean")
     _, rows, report = published(clean, tmp_path / "dest", 0.9999)
     assert report.ok, report.problems
-    assert [row.status for row in rows] == ["failed", "failed"]
+    assert [(row.status, row.code) for row in rows] == [("failed", "over-budget")] * 2
     assert all("expected an SSIM of at least 0.9999, but even the least of this noise" in row.reason for row in rows)
     dest, rows, report = published(clean, tmp_path / "passed", 0.9999, on_error="passthrough")
     assert [row.status for row in rows] == ["passthrough", "passthrough"]
