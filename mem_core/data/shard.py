@@ -111,7 +111,7 @@ def _sample(group: Group) -> Sample:
         raise SampleError(f"expected an image, but the .{images[0]} member has 0 bytes", code="empty-image")
     sidecar = read_captions(group.parts.get("json"), group.parts.get("txt"), ours=True)
     if sidecar.odd:
-        raise CaptionError(sidecar.odd[0])
+        raise sidecar.odd[0]
     return Sample(group.key, image, images[0], sidecar.captions, sidecar.metadata)
 
 

@@ -138,7 +138,7 @@ def _walk(stream: Readable, shard: str) -> Iterator[tuple[tarfile.TarFile, tarfi
         while (member := _next(tar, f"shard {shard}")) is not None:
             _check(member, shard)
             yield tar, member
-            if not read_over(tar):
+            if not _read_over(tar):
                 raise _cut(f"shard {shard}", f"it ends inside {shown(member.name)}")
         _check_end(tar, f"shard {shard}")
 
@@ -166,7 +166,7 @@ def _cut(place: str, what: str) -> SourceError:
     return SourceError(f"expected a whole tar, but in {place} {what}: copy it anew, or leave it out of the source")
 
 
-def read_over(tar: tarfile.TarFile) -> bool:
+def _read_over(tar: tarfile.TarFile) -> bool:
     """Reads what is left of a large member of a stream; False if the stream ends before the member does.
 
     tarfile would do so itself, but where the stream ends it goes on for as long as the header claims: years.

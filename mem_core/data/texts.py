@@ -10,11 +10,22 @@ from unicodedata import category
 
 from mem_core.common.errors import CaptionError, SampleError
 
-CAPTION_NAMES = ("captions", "caption", "text", "sentences", "description", "alt_text")
-"""Where a JSON object has captions, in any case."""
+OF_CAPTIONS = (
+    *("captions", "caption", "text", "texts", "sentences", "sentence"),
+    *("description", "descriptions", "alt_text", "alttext"),
+)
+CAPTION_NAMES = (*OF_CAPTIONS, "comments", "comment", "alt", "title", "raw")
+"""Where a JSON object or table has captions, in any case. What stands under the last few is metadata where another
+place has them."""
 
 _INSIDE = ("raw", "caption", "text")  # the text of a caption that is an object
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKS = (  # UTF-32's begins with that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_WORD = re.compile("[0-9A-Za-z]")
 # Letters, numbers, symbols, what encloses a sign (keycaps), what a later Unicode will name: its emoji, perhaps.
@@ -46,11 +57,13 @@ def _is_readable(character: str) -> bool:
 
 class Sidecar(NamedTuple):
     """What the texts beside an image say. captions: as they stand, empty ones among them; odd: why an entry of their
-    list is none; metadata: the JSON object without its `captions`."""
+    list is none, or the JSON cannot be read; metadata: the JSON object without its `captions`;
+    place: the entry, or kind of file, that has the captions."""
 
     captions: tuple[str, ...]
     metadata: dict[str, Any]
-    odd: tuple[str, ...] = ()
+    odd: tuple[SampleError, ...] = ()
+    place: str = ""
 
 
 def read_captions(
@@ -65,12 +78,20 @@ def read_captions(
     used as they are needs it: empty captions are left out, and what stands under `captions` is empty only if it is
     blank, as our writer held.
 
-    Raises `SampleError` for a JSON that is no object, `CaptionError` where there is no caption at all.
+    Raises `SampleError` for a JSON that is no object (where a text has words, that costs the metadata alone, but for
+    ours), `CaptionError` where there is no caption at all.
     """
-    values = {} if metadata is None else json_object(metadata)
-    rest = {name: value for name, value in values.items() if name != "captions"}
-    problems: list[CaptionError] = []
+    values: dict[str, Any] = {}
+    problems: list[SampleError] = []
     empty: tuple[str, ...] | None = None
+    try:
+        values = values if metadata is None else json_object(metadata)
+    except SampleError as error:
+        if ours:
+            raise
+        problems.append(error)
+    broken = tuple(problems)
+    rest = {name: value for name, value in values.items() if name != "captions"}
     for name, entry in _places(values, texts, key):
         try:
             captions, odd = _listed(name, _decoded(entry, name, encoding) if isinstance(entry, bytes) else entry)
@@ -79,8 +100,8 @@ def read_captions(
             continue
         words: Callable[[str], object] = str.strip if ours and name == "captions" else has_words
         if any(map(words, captions)):
-            return Sidecar(tuple(filter(words, captions)) if ours else captions, rest, odd)
-        problems += map(CaptionError, odd)
+            return Sidecar(tuple(filter(words, captions)) if ours else captions, rest, (*broken, *odd), name)
+        problems += odd
         empty = empty or captions
     if problems:
         raise problems[0]
@@ -123,9 +144,14 @@ def json_object(data: bytes) -> dict[str, Any]:
     return values
 
 
+def mark_of(start: bytes) -> tuple[bytes, str]:
+    """The byte order mark that a text begins with, and the encoding that it says; both empty without one."""
+    return next((found for found in _MARKS if start.startswith(found[0])), (b"", ""))
+
+
 def _decoded(data: bytes, name: str, encoding: str) -> str:
     """Text without its byte order mark and the white space around it."""
-    marked = next((form for mark, form in _MARKS if data.startswith(mark)), encoding)
+    marked = mark_of(data)[1] or encoding
     try:
         return data.decode(marked).strip()
     except UnicodeDecodeError as error:
@@ -147,7 +173,7 @@ def _places(values: dict[str, Any], texts: Iterable[bytes | None], key: str) -> 
             yield spelled[name], values[spelled[name]]
 
 
-def _listed(name: str, entry: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _listed(name: str, entry: Any) -> tuple[tuple[str, ...], tuple[CaptionError, ...]]:
     """The captions of an entry, and why others in it are none. Raises `CaptionError` for an entry of another kind."""
     if entry is None or isinstance(entry, str):
         entry = [entry or ""] if name == ".txt" or entry else []
@@ -163,7 +189,7 @@ def _listed(name: str, entry: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
             odd.append(f"expected valid Unicode in caption {number} of {len(entry)}, got a lone surrogate")
         else:
             odd.append(f"expected text as caption {number} of {len(entry)}, got a {type(item).__name__}")
-    return tuple(captions), tuple(odd)
+    return tuple(captions), tuple(map(CaptionError, odd))
 
 
 def _null(_: str) -> None:

@@ -1,6 +1,5 @@
 """What every source reader yields, and the helpers that all of them share."""
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
@@ -11,16 +10,6 @@ from mem_core.data.readers.text import repaired
 
 UNLISTED = "unlisted"
 """The split of samples that no split list names, in a source where others are named."""
-
-_SPLIT_WORDS = {
-    "restval": "train",  # Karpathy: validation images given back to training
-    "training": "train",
-    "dev": "val",
-    "valid": "val",
-    "validation": "val",
-    "testing": "test",
-}
-_SPLIT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -75,15 +64,6 @@ class SourceReader(Protocol):
         ...
 
     def __iter__(self) -> Iterator[RawSample]: ...
-
-
-def split_word(text: str) -> str:
-    """Our name of the split: lower case, restval -> train, dev or validation -> val. Raises ValueError."""
-    word = text.strip().lower()
-    word = _SPLIT_WORDS.get(word, word)
-    if word and not _SPLIT_NAME.fullmatch(word):
-        raise ValueError(f"expected a split named with letters, digits, - or _, got {text[:80]!r}")
-    return word
 
 
 @dataclass(frozen=True)

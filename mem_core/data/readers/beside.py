@@ -10,21 +10,18 @@ has several such files is the rule of tars, too: `texts.read_captions`, a .txt b
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 
-from mem_core.common.errors import SampleError
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import LeftOut, RawSample, failed
+from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.files import ImageFiles, read_image_file
-from mem_core.data.readers.path_parts import folded, is_picture
+from mem_core.data.readers.path_parts import TEXT_SUFFIXES, folded, is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_of_folder
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_TEXT_BYTES
-from mem_core.data.texts import CAPTION_NAMES, Sidecar, read_captions
 
-_SUFFIXES = (".json", ".txt", ".caption")
 _ABOUT_ALL = re.compile(
     r"readme|licen[cs]e|copying|notice|authors|citation|changelog|requirements|classes|labels|metadata|info|config|"
     r"dataset.*|.*_stats|(.*[._-])?(train|trn|dev|val|test)(images)?",
@@ -65,26 +62,14 @@ class BesideReader(FormatReader):
 
     def _sample(self, image: SourceFile, texts: dict[str, SourceFile], others: list[str]) -> RawSample:
         name = repaired(image.path)[0]
-        sample = partial(RawSample, name, self._images.at(image))
+        read = self._images.at(image)
         if others:
             reason = f"expected one image of the name {image.stem!r} beside its caption, got {' and '.join(others)}"
-            return sample((), problem=repaired(reason)[0], code="ambiguous-image")
+            return RawSample(name, read, (), problem=repaired(reason)[0], code="ambiguous-image")
         if not texts:
             reason = f"expected a caption of {name!r} in a .txt, .caption or .json of the same name beside it"
-            return sample((), problem=reason, code="no-caption")
-        try:
-            found = self._read(texts)
-        except SampleError as error:
-            return sample((), problem=str(error), code=error.code)
-        self.left_out += [LeftOut(name, "caption", "caption-not-text", reason) for reason in found.odd]
-        named = {*CAPTION_NAMES, self.config.caption_key.strip().lower()}
-        metadata = {key: value for key, value in found.metadata.items() if key.strip().lower() not in named}
-        return sample(found.captions, metadata=metadata)
-
-    def _read(self, texts: dict[str, SourceFile]) -> Sidecar:
-        """Captions and metadata. Raises `SampleError`."""
-        content = [_content(texts[suffix]) if suffix in texts else None for suffix in _SUFFIXES]
-        return read_captions(*content, key=self.config.caption_key, encoding=self.config.encoding)
+            return RawSample(name, read, (), problem=reason, code="no-caption")
+        return self.captioned(name, read, lambda: [_content(texts.get(suffix)) for suffix in TEXT_SUFFIXES])
 
 
 class _Pairing:
@@ -94,7 +79,7 @@ class _Pairing:
         self._texts: defaultdict[str, dict[str, SourceFile]] = defaultdict(dict)
         images = []
         for file in files:
-            if file.suffix in _SUFFIXES:
+            if file.suffix in TEXT_SUFFIXES:
                 self._texts[file.stem][file.suffix] = file
             elif is_picture(file.path):
                 images.append(file)
@@ -132,5 +117,6 @@ class _Pairing:
             self._stems_of[image.name] = self._stems_of[image.name] or next((s for s in fitting if len(s) == 1), [])
 
 
-def _content(file: SourceFile) -> bytes:
-    return read_image_file(file, repaired(file.name)[0], most=MAX_TEXT_BYTES, what="caption file")
+def _content(file: SourceFile | None) -> bytes | None:
+    what = "caption file"
+    return read_image_file(file, repaired(file.name)[0], most=MAX_TEXT_BYTES, what=what) if file else None

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
-from mem_core.data.readers.base import LeftOut, split_word
+from mem_core.data.readers.base import LeftOut
 from mem_core.data.readers.files import Found
-from mem_core.data.readers.splits import split_of_folder
+from mem_core.data.readers.splits import split_of_folder, split_word
 from mem_core.data.readers.text import repaired
 from mem_core.data.texts import has_words
 

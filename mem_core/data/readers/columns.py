@@ -1,5 +1,6 @@
 """The names that columns of tables and keys of JSON objects may have. Case does not matter, nor do spaces for `_`.
 
+Images: the first of the usual names, else the only one that ends in `_file_name`, as Hugging Face's imagefolder has it.
 Captions: the first of the usual names that is there, and with it the same name with a number behind (`caption_0` to
 `caption_4`), all in the order of their numbers. `corpus.caption_key` and `corpus.image_key` take the place of the usual
 names. Addresses (`url`) are no files: they never name an image.
@@ -13,16 +14,13 @@ from functools import lru_cache
 
 from mem_core.common.errors import SourceError
 from mem_core.config import CorpusConfig
+from mem_core.data.texts import CAPTION_NAMES
 
 IMAGE = (
     *("image", "image_path", "path", "file_name", "filename", "file", "filepath", "file_path", "image_name"),
-    *("image_file", "image_filename", "img", "img_path", "img_name", "picture", "photo"),
+    *("image_file", "image_filename", "image_file_name", "img", "img_path", "img_name", "picture", "photo"),
 )
 BYTES = ("bytes", "image_bytes", "base64", "image_base64", "image_data", "jpg", "jpeg", "png", "webp")
-CAPTION = (
-    *("caption", "captions", "text", "texts", "comment", "comments", "sentence", "sentences"),
-    *("description", "descriptions", "alt_text", "alttext", "alt", "title", "raw"),
-)
 SPLIT = ("split", "set", "subset")
 NAME = ("name", "id", "key", "image_id", "__key__")
 PER_CAPTION = frozenset({"caption_id", "comment_number", "caption_number", "sentid"})
@@ -59,7 +57,10 @@ def _columns_of(names: tuple[str, ...], image_key: str, caption_key: str) -> Col
     spelled = {_plain(name): name for name in names}
     image = _first(spelled, (_plain(image_key),) if image_key else IMAGE)
     data = None if image_key else _first(spelled, BYTES)
-    captions = _captions(spelled, (_plain(caption_key),) if caption_key else CAPTION)
+    if image is None and data is None and not image_key:
+        named = [column for name, column in spelled.items() if name.endswith("_file_name")]
+        image = named[0] if len(named) == 1 else None
+    captions = _captions(spelled, (_plain(caption_key),) if caption_key else CAPTION_NAMES)
     split = _first(spelled, SPLIT)
     used = {*filter(None, (image, data, split)), *captions}
     counted = Counter(map(_plain, names))
@@ -71,14 +72,16 @@ def _columns_of(names: tuple[str, ...], image_key: str, caption_key: str) -> Col
 
 def caption_in(names: Iterable[str]) -> str | None:
     """The key of the caption in an object that is one: `raw` in `{"raw": "...", "tokens": [...]}`."""
-    return _first({_plain(name): name for name in names}, CAPTION)
+    return _first({_plain(name): name for name in names}, CAPTION_NAMES)
 
 
 def unknown_columns(names: Iterable[str], place: object, config: CorpusConfig) -> SourceError:
     """The error for a table in which images or captions have no name that is known."""
     image = f"the column {config.image_key!r}" if config.image_key else ACCEPTED
     caption = (
-        f"the column {config.caption_key!r}" if config.caption_key else f"a caption in one of {', '.join(CAPTION)}"
+        f"the column {config.caption_key!r}"
+        if config.caption_key
+        else f"a caption in one of {', '.join(CAPTION_NAMES)}"
     )
     seen = ", ".join(name.strip() for name in names)[:300] or "nothing"
     return SourceError(

@@ -8,6 +8,8 @@ many or too few columns, one with text behind a closing quote, one whose quote i
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from itertools import repeat
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
@@ -22,7 +24,6 @@ from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import open_text, read_lines, repaired
 
-_DELIMITERS = (",", "\t", "|", ";")
 _MOST_LINES = 100  # of one row, in quotes
 _MOST_IN_FIELD = 16 << 20  # characters: pictures in base64
 _MOST_IN_HEADER = 100_000
@@ -63,21 +64,29 @@ class CsvReader(RecordReader):
 def header_of(file: SourceFile, config: CorpusConfig) -> Header:
     """The header of a table. Raises `SourceError` for a file that is none, or whose columns are not known."""
     with open_text(file, config.encoding) as stream:
-        text, number = "", 0
-        while not text and (line := stream.readline(_MOST_IN_HEADER)):
-            number += 1
-            text = "" if re.fullmatch(r"sep=.?\s*", line) else line.strip()  # Excel's note for itself
+        found = headers(iter(partial(stream.readline, _MOST_IN_HEADER), ""), config)
+    if columns_of(found[0].columns, config).known:
+        return found[0]
+    columns = (repaired(column)[0] for column in found[0].columns)
+    raise unknown_columns(columns, f"the header line of {file}", config)
+
+
+def headers(lines: Iterable[str], config: CorpusConfig) -> list[Header]:
+    """What the first line that is not blank may be, by each delimiter: first one with known columns, else that
+    of the most."""
+    number, text = 0, ""
+    for line in lines:
+        number += 1
+        text = "" if re.fullmatch(r"sep=.?\s*", line) else line.strip()  # Excel's note for itself
+        if text:
+            break
     found = []
-    for delimiter in _DELIMITERS:
-        try:
+    for delimiter in (",", "\t", "|", ";"):
+        with suppress(csv.Error):
             fields = next(csv.reader([text], delimiter=delimiter), [])
-        except csv.Error:
-            continue
-        found.append(Header(tuple(field.strip() for field in fields), delimiter, number))
-        if columns_of(fields, config).known:
-            return found[-1]
-    seen = max(found, key=lambda header: len(header.columns))
-    raise unknown_columns((repaired(column)[0] for column in seen.columns), f"the header line of {file}", config)
+            found.append(Header(tuple(field.strip() for field in fields), delimiter, number))
+    found.sort(key=lambda one: (not columns_of(one.columns, config).known, -len(one.columns)))
+    return found or [Header((), ",", number)]
 
 
 class _Rows:

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import counted
 from mem_core.config import CorpusConfig, IdentitiesConfig
-from mem_core.data.readers.columns import CAPTION, IMAGE
+from mem_core.data.readers.columns import IMAGE
 from mem_core.data.readers.listing import Listing
 from mem_core.data.readers.look import Look
 from mem_core.data.readers.split_lists import is_list_name
+from mem_core.data.texts import CAPTION_NAMES
 
 LOOKED_FOR = {
     "csv": f"a .csv, .tsv or .txt table with an image column ({', '.join(IMAGE)}) and a caption column "
-    f"({', '.join(CAPTION)})",
+    f"({', '.join(CAPTION_NAMES)})",
     "flickr-token": "*.token or *.token.txt with lines of image#0, tab, caption",
     "karpathy": "a .json with images that have sentences",
     "coco": "a .json with images, and annotations with captions, as annotations/captions_train2017.json",

@@ -5,14 +5,8 @@ import re
 
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.source import SourceFile
+from mem_core.data.texts import mark_of
 
-_MARKS = (  # UTF-32's begins with that of UTF-16
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _LOOKED_AT = 1 << 20  # bytes
 _ERRORS = "memshield.lone-surrogates"
 
@@ -36,15 +30,10 @@ def form_of(file: SourceFile, asked: str) -> tuple[str, str]:
     """
     with file.open() as stream:
         start = stream.read(_LOOKED_AT)
-    marked = mark_of(start)
+    _, marked = mark_of(start)
     if not marked and codecs.lookup(asked).name == "utf-8":
         _check(start, file)
     return marked or asked, "\n" if b"\n" in start or b"\r" not in start else "\r"
-
-
-def mark_of(start: bytes) -> str:
-    """The encoding that a byte order mark says, "" without one."""
-    return next((name for mark, name in _MARKS if start.startswith(mark)), "")
 
 
 def _check(start: bytes, file: SourceFile) -> None:

@@ -3,7 +3,6 @@
 Pure functions of a name and a first look (`look.py`).
 """
 
-import csv
 import json
 import re
 from collections.abc import Mapping
@@ -13,8 +12,8 @@ from pathlib import PurePosixPath
 from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.columns import columns_of
+from mem_core.data.readers.csv_table import headers
 
-_DELIMITERS = (",", "\t", "|", ";")
 _TOKEN = re.compile(r"[^\t\n]+#\d+\t")
 _KEY = re.compile(r'"((?:[^"\\\n]|\\.){1,64})"\s*:')
 _SIDECAR = {"key", "status"}
@@ -56,10 +55,14 @@ def kind_of(path: str, seen: str, config: CorpusConfig) -> Kind:
     elif _TOKEN.match(seen.lstrip()):
         kind = Kind("flickr-token", "lines of image#0, tab, caption")
     elif suffix in (".csv", ".tsv", ".txt"):
-        kind = _table(_first_line(seen), suffix == ".txt", config)
+        kind = _table(seen, suffix == ".txt", config)
     else:
         kind = Kind(about="is no kind of caption file that is known")
-    if kind.format in ("csv", "jsonl", "parquet") and kind.about.startswith(_IMAGEFOLDER) and _is_metadata(file):
+    if (
+        kind.format in ("csv", "jsonl", "parquet")
+        and kind.about.startswith(_IMAGEFOLDER)
+        and file.stem.lower() == "metadata"
+    ):
         return Kind("imagefolder", kind.about)
     return kind
 
@@ -71,10 +74,6 @@ def fits_one_picture(path: str, seen: str, config: CorpusConfig) -> bool:
     record = _value(seen, 0)
     keys = list(record) if isinstance(record, dict) else _KEY.findall(seen) if record is None else []
     return isinstance(record, str) or bool(columns_of(keys, config).captions)
-
-
-def _is_metadata(file: PurePosixPath) -> bool:
-    return file.stem.lower() == "metadata"
 
 
 _BY_SUFFIX = {
@@ -114,22 +113,13 @@ def _of_columns(format: str, columns: list[str], config: CorpusConfig) -> Kind:
     return Kind(about=about, near=format, sidecar=not image and names >= _SIDECAR)
 
 
-def _first_line(seen: str) -> str:
-    """The first that is neither blank nor Excel's note for itself, `sep=;`."""
-    lines = map(str.strip, re.split(r"[\r\n]+", seen))
-    return next((line for line in lines if line and not re.fullmatch(r"sep=.?", line)), "")
-
-
-def _table(header: str, is_text: bool, config: CorpusConfig) -> Kind:
-    found = [_of_columns("csv", next(csv.reader([header], delimiter=mark), []), config) for mark in _DELIMITERS]
-    usable = next((kind for kind in found if kind.format), None)
-    if usable:
-        return usable
-    if is_text:
+def _table(seen: str, is_text: bool, config: CorpusConfig) -> Kind:
+    kind = _of_columns("csv", list(headers(re.split(r"[\r\n]+", seen), config)[0].columns), config)
+    if is_text and not kind.format:
         return Kind(
             about="is text without a header of columns, and no picture of its name lies beside it", near="beside"
         )
-    return max(found, key=lambda kind: kind.about.count(","))
+    return kind
 
 
 def _json(text: str, config: CorpusConfig) -> Kind:

@@ -15,6 +15,7 @@ from mem_core.data.readers.kinds import CAPTION_SUFFIXES, Kind, fits_one_picture
 from mem_core.data.readers.look import Look
 from mem_core.data.readers.path_parts import (
     TAR_SUFFIXES,
+    TEXT_SUFFIXES,
     folded,
     folder_around,
     is_picture,
@@ -24,9 +25,6 @@ from mem_core.data.readers.path_parts import (
 )
 from mem_core.data.readers.splits import split_in_name
 from mem_core.data.side_files import is_side_file
-
-BESIDE = (".txt", ".caption", ".json")
-"""Suffixes of files that may hold the caption of the picture beside them."""
 
 _CARD = re.compile(
     r"(readme|licen[cs]e|copying|notice|authors|citation|changelog|contributing|datasheet)\b.*|dataset_infos?\.json|"
@@ -70,7 +68,7 @@ class Listing:
     @cached_property
     def paired(self) -> list[str]:
         """The texts that have a picture of their name beside them."""
-        texts = [name for name in self.texts if suffix_of(name) in BESIDE]
+        texts = [name for name in self.texts if suffix_of(name) in TEXT_SUFFIXES]
         folders = {folder_around(name) for name in texts}
         beside = [name for name in self.pictures if folder_around(name) in folders]
         stems = {folded(without_suffix(name)) for name in beside} | {folded(name) for name in beside}
@@ -80,7 +78,7 @@ class Listing:
     def captions_beside(self) -> list[str]:
         """Some of those, from all over them, that may hold a caption of their picture."""
         found = []
-        for suffix in BESIDE:
+        for suffix in reversed(TEXT_SUFFIXES):
             alike = [name for name in self.paired if suffix_of(name) == suffix]
             some = alike[:: max(1, len(alike) // _LOOKS)]
             found += [name for name in some if fits_one_picture(name, self.look(name), self.config)]
@@ -124,11 +122,11 @@ class Listing:
 
     @property
     def _beside(self) -> list[str]:
-        return [*self.pictures, *(name for name in self.texts if suffix_of(name) in BESIDE)]
+        return [*self.pictures, *(name for name in self.texts if suffix_of(name) in TEXT_SUFFIXES)]
 
     @cached_property
     def _tars_have_texts(self) -> bool:
-        return any(suffix_of(member) in BESIDE for member in self.look(self.tars[0]).split("\n"))
+        return any(suffix_of(member) in TEXT_SUFFIXES for member in self.look(self.tars[0]).split("\n"))
 
     def promised(self, format: str) -> tuple[str, ...]:
         """The files that by name or nearness are of a format, for a reader to say what they lack."""

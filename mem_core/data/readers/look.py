@@ -1,12 +1,12 @@
 """A first look at files of a source: enough to say what they hold, and no more, however large they are."""
 
-import codecs
 from collections.abc import Callable
 from functools import cache
 
 from mem_core.common.errors import StorageRefused
 from mem_core.data.readers.encoding import wide_of
 from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.texts import mark_of
 
 Look = Callable[[str], str]
 """Path -> the text at a file's two ends; of a Parquet file its columns, of a tar its first members, a line each."""
@@ -14,10 +14,6 @@ Look = Callable[[str], str]
 _SIZE = 1 << 16
 _MEMBERS = 8
 _PARQUET = b"PAR1"
-_MARKS = (
-    *((codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"), (codecs.BOM_UTF8, "utf-8")),
-    *((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")),
-)
 
 
 def look_of(tree: SourceTree, encoding: str = "utf-8") -> Look:
@@ -38,19 +34,13 @@ def look_of(tree: SourceTree, encoding: str = "utf-8") -> Look:
 def _text(file: SourceFile, encoding: str) -> str:
     size = file.folder.size(file.path)
     data = file.folder.read(file.path, 0, min(size, 2 * _SIZE))
-    text = _decoded(data, encoding)
+    mark, marked = mark_of(data)
+    encoding = marked or wide_of(data) or encoding
+    text = data.decode(encoding, "replace")
     if size > len(data):
-        text += "\n" + _decoded(file.folder.read(file.path, size - size % 4 - _SIZE, _SIZE), _guessed(data, encoding))
+        end = file.folder.read(file.path, size - size % 4 - _SIZE, _SIZE)
+        text += "\n" + (mark + end).decode(encoding, "replace")
     return text
-
-
-def _decoded(data: bytes, encoding: str) -> str:
-    return data.decode(_guessed(data, encoding), "replace").removeprefix("\ufeff")
-
-
-def _guessed(data: bytes, encoding: str) -> str:
-    """The encoding of a byte order mark, else one whose letters have several bytes, else as asked for."""
-    return next((name for mark, name in _MARKS if data.startswith(mark)), "") or wide_of(data) or encoding
 
 
 def _columns(file: SourceFile) -> list[str]:

@@ -4,6 +4,8 @@ from unicodedata import normalize
 
 from mem_core.data.image_formats import PICTURE_SUFFIXES
 
+TEXT_SUFFIXES = (".json", ".txt", ".caption")
+"""Of the files that may hold captions of the picture of their name, in the order of `texts.read_captions`."""
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 
 

@@ -1,20 +1,21 @@
 """The one way from the files of a source to its samples: rows, grouped by image, each image found, nothing lost."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from mem_core.common.errors import SourceError
+from mem_core.common.errors import SampleError, SourceError
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, split_word
+from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
 from mem_core.data.readers.files import Found, ImageFiles
 from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
-from mem_core.data.readers.splits import split_of, split_of_folder
+from mem_core.data.readers.splits import split_of, split_of_folder, split_word
 from mem_core.data.readers.text import repaired
+from mem_core.data.texts import OF_CAPTIONS, read_captions
 
 _PLAIN = CorpusConfig()
 
@@ -71,6 +72,20 @@ class FormatReader(ABC):
             raise SourceError(f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}") from error
         finally:
             table.close()
+
+    def captioned(
+        self, name: str, image: Callable[[], bytes], texts: Callable[[], Iterable[bytes | None]]
+    ) -> RawSample:
+        """The sample of an image and what stands beside it. texts: reads its .json, .txt and .caption; may raise
+        `SampleError`."""
+        try:
+            found = read_captions(*texts(), key=self.config.caption_key, encoding=self.config.encoding)
+        except SampleError as error:
+            return RawSample(name, image, (), problem=str(error), code=error.code)
+        self.left_out += [LeftOut(name, "caption", one.code, str(one)) for one in found.odd]
+        hidden = {*OF_CAPTIONS, found.place.strip().lower(), self.config.caption_key.strip().lower()}
+        metadata = {key: value for key, value in found.metadata.items() if key.strip().lower() not in hidden}
+        return RawSample(name, image, found.captions, metadata=metadata)
 
     def split_of(self, file: SourceFile) -> str:
         """The split of what the file holds, where an entry says none: that of its name or folder, see `splits.py`."""

@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import LeftOut, NoImage, RawSample, failed, split_word
+from mem_core.data.readers.base import LeftOut, NoImage, RawSample, failed
 from mem_core.data.readers.captions import Row, Said, settled
 from mem_core.data.readers.columns import ACCEPTED, Columns, caption_in, columns_of, unknown_columns
 from mem_core.data.readers.encoding import DECODING
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
+from mem_core.data.readers.splits import split_word
 from mem_core.data.readers.text import repaired
 
 _MOST_LISTED = 1 << 16  # characters of a text that may be a list

@@ -11,12 +11,13 @@ Names that say two (`train_val.csv`) say none. A file without a split beside fil
 
 import re
 
-_WORDS = {
+_WORDS = {  # restval is Karpathy's: validation images given back to training
     **dict.fromkeys(("train", "training", "trn", "restval"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev", "minival"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "testa", "testb"), "test"),
     **dict.fromkeys(("eval", "evaluation", "holdout", "heldout"), "test"),  # as Hugging Face reads eval
 }
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _APART = re.compile(r"[^a-z]+")
 
 
@@ -35,3 +36,12 @@ def split_of_folder(path: str) -> str:
 def split_of(path: str) -> str:
     """The split of what a caption file, tar or table holds, by its own name, else by the folders around it."""
     return split_in_name(path.rpartition("/")[2]) or split_of_folder(path)
+
+
+def split_word(text: str) -> str:
+    """Our name of the split: lower case, one of the words for train, val and test as that. Raises ValueError."""
+    word = text.strip().lower()
+    word = _WORDS.get(word, word)
+    if word and not _NAME.fullmatch(word):
+        raise ValueError(f"expected a split named with letters, digits, - or _, got {text[:80]!r}")
+    return word

@@ -13,10 +13,11 @@ from itertools import groupby
 from typing import BinaryIO, NamedTuple
 
 from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.path_parts import TEXT_SUFFIXES
 from mem_core.data.side_files import is_side_file
 from mem_core.data.tar_reader import scan, shown
 
-TEXTS = ("txt", "caption", "json")
+TEXTS = tuple(suffix.removeprefix(".") for suffix in TEXT_SUFFIXES)
 _PICTURES = frozenset(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
 _MOST_DOTS = 16  # of a name that are looked at when the sample is sought that it is a further member of
 _TABLE = """

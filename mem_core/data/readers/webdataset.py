@@ -13,7 +13,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, Literal
@@ -29,12 +29,11 @@ from mem_core.data.readers.path_parts import stem_of
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.shard_gaps import missing_pictures, shard_gaps
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.tar_members import Member, TarMembers, blocks
+from mem_core.data.readers.tar_members import TEXTS, Member, TarMembers, blocks
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, shown
-from mem_core.data.texts import CAPTION_NAMES, Sidecar, read_captions
 
-_REWRITTEN = frozenset({*CAPTION_NAMES, "name", "key", "width", "height", "sha256", "caption_index"})
+_REWRITTEN = frozenset({"name", "key", "width", "height", "sha256", "caption_index"})
 _CALLED_IMAGE = re.compile(r"(image|img|picture|photo)[_-]?\d*", re.IGNORECASE)
 _NO_FILE = "is a link, a device or a sparse file: pack what it stands for (tar --dereference --hard-dereference)"
 _PACKED = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"PK\3\4": "zip", b"7z\xbc\xaf": "7z"}
@@ -71,7 +70,7 @@ class _Tar:
     """The samples of one tar, and what its reader leaves out of it."""
 
     def __init__(self, reader: WebDatasetReader, file: SourceFile, members: TarMembers) -> None:
-        self._reader, self._config, self._members = reader, reader.config, members
+        self._reader, self._members = reader, members
         self._place = repaired(stem_of(file.path))[0]
 
     def samples(self, cut: Sequence[list[Member]]) -> Iterator[RawSample]:
@@ -149,31 +148,23 @@ class _Tar:
         owner = self._members.owner(first.key)
         reason = f"expected a picture beside {shown(first.name)}, got none of that name"
         if owner is None or not owner[1]:
-            captions: tuple[str, ...] = ()
-            with suppress(SampleError):
-                captions = self._sidecar(texts).captions
+            captions = self._captioned(first.stem, NoImage(reason), texts).captions
             yield self._failed(first.stem, reason, "no-image", captions)
         elif first.ending != "json":  # a further JSON is metadata of some kind
             self.leave_out(first.name, "caption", "no-image", reason)
 
     def _whole(self, picture: Member, texts: Sequence[Member]) -> RawSample:
-        image, name = self._image(picture), self._name(texts[0].stem)
-        try:
-            found = self._sidecar(texts)
-        except SampleError as error:
-            return RawSample(name, image, (), problem=str(error), code=error.code)
-        stored = found.metadata.get("name")
-        name = repaired(stored)[0] if isinstance(stored, str) and stored else name
-        for reason in found.odd:
-            self._reader.left_out.append(LeftOut(name, "caption", "caption-not-text", reason))
-        hidden = _REWRITTEN | {self._config.caption_key.lower()}
-        metadata = {key: value for key, value in found.metadata.items() if key.lower() not in hidden}
-        return RawSample(name, image, found.captions, metadata=metadata)
+        sample = self._captioned(self._name(texts[0].stem), self._image(picture), texts)
+        stored = sample.metadata.get("name")
+        name = repaired(stored)[0] if isinstance(stored, str) and stored else sample.name
+        metadata = {key: value for key, value in sample.metadata.items() if key.lower() not in _REWRITTEN}
+        return replace(sample, name=name, metadata=metadata)
 
-    def _sidecar(self, texts: Sequence[Member]) -> Sidecar:
-        data = {text.ending: self._text(text) for text in texts}
-        key, encoding = self._config.caption_key, self._config.encoding
-        return read_captions(*map(data.get, ("json", "txt", "caption")), key=key, encoding=encoding)
+    def _captioned(self, name: str, image: Callable[[], bytes], texts: Sequence[Member]) -> RawSample:
+        of = {text.ending: text for text in texts}
+        return self._reader.captioned(
+            name, image, lambda: [self._text(of[end]) if end in of else None for end in TEXTS]
+        )
 
     def _text(self, member: Member) -> bytes:
         if member.size < 0:

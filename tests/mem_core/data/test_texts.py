@@ -114,6 +114,15 @@ def test_the_first_place_with_words_counts(case: str) -> None:
     assert found.metadata == {name: value for name, value in (values or {}).items() if name != "captions"}
 
 
+@pytest.mark.parametrize("broken", [b"{", b"[]", b"\xff", b"[" * 100_000])
+def test_a_broken_json_beside_words_costs_the_metadata(broken: bytes) -> None:
+    found = read_captions(broken, b"", TEXT)
+    assert (found.captions, found.metadata) == (("of the txt",), {})
+    assert len(found.odd) == 1
+    with pytest.raises(SampleError):
+        read_captions(broken, TEXT, ours=True)
+
+
 def test_a_named_key_comes_first() -> None:
     about = json.dumps({"captions": ["b"], "Titel": "a"}).encode()
     assert read_captions(about, TEXT, key="titel").captions == ("a",)
@@ -124,7 +133,7 @@ def test_a_named_key_comes_first() -> None:
 def test_what_is_no_text_costs_itself() -> None:
     found = read_captions(b'{"captions": ["a", 7, ["b"], "\\ud800"]}', None)
     assert found.captions == ("a",)
-    assert [reason.partition(", got ")[2] for reason in found.odd] == ["a int", "a list", "a lone surrogate"]
+    assert [str(reason).partition(", got ")[2] for reason in found.odd] == ["a int", "a list", "a lone surrogate"]
 
 
 NOT_TAKEN = {
@@ -136,7 +145,7 @@ NOT_TAKEN = {
         ({"captions": [["a"], ["b"]]}, None),
     ],
     "bad-encoding": [({}, b"\xff")],
-    "bad-metadata": [([], None), ("text", TEXT)],
+    "bad-metadata": [([], None), ("text", None), ("text", b""), ([], b"...")],
 }
 
 

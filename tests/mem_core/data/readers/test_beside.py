@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mem_core.config import CorpusConfig
 from mem_core.data.readers import RawSample, open_source
-from tests.support.source_making import captions, picture, stems
+from tests.support.source_making import captions, picture, stems, write_tar
 
 Tree = dict[str, str | bytes]
 
@@ -132,6 +132,22 @@ WRONG: dict[str, tuple[Tree, dict[str, str]]] = {
         {"0.jpg": "empty-caption"},
     ),
 }
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_broken_json_beside_words_costs_what_it_says(packed: bool, tmp_path: Path) -> None:
+    texts: Tree = {"0.json": "{", "0.txt": "one", "1.json": '{"title": "a", "by": "b"}'}
+    root = source(tmp_path / "files", texts | images("0.jpg", "1.jpg"))
+    if packed:
+        files, root = sorted(root.iterdir()), source(tmp_path / "tars", {"notes.log": ""})
+        write_tar(root / "0.tar", {file.name: file.read_bytes() for file in files})
+    reader = open_source(root)
+    samples = list(reader)
+    assert [(sample.problem, sample.captions, sample.metadata) for sample in samples] == [
+        ("", ("one",), {}),
+        ("", ("a",), {"by": "b"}),
+    ]
+    assert [(one.what, one.code) for one in reader.left_out] == [("caption", "bad-metadata")]
 
 
 @pytest.mark.parametrize("kind", WRONG)

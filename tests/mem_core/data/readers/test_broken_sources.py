@@ -107,7 +107,7 @@ def test_a_damaged_tar_and_a_name_in_two_tars(tmp_path: Path) -> None:
     table(tmp_path, "a.jpg")
     assert "got 2: x.tar:a.jpg and y.tar:a.jpg" in reason(next(iter(open_source(tmp_path))))
     (tmp_path / "x.tar").write_bytes(b"no tar" * 200)
-    with pytest.raises(SourceError, match=r"x\.tar cannot be read"):
+    with pytest.raises(SourceError, match=r"expected an uncompressed tar as .*x\.tar"):
         list(open_source(tmp_path))
 
 

@@ -74,6 +74,14 @@ def test_paths_are_relative_to_the_folder_of_their_table(layout: str, kind: str,
     assert read == dict(zip(expected, splits, strict=True))
 
 
+@pytest.mark.parametrize("column", ["file_name", "image_file_name", "photo_file_name"])
+@pytest.mark.parametrize("kind", TABLES)
+def test_the_images_column_may_say_what_they_are(column: str, kind: str, tmp_path: Path) -> None:
+    write_images(tmp_path, ["train/0.jpg"])
+    (tmp_path / "train" / f"metadata.{kind}").write_bytes(TABLES[kind]([{column: "0.jpg", "caption": "words"}]))
+    assert found(tmp_path) == {"train/0.jpg": ("words",)}
+
+
 FOLDERS = st.sampled_from(["train", "test", "train/a", "validation", "b c/d"])
 NAMES = st.sampled_from(["0.jpg", "1.jpg", "x/0.jpg"])
 

@@ -12,8 +12,7 @@ from PIL import Image
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.config import CorpusConfig, IdentitiesConfig
 from mem_core.data.readers import open_source
-from mem_core.data.readers.base import split_word
-from mem_core.data.readers.splits import split_of, split_of_folder
+from mem_core.data.readers.splits import split_of, split_of_folder, split_word
 from tests.support.source_making import picture, write_images, write_tar
 
 
