@@ -51,7 +51,7 @@ class FormatReader(ABC):
 
     def __iter__(self) -> Iterator[RawSample]:
         lists = [] if self.own_lists else self._split_lists()
-        yield from SplitLists(self, lists).over(self._all()) if lists else self._all()
+        yield from SplitLists(self.tree, lists).over(self._all()) if lists else self._all()
 
     def _split_lists(self) -> list[tuple[str, SourceFile]]:
         files = ImageFiles(self.tree)

@@ -1,21 +1,22 @@
 """Split lists for any reader: train.txt, val.txt, test.txt in a source, one image name a line.
 
-A name is that of the image in the source, its file name alone, or either without its suffix; in folders that the source
-does not write it means the one image of its file name. What no list names is
-`unlisted`; a name that the source does not have becomes a failed row, so that a wrong list is seen and counted.
+A name means what it would in a table of captions (see `files.py`); in folders that the source does not have, the one
+image of its file name. What no list names is `unlisted`; a name that the source does not have becomes a failed row, so
+that a wrong list is seen and counted.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, SourceReader, failed
-from mem_core.data.readers.source import SourceFile
+from mem_core.data.readers.base import UNLISTED, RawSample, failed
+from mem_core.data.readers.files import Found, ImageFiles
+from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.splits import split_in_name
-from mem_core.data.readers.text import read_lines
+from mem_core.data.readers.text import read_lines, repaired
 
 _LIST = re.compile(
     r"(?:.*[._-])?(?P<split>train|trn|dev|val|valid|validation|test)[_-]?(?:images|list|split|ids|files|set)?\.(?:txt|lst)",
@@ -45,61 +46,51 @@ def _names_any(file: SourceFile, names_one: Callable[[str], bool]) -> bool:
         return False
 
 
+class _Listed(NamedTuple):
+    """A line of a list, and what its image is."""
+
+    name: str
+    split: str
+    file: SourceFile
+    found: Found
+
+
 class SplitLists:
-    """The samples of a reader, each with the split that the lists say."""
+    """What the lists of a source say. Raises `SourceError` if two say different splits of an image."""
 
-    def __init__(self, reader: SourceReader, lists: Sequence[tuple[str, SourceFile]]) -> None:
-        self._reader = reader
-        self._split: dict[str, str] = {}
-        self._list_of: dict[str, SourceFile] = {}
-        self._by_end: dict[str, str] = {}
-        """The file names of those in folders -> the name in the list, "" where several end so."""
-        for split, path in lists:
-            for _, line in read_lines(path):
-                if name := line.strip().replace("\\", "/").removeprefix("./"):
-                    self._add(name, split, path)
-
-    @property
-    def format(self) -> str:
-        return self._reader.format
-
-    @property
-    def uri(self) -> str:
-        return self._reader.uri
-
-    @property
-    def left_out(self) -> Sequence[LeftOut]:
-        return self._reader.left_out
-
-    def __iter__(self) -> Iterator[RawSample]:
-        return self.over(self._reader)
+    def __init__(self, tree: SourceTree, lists: Iterable[tuple[str, SourceFile]]) -> None:
+        self._files = ImageFiles(tree)
+        self._listed: dict[str, _Listed] = {}
+        """By the path of the image."""
+        for split, file in lists:
+            for _, line in read_lines(file):
+                if name := line.strip():
+                    self._add(_Listed(repaired(name)[0], split, file, self._find(name, file.parent)))
 
     def over(self, samples: Iterable[RawSample]) -> Iterator[RawSample]:
         """The samples with their splits, then a failed one for each name that none of them has."""
-        waiting = dict.fromkeys(self._split)
+        waiting = dict(self._listed)
         for sample in samples:
-            named = self._name_of(sample)
-            waiting.pop(named, None)
-            yield _in_split(sample, self._split.get(named, ""))
-        for name in waiting:
-            path = self._list_of[name]
-            reason = f"expected the image {name!r} of {path.name} in {self.uri}, but the source has no such"
-            yield failed(name, reason, "no-image", split=self._split[name])
+            path = self._files.find(sample.name).path
+            waiting.pop(path, None)
+            yield _in_split(sample, self._listed[path].split if path in self._listed else "")
+        for name, split, file, found in waiting.values():
+            reason = found.reason or "expected a sample of an image that a split list names, but the source has no such"
+            yield failed(name, f"{reason}: {name!r} of {file.name}", found.code, split=split)
 
-    def _name_of(self, sample: RawSample) -> str:
-        """The name that a list has for the image, "" if none has one."""
-        aliases = [*_aliases(sample.name.replace("\\", "/").removeprefix("./"))]
-        ends = (self._by_end.get(alias, "") for alias in aliases[1::2])
-        return next((alias for alias in aliases if alias in self._split), "") or next(filter(None, ends), "")
+    def _find(self, name: str, folder: str) -> Found:
+        found = self._files.find(name, folder)
+        last = name.replace("\\", "/").rpartition("/")[2]
+        if found.code == "no-image" and found.reason and last != name:
+            other = self._files.find(last)
+            return found if other.reason else other
+        return found
 
-    def _add(self, name: str, split: str, path: SourceFile) -> None:
-        known = self._split.setdefault(name, split)
-        if known != split:
-            first = self._list_of[name].name
-            raise SourceError(f"expected each image in one split list, but {name!r} is in {first} and in {path.name}")
-        self._list_of[name] = path
-        if (end := PurePosixPath(name).name) != name and known == split:
-            self._by_end[end] = name if self._by_end.get(end, name) == name else ""
+    def _add(self, line: _Listed) -> None:
+        first = self._listed.setdefault(line.found.path, line)
+        if first.split != line.split:
+            both = f"{first.file.name} and in {line.file.name}"
+            raise SourceError(f"expected each image in one split list, but {line.name!r} is in {both}")
 
 
 def _in_split(sample: RawSample, listed: str) -> RawSample:
@@ -109,8 +100,3 @@ def _in_split(sample: RawSample, listed: str) -> RawSample:
         problem = f"expected one split, but {sample.name!r} is in {own}, and a list names it for {listed}"
         return replace(sample, problem=problem, code="split-conflict")
     return replace(sample, split=own or listed or UNLISTED)
-
-
-def _aliases(name: str) -> Iterator[str]:
-    path = PurePosixPath(name)
-    yield from (name, path.name, str(path.with_suffix("")), path.stem)

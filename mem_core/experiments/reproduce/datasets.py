@@ -139,9 +139,9 @@ def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: Identitie
     lists = find_split_lists(tree.inside(""))
     own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
     reader = open_source(tree.folder, format=kind, config=CorpusConfig(identities=own), seed=seed)
-    # Token files read the lists beside them; Karpathy's and COCO's files have their own splits.
-    split = SplitLists(reader, lists) if lists and kind in ("csv", "identities") else reader
-    return split if dataset.test == "test" else _TestSplit(split, dataset.test)
+    if kind in ("csv", "identities"):
+        SplitLists(tree, lists)  # the reader has them, too: what is wrong in them stops a study before it begins
+    return reader if dataset.test == "test" else _TestSplit(reader, dataset.test)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
@@ -99,6 +100,15 @@ def test_split_lists_over_folders_of_people(tmp_path: Path) -> None:
     found = [(sample.name, sample.split) for sample in open_dataset("pubfig", pubfig(tmp_path, lists=True))]
     assert sorted(Path(name).stem for name, split in found if split == "train") == ["Ada_Lovelace_1", "Alan_Turing_1"]
     assert Counter(split for _, split in found) == {"train": 2, "test": 2}
+
+
+def test_split_lists_name_images_as_tables_do(tmp_path: Path) -> None:
+    pictures(tmp_path / "pubfig" / "Zoë", "1.jpg", "2.jpg")
+    pictures(tmp_path / "pubfig" / "Ada", "2.jpg", "3.jpg")
+    (tmp_path / "pubfig" / "train.txt").write_text(f"{normalize('NFD', 'zoë/1.JPG')}\nADA/3\n2.jpg\n")
+    found = {sample.name: sample for sample in open_dataset("pubfig", tmp_path) if sample.split == "train"}
+    assert sorted(found) == ["2.jpg", "Ada/3.jpg", "Zoë/1.jpg"]
+    assert found["2.jpg"].code == "ambiguous-image"
 
 
 def test_an_unknown_dataset_is_answered_with_the_known_ones() -> None:
