@@ -111,10 +111,11 @@ class CaptionTable:
         image = self._image(replace(row, image=name, split=split, problem=problem, code=code), found)
         if row.caption is not None or row.problem:
             caption, is_text = repaired(row.caption or "")
+            place = repaired(row.place)[0]  # the name of a file need not be text
             told = (repaired(row.problem)[0], row.code)
             if not is_text and not row.problem:
-                told = (f"{row.place}: expected text in a caption of {name!r}, got other bytes", "bad-encoding")
-            self._database.execute("insert into captions values (?, ?, ?, ?, ?)", (image, caption, row.place, *told))
+                told = (f"{place}: expected text in a caption of {name!r}, got other bytes", "bad-encoding")
+            self._database.execute("insert into captions values (?, ?, ?, ?, ?)", (image, caption, place, *told))
 
     def _image(self, row: Row, found: Found) -> int:
         """The number of the row's image, which is added or takes what the row says of its split and problem."""
