@@ -67,7 +67,7 @@ def test_a_source_in_a_store_becomes_the_shards_of_one_on_a_disk(bucket: str, tm
 
 
 def test_nothing_there(bucket: str, tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=f"a known format in s3://{bucket}/nowhere, but found none"):
+    with pytest.raises(SourceError, match=f"images with captions in s3://{bucket}/nowhere, but it has no file that"):
         shard_corpus.fn(f"s3://{bucket}/nowhere", str(tmp_path / "out"), CorpusConfig())
     with pytest.raises(StorageRefused, match="no such bucket"):
         shard_corpus.fn("s3://no-such-bucket/source", str(tmp_path / "out"), CorpusConfig())
