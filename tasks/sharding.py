@@ -5,7 +5,7 @@ from pathlib import Path
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig
 from mem_core.data.corpus import copy_shards
-from mem_core.data.readers import detected_source, folder_of
+from mem_core.data.readers import folder_of, open_source
 from mem_core.data.sharding.left_out import read_left_out, sharding_lines
 from mem_core.data.sharding.sharder import ShardingSummary, shard_source
 from mem_core.data.source_look import SourceLook, look_at_source
@@ -23,8 +23,8 @@ def shard_corpus(
     """Writes DEST/train, DEST/test, ... and returns what became of each split."""
     folder, file = place_of(source)
     with watched(f"shard {source.rstrip('/').rpartition('/')[2]}") as progress:
-        reader, source_is = detected_source(folder, file, format=format, config=config, seed=seed)
-        for note in source_is.notes:
+        reader = open_source(folder, file, format=format, config=config, seed=seed)
+        for note in reader.found.notes:
             say(note)
         found = shard_source(reader, open_folder(dest), config, seed, progress)
     left_out = read_left_out(open_folder(dest))
@@ -37,8 +37,8 @@ def shard_corpus(
 def look_at(source: str, config: CorpusConfig, format: str, seed: int, limit: int | None) -> SourceLook:
     """What sharding the source would read; nothing is written."""
     folder, file = place_of(source)
-    reader, found = detected_source(folder, file, format=format, config=config, seed=seed)
-    return look_at_source(reader, found, limit)
+    reader = open_source(folder, file, format=format, config=config, seed=seed)
+    return look_at_source(reader, limit)
 
 
 @step("take shards", run_name="take {count} shards of {clean}")

@@ -56,6 +56,11 @@ _LETTERS, _MARKS = 6, re.compile(r"[\d/.:_-]")
 _DEPTH = 60
 
 
+def name_words(name: str) -> list[str]:
+    """The words of an entry's name, in lower case: `GPSLatitude` has two."""
+    return [word.lower() for word in _WORD.findall(name)]
+
+
 def is_right(name: str) -> bool:
     """Whether an entry's name speaks of a licence, a right, an author or an opt-out."""
     return _RIGHTS.search(re.sub(r"[^a-z]", "", name.lower())) is not None
@@ -138,13 +143,13 @@ def _part(value: Any, depth: int) -> tuple[Any, Any]:
         return stays, goes or None
     if not isinstance(value, str):
         return value, None
-    if (inside := _object(value)) is not None:
+    if (inside := object_in(value)) is not None:
         kept, gone = _parted(inside, depth)
         return (value, None) if not gone else (json.dumps(kept) if kept else None, gone)
     return (None, value) if _TELLING.search(value) else (value, None)
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def object_in(text: str) -> dict[str, Any] | None:
     """The object that a text spells, as img2dataset's `exif` does."""
     if not text.lstrip().startswith("{"):
         return None
@@ -156,7 +161,7 @@ def _object(text: str) -> dict[str, Any] | None:
 
 
 def _is_origin(name: str, *, listed: bool) -> bool:
-    words, whole = [word.lower() for word in _WORD.findall(name)], _joined(name)
+    words, whole = name_words(name), _joined(name)
     if _CONTENT.intersection(words):
         return False
     if whole == "name":

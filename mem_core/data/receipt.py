@@ -64,7 +64,7 @@ class Receipt(Frozen):
 
     @model_validator(mode="after")
     def _names_own_files(self) -> "Receipt":
-        own = {f"{self.shard}.tar", f"{self.shard}.parquet", f"{self.shard}_stats.json"}
+        own = {f"{self.shard}.tar", table_name(self.shard), stats_name(self.shard)}
         if f"{self.shard}.tar" not in self.outputs or not own.issuperset(self.outputs):
             raise ValueError(f"expected {self.shard}.tar and only {sorted(own)} as outputs, got {sorted(self.outputs)}")
         if not self.sizes.keys() <= self.outputs.keys():

@@ -5,14 +5,12 @@ Entries are judged by the words of their names at any depth, so `GPSLatitude`, `
 all found. Whatever names a licence, a right or an opt-out stays, also inside an entry that goes.
 """
 
-import json
-import re
 from typing import Any
 
 from mem_core.common.errors import SampleError
 from mem_core.config.protect import MetadataConfig
 from mem_core.data.image_metadata import embedded_rights
-from mem_core.data.origin import is_right, without_origin
+from mem_core.data.origin import is_right, name_words, object_in, without_origin
 from mem_core.data.shard import Sample
 
 RIGHTS = "embedded_rights"
@@ -22,7 +20,6 @@ BLOCK = "memshield"
 UNPROTECTED = "none"
 """The method that it names where a sample passed through as it was."""
 
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _LOCATION = frozenset(
     (
         *("lat", "lon", "lng", "geo", "geotag", "geotags", "geotagged", "geolocation", "geohash", "geocode"),
@@ -76,16 +73,12 @@ def _filtered(value: Any, policy: MetadataConfig) -> Any:
 
 def _rights_inside(value: Any) -> dict[str, Any]:
     """The entries on rights in an object that goes; img2dataset's `exif` is an object written as a string."""
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
+    value = object_in(value) if isinstance(value, str) else value
     return {name: item for name, item in value.items() if is_right(name)} if isinstance(value, dict) else {}
 
 
 def _is_private(name: str, policy: MetadataConfig) -> bool:
-    words = {word.lower() for word in _WORD.findall(name)}
+    words = set(name_words(name))
     place = bool(words & _LOCATION) or any(
         word.startswith("gps") or word.endswith(("latitude", "longitude")) for word in words
     )

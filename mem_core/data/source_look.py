@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from mem_core.common.formatting import counted
 from mem_core.common.progress import Progress, silent
 from mem_core.common.reasons import Code
-from mem_core.data.readers import RawSample, SourceReader
-from mem_core.data.readers.base import NoImage
-from mem_core.data.readers.detect import Detected
+from mem_core.data.readers import FormatReader, RawSample
+from mem_core.data.readers.base import Detected, NoImage
+from mem_core.data.sharding.candidate import caption_trouble
 from mem_core.data.texts import has_words
 
 _SAMPLES = 3
@@ -63,15 +63,13 @@ class SourceLook:
             yield "only the first images were counted, as a limit was given"
 
 
-def look_at_source(
-    reader: SourceReader, found: Detected, limit: int | None = None, progress: Progress = silent
-) -> SourceLook:
+def look_at_source(reader: FormatReader, limit: int | None = None, progress: Progress = silent) -> SourceLook:
     """Goes through a source once. limit: stop after so many images. Raises `SourceError` as reading it would.
 
     Images that `shard` would hold out for validation or test are counted where the source has them; what no split is
     named for is train.
     """
-    seen = SourceLook(found)
+    seen = SourceLook(reader.found)
     for number, raw in enumerate(reader):
         if number == limit:
             seen.whole = False
@@ -106,8 +104,4 @@ def _trouble(raw: RawSample) -> tuple[Code, str] | None:
         return raw.code, raw.problem
     if isinstance(raw.image, NoImage):
         return raw.image.code, raw.image.reason
-    if not raw.captions:
-        return "no-caption", "expected a caption, got none"
-    if not any(map(has_words, raw.captions)):
-        return "empty-caption", "expected words in its captions, but they are empty"
-    return None
+    return caption_trouble(raw.captions)

@@ -13,7 +13,7 @@ from mem_core.config import Frozen, ProtectConfig
 from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import missing_output, receipts_of
 from mem_core.data.manifest import MANIFEST_NAME
-from mem_core.data.receipt import receipt_name
+from mem_core.data.receipt import receipt_name, stats_name
 from mem_core.data.sharding.left_out import LEFT_OUT_NAME, counted_codes, read_left_out
 from mem_core.experiments.config import RunConfig, clean_folder, read_run
 from mem_core.protect.destination import STATE
@@ -23,7 +23,7 @@ JOB = f"{STATE}/job.json"
 """In a destination while work goes on: the job, from which one learns which clean corpus the shards come from."""
 
 OpenFolder = Callable[[str], Folder]
-_TAR, _STATS, _RECEIPT = ".tar", "_stats.json", receipt_name("")
+_TAR, _STATS, _RECEIPT = ".tar", stats_name(""), receipt_name("")
 
 
 class CorpusStatus(Frozen):

@@ -17,6 +17,7 @@ from mem_core.data.already import require_clean
 from mem_core.data.corpus import input_sha256_of
 from mem_core.data.finished_shard import current_manifest
 from mem_core.data.manifest import Manifest
+from mem_core.data.receipt import stats_name
 from mem_core.protect.destination import claim
 from mem_core.protect.failures import Failures, read_failures, write_failures
 from mem_core.protect.protection import ShardSummary
@@ -67,7 +68,7 @@ def plan_night(
     waiting = plan.waiting
     if ready == "stats":
         there = clean.top()
-        waiting = tuple(shard for shard in waiting if f"{shard}_stats.json" in there)
+        waiting = tuple(shard for shard in waiting if stats_name(shard) in there)
     if waiting:
         if config.protected == "refuse":
             require_clean(clean, waiting)

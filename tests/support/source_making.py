@@ -3,6 +3,7 @@
 import hashlib
 import io
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -31,10 +32,28 @@ def write_images(folder: Path, names: list[str]) -> None:
 def write_tar(path: Path, members: dict[str, bytes]) -> None:
     """A plain tar with these files."""
     with tarfile.open(path, "w") as tar:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+        _add(tar, members.items())
+
+
+def special_tar(
+    before: Iterable[tuple[str, bytes]], name: str, kind: bytes, link: str = "", after: Iterable[tuple[str, bytes]] = ()
+) -> bytes:
+    """A tar with a member that is no plain file, between others that are."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        special = tarfile.TarInfo(name)
+        special.type, special.linkname = kind, link
+        _add(tar, before)
+        tar.addfile(special)
+        _add(tar, after)
+    return stream.getvalue()
+
+
+def _add(tar: tarfile.TarFile, members: Iterable[tuple[str, bytes]]) -> None:
+    for name, data in members:
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        tar.addfile(info, io.BytesIO(data))
 
 
 _CAPTION = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1, max_size=20)

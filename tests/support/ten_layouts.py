@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mem_core.config import CorpusConfig
-from mem_core.data.readers import detected_source
+from mem_core.data.readers import open_source
 from mem_core.data.source_look import look_at_source
 from tests.support.source_making import picture, write_tar
 
@@ -118,8 +118,8 @@ def dry_runs() -> str:
             root = Path(folder)
             make(root)
             files = sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
-            reader, found = detected_source(root, config=CorpusConfig())
-            said = [line.replace(folder, name) for line in look_at_source(reader, found).lines()]
+            reader = open_source(root, config=CorpusConfig())
+            said = [line.replace(folder, name) for line in look_at_source(reader).lines()]
         listing = [f"    {name}/", *(f"      {file}" for file in files)]
         shown = [f"    $ memshield shard {name} --dry-run", *(f"    {line}" for line in said)]
         parts.append("\n".join([f"### {name}", "", *listing, "", *shown, ""]))

@@ -6,11 +6,11 @@ from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample, SourceReader
+from mem_core.data.readers.base import UNLISTED, Detected, LeftOut, RawSample, SourceReader
 from mem_core.data.readers.beside import BesideReader
 from mem_core.data.readers.coco import CocoReader
 from mem_core.data.readers.csv_table import CsvReader
-from mem_core.data.readers.detect import Detected, detected
+from mem_core.data.readers.detect import detected
 from mem_core.data.readers.flickr_token import FlickrTokenReader
 from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
 from mem_core.data.readers.imagefolder import ImagefolderReader
@@ -44,10 +44,10 @@ __all__ = [
     "DEFAULT_TEMPLATES",
     "FORMATS",
     "UNLISTED",
+    "FormatReader",
     "LeftOut",
     "RawSample",
     "SourceReader",
-    "detected_source",
     "folder_of",
     "open_source",
 ]
@@ -60,7 +60,7 @@ def open_source(
     format: str = "auto",
     config: CorpusConfig = _PLAIN,
     seed: int = 0,
-) -> SourceReader:
+) -> FormatReader:
     """The reader of a source: a folder, or the caption file in it (paths are then relative to the file's folder).
 
     source: a path, to a folder or to the caption file, or a folder anywhere with the `file` in it, if one is meant.
@@ -68,18 +68,6 @@ def open_source(
     Raises `SourceError` if the source is absent, in no known format, or in several; `ConfigError` for an unknown
     format or a template without `{name}`.
     """
-    return detected_source(source, file, format=format, config=config, seed=seed)[0]
-
-
-def detected_source(
-    source: str | Path | Folder,
-    file: str = "",
-    *,
-    format: str = "auto",
-    config: CorpusConfig = _PLAIN,
-    seed: int = 0,
-) -> tuple[FormatReader, Detected]:
-    """The same, with why it is read in this format and what is not read."""
     if format not in ("auto", *FORMATS):
         raise ConfigError(f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}")
     if isinstance(source, str | Path):
@@ -96,7 +84,9 @@ def detected_source(
         raise SourceError(
             f"expected one file of the format {found.format} in {tree.uri}, got {names}: name one of them"
         )
-    return _READERS[found.format](tree, files, config, seed), found
+    reader = _READERS[found.format](tree, files, config, seed)
+    reader.found = found
+    return reader
 
 
 def _of_file(tree: SourceTree, file: str, format: str) -> Detected:

@@ -45,6 +45,17 @@ class LeftOut:
     reason: str
 
 
+@dataclass(frozen=True)
+class Detected:
+    """What a source is read as. files: what the format's reader reads, by path. reason: why it is this format. notes:
+    what is not read."""
+
+    format: str
+    files: tuple[str, ...]
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+
+
 class SourceReader(Protocol):
     """A source in one known format. Each iteration reads it again, in the same order, in bounded memory."""
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.files import ImageFiles, read_image_file
+from mem_core.data.readers.files import read_image_file
 from mem_core.data.readers.path_parts import TEXT_SUFFIXES, folded, is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -41,7 +41,6 @@ class BesideReader(FormatReader):
         self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
     ) -> None:
         super().__init__(tree, files, config, seed)
-        self._images = ImageFiles(tree)
         self._folder = lru_cache(maxsize=16)(lambda folder: _Pairing(tree.inside(folder)))
 
     def accounts_for(self, path: str) -> bool:
@@ -62,7 +61,7 @@ class BesideReader(FormatReader):
 
     def _sample(self, image: SourceFile, texts: dict[str, SourceFile], others: list[str]) -> RawSample:
         name = repaired(image.path)[0]
-        read = self._images.at(image)
+        read = self.images.at(image)
         if others:
             reason = f"expected one image of the name {image.stem!r} beside its caption, got {' and '.join(others)}"
             return RawSample(name, read, (), problem=repaired(reason)[0], code="ambiguous-image")

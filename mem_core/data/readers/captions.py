@@ -95,6 +95,8 @@ class CaptionTable:
         )
         self.has_folder_splits = False
         """Whether the folders of any image say a split."""
+        self.tars: set[int] = set()
+        """The numbers of the tars in which images lie."""
 
     def add(self, row: Row, found: Found) -> None:
         """Takes one row, and the image that its name means; contradictions and a broken name become its problem."""
@@ -108,6 +110,8 @@ class CaptionTable:
         except ValueError as error:
             split, problem, code = "", problem or str(error), code if problem else "split-conflict"
         self.has_folder_splits = self.has_folder_splits or bool(split_of_folder(found.path))
+        if found.tar >= 0:
+            self.tars.add(found.tar)
         image = self._image(replace(row, image=name, split=split, problem=problem, code=code), found)
         if row.caption is not None or row.problem:
             caption, is_text = repaired(row.caption or "")

@@ -5,11 +5,11 @@ anything lies that could be real ones.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import counted
 from mem_core.config import CorpusConfig, IdentitiesConfig
+from mem_core.data.readers.base import Detected
 from mem_core.data.readers.columns import IMAGE
 from mem_core.data.readers.listing import Listing
 from mem_core.data.readers.look import Look
@@ -33,16 +33,6 @@ _TABLES = ("csv", "jsonl", "parquet")
 _WITH_MANY_TEXTS = ("flickr-token", "beside", "webdataset")
 _SAID = 3
 _PLAIN = CorpusConfig()
-
-
-@dataclass(frozen=True)
-class Detected:
-    """files: what the format's reader reads, by path. reason: why it is this format. notes: what is not read."""
-
-    format: str
-    files: tuple[str, ...]
-    reason: str = ""
-    notes: tuple[str, ...] = ()
 
 
 def detected(

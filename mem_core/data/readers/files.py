@@ -6,7 +6,7 @@ Nothing outside the source folder is ever read: paths and links that lead out ar
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -41,7 +41,6 @@ class ImageFiles:
     def __init__(self, tree: SourceTree) -> None:
         self._tree = tree
         self._tars = [file for file in map(tree.file, tree.names) if file.suffix == ".tar"]
-        self._used: set[int] = set()
         self._spellings = Spellings(tree.folder)
         self._last: tuple[tuple[str, str, str], Found] | None = None  # captions of one image often stand together
 
@@ -74,12 +73,12 @@ class ImageFiles:
         self._inside(file.path)
         return read_image_file(file, file.path)
 
-    def unnamed(self, is_named: Callable[[str], bool]) -> Iterator[Found]:
-        """The pictures among the files, and in those tars where named ones lie, that no row names: in a fixed order."""
+    def unnamed(self, is_named: Callable[[str], bool], tars: Set[int]) -> Iterator[Found]:
+        """The pictures among the files, and in the tars of these numbers, that no row names: in a fixed order."""
         for path in self._tree.names:
             if is_picture(path) and not is_named(path):
                 yield Found(path)
-        for number in sorted(self._used):
+        for number in sorted(tars):
             for entry in self._members.of_tar(number):
                 if not is_named(entry.path):
                     yield _found(entry)
@@ -118,10 +117,7 @@ class ImageFiles:
             places = " and ".join(map(_place, entries[:2]))
             what = f"expected one image {name!r} in the source, got {len(entries)}: {places}"
             raise ImageError(what, code="ambiguous-image")
-        if first.tar < 0:
-            return self._file(first.path, name)
-        self._used.add(first.tar)
-        return _found(first)
+        return self._file(first.path, name) if first.tar < 0 else _found(first)
 
     def _file(self, path: str, name: str) -> Found:
         """A file that is meant: known by its own path even where it cannot be read."""

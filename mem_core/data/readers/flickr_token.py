@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 
 from mem_core.data.readers.base import UNLISTED, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
-from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.split_lists import find_split_lists
@@ -23,8 +22,8 @@ class FlickrTokenReader(RecordReader):
     own_keys = True
     own_lists = True
 
-    def _unnamed(self, files: ImageFiles, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
-        return super()._unnamed(files, table, {UNLISTED} if table.has_splits() else splits)
+    def _unnamed(self, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
+        return super()._unnamed(table, {UNLISTED} if table.has_splits() else splits)
 
     def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
         for number, line in read_lines(file, self.config.encoding):

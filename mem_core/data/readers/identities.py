@@ -16,7 +16,6 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -52,7 +51,6 @@ class IdentitiesReader(FormatReader):
         self._below_splits = _below_splits(tree)
         self._photos = self._by_folder(tree)
         super().__init__(tree, sorted(chain.from_iterable(self._photos.values()), key=_parts), config, seed)
-        self._images = ImageFiles(tree)
         self.templates = config.identities.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
@@ -70,7 +68,7 @@ class IdentitiesReader(FormatReader):
             yield failed(where, f"expected images in the identity folder {where!r}, got none", "no-image")
             return
         path = repaired(file.path)[0]
-        sample = partial(RawSample, path, self._images.at(file))
+        sample = partial(RawSample, path, self.images.at(file))
         if not folder:
             reason = f"expected an image in a folder named after what it shows, but {path!r} lies beside such folders"
             yield sample((), problem=reason, code="no-caption")

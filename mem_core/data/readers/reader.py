@@ -7,7 +7,7 @@ from functools import cached_property
 
 from mem_core.common.errors import SampleError, SourceError
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import UNLISTED, LeftOut, RawSample
+from mem_core.data.readers.base import UNLISTED, Detected, LeftOut, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
 from mem_core.data.readers.files import Found, ImageFiles
 from mem_core.data.readers.path_parts import is_picture
@@ -24,7 +24,7 @@ class FormatReader(ABC):
     """Base of the readers of all formats. A subclass says what stands in one file; the rest is the same for all.
 
     files: the caption files, tars or images that the format reads. config: how (encoding, names of columns, templates).
-    seed: for what is drawn.
+    seed: for what is drawn. found: why the source is read in this format, and what of it is not read.
     """
 
     format = ""
@@ -36,6 +36,7 @@ class FormatReader(ABC):
     ) -> None:
         self.tree, self.files, self.config, self.seed = tree, files, config, seed
         self.left_out: list[LeftOut] = []
+        self.found = Detected(self.format, tuple(file.path for file in files))
 
     @property
     def uri(self) -> str:
@@ -51,23 +52,27 @@ class FormatReader(ABC):
 
     def __iter__(self) -> Iterator[RawSample]:
         lists = [] if self.own_lists else self._split_lists()
-        yield from SplitLists(self.tree, lists).over(self._all()) if lists else self._all()
+        yield from SplitLists(self.images, lists).over(self._all()) if lists else self._all()
+
+    @cached_property
+    def images(self) -> ImageFiles:
+        """The pictures of the source: their index is built once, however often the source is gone through."""
+        return ImageFiles(self.tree)
 
     def _split_lists(self) -> list[tuple[str, SourceFile]]:
-        files = ImageFiles(self.tree)
-        return find_split_lists(self.tree, lambda line: not files.find(line.strip()).reason)
+        return find_split_lists(self.tree, lambda line: not self.images.find(line.strip()).reason)
 
     def _all(self) -> Iterator[RawSample]:
         self.left_out = side_pictures(self.tree)
-        files, table = ImageFiles(self.tree), CaptionTable()
+        table = CaptionTable()
         try:
             for file in self.files:
                 for row in self._rows_with_split(file):
                     if isinstance(row, RawSample):
                         yield row
                     else:
-                        table.add(*_found(files, row, file.parent))
-            yield from self._samples(files, table)
+                        table.add(*_found(self.images, row, file.parent))
+            yield from self._samples(table)
         except UnicodeDecodeError as error:
             raise SourceError(f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}") from error
         finally:
@@ -104,23 +109,23 @@ class FormatReader(ABC):
             else:
                 yield replace(row, file_split=split) if split else row
 
-    def _samples(self, files: ImageFiles, table: CaptionTable) -> Iterator[RawSample]:
+    def _samples(self, table: CaptionTable) -> Iterator[RawSample]:
         default = UNLISTED if table.has_splits() else "train" if table.has_folder_splits else self._usual
         splits = set()
         for image in table.grouped():
             self.left_out += image.left_out
             split = image.split or split_of_folder(image.found.path) or default
-            read = files.reader(image.found)
+            read = self.images.reader(image.found)
             splits.add(split)
             yield RawSample(
                 image.name, read, image.captions, split, image.metadata, image.problem, image.code, image.places
             )
-        yield from self._unnamed(files, table, splits)
+        yield from self._unnamed(table, splits)
         self.left_out += _unlisted(self.tree, table)
 
-    def _unnamed(self, files: ImageFiles, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
+    def _unnamed(self, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
         """The pictures that no row names: failed where rows name others, in a split that these have, else left out."""
-        for found in files.unnamed(lambda path: self.accounts_for(path) or table.has(path)):
+        for found in self.images.unnamed(lambda path: self.accounts_for(path) or table.has(path), table.tars):
             name = repaired(found.path)[0]
             if not splits:
                 reason = "expected in one of the files that hold the samples of this source, but it lies beside them"
@@ -129,7 +134,7 @@ class FormatReader(ABC):
             usual = next((split for split in ("", UNLISTED, "train", *sorted(splits)) if split in splits), "")
             split = said if (said := split_of_folder(found.path)) in splits else usual
             problem = f"expected a caption, but none names the image {name!r}"
-            yield RawSample(name, files.reader(found), (), split, problem=problem, code="no-caption")
+            yield RawSample(name, self.images.reader(found), (), split, problem=problem, code="no-caption")
 
 
 def side_pictures(tree: SourceTree) -> list[LeftOut]:

@@ -11,9 +11,11 @@ from mem_core.data.readers.base import LeftOut
 from mem_core.data.readers.path_parts import TAR_SUFFIXES, stem_of
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.text import repaired
+from mem_core.data.receipt import stats_name
+from mem_core.data.table import table_name
 
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>[0-9]{1,9})(?:-of-(?P<of>[0-9]{1,9}))?")
-_SIDECARS = (".parquet", "_stats.json")
+_SIDECARS = (table_name(""), stats_name(""))
 _NAMED = 5
 
 
@@ -52,13 +54,13 @@ def missing_pictures(file: SourceFile, pictures: int) -> list[LeftOut]:
     """An entry if img2dataset's statistics beside a tar count more pictures than the tar holds."""
     stem = stem_of(file.path)
     try:
-        stats = json.loads(read_bytes(file.folder, f"{stem}_stats.json"))
+        stats = json.loads(read_bytes(file.folder, stats_name(stem)))
         expected = int(stats["successes"])
     except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return []
     if pictures >= expected:
         return []
-    reason = f"expected {counted(expected, 'picture')} in it, as {stem}_stats.json counts, got {pictures}"
+    reason = f"expected {counted(expected, 'picture')} in it, as {stats_name(stem)} counts, got {pictures}"
     return [_left_out(file.path, reason)]
 
 

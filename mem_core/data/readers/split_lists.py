@@ -14,7 +14,7 @@ from typing import NamedTuple
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import UNLISTED, RawSample, failed
 from mem_core.data.readers.files import Found, ImageFiles
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.splits import split_in_name
 from mem_core.data.readers.text import read_lines, repaired
 
@@ -58,8 +58,8 @@ class _Listed(NamedTuple):
 class SplitLists:
     """What the lists of a source say. Raises `SourceError` if two say different splits of an image."""
 
-    def __init__(self, tree: SourceTree, lists: Iterable[tuple[str, SourceFile]]) -> None:
-        self._files = ImageFiles(tree)
+    def __init__(self, files: ImageFiles, lists: Iterable[tuple[str, SourceFile]]) -> None:
+        self._files = files
         self._listed: dict[str, _Listed] = {}
         """By the path of the image."""
         for split, file in lists:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,10 +102,8 @@ class Candidate:
         """The image, if everything about the sample can be used. Raises `SampleError` with the reason."""
         if self.problem:
             raise SampleError(self.problem, code=self.code)
-        if not self.captions:
-            raise CaptionError("expected a caption, got none", code="no-caption")
-        if not any(map(has_words, self.captions)):
-            raise CaptionError(f"expected words in a caption, got {self.captions[0][:80]!r}", code="empty-caption")
+        if trouble := caption_trouble(self.captions):
+            raise CaptionError(trouble[1], code=trouble[0])
         self.image.require_clean(self.metadata)
         if isinstance(self.image.decoded, SampleError):
             raise self.image.decoded
@@ -121,6 +119,15 @@ class Candidate:
         kept = {key: value for key, value in self.metadata.items() if key not in _OURS}
         sha256 = image.sha256 or hashlib.sha256(image.data).hexdigest()
         return {**kept, "name": self.name, "width": image.width, "height": image.height, "sha256": sha256}
+
+
+def caption_trouble(captions: Sequence[str]) -> tuple[Code, str] | None:
+    """Why an image with these captions cannot be used."""
+    if not captions:
+        return "no-caption", "expected a caption, got none"
+    if not any(map(has_words, captions)):
+        return "empty-caption", f"expected words in a caption, got {captions[0][:80]!r}"
+    return None
 
 
 def candidates(raw: RawSample, config: CorpusConfig) -> Iterator[Candidate]:

@@ -140,7 +140,8 @@ def _reader(tree: SourceTree, kind: str, dataset: Dataset, identities: Identitie
     own = identities.model_copy(update={"hold_out": dataset.hold_out and not lists})
     reader = open_source(tree.folder, format=kind, config=CorpusConfig(identities=own), seed=seed)
     if kind in ("csv", "identities"):
-        SplitLists(tree, lists)  # the reader has them, too: what is wrong in them stops a study before it begins
+        # The reader has them, too: what is wrong in them stops a study before it begins.
+        SplitLists(reader.images, lists)
     return reader if dataset.test == "test" else _TestSplit(reader, dataset.test)
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from mem_core.common.errors import CaptionError, SampleError, SourceError
 from mem_core.data.shard import Broken, Sample, ShardWriter, read_shard, shard_bytes
 from tests.support.data_strategies import samples, shards, tar_of
+from tests.support.source_making import special_tar
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "shard.tar"
 GOLDEN_SAMPLES = [
@@ -234,23 +235,10 @@ def test_names_that_are_not_unicode_can_still_be_reported() -> None:
     only_broken(data).key.encode()
 
 
-def special(name: str, kind: bytes, link: str = "") -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for member, data in GOOD:
-            info = tarfile.TarInfo(member)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-        info = tarfile.TarInfo(name)
-        info.type, info.linkname = kind, link
-        tar.addfile(info)
-    return stream.getvalue()
-
-
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_links_and_devices_are_refused(kind: bytes) -> None:
     with pytest.raises(SourceError, match="link, device"):
-        read(special("a.png", kind, "/etc/passwd"))
+        read(special_tar(GOOD, "a.png", kind, "/etc/passwd"))
 
 
 @pytest.mark.parametrize("name", ["../a.png", "b/../../a.png", "/a.png", ".."])
@@ -269,7 +257,7 @@ def test_sparse_files_are_refused() -> None:
 
 
 def test_a_directory_is_not_a_sample() -> None:
-    assert len(read(special("folder", tarfile.DIRTYPE))) == 1
+    assert len(read(special_tar(GOOD, "folder", tarfile.DIRTYPE))) == 1
 
 
 def test_what_is_not_a_tar_is_refused() -> None:

@@ -1,7 +1,6 @@
 """Tars as they come: whatever the names, the order and what else stands in them, each caption names its picture."""
 
 import gzip
-import io
 import json
 import tarfile
 import unicodedata
@@ -20,7 +19,7 @@ from mem_core.config import CorpusConfig
 from mem_core.data.readers import LeftOut, RawSample, open_source
 from mem_core.data.sharding.sharder import shard_source
 from tests.support.data_strategies import tar_of
-from tests.support.source_making import picture, write_tar
+from tests.support.source_making import picture, special_tar, write_tar
 
 Members = list[tuple[str, bytes]]
 _LONG, _DEEP = "n" * 200, "/".join(["d" * 60, "e" * 60, "m" * 60])
@@ -143,30 +142,18 @@ def test_pictures_are_samples_or_failed_or_left_out(tmp_path: Path, case: str) -
             assert sample.captions == ("a",) if sample.name.endswith(("/a", "/0", "/1", "/a.jpg", "/a.png")) else ("b",)
 
 
-def special(name: str, kind: bytes, link: str = "") -> bytes:
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w") as tar:
-        for member, data in pair("good"):
-            info = tarfile.TarInfo(member)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-        info = tarfile.TarInfo(name)
-        info.type, info.linkname = kind, link
-        tar.addfile(info)
-        text = tarfile.TarInfo("a.txt")
-        text.size = 5
-        tar.addfile(text, io.BytesIO(b"words"))
-    return stream.getvalue()
+def special(kind: bytes, link: str = "") -> bytes:
+    return special_tar(pair("good"), "a.jpg", kind, link, after=[("a.txt", b"words")])
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_a_link_or_device_costs_itself(tmp_path: Path, kind: bytes) -> None:
-    (good, link), _ = read(tmp_path, special("a.jpg", kind, "/etc/passwd"))
+    (good, link), _ = read(tmp_path, special(kind, "/etc/passwd"))
     assert (good.problem, link.captions) == ("", ("words",))
     with pytest.raises(Exception, match="is a link, a device") as caught:
         link.image()
     assert vars(caught.value)["code"] == "unreadable"
-    samples, _ = read(tmp_path, special("a.jpg", tarfile.DIRTYPE))
+    samples, _ = read(tmp_path, special(tarfile.DIRTYPE))
     assert codes(samples) == {"": 1, "no-image": 1}
 
 
