@@ -49,6 +49,7 @@ def run_snippets(python: Path, code: dict[Path, str], scratch: Path) -> list[lis
     """The pairs that each piece of code leaves in its folder."""
     runner, found = Path(__file__).with_name("run_snippets.py"), scratch / "found.json"
     offline = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(scratch / "hf"), "RAY_USAGE_STATS_ENABLED": "0"}
+    offline["RAY_ADDRESS"] = "local"  # else Ray joins the cluster of another test on this machine, and falls with it
     given = json.dumps([[str(folder), text] for folder, text in code.items()])
     command = [str(python), str(runner), str(found)]
     done = subprocess.run(
