@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from open_clip.tokenizer import SimpleTokenizer
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.models import (
@@ -21,6 +22,7 @@ from mem_core.models import (
     tokenizer_for,
 )
 
+OPEN_CLIP = SimpleTokenizer()
 POCKET: dict[str, Any] = {
     "embed_dim": 16,
     "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8},
@@ -170,6 +172,15 @@ def test_tokens_are_start_ids_end_zeros(texts: list[str]) -> None:
         whole = [tokenizer.start_id, *ids, tokenizer.end_id]
         wanted = whole if len(whole) <= 12 else [*whole[:11], tokenizer.end_id]
         assert row == wanted + [0] * (12 - len(wanted))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(max_size=60) | st.just("a long way " * 60), max_size=4), st.integers(3, 77))
+def test_remembered_tokens_are_those_of_open_clip(texts: list[str], length: int) -> None:
+    tokenizer = Tokenizer(length)
+    for _ in range(2):  # read, and remembered
+        assert torch.equal(tokenizer.encode(texts), OPEN_CLIP(texts, length) if texts else tokenizer.encode([]))
+        assert [tokenizer.ids(text) for text in texts] == [OPEN_CLIP.encode(text) for text in texts]
 
 
 def test_tokenizers_of_different_lengths_do_not_share_one() -> None:
