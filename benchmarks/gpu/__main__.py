@@ -123,7 +123,7 @@ def _cpu(work: Path, data: Path | None, device: str) -> list[Part]:
 
 
 def _rn50(work: Path, data: Path | None, device: str) -> list[Part]:
-    return [StudyPart("rn50", _GPU, work / "rn50", data, ("figure4", "table1"), device=device, width=_RN50)]
+    return [StudyPart("rn50", _GPU, work / "rn50", data, ("table1", "figure4"), device=device, width=_RN50)]
 
 
 def _stress(work: Path, data: Path | None, device: str) -> list[Part]:
