@@ -7,10 +7,12 @@ import pytest
 import torch
 
 from mem_core.audit.verify.corpus import verify_corpus
+from mem_core.audit.verify.published import verify_published
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.config import CorpusConfig, RunnerConfig
 from mem_core.data.corpus import corpus_fingerprint
+from mem_core.data.loaders.index import is_index, write_index
 from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
@@ -65,6 +67,24 @@ def test_an_object_store_holds_the_bytes_of_a_disk(source: Path, bucket: str, tm
     again.begin()
     assert (again.plan().waiting, again.plan().receipts_read) == ((), 0)
     damage(protected, clean)
+
+
+def test_what_is_handed_out_is_indexed_and_checked_in_the_store(source: Path, bucket: str, tmp_path: Path) -> None:
+    stored, local = open_folder(f"s3://{bucket}/handed"), LocalFolder(tmp_path)
+    for place in (stored, local):
+        shard_source(open_source(source), place.below("clean"), CorpusConfig(samples_per_shard=8))
+        protected = place.below("protected")
+        protect(Protection(Places(place.below("clean").below("train"), protected), CONFIG, RUNTIME, seed=3))
+        assert write_index(protected).samples == 18
+        for name in protected.names():
+            if name.endswith(".tar") or is_index(name):
+                write_bytes(place.below("out"), name, read_bytes(protected, name))
+    assert contents(stored) == contents(local)
+    private = stored.below("protected")
+    assert verify_published(stored.below("out"), private).problems == ()
+    write_bytes(stored.below("out"), "00000.parquet", read_bytes(private, "00000.parquet"))
+    (problem,) = verify_published(stored.below("out"), private).problems
+    assert problem.key == "00000.parquet"
 
 
 def test_a_surrogate_that_is_given_may_lie_in_the_store(source: Path, bucket: str, tmp_path: Path) -> None:
