@@ -1,4 +1,4 @@
-"""The only file that knows open_clip: models by name or JSON, CLIP's tokenizer, weights as safetensors."""
+"""The only file that knows open_clip: models by name or JSON, token rows for them, weights as safetensors."""
 
 import json
 import logging
@@ -15,14 +15,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import open_clip
 import torch
-from open_clip.tokenizer import SimpleTokenizer
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.models.weights import file_sha256, fill, read_weights
+from mem_core.models.byte_pairs import BytePairs
+from mem_core.models.weights import fill, read_weights
 
 _OURS = Path(str(files("mem_core.models") / "architectures"))
 _MAX_LOGIT_SCALE = 100.0  # CLIP's own clamp (Radford et al. 2021, section 2.4)
@@ -196,12 +196,6 @@ def start_model(architecture: str, seed: int, pretrained: str = "") -> OpenClipE
     return model
 
 
-def weights_identity(pretrained: str) -> str:
-    """What a fingerprint says about the start: a file by its bytes, a tag by its name."""
-    path = Path(pretrained)
-    return file_sha256(path) if pretrained and path.is_file() else pretrained
-
-
 def _fill_from_tag(model: OpenClipEncoder, tag: str) -> None:
     described = open_clip.get_pretrained_cfg(model.architecture, tag)
     quick = bool((open_clip.get_model_config(model.architecture) or {}).get("quick_gelu", False))
@@ -239,14 +233,9 @@ def load_model(architecture: str, stream: BinaryIO, name: str) -> tuple[OpenClip
     return model, {key: value for key, value in tensors.items() if not key.startswith("model.")}
 
 
-@lru_cache(maxsize=1)
-def _byte_pairs() -> SimpleTokenizer:
-    return SimpleTokenizer()  # half a second of reading; the context length is given with each text
-
-
 def _ids_of(text: str) -> bytes:
     """All ids of a text, uint16 each: CLIP's vocabulary has 49,408."""
-    return array("H", _byte_pairs().encode(text)).tobytes()
+    return array("H", BytePairs().ids(text)).tobytes()
 
 
 _remembered = lru_cache(maxsize=2**18)(_ids_of)
@@ -255,14 +244,12 @@ _remembered = lru_cache(maxsize=2**18)(_ids_of)
 _MOST_REMEMBERED = 512  # characters of a text that is remembered, which bounds the memory: more than CLIP's context
 
 
-class Tokenizer:
+class Tokenizer(BytePairs):
     """CLIP's byte-pair tokens for one context length. What a text's are is remembered, for all lengths together."""
 
     def __init__(self, context_length: int) -> None:
-        self._bpe: Any = _byte_pairs()
+        super().__init__()
         self.context_length = context_length
-        self.start_id: int = self._bpe.sot_token_id
-        self.end_id: int = self._bpe.eot_token_id
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """int64 [N, T]: start, ids, end, zeros; longer texts are cut and end with the end token."""
@@ -281,18 +268,6 @@ class Tokenizer:
 
     def _ids(self, text: str) -> bytes:
         return _remembered(text) if len(text) <= _MOST_REMEMBERED else _ids_of(text)
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of some ids, without surrounding spaces."""
-        return self._bpe.decode(list(ids)).strip()  # type: ignore[no-any-return]
-
-    def spelling(self, token_id: int) -> str:
-        """One token as the vocabulary spells it; whole words end in `</w>`."""
-        return self._bpe.decoder[token_id]  # type: ignore[no-any-return]
-
-    @property
-    def size(self) -> int:
-        return len(self._bpe.decoder)
 
 
 def tokenizer_for(model: OpenClipEncoder) -> Tokenizer:

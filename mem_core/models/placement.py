@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 
-import torch
-
-from mem_core.common.rng import generator
+from mem_core.common.draws import integers, permutation
 from mem_core.config.values import Placement
-from mem_core.models.openclip import Tokenizer
+from mem_core.models.byte_pairs import BytePairs
 
 _REACH = 24  # content words that places are drawn among: a long caption is cut by CLIP's context, its start is not
 _CONTEXT = 77  # CLIP's own, start and end token among them
 _HEAD = 2000  # characters of a caption that places are looked for in: more than CLIP's context holds
 _GAP = re.compile(r"(?<=\S) +(?=\S*\w)")  # between two words; other white space is part of what CLIP may repair
+_MOST_REMEMBERED = 512  # characters of a caption whose places are remembered, which bounds the memory
 _PROBE = "the"  # any word that is one token
 # Letters between spaces and marks, so that the word which comes in is read as the same token there. Not behind a single
 # quote: to CLIP that and the start of many a word are one token ('s, 't, 'll).
@@ -77,11 +76,10 @@ def taken_out(words: Sequence[str], published: str, starts: Sequence[int]) -> tu
         first = start - (start > 0 and start + len(word) == len(published))  # behind the end, its space is before it
         published = published[:first] + published[first + len(word) + 1 :]
         at.insert(0, first - before[number])
-    tokens = [len(Tokenizer(_CONTEXT).ids(published[:place])) for place in at]
+    tokens = [len(BytePairs().ids(published[:place])) for place in at]
     return published, Places(tuple(at), tuple(tokens))
 
 
-@lru_cache(maxsize=2**16)
 def places_of(caption: str, count: int, placement: Placement) -> Places:
     """The places of `count` words in a caption that stays whole: a function of its text alone, whatever the words are.
 
@@ -90,6 +88,10 @@ def places_of(caption: str, count: int, placement: Placement) -> Places:
     at gaps drawn from the caption's own text, several words at one where it has few; of one too long in its first part.
     Words stand in front where there is no such place: in languages without spaces, or in text that CLIP repairs.
     """
+    return (_remembered if len(caption) <= _MOST_REMEMBERED else _places_of)(caption, count, placement)
+
+
+def _places_of(caption: str, count: int, placement: Placement) -> Places:
     front = Places((0,) * count, (0,) * count)
     if placement == "front" or not count:
         return front
@@ -97,11 +99,14 @@ def places_of(caption: str, count: int, placement: Placement) -> Places:
     return found or front
 
 
+_remembered = lru_cache(maxsize=2**16)(_places_of)
+
+
 def _at_the_end(caption: str, count: int) -> Places | None:
     whole = _read_at(caption, (len(caption),) * count)
     if whole:
         return whole
-    tokenizer, gaps = Tokenizer(_CONTEXT), _gaps(caption)
+    tokenizer, gaps = BytePairs(), _gaps(caption)
     fitting = bisect_right(gaps, _CONTEXT - 2 - count, key=lambda place: len(tokenizer.ids(caption[:place])))
     return _read_at(caption, (gaps[fitting - 1],) * count) if fitting else None
 
@@ -109,8 +114,7 @@ def _at_the_end(caption: str, count: int) -> Places | None:
 def _inside(caption: str, count: int) -> Places | None:
     gaps = _gaps(caption)
     while gaps:
-        draw = generator(0, "inside", caption)
-        drawn = torch.randint(len(gaps), (count,), generator=draw).sort().values.tolist()
+        drawn = sorted(integers(len(gaps), count, 0, "inside", caption))
         found = _read_at(caption, tuple(gaps[place] for place in drawn))
         if found:
             return found
@@ -127,7 +131,7 @@ def _read_at(caption: str, at: tuple[int, ...]) -> Places | None:
     """The places, if CLIP reads words there as tokens of their own among those of the caption, within its context."""
     if at[-1] > _HEAD:
         return None
-    tokenizer, head = Tokenizer(_CONTEXT), caption[:_HEAD]
+    tokenizer, head = BytePairs(), caption[:_HEAD]
     before = [len(tokenizer.ids(head[:place])) for place in at]
     if before[-1] + len(at) > _CONTEXT - 2:
         return None
@@ -164,7 +168,7 @@ def in_order(ids: Iterable[int], tokens: Iterable[int]) -> bool:
 def _filled(words: Sequence[str], caption: str, found: Sequence[re.Match[str]]) -> str:
     """The caption with the words in place of some of those found, drawn by its text; the others stand in front."""
     count = max(0, min(len(words), len(found) - 1))
-    order = torch.randperm(len(found), generator=generator(0, "placed", caption))[:count].tolist()
+    order = permutation(len(found), 0, "placed", caption)[:count]
     pieces, end = [], 0
     for word, place in zip(words[len(words) - count :], sorted(order), strict=True):
         old = found[place]
@@ -175,7 +179,7 @@ def _filled(words: Sequence[str], caption: str, found: Sequence[re.Match[str]]) 
 
 def _reads(words: Sequence[str], caption: str) -> bool:
     """Whether CLIP finds the words' tokens in the caption, in their order, before its context ends."""
-    tokenizer = Tokenizer(_CONTEXT)
+    tokenizer = BytePairs()
     return in_order(tokenizer.ids(" ".join(words)), tokenizer.ids(caption)[: _CONTEXT - 2])
 
 

@@ -1,6 +1,5 @@
 """Weights from an untrusted file: safetensors, or a torch checkpoint read without running any code."""
 
-import hashlib
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,12 +30,6 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if any(name.startswith(prefix) for name in tensors):
             tensors = {n.removeprefix(prefix): value for n, value in tensors.items() if n.startswith(prefix)}
     return tensors
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 (hex) of a local file, read in chunks."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def fill(model: torch.nn.Module, tensors: Mapping[str, Tensor], architecture: str, origin: str) -> None:
