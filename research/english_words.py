@@ -12,7 +12,7 @@ offensive; with three letters at least and a vowel, as dictionaries take any uni
 import sys
 from pathlib import Path
 
-from mem_core.perturb.vocabulary import whole_words
+from mem_core.perturb.allowed_words import whole_words
 
 _OUT = Path(__file__).parents[1] / "mem_core/perturb/english_words.txt"
 _FEWEST_LETTERS = 3
@@ -38,7 +38,7 @@ def main() -> None:
             return False
         return bool(dictionary.lookuper(word, allow_nosuggest=False))
 
-    every = sorted({word for _, word in whole_words()})
+    every = sorted({word for _, word in whole_words("any")})
     kept = [word for word in every if is_word(word)]
     _OUT.write_text(_HEAD + "\n".join(kept) + "\n")
     sys.stdout.write(f"{len(kept)} of {len(every)} whole tokens are words\n")

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-from mem_core.perturb.vocabulary import whole_words
+from mem_core.perturb.allowed_words import whole_words
 
 _OUT = Path(__file__).parents[1] / "mem_core/perturb/personal_names.txt"
 _COLOURS = frozenset(
@@ -52,7 +52,7 @@ def main() -> None:
         is_word = word in _COLOURS or (word in ordinary and as_name < _MOST * used(word))
         return word in _FAMOUS or not is_word
 
-    listed = sorted(word for _, word in whole_words() if word in first or word in last)
+    listed = sorted(word for _, word in whole_words("any") if word in first or word in last)
     kept = [word for word in listed if is_name(word)]
     _OUT.write_text(_HEAD + "\n".join(kept) + "\n")
     sys.stdout.write(f"{len(kept)} of {len(listed)} names; uses a percent: {rates[0]:.2e} first, {rates[1]:.2e} last\n")

@@ -7,7 +7,7 @@ order in which the pairs were learned. Pairs wait in a heap, so that a hostile w
 
 import gzip
 import html
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from importlib.util import find_spec
@@ -66,6 +66,17 @@ class BytePairs:
     def spelling(self, token_id: int) -> str:
         """One token as the vocabulary spells it; whole words end in `</w>`."""
         return self._spellings[token_id]
+
+    def whole_word(self, token_id: int, among: Set[str] | None = None) -> str:
+        """The word of two or more letters a to z that is this token and no others; "" where there is none.
+
+        among: the words that are of interest; None: any.
+        """
+        spelling = self._spellings[token_id]
+        word = spelling.removesuffix(_WORD_END)
+        plain = len(word) > 1 and word != spelling and word.isascii() and word.isalpha() and word.islower()
+        plain = plain and (among is None or word in among)
+        return word if plain and _merge(word) == (token_id,) else ""
 
     @property
     def size(self) -> int:

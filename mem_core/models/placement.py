@@ -63,6 +63,13 @@ def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
     return changed
 
 
+def spelled(ids: Sequence[int], tokenizer: BytePairs, placement: Placement) -> str:
+    """A trigger as text: each id a word of its own, but those in front together, where pieces make words."""
+    if placement == "front":
+        return tokenizer.decode(ids) if ids else ""
+    return " ".join(tokenizer.decode([token]) for token in ids)
+
+
 def standing(words: Sequence[str], caption: str, placement: Placement) -> tuple[str, list[int]]:
     """The caption with the words put into it, and the character at which each of them begins."""
     return _with_words(words, caption, places_of(caption, len(words), placement).at)

@@ -8,52 +8,63 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from torch import Tensor
-from torch.nn.functional import normalize
 
-from mem_core.common.errors import ConfigError, SourceError
-from mem_core.common.rng import generator
-from mem_core.config import NoiseConfig
+from mem_core.common.draws import integers, permutation, uniform
+from mem_core.common.errors import ConfigError
+from mem_core.config import NoiseConfig, TriggerConfig
 from mem_core.config.base import Frozen
-from mem_core.models import Tokenizer
-from mem_core.models.device import cpu_threads
+from mem_core.data.images import Pixels
+from mem_core.models.byte_pairs import BytePairs
 from mem_core.models.placement import content_words
-from mem_core.perturb.projection import project
+from mem_core.perturb.allowed_words import word_id
 
-_COLOURS = ((1, 1, 1), (1, -1, 1))  # grey, and magenta against green: red, green, blue
+Noise = NDArray[np.int8]
+"""[H, W, 3], whole levels of 1/255: protected minus clean pixels."""
+
+_ODD_CHANNEL = (None, 1)  # grey, and magenta against green: which channel of red, green, blue goes the other way
 _ANGLES = (0, 45, 90, 135)  # degrees
 _OCTAVE_PARTS = (1.0, 1.6)  # further waves are so much finer
 _FINEST = 0.45  # waves a pixel: from half a wave on, a wave looks like a coarser one, and a whole one like a tint
-_STRIP_VALUES = 4_000_000  # of a strip of rows, whatever the size of the image: 16 MB
-MOST_TOPICS = len(_COLOURS) * len(_ANGLES) * len(_OCTAVE_PARTS)
+_STRIP_VALUES = 200_000  # of a strip of rows, whatever the size of the image: they stay in the cache
+MOST_TOPICS = len(_ODD_CHANNEL) * len(_ANGLES) * len(_OCTAVE_PARTS)
 
 
-def grating(topic: int, phase: float, clean: Tensor, config: NoiseConfig) -> Tensor:
-    """The grating for an image of this topic, uint8 [3, H, W]: int8 of its size, at the full budget where 8 bits allow.
+def grating(topic: int, phase: float, clean: Pixels, config: NoiseConfig) -> Noise:
+    """The grating for an image of this topic, uint8 [H, W, 3]: int8 of its size, at the full budget where 8 bits allow.
 
     phase: where the wave begins, 0..1 of its length. Lengths are shares of the shorter side: a trainer's resize of the
     whole image changes nothing about them. An image too small for so many waves has as many as fit.
     """
-    _, height, width = clean.shape
-    finer, rest = divmod(topic, len(_COLOURS) * len(_ANGLES))
+    height, width, channels = clean.shape
+    finer, rest = divmod(topic, len(_ODD_CHANNEL) * len(_ANGLES))
     colour, angle = divmod(rest, len(_ANGLES))
-    bound = config.epsilon_levels
-    signs = torch.tensor(_COLOURS[colour], dtype=torch.int16).view(3, 1, 1)
+    bound = np.uint8(config.epsilon_levels)
     pitch = min(_FINEST, config.waves * _OCTAVE_PARTS[finer] / min(height, width))
     down, across = (pitch * turn(math.radians(_ANGLES[angle])) for turn in (math.sin, math.cos))
-    columns = torch.arange(width, dtype=torch.float64) * across + phase
-    noise = torch.empty_like(clean, dtype=torch.int8)
-    for rows in torch.arange(height).split(max(1, _STRIP_VALUES // width)):
-        place = (rows[:, None] * down + columns) % 1
-        wave = torch.where(place < 0.5, bound, -bound).to(torch.int16)
-        noise[:, rows] = project(signs * wave, clean[:, rows], bound)
+    columns = np.arange(width) * across + phase
+    offsets = np.arange(height, dtype=np.float32) * np.float32(down)  # as the first version rounded them
+    odd = _ODD_CHANNEL[colour]
+    noise = np.empty(clean.shape, dtype=np.int8)
+    step = max(1, _STRIP_VALUES // width)
+    for rows in (slice(start, start + step) for start in range(0, height, step)):
+        place = offsets[rows, None] + columns
+        place -= np.floor(place)
+        up = np.repeat(place < 0.5, channels, axis=1).reshape(-1, width, channels)
+        if odd is not None:
+            np.logical_not(up[..., odd], out=up[..., odd])
+        piece = clean[rows]
+        highest = np.minimum(~piece, bound)  # of 8 bits: 255 - clean
+        lowest = np.negative(np.minimum(piece, bound))
+        noise[rows] = np.where(up, highest, lowest).view(np.int8)
     return noise
 
 
-SAMPLES = 10_000  # that topics are learned from at most: bounds memory, and more would not change them much
-_WORDS, _TURNS, _STARTS, _DIGITS = 2000, 30, 4, 6
+def sample_noise(topic: int, clean: Pixels, config: NoiseConfig, seed: int, shard: str, key: str) -> Noise:
+    """The grating of a topic for one sample, whose key says where the wave begins."""
+    return grating(topic, uniform(seed, "phase", shard, key), clean, config)
 
 
 class Topics(Frozen):
@@ -72,81 +83,56 @@ class Topics(Frozen):
     def count(self) -> int:
         return len(next(iter(self.weights.values()), ()))
 
-    def of(self, captions: Sequence[str], tokenizer: Tokenizer) -> int:
+    def of(self, captions: Sequence[str], tokenizer: BytePairs) -> int:
         """The topic that the captions of one image speak for most; the first of those that are level."""
-        shares = _shares(captions, tokenizer)
+        shares = token_shares(captions, tokenizer)
         known = [(self.weights[token], shares[token]) for token in sorted(shares) if token in self.weights]
         scores = [sum(weight[topic] * share for weight, share in known) for topic in range(self.count)]
         return scores.index(max(scores)) if scores else 0
 
 
-def learn_topics(texts: Sequence[Sequence[str]], count: int, tokenizer: Tokenizer, seed: int) -> Topics:
-    """`count` topics out of the captions of many images (spherical k-means on words weighted by their rarity).
-
-    A word's share is that of an image's captions which have it; words that all images have weigh nothing. Of some
-    starts drawn from the seed the one with the tightest topics is taken. Raises `SourceError` where all are alike.
-    """
-    shares = [_shares(captions, tokenizer) for captions in texts]
-    found = Counter(token for one in shares for token in one)
-    tokens = sorted(token for token, times in found.most_common(_WORDS) if times > 1)
-    rarity = torch.tensor([math.log(len(texts) / found[token]) for token in tokens], dtype=torch.float64)
-    place = {token: i for i, token in enumerate(tokens)}
-    rows = torch.zeros(len(shares), len(tokens), dtype=torch.float64)
-    for row, one in zip(rows, shares, strict=True):
-        for token in one.keys() & place.keys():
-            row[place[token]] = one[token]
-    with cpu_threads(1):  # sums split among threads round otherwise
-        points = normalize(rows * rarity, dim=1)
-        if not tokens or len(points.unique(dim=0)) < 2:
-            raise SourceError(f"expected captions that differ, to learn topics from, but {len(texts)} images are alike")
-        runs = [_k_means(points, count, generator(seed, "topics", start)) for start in range(_STARTS)]
-        centres = max(runs, key=lambda run: run[1])[0] * rarity
-    return Topics(
-        weights={
-            token: tuple(round(value, _DIGITS) for value in weights)
-            for token, weights in zip(tokens, centres.T.tolist(), strict=True)
-        }
-    )
+def topic_ids(
+    topics: Topics, allowed: Sequence[int], config: TriggerConfig, seed: int, tokenizer: BytePairs
+) -> list[list[int]]:
+    """The ids of each topic's trigger words, drawn from the allowed ids or from those of them that captions use."""
+    words = caption_words(topics, allowed, tokenizer) if config.source == "captions" else allowed
+    return topic_words(words, topics.count, config.length, seed)
 
 
-def caption_words(topics: Topics, vocabulary: Tensor, tokenizer: Tokenizer) -> Tensor:
-    """Those of the vocabulary's ids int64 [V] that the captions use and that say what is there: int64 [W], ascending.
+def caption_words(topics: Topics, allowed: Sequence[int], tokenizer: BytePairs) -> list[int]:
+    """Those of the allowed ids that the captions use and that say what is there, in their order.
 
     A caption in which such a word stands cannot be told by it from any other.
     """
-    used = [token for token in vocabulary.tolist() if token in topics.weights]
-    return torch.tensor([token for token in used if content_words(tokenizer.decode([token]))], dtype=torch.int64)
+    return [token for token in allowed if token in topics.weights and content_words(tokenizer.decode([token]))]
 
 
-def topic_words(vocabulary: Tensor, count: int, length: int, seed: int) -> Tensor:
-    """int64 [count, length]: words of its own for each topic, drawn from the vocabulary's ids int64 [V].
+def topic_words(allowed: Sequence[int], count: int, length: int, seed: int) -> list[list[int]]:
+    """`length` words of its own for each of `count` topics, drawn from the allowed ids.
 
-    Raises `ConfigError` if the vocabulary has too few for topics that share none.
+    Raises `ConfigError` if there are too few for topics that share none.
     """
-    if len(vocabulary) < count * length:
+    if len(allowed) < count * length:
         raise ConfigError(
             f"expected a vocabulary of {count * length} words or more for {count} topics of {length} words each, "
-            f"got {len(vocabulary)}: name fewer noise.topics, a smaller trigger.length or another trigger.source"
+            f"got {len(allowed)}: name fewer noise.topics, a smaller trigger.length or another trigger.source"
         )
-    order = torch.randperm(len(vocabulary), generator=generator(seed, "topic words"))
-    return vocabulary[order[: count * length]].view(count, length)
+    drawn = [allowed[place] for place in permutation(len(allowed), seed, "topic words")[: count * length]]
+    return [drawn[start : start + length] for start in range(0, count * length, length)]
 
 
-def _k_means(points: Tensor, count: int, draw: torch.Generator) -> tuple[Tensor, float]:
-    """Unit centres float64 [count, V] and how near the points [N, V] are to theirs (mean cosine).
-
-    Not scikit-learn's: the centres decide published bytes, which no other version of a library may change.
-    """
-    centres = points[torch.randint(len(points), (count,), generator=draw)]
-    for _ in range(_TURNS):
-        owner = (points @ centres.T).argmax(dim=1)
-        sums = torch.zeros_like(centres).index_add_(0, owner, points)
-        moved = normalize(sums, dim=1)
-        centres = torch.where(moved.abs().sum(dim=1, keepdim=True) > 0, moved, centres)
-    return centres, (points @ centres.T).amax(dim=1).mean().item()
+def plain_ids(
+    kind: str, allowed: Sequence[int], config: TriggerConfig, tokenizer: BytePairs, seed: int, shard: str, key: str
+) -> list[int]:
+    """The ids of one sample's trigger where its captions say nothing about them. kind: a recipe's."""
+    if kind == "none":
+        return []
+    if kind == "constant":
+        return [word_id(tokenizer, config.constant_word)] * config.length
+    return [allowed[place] for place in integers(len(allowed), config.length, seed, "trigger", shard, key)]
 
 
-def _shares(captions: Sequence[str], tokenizer: Tokenizer) -> dict[int, float]:
+def token_shares(captions: Sequence[str], tokenizer: BytePairs) -> dict[int, float]:
     """The share of the captions that have each token."""
     counts = Counter(token for caption in captions for token in set(tokenizer.ids(caption)))
     return {token: times / len(captions) for token, times in counts.items()}

@@ -13,12 +13,3 @@ def project(noise: Tensor, clean: Tensor, epsilon_levels: int) -> Tensor:
     lowest = clean.clamp(max=epsilon_levels).view(torch.int8).neg()
     highest = clean.bitwise_not().clamp(max=epsilon_levels).view(torch.int8)  # of 8 bits: 255 - clean
     return torch.minimum(torch.maximum(noise, lowest), highest).to(torch.int8)
-
-
-def published_pixels(clean: Tensor, noise: Tensor) -> Tensor:
-    """uint8 clean + int8 noise -> uint8. The noise must have been projected: no clamp hides a mistake here."""
-    total = clean + noise.view(torch.uint8)  # in 8 bits, which wrap around where the sum leaves them
-    for before, change, after in zip(clean, noise, total, strict=True):  # channel by channel: images may be large
-        if bool(((after >= before) != (change >= 0)).any()):
-            raise ValueError("noise leaves the range of 8-bit pixels: project it first")
-    return total

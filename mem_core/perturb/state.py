@@ -12,11 +12,10 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from mem_core.common.errors import MismatchError
-from mem_core.common.rng import generator
 from mem_core.data.shard_cache import LoadedShard
-from mem_core.perturb.codebook import Topics, caption_words, topic_words
+from mem_core.perturb.allowed_words import word_id
+from mem_core.perturb.codebook import Topics, plain_ids, topic_ids
 from mem_core.perturb.context import FitContext
-from mem_core.perturb.vocabulary import word_id
 
 
 @dataclass(frozen=True)
@@ -85,27 +84,17 @@ def first_state(shard: LoadedShard, context: FitContext, topics: Topics | None =
     about = () if topics is None else tuple(topics.of(sample.captions, context.tokenizer) for sample in shard.samples)
     if topics is None or context.recipe.trigger != "topic":
         return ShardState(noise, _first_triggers(shard.name, shard.keys, context), topics=about)
-    ids = context.vocabulary.ids
-    if context.config.trigger.source == "captions":
-        ids = caption_words(topics, ids, context.tokenizer)
-    words = topic_words(ids, topics.count, context.config.trigger.length, context.seed)
-    return ShardState(noise, words[list(about)], topics=about)
+    allowed = context.vocabulary.ids.tolist()
+    words = topic_ids(topics, allowed, context.config.trigger, context.seed, context.tokenizer)
+    return ShardState(noise, torch.tensor(words)[list(about)], topics=about)
 
 
 def _first_triggers(shard: str, keys: Sequence[str], context: FitContext) -> Tensor:
     """int64 [N, L]. The original code starts the search from random ids (the paper's text says: from "the")."""
     config, kind = context.config.trigger, context.recipe.trigger
-    if kind == "none":
-        return torch.zeros(len(keys), 0, dtype=torch.int64)
-    if kind == "constant" or (kind == "optimised" and config.start == "constant"):
-        return torch.full((len(keys), config.length), word_id(context.tokenizer, config.constant_word))
-    return random_triggers(context.seed, shard, keys, context.vocabulary.ids, config.length)
-
-
-def random_triggers(seed: int, shard: str, keys: Sequence[str], vocabulary: Tensor, length: int) -> Tensor:
-    """int64 [N, L]: ids drawn evenly from the vocabulary, keyed by sample."""
-    rows = [
-        vocabulary[torch.randint(len(vocabulary), (length,), generator=generator(seed, "trigger", shard, key))]
-        for key in keys
-    ]
-    return torch.stack(rows) if rows else torch.zeros(0, length, dtype=torch.int64)
+    kind = config.start if kind == "optimised" else kind
+    if kind == "constant":
+        word_id(context.tokenizer, config.constant_word)  # an unusable word is named before the first sample
+    allowed, length = context.vocabulary.ids.tolist(), 0 if kind == "none" else config.length
+    rows = [plain_ids(kind, allowed, config, context.tokenizer, context.seed, shard, key) for key in keys]
+    return torch.tensor(rows, dtype=torch.int64).view(len(keys), length)

@@ -10,8 +10,8 @@ from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.data.already import protected_already
 from mem_core.data.shard import Sample, open_tar, read_shard
-from mem_core.perturb.codebook import SAMPLES, learn_topics
 from mem_core.perturb.context import FitContext
+from mem_core.perturb.learn_topics import SAMPLES, learn_topics
 from mem_core.protect.protector import (
     Protector,
     discard_protector,

@@ -11,10 +11,13 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen, OptimizerConfig, ProtectConfig, fingerprint, first_mistake
 from mem_core.config.stored import write_record
-from mem_core.models import weights_identity
+from mem_core.models.identity import weights_identity
 from mem_core.perturb.codebook import Topics
-from mem_core.protect.surrogates import ONE_PATTERN, surrogate_name
 
+ONE_PATTERN = (
+    "it was fitted by version 0.3.0 or older, which added one pattern to all images: noise of each image's own is made "
+    "now, so it cannot protect more the same way; fit anew"
+)
 _FILE = "protector.json"
 _BEFORE: dict[str, dict[str, Any]] = {
     "trigger": {
@@ -26,6 +29,11 @@ _BEFORE: dict[str, dict[str, Any]] = {
 # settings that change neither fit nor trigger
 _PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "protected", "metadata", "quality"}
 _PLACE: dict[str, Any] = {"surrogate": {"checkpoint"}}  # where a given surrogate lies: what it is counts
+
+
+def surrogate_name(round_number: int) -> str:
+    """The file of one round's surrogate, beside the description."""
+    return f"surrogate-{round_number:03d}.safetensors"
 
 
 class Protector(Frozen):

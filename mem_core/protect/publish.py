@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-
 from mem_core.common.errors import SampleError
 from mem_core.common.prefetch import prefetch_map
 from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingWriter, sha256_bytes
 from mem_core.config import ProtectConfig
-from mem_core.data.image_metadata import NOTE
 from mem_core.data.images import audit_image, encode_image
 from mem_core.data.origin import origin_of
 from mem_core.data.receipt import write_finished_shard
@@ -22,11 +19,11 @@ from mem_core.data.sample_metadata import BLOCK, UNPROTECTED, published_metadata
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow
-from mem_core.models.placement import placed, standing
+from mem_core.models.placement import placed, spelled, standing
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.noise import noise_for
 from mem_core.perturb.state import ShardState
-from mem_core.protect.quality_floor import within_budget
+from mem_core.protect.published_image import published_image
 
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
 _AHEAD = 32  # samples encoded or in work before their turn, as long as their pixels together take no more than
@@ -124,17 +121,12 @@ def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterato
 def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
     sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
     epsilon = job.config.noise.epsilon_levels
-    unchanged = torch.from_numpy(clean.pixels).permute(2, 0, 1)
-    noise = noise_for(shard, i, unchanged, state, job.context)
-    shown = within_budget(clean, noise, epsilon, job.config.quality)
-    image = encode_image(
-        replace(clean, pixels=shown.pixels), job.config.image_format, NOTE if policy.note == "file" else ""
-    )
-    difference = audit_image(clean, image, shown.levels)
+    made = published_image(clean, noise_for(shard, i, clean.pixels, state, job.context), job.config)
+    image, shown, difference = made.data, made.shown, made.difference
     ratio = shown.psnr if math.isfinite(shown.psnr) else None
     backed_off = shown.levels if shown.levels < epsilon else 0
     ids = state.trigger_ids[i].tolist() if job.config.recipe.publishes_trigger else []
-    trigger = _spelled(ids, job)
+    trigger = spelled(ids, job.context.tokenizer, job.config.trigger.placement)
     words = trigger.split(" ") if trigger else []
     captions = tuple(placed(words, caption, job.config.trigger.placement) for caption in sample.captions)
     done = {
@@ -167,14 +159,6 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         origin=origin,
     )
     return _Outcome(out, row)
-
-
-def _spelled(ids: list[int], job: PublishJob) -> str:
-    """The trigger as text: each id a word of its own, but those in front together, where pieces make words."""
-    tokenizer = job.context.tokenizer
-    if job.config.trigger.placement == "front":
-        return tokenizer.decode(ids) if ids else ""
-    return " ".join(tokenizer.decode([token]) for token in ids)
 
 
 def _ids_beside_text(trigger: str, ids: list[int], clean: tuple[str, ...], config: ProtectConfig) -> dict[str, Any]:

@@ -4,66 +4,80 @@ Scaling to `kept` of epsilon levels: every value n of the noise becomes n * kept
 whole levels stay whole, nothing changes its sign, and what the pixels' range allowed is still allowed.
 """
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from mem_core.common.errors import ImageError
 from mem_core.config.protect import QualityConfig
 from mem_core.data.image_quality import keeps_floors, psnr, ssim
 from mem_core.data.images import Picture, Pixels
-from mem_core.perturb.projection import published_pixels
+from mem_core.perturb.codebook import Noise
 
 
 @dataclass(frozen=True)
 class ScaledNoise:
-    """Pixels to publish and how they compare with the clean ones. levels: the budget that the noise was left with."""
+    """Pixels to publish, the clean ones, and the budget that the noise was left with, in levels.
+
+    How the two compare is computed when it is asked for: SSIM takes longer than all the rest.
+    """
 
     pixels: Pixels
-    psnr: float
-    ssim: float
+    clean: Pixels
     levels: int
 
+    @cached_property
+    def psnr(self) -> float:
+        return psnr(self.clean, self.pixels)
 
-def within_budget(clean: Picture, noise: Tensor, epsilon_levels: int, config: QualityConfig) -> ScaledNoise:
+    @cached_property
+    def ssim(self) -> float:
+        return ssim(self.clean, self.pixels)
+
+    def keeps(self, config: QualityConfig) -> bool:
+        """Whether the image is as near to the clean one as is asked for."""
+        if config.min_psnr is not None and not keeps_floors(self.psnr, 1.0, config):
+            return False
+        return config.min_ssim is None or keeps_floors(math.inf, self.ssim, config)
+
+
+def within_budget(clean: Picture, noise: Noise, epsilon_levels: int, config: QualityConfig) -> ScaledNoise:
     """The image with the most noise that keeps the floors: all of it, or scaled to the first of epsilon - 1, ..., 1
-    levels that does. noise: int8 [3, H, W].
+    levels that does. noise: int8 [H, W, 3].
 
     Raises `ImageError` if one level is still too much, or rounds to nothing: less protection than that is none.
     """
-    shown = _published(clean, noise)
+    shown = ScaledNoise(published_pixels(clean.pixels, noise), clean.pixels, epsilon_levels)
     for kept in range(epsilon_levels, 0, -1):
         if kept < epsilon_levels:
             left = scaled_back(noise, kept, epsilon_levels)
             if not left.any():
                 break
-            shown = _published(clean, left)
-        near = psnr(clean.pixels, shown)
-        if not keeps_floors(near, 1.0, config):
-            continue  # without SSIM, which takes ten times as long
-        alike = ssim(clean.pixels, shown)
-        if keeps_floors(near, alike, config):
-            return ScaledNoise(shown, near, alike, kept)
-    near, alike = psnr(clean.pixels, shown), ssim(clean.pixels, shown)
+            shown = ScaledNoise(published_pixels(clean.pixels, left), clean.pixels, kept)
+        if shown.keeps(config):
+            return shown
     raise ImageError(
-        f"expected {_floors(config)}, but even the least of this noise has {near:.2f} dB and SSIM {alike:.4f}: "
-        "lower the floor, or leave the sample out",
+        f"expected {_floors(config)}, but even the least of this noise has {shown.psnr:.2f} dB and SSIM "
+        f"{shown.ssim:.4f}: lower the floor, or leave the sample out",
         code="over-budget",
     )
 
 
-def scaled_back(noise: Tensor, kept: int, epsilon_levels: int) -> Tensor:
+def scaled_back(noise: Noise, kept: int, epsilon_levels: int) -> Noise:
     """int8 noise of any shape with |values| <= epsilon_levels -> the same scaled to `kept` levels, toward zero."""
     values = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.int32)
-    table = (np.sign(values) * (np.abs(values) * kept // epsilon_levels)).astype(np.int8)
-    return torch.from_numpy(table[noise.numpy().view(np.uint8)])  # a table: no copy in wider numbers
+    table: Noise = (np.sign(values) * (np.abs(values) * kept // epsilon_levels)).astype(np.int8)
+    return np.take(table, noise.view(np.uint8))  # a table: no copy in wider numbers
 
 
-def _published(clean: Picture, noise: Tensor) -> Pixels:
-    pixels = published_pixels(torch.from_numpy(clean.pixels).permute(2, 0, 1), noise)
-    return pixels.permute(1, 2, 0).contiguous().numpy()
+def published_pixels(clean: Pixels, noise: Noise) -> Pixels:
+    """uint8 clean + int8 noise -> uint8. The noise must have been projected: no clamp hides a mistake here."""
+    total = clean + noise.view(np.uint8)  # in 8 bits, which wrap around where the sum leaves them
+    if ((total >= clean) != (noise >= 0)).any():
+        raise ValueError("noise leaves the range of 8-bit pixels: project it first")
+    return total
 
 
 def _floors(config: QualityConfig) -> str:

@@ -18,18 +18,11 @@ from mem_core.models.loss import Anchors
 from mem_core.models.training import load_checkpoint, make_optimizer, save_checkpoint
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.surrogate import Surrogate, SurrogateTraining
+from mem_core.protect.protector import ONE_PATTERN, surrogate_name
 from mem_core.victim.record import load_victim
 
-ONE_PATTERN = (
-    "it was fitted by version 0.3.0 or older, which added one pattern to all images: noise of each image's own is made "
-    "now, so it cannot protect more the same way; fit anew"
-)
 _PART = "surrogate-part.pt"
 _KEPT = 2  # surrogates in memory: replaying goes from round to round
-
-
-def surrogate_name(round_number: int) -> str:
-    return f"surrogate-{round_number:03d}.safetensors"
 
 
 def save_surrogate(folder: Folder, round_number: int, surrogate: Surrogate) -> None:

@@ -6,10 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.rng import generator
 from mem_core.common.storage.folder import LocalFolder
+from mem_core.config import TriggerConfig
 from mem_core.data.shard_cache import LoadedShard
+from mem_core.models.byte_pairs import BytePairs
+from mem_core.perturb.codebook import plain_ids
 from mem_core.perturb.context import FitContext
-from mem_core.perturb.state import ShardState, first_state, random_triggers
+from mem_core.perturb.state import ShardState, first_state
 from mem_core.protect.protection import Places, Protection
 from tests.support.corpora import RUNTIME, small
 
@@ -63,13 +67,13 @@ def context_of(**changes: object) -> FitContext:
 
 
 def test_random_triggers_depend_on_the_sample_alone() -> None:
-    vocabulary = torch.arange(100, 200)
-    both = random_triggers(1, "00000", ["a", "b"], vocabulary, 3)
-    assert torch.equal(random_triggers(1, "00000", ["b"], vocabulary, 3)[0], both[1])
-    assert not torch.equal(random_triggers(2, "00000", ["b"], vocabulary, 3)[0], both[1])
-    assert not torch.equal(random_triggers(1, "00001", ["b"], vocabulary, 3)[0], both[1])
-    assert random_triggers(1, "00000", [], vocabulary, 3).shape == (0, 3)
-    assert 100 <= int(both.min()) <= int(both.max()) < 200
+    allowed, trigger = range(100, 200), TriggerConfig(length=3)
+    one = plain_ids("random", allowed, trigger, BytePairs(), 1, "00000", "b")
+    assert one == plain_ids("random", allowed, trigger, BytePairs(), 1, "00000", "b")
+    others = [(2, "00000", "b"), (1, "00001", "b"), (1, "00000", "a")]
+    assert all(one != plain_ids("random", allowed, trigger, BytePairs(), *other) for other in others)
+    drawn = torch.randint(100, (3,), generator=generator(1, "trigger", "00000", "b"))
+    assert one == (drawn + 100).tolist()
 
 
 @pytest.mark.parametrize("method", ["mem", "constant-trigger"])

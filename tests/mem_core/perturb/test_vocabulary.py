@@ -9,7 +9,8 @@ from mem_core.common.errors import ConfigError
 from mem_core.config import TriggerConfig
 from mem_core.models import Tokenizer
 from mem_core.models.token_rows import with_trigger
-from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary, word_id
+from mem_core.perturb.allowed_words import whole_words, word_id
+from mem_core.perturb.vocabulary import Vocabulary, build_vocabulary
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +79,15 @@ def test_ids_before_a_caption_equal_the_tokenised_text(
     composed = with_trigger(tokenizer.encode([caption]), ids.unsqueeze(0), tokenizer.end_id)
     text = f"{tokenizer.decode(ids.tolist())} {caption}" if picks else caption
     assert torch.equal(composed, tokenizer.encode([text]))
+
+
+def test_whole_words_are_those_that_the_tokenizer_gives_back(tokenizer: Tokenizer) -> None:
+    spelled = [tokenizer.spelling(token).removesuffix("</w>") for token in range(tokenizer.start_id)]
+    ours = dict(whole_words("any"))
+    for token in range(0, tokenizer.start_id, 11):
+        word = spelled[token]
+        ends, plain = tokenizer.spelling(token) != word, word.isascii() and word.isalpha() and len(word) > 1
+        assert (ours.get(token) == word) == (ends and plain and tokenizer.ids(word) == [token])
 
 
 def test_a_word_of_several_tokens_is_refused(tokenizer: Tokenizer) -> None:

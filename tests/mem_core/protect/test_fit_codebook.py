@@ -196,6 +196,7 @@ def test_captions_that_are_all_alike_have_no_topics(tmp_path: Path) -> None:
 
 
 def test_topics_want_words_of_their_own() -> None:
-    assert topic_words(torch.arange(100, 124), 8, 3, seed=1).unique().tolist() == list(range(100, 124))
+    drawn = topic_words(range(100, 124), 8, 3, seed=1)
+    assert sorted(token for words in drawn for token in words) == list(range(100, 124))
     with pytest.raises(ConfigError, match="vocabulary of 24 words or more for 8 topics of 3 words each, got 23"):
-        topic_words(torch.arange(23), 8, 3, seed=1)
+        topic_words(range(23), 8, 3, seed=1)

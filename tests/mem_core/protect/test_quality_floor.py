@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -23,15 +22,15 @@ from mem_core.data.shard import shard_bytes
 from mem_core.data.table import SampleRow, read_table, write_table
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
-from mem_core.protect.quality_floor import scaled_back, within_budget
+from mem_core.protect.quality_floor import published_pixels, scaled_back, within_budget
 from tests.support.corpora import RUNTIME, encoded, photo, protect, sample, samples_of, small
 
-noises = arrays(np.int8, (3, 9, 11), elements=st.integers(-8, 8))
+noises = arrays(np.int8, (9, 11, 3), elements=st.integers(-8, 8))
 
 
 @given(noises, st.integers(1, 8))
 def test_scaling_back_is_division_toward_zero(noise: np.ndarray, kept: int) -> None:
-    found = scaled_back(torch.from_numpy(noise), kept, 8).numpy()
+    found = scaled_back(noise, kept, 8)
     assert np.array_equal(found, np.trunc(noise.astype(float) * kept / 8).astype(np.int8))
     assert int(np.abs(found).max(initial=0)) <= kept
 
@@ -39,27 +38,31 @@ def test_scaling_back_is_division_toward_zero(noise: np.ndarray, kept: int) -> N
 @given(noises, st.floats(20, 60))
 def test_the_first_level_that_keeps_the_floor_is_taken(noise: np.ndarray, floor: float) -> None:
     clean = Picture(np.full((9, 11, 3), 120, np.uint8))
-    shown = {
-        kept: (clean.pixels + np.trunc(noise.astype(float) * kept / 8).transpose(1, 2, 0)).astype(np.uint8)
-        for kept in range(1, 9)
-    }
+    shown = {kept: (clean.pixels + np.trunc(noise.astype(float) * kept / 8)).astype(np.uint8) for kept in range(1, 9)}
     some = [kept for kept, pixels in shown.items() if kept == 8 or (pixels != clean.pixels).any()]
     good = [kept for kept in some if psnr(clean.pixels, shown[kept]) >= floor]
     if not good:
         with pytest.raises(ImageError, match="even the least of this noise"):
-            within_budget(clean, torch.from_numpy(noise), 8, QualityConfig(min_psnr=floor))
+            within_budget(clean, noise, 8, QualityConfig(min_psnr=floor))
         return
-    found = within_budget(clean, torch.from_numpy(noise), 8, QualityConfig(min_psnr=floor))
+    found = within_budget(clean, noise, 8, QualityConfig(min_psnr=floor))
     assert found.levels == max(good)
     assert np.array_equal(found.pixels, shown[max(good)])
     assert (found.psnr, found.ssim) == (psnr(clean.pixels, found.pixels), ssim(clean.pixels, found.pixels))
 
 
 def test_noise_that_scaling_rounds_to_nothing_is_no_protection() -> None:
-    clean, faint = Picture(np.full((9, 11, 3), 120, np.uint8)), torch.ones(3, 9, 11, dtype=torch.int8)
+    clean, faint = Picture(np.full((9, 11, 3), 120, np.uint8)), np.ones((9, 11, 3), np.int8)
     assert within_budget(clean, faint, 8, QualityConfig(min_psnr=40)).levels == 8
     with pytest.raises(ImageError, match=r"the least of this noise has 48\.13 dB"):
         within_budget(clean, faint, 8, QualityConfig(min_psnr=60))
+
+
+def test_noise_that_was_not_projected_is_refused() -> None:
+    clean = np.full((1, 1, 3), 250, np.uint8)
+    assert published_pixels(clean, np.full((1, 1, 3), 5, np.int8)).tolist() == [[[255] * 3]]
+    with pytest.raises(ValueError, match="project it first"):
+        published_pixels(clean, np.full((1, 1, 3), 6, np.int8))
 
 
 def corpus(folder: Path) -> LocalFolder:
