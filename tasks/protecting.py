@@ -59,7 +59,8 @@ def begin_protection(job: ProtectJob) -> ProtectPlan:
 def train_surrogate(job: ProtectJob, number: int) -> None:
     """Step 1 of a round: the surrogate, over batches from all shards."""
     with watched(f"{job.method} round {number}: surrogate") as progress, computing(job) as protection:
-        done = protection.fit.train_surrogate(number - 1, progress)
+        alone = job.runtime.runner == "threads" and len(job.runtime.devices) < 2
+        done = protection.fit.train_surrogate(number - 1, progress, wait=not alone)
     if done is None:
         say(f"{job.method} round {number}: the surrogate was trained before")
     elif not done.steps:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mem_core.config.base import Frozen, merge
 from mem_core.config.methods import MEM, METHODS, Method, Recipe
 from mem_core.config.optimizer import OptimizerConfig
+from mem_core.config.passes import PassesConfig
 from mem_core.config.trigger import TriggerConfig
 from mem_core.config.values import PRETRAINED, PixelLevels, Scale, Strategy, ViewConfig, Views, levels
 
@@ -66,7 +67,9 @@ class SurrogateConfig(Frozen):
 
     architecture: str = Field("tiny-resnet", description="a name of open_clip or memshield, or a path to a JSON file")
     pretrained: str = Field("", description=PRETRAINED)
-    steps_per_round: int = Field(94, ge=0, le=1_000_000)
+    steps_per_round: Annotated[int, Field(ge=0, le=1_000_000)] | PassesConfig = Field(
+        94, description="so many training steps, or `passes` over the corpus with a `least` and a `most` of steps"
+    )
     batch_size: int = Field(128, ge=2, le=65_536)
     learning_rate: float = Field(1e-3, gt=0, le=1)
     weight_decay: float = Field(0.2, ge=0, le=10)
@@ -80,6 +83,11 @@ class SurrogateConfig(Frozen):
         "",
         description="UAP: the folder of a victim trained on this very clean corpus, in place of training a surrogate",
     )
+
+    def steps(self, samples: int) -> int:
+        """Training steps a round on a corpus of so many samples."""
+        wanted = self.steps_per_round
+        return wanted if isinstance(wanted, int) else wanted.steps(samples, self.batch_size)
 
 
 class MetadataConfig(Frozen):
@@ -160,10 +168,9 @@ class ProtectConfig(Frozen):
             return 0
         return self.rounds if self.recipe.learns_first else 1
 
-    @property
-    def surrogate_steps(self) -> int:
-        """How many steps the surrogate takes in a round."""
-        return self.surrogate_parts * self.surrogate.steps_per_round
+    def surrogate_steps(self, samples: int) -> int:
+        """How many steps the surrogate takes in a round, on a corpus of so many samples."""
+        return self.surrogate_parts * self.surrogate.steps(samples)
 
     @model_serializer(mode="wrap")
     def _as_older_versions_wrote_it(self, plain: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:

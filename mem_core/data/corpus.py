@@ -1,7 +1,7 @@
 """The shards of a corpus: which there are, and the hashes of the clean tars."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
@@ -10,11 +10,13 @@ from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_of
 from mem_core.config import fingerprint
 from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.loaders.tar_index import index_tar
 from mem_core.data.manifest import (
     RECEIPT_READERS,
     build_manifest,
     listed_entries,
     manifest_bytes,
+    read_entry,
     vouched_sha256,
     write_manifest,
 )
@@ -78,6 +80,24 @@ def input_hashes(clean: Folder) -> dict[str, str]:
 
     with ThreadPoolExecutor(RECEIPT_READERS) as pool:
         return dict(zip(shards, pool.map(digest, shards), strict=True))
+
+
+def count_samples(clean: Folder, shards: Collection[str]) -> int:
+    """How many samples these clean shards hold, usable or not: as the manifest or their receipts say.
+
+    A tar that has no receipt is read through.
+    """
+    entries, sizes = listed_entries(manifest_bytes(clean)), clean.top()
+
+    def count(shard: str) -> int:
+        if vouched_sha256(entries.get(shard), sizes[f"{shard}.tar"]):
+            return entries[shard].samples
+        if receipt_name(shard) in sizes:
+            return read_entry(clean, receipt_name(shard)).samples
+        return len(index_tar(clean, shard).samples)
+
+    with ThreadPoolExecutor(RECEIPT_READERS) as pool:
+        return sum(pool.map(count, shards))
 
 
 def input_sha256_of(clean: Folder, shard: str) -> str:

@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, overload
@@ -16,7 +16,7 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingReader
 from mem_core.data.already import protected_already
-from mem_core.data.corpus import input_hashes, input_sha256_of, list_shards
+from mem_core.data.corpus import count_samples, input_hashes, input_sha256_of, list_shards
 from mem_core.data.images import Picture, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
@@ -148,7 +148,7 @@ class CleanCorpus:
         max_bytes: int,
         protected: Literal["refuse", "accept"] = "refuse",
     ) -> None:
-        self.folder, self._max_pixels, self._max_bytes = folder, max_pixels, max_bytes
+        self.folder, self._max_pixels, self.max_bytes = folder, max_pixels, max_bytes
         self._protected = protected
         self._held: OrderedDict[str, LoadedShard] = OrderedDict()
         self._lock = threading.Lock()
@@ -163,6 +163,10 @@ class CleanCorpus:
         """Shard -> SHA-256 of its clean tar."""
         return input_hashes(self.folder)
 
+    def count(self, shards: Collection[str]) -> int:
+        """How many samples some of the shards hold, usable or not."""
+        return count_samples(self.folder, shards)
+
     def hash_now(self, shard: str) -> str:
         """The SHA-256 of one clean tar as it is now, which may be another than when the run began."""
         return input_sha256_of(self.folder, shard)
@@ -173,10 +177,10 @@ class CleanCorpus:
             if name in self._held:
                 self._held.move_to_end(name)
                 return self._held[name]
-        shard = load_shard(self.folder, name, self._max_pixels, max_bytes=self._max_bytes, protected=self._protected)
+        shard = load_shard(self.folder, name, self._max_pixels, max_bytes=self.max_bytes, protected=self._protected)
         with self._lock:
             self._held[name] = shard
-            while self._held and sum(held.nbytes for held in self._held.values()) > self._max_bytes:
+            while self._held and sum(held.nbytes for held in self._held.values()) > self.max_bytes:
                 self._held.popitem(last=False)
         return shard
 

@@ -5,7 +5,7 @@ import logging
 import math
 import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.models.byte_pairs import BytePairs
@@ -166,6 +167,29 @@ def build_model(architecture: str, seed: int) -> OpenClipEncoder:
     return OpenClipEncoder(clip, architecture)
 
 
+class _WithoutDrawing(TorchFunctionMode):
+    """Leaves the weights of layers that are built inside as the memory was: others replace them at once."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", "") == nn.init.__name__:
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))
+
+
+def _filled_model(architecture: str, weights: Mapping[str, Tensor]) -> OpenClipEncoder:
+    """A model with these weights, all of them: drawing others first takes six times as long as building it."""
+    with _WithoutDrawing():
+        model = build_model(architecture, seed=0)
+    model.clip.load_state_dict(weights)
+    return model
+
+
+def copy_model(model: OpenClipEncoder) -> OpenClipEncoder:
+    """Another model with the same weights, on the same device, whatever is done to the first afterwards."""
+    twin = _filled_model(model.architecture, model.clip.state_dict())
+    return twin.to(model.logit_scale.device).train(model.training)
+
+
 def _create(architecture: str, described: dict[str, Any] | None) -> nn.Module:
     if described is None:
         return open_clip.create_model(architecture, load_weights=False, pretrained_text=False)  # type: ignore[no-any-return]
@@ -225,9 +249,8 @@ def load_model(architecture: str, stream: BinaryIO, name: str) -> tuple[OpenClip
     """The model and the tensors stored beside it. Raises `MismatchError` if the file is damaged or another model's."""
     try:
         tensors = load_tensors(stream.read())
-        model = build_model(architecture, seed=0)
         weights = {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")}
-        model.clip.load_state_dict(weights)
+        model = _filled_model(architecture, weights)
     except (SafetensorError, RuntimeError) as error:
         raise MismatchError(f"expected weights of {architecture} in {name}, which cannot be used: {error}") from error
     return model, {key: value for key, value in tensors.items() if not key.startswith("model.")}

@@ -59,13 +59,14 @@ def with_trigger(captions: Tensor, trigger_ids: Tensor, end_id: int, places: Ten
     if places is None:
         rows = torch.cat([captions[:, :1], trigger_ids, captions[:, 1:]], dim=1)[:, :length]
     else:
-        wider = captions.new_zeros(len(captions), length + trigger_ids.shape[1])
-        is_word = torch.zeros_like(wider, dtype=torch.bool).scatter(1, word_columns(places, length), True)
-        wider[is_word], wider[~is_word] = trigger_ids.flatten(), captions.flatten()
-        rows = wider[:, :length]
+        columns = word_columns(places, length)
+        none = torch.zeros(len(captions), length + trigger_ids.shape[1], dtype=torch.int64, device=captions.device)
+        is_word = none.bool().scatter(1, columns, True)
+        before = is_word.cumsum(1)
+        rows = captions.gather(1, (torch.arange(none.shape[1], device=captions.device) - before).clamp(0, length - 1))
+        rows = torch.where(is_word, none.scatter(1, columns, trigger_ids), rows)[:, :length]
     cut = ~(rows == end_id).any(dim=1)
-    rows[cut, -1] = end_id
-    return rows
+    return torch.cat([rows[:, :-1], torch.where(cut, end_id, rows[:, -1]).unsqueeze(1)], dim=1)
 
 
 def word_columns(places: Tensor, length: int) -> Tensor:

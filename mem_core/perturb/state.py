@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -31,6 +32,11 @@ class ShardState:
     rounds: int = 0
     losses: tuple[float, ...] = ()
     topics: tuple[int, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the noise takes, once a step has filled it."""
+        return sum(noise.numel() for noise in self.noise)
 
     def to_bytes(self, fingerprint: str) -> bytes:
         """safetensors: all noise in one flat row, with the sizes beside it."""
@@ -65,7 +71,7 @@ def _sha256(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {list(tensors[name].shape)} {tensors[name].dtype}\n".encode())
-        digest.update(tensors[name].numpy().tobytes())
+        digest.update(tensors[name].contiguous().numpy().reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -43,10 +43,14 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class SurrogateTraining:
-    """A surrogate between two rounds, or between two parts of a round: parts are those that are done."""
+    """A surrogate between two rounds, or between two parts of a round: parts are those that are done.
+
+    samples: of the corpus, which the number of steps may follow.
+    """
 
     model: OpenClipEncoder
     optimizer: torch.optim.Optimizer
+    samples: int = 0
     parts: int = 0
 
 
@@ -87,7 +91,8 @@ def _steps(
     context: FitContext,
     progress: Progress,
 ) -> list[float]:
-    total, each = context.config.surrogate_steps, context.config.surrogate.steps_per_round
+    samples = training.samples
+    total, each = context.config.surrogate_steps(samples), context.config.surrogate.steps(samples)
     losses = []
     training.model.train()
     for step in range(part * each, (part + 1) * each):

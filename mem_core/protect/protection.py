@@ -245,7 +245,7 @@ def protect_all(
 def _fit_all(protection: Protection, progress: Progress, checkpoint: Checkpoint) -> None:
     rounds = Rounds(protection.config)
     for number in rounds:
-        protection.fit.train_surrogate(number, progress)
+        protection.fit.train_surrogate(number, progress, wait=False)
         checkpoint()
         losses = {}
         for shard in protection.shards:

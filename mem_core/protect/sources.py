@@ -130,7 +130,7 @@ class FittedRounds(StoredProtector):
             copy_language_model(proposer, self.folder.below(LANGUAGE_MODEL))
 
     def _start(self, shard: LoadedShard) -> ShardState:
-        return self.fit.state(shard)
+        return self.fit.state(shard, self._stored.rounds)
 
     def forget(self, shard: str) -> None:
         self.fit.forget(shard)
@@ -172,7 +172,7 @@ class EachShardAlone(ShardSource):
         for number in rounds:
             fit.train_surrogate(number, progress)
             rounds.close({shard.name: fit.update_shard(shard.name, number, progress)})
-        return fit.state(shard)
+        return fit.state(shard, len(rounds.losses))
 
     def forget(self, shard: str) -> None:
         work = self._work.below(shard)
@@ -182,7 +182,8 @@ class EachShardAlone(ShardSource):
     @property
     def _context_of_one(self) -> FitContext:
         config = self.context.config
-        steps = steps_for_each(config.surrogate.steps_per_round, len(self._corpus.shards))
+        steps, shards = config.surrogate.steps_per_round, len(self._corpus.shards)
+        steps = steps_for_each(steps, shards) if isinstance(steps, int) else steps.for_one_of(shards)
         surrogate = config.surrogate.model_copy(update={"steps_per_round": steps})
         return replace(self.context, config=config.model_copy(update={"surrogate": surrogate}))
 

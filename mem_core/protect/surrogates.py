@@ -63,15 +63,24 @@ class Surrogates:
         self._held: OrderedDict[int, Surrogate] = OrderedDict()
         self._lock = threading.Lock()
 
+    def hold(self, number: int, surrogate: Surrogate) -> None:
+        """Keeps a round's surrogate as it was trained here: its file need not be read."""
+        with self._lock:
+            self._keep(number, surrogate)
+
     def of_round(self, number: int) -> Surrogate:
         """The surrogate of a round. Raises `MismatchError` if its file is damaged or not the one of the protector."""
         with self._lock:
             if number not in self._held:
                 sha256 = self._hashes[surrogate_name(number)] if self._hashes is not None else None
-                self._held[number] = load_surrogate(self._folder, number, self._architecture, self._device, sha256)
-                while len(self._held) > _KEPT:
-                    self._held.popitem(last=False)
+                found = load_surrogate(self._folder, number, self._architecture, self._device, sha256)
+                self._keep(number, found)
             return self._held[number]
+
+    def _keep(self, number: int, surrogate: Surrogate) -> None:
+        self._held[number] = surrogate
+        while len(self._held) > _KEPT:
+            self._held.popitem(last=False)
 
 
 def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Optimizer) -> None:

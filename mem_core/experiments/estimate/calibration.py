@@ -214,7 +214,8 @@ def _short(config: ProtectConfig) -> ProtectConfig:
     """
     if config.strategy == "replay":
         return config
-    steps, rounds = min(_STEPS, config.surrogate.steps_per_round), min(2, config.fit_rounds)
+    wanted, rounds = config.surrogate.steps_per_round, min(2, config.fit_rounds)
+    steps = min(_STEPS, wanted) if isinstance(wanted, int) else _STEPS
     trigger = config.trigger.model_copy(update={"rounds": min(1, config.trigger.rounds)})
     surrogate = config.surrogate.model_copy(update={"steps_per_round": steps, "checkpoint": ""})
     changes = {"strategy": "rounds", "rounds": rounds, "loss_threshold": 0.0}
@@ -224,7 +225,7 @@ def _short(config: ProtectConfig) -> ProtectConfig:
 def _fit_costs(surrogate: SurrogateConfig, told: Sequence[_Told], half: float) -> dict[str, float]:
     """told: of the surrogate and both shards, in each round; the last one counts."""
     train, _, plain = told[-3:]
-    steps, marks = surrogate.steps_per_round, [mark for mark in train if mark[0]]
+    steps, marks = surrogate.steps(0), [mark for mark in train if mark[0]]
     step = _length(train) / max(1, steps)
     if len(marks) > 1:
         step = _length(marks) / (marks[-1][0] - marks[0][0])

@@ -104,7 +104,7 @@ def _fit_stage(survey: Survey, costs: Costs, config: ProtectConfig, hands: int, 
     rounds, each, surrogate = config.fit_rounds, samples / shards, costs.size[name]["surrogate"]
     searching = min(rounds, config.trigger.rounds) if config.recipe.trigger == "optimised" else 0
     pool = min(shards, config.surrogate.pool_shards)
-    pairs = config.surrogate_steps * even_batch(pool * each, config.surrogate.batch_size)  # a round
+    pairs = config.surrogate_steps(samples) * even_batch(pool * each, config.surrogate.batch_size)  # a round
     visits = max(pool, pairs / each)  # of the surrogate to shards, in a round
     loaded = shards if held else rounds * (visits + shards)
     parts = max(0, config.surrogate_parts - 1)  # after each but the last, weights and moments are kept to go on from

@@ -82,7 +82,9 @@ def _short_em(base: ProtectConfig) -> RowConfig:
     """EM with a sixteenth of the surrogate's steps in a quarter of the rounds, as its authors ran it: 5 rounds of 50
     steps against MEM's 20 of 200. The steps of PGD in a round are MEM's, in their code as here."""
     rounds = max(1, round(base.rounds / 4))
-    steps = max(1, round(base.rounds * base.surrogate.steps_per_round / (16 * rounds)))
+    whole = base.surrogate.steps_per_round
+    whole = whole if isinstance(whole, int) else whole.most
+    steps = max(1, round(base.rounds * whole / (16 * rounds)))
     changed = {"rounds": rounds, "surrogate": {"steps_per_round": steps}}
     return _row("em-16x-less", "em", f"EM, 1/16 of the steps ({rounds} x {steps})", changed)
 

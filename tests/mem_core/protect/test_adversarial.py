@@ -107,9 +107,9 @@ def test_captions_are_left_alone(corpus: LocalFolder, made: LocalFolder) -> None
 
 
 def test_its_surrogate_takes_the_steps_of_all_rounds() -> None:
-    assert (CONFIG.fit_rounds, CONFIG.surrogate_parts, CONFIG.surrogate_steps) == (1, 2, 40)
+    assert (CONFIG.fit_rounds, CONFIG.surrogate_parts, CONFIG.surrogate_steps(6)) == (1, 2, 40)
     mem = small(surrogate=STEPS)
-    assert (mem.fit_rounds, mem.surrogate_parts, mem.surrogate_steps) == (2, 1, 20)
+    assert (mem.fit_rounds, mem.surrogate_parts, mem.surrogate_steps(6)) == (2, 1, 20)
 
 
 def test_a_killed_training_of_its_surrogate_goes_on_after_the_last_part(

@@ -166,7 +166,7 @@ def test_a_lost_optimizer_is_named(clean: LocalFolder, tmp_path: Path) -> None:
     protection.fit.train_surrogate(0)
     (tmp_path / "_state" / "optimizer-000.pt").unlink()
     with pytest.raises(MismatchError, match="optimizer-000"):
-        protection.fit.train_surrogate(1)
+        open_again(clean, dest, protection.config).fit.train_surrogate(1)
 
 
 def test_receipts_keep_shards_from_being_made_again(clean: LocalFolder, mem: LocalFolder, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_state_of_another_run_is_not_taken_over(clean: LocalFolder, tmp_path
     protection = rounds(clean, other, 1, small(surrogate={"steps_per_round": 2}, noise={"num_steps": 2}))
     own = read_bytes(other, "_state/00000.safetensors")
     write_bytes(other, "_state/00000.safetensors", read_bytes(one, "_state/00000.safetensors"))
-    protection.fit.update_shard("00000", 0)
+    Protection(Places(clean, other), protection.config, RUNTIME, seed=0).fit.update_shard("00000", 0)
     assert read_bytes(other, "_state/00000.safetensors") == own
 
 

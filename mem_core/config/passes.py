@@ -1,0 +1,31 @@
+"""How long a surrogate is trained in a round: so many steps, or so many passes over the corpus."""
+
+import math
+
+from pydantic import Field, model_validator
+
+from mem_core.config.base import Frozen
+
+
+class PassesConfig(Frozen):
+    """Surrogate steps that follow the corpus: so many passes over it in a round, but within bounds."""
+
+    passes: float = Field(2, gt=0, le=10_000, description="how often each sample is seen in a round")
+    least: int = Field(24, ge=1, le=1_000_000, description="steps a round, however small the corpus is")
+    most: int = Field(94, ge=1, le=1_000_000, description="steps a round, however large the corpus is")
+
+    @model_validator(mode="after")
+    def _bounds_fit(self) -> "PassesConfig":
+        if self.least > self.most:
+            raise ValueError(f"expected `least` to be at most `most`, got {self.least} and {self.most}")
+        return self
+
+    def steps(self, samples: int, batch_size: int) -> int:
+        """For a corpus of so many samples, in batches of at most `batch_size`."""
+        return min(self.most, max(self.least, math.ceil(self.passes * samples / batch_size)))
+
+    def for_one_of(self, shards: int) -> "PassesConfig":
+        """For one of so many shards, so that all together take about as many steps as one corpus: its passes are over
+        its own samples."""
+        least, most = (max(1, bound // shards) for bound in (self.least, self.most))
+        return self.model_copy(update={"least": least, "most": most})
