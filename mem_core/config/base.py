@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mem_core.common.errors import ConfigError
 
 _OWN = "Value error, "  # what pydantic puts before a sentence of ours
-_ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$|(constrained-)?int$")
+_ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$|int$")
 Model = TypeVar("Model", bound=BaseModel)
 
 

@@ -1,8 +1,10 @@
 """How long a surrogate is trained in a round: so many steps, or so many passes over the corpus."""
 
 import math
+from collections.abc import Mapping
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from mem_core.config.base import Frozen
 
@@ -29,3 +31,14 @@ class PassesConfig(Frozen):
         its own samples."""
         least, most = (max(1, bound // shards) for bound in (self.least, self.most))
         return self.model_copy(update={"least": least, "most": most})
+
+
+def _kind(value: object) -> str:
+    return "PassesConfig" if isinstance(value, PassesConfig | Mapping) else "int"
+
+
+StepsARound = Annotated[
+    Annotated[int, Field(ge=0, le=1_000_000), Tag("int")] | Annotated[PassesConfig, Tag("PassesConfig")],
+    Discriminator(_kind),
+]
+"""A mistake is judged as what was meant: a number, or passes."""

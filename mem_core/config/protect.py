@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from mem_core.config.base import Frozen, merge
 from mem_core.config.methods import MEM, METHODS, Method, Recipe
 from mem_core.config.optimizer import OptimizerConfig
-from mem_core.config.passes import PassesConfig
+from mem_core.config.passes import StepsARound
 from mem_core.config.trigger import TriggerConfig
 from mem_core.config.values import PRETRAINED, PixelLevels, Scale, Strategy, ViewConfig, Views, levels
 
@@ -67,7 +67,7 @@ class SurrogateConfig(Frozen):
 
     architecture: str = Field("tiny-resnet", description="a name of open_clip or memshield, or a path to a JSON file")
     pretrained: str = Field("", description=PRETRAINED)
-    steps_per_round: Annotated[int, Field(ge=0, le=1_000_000)] | PassesConfig = Field(
+    steps_per_round: StepsARound = Field(
         94, description="so many training steps, or `passes` over the corpus with a `least` and a `most` of steps"
     )
     batch_size: int = Field(128, ge=2, le=65_536)
@@ -162,7 +162,7 @@ class ProtectConfig(Frozen):
 
     @property
     def surrogate_parts(self) -> int:
-        """In how many parts of `steps_per_round` steps a surrogate is trained in a round: all at once where it learns
+        """In how many parts of `surrogate.steps` steps a surrogate is trained in a round: all at once where it learns
         first, none if it is given. A killed run goes on after the last one."""
         if self.surrogate.checkpoint:
             return 0

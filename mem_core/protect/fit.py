@@ -169,7 +169,7 @@ class Fit:
         Raises `RetryShard` if the device fails under it.
         """
         loaded = self._corpus.load(shard)
-        state = self.state(loaded, number + 1)
+        state = self._states.get(shard, number + 1) or self._states.get(shard, number) or self._stored_state(loaded)
         if state.rounds <= number:
             with retry_if_lost(shard):
                 before, surrogate = self._state_after(loaded, number), self._surrogates.of_round(number)

@@ -89,7 +89,7 @@ def protect_stages(
         seconds=(costs.of(name, publish=samples) + costs.of("", load=loads * samples) + shards * _TASK) / hands,
         kept=kept,
         put=6 + shards * (3 + puts(kept / shards)),
-        get=4 + shards * (4 + loads),
+        get=4 + shards * (3 + loads + (loads or not fits)),  # the noise of a fit stays as the pixels do
         memory=memory,
     )
     verify = Stage(name="verify", seconds=costs.of(name, verify=samples), put=2, get=1 + shards * 8)
@@ -120,7 +120,7 @@ def _fit_stage(survey: Survey, costs: Costs, config: ProtectConfig, hands: int, 
         put=10
         + parts * puts(surrogate + optimizer)
         + rounds * (puts(surrogate) + puts(optimizer) + shards * puts(state)),
-        get=5 + rounds * (7 + shards * 2 + visits) + loaded,
+        get=5 + rounds * 4 + (shards if held else rounds * (shards * 2 + visits)) + loaded,  # held: noise is, too
     )
 
 

@@ -90,3 +90,23 @@ def test_a_diverged_surrogate_leaves_nothing_behind(
     with pytest.raises(ConfigError, match="loss of the surrogate of round 1 to stay finite"):
         protection.fit.train_surrogate(0)
     assert set(contents(dest)) == {"_state/fit.txt"}
+
+
+def test_steps_follow_the_corpus_whether_its_tars_have_receipts_or_not(clean: LocalFolder, tmp_path: Path) -> None:
+    config = small(surrogate={"steps_per_round": {"passes": 3, "least": 2, "most": 50}}, noise={"num_steps": 1})
+    protection = Protection(Places(clean, LocalFolder(tmp_path / "dest")), config, RUNTIME, seed=0)
+    protection.begin()
+    summary = protection.fit.train_surrogate(0)
+    assert summary is not None
+    assert summary.steps == 4  # 3 times 7 samples in batches of 6
+
+
+def test_training_goes_on_in_memory_as_it_does_from_its_files(clean: LocalFolder, tmp_path: Path) -> None:
+    held, stored = LocalFolder(tmp_path / "held"), LocalFolder(tmp_path / "stored")
+    rounds(clean, held, 3)
+    Protection(Places(clean, stored), CONFIG, RUNTIME, seed=0).begin()
+    for number in range(3):
+        Protection(Places(clean, stored), CONFIG, RUNTIME, seed=0).fit.train_surrogate(number)
+        for shard in ("00000", "00001"):
+            Protection(Places(clean, stored), CONFIG, RUNTIME, seed=0).fit.update_shard(shard, number)
+    assert contents(held) == contents(stored)
