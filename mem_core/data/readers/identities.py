@@ -1,8 +1,9 @@
 """`identities`: one folder of images per person or thing; captions come from templates with the folder's name.
 
 `Ada_Lovelace/1.jpg` -> "a photo of Ada Lovelace", by every template or by one drawn for each photo. Images in deeper
-folders show the same as those above them. One level of train/val/test folders above is understood. Numbers before all
-of the names (`10_cats`, `001.Albatross`) are no part of them: counts of repeats, or of classes.
+folders show the same as those above them. Folders of train/val/test above are understood, and one around all of them
+(`identity_folders.py`). Numbers before all of the names (`10_cats`, `001.Albatross`) are no part of them: counts of
+repeats, or of classes.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.identity_folders import levels_of
 from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -33,9 +35,6 @@ DEFAULT_TEMPLATES = (
 _PLAIN = CorpusConfig()
 _NUMBERED = re.compile(r"\d+[_.](?=.*[^\W\d_])")
 
-_WORD = re.compile(r"[^\W\d_]+")
-_OF_ALL = frozenset({"image", "images", "photos", "pictures", "faces", "data", "set", "split"})
-
 
 class IdentitiesReader(FormatReader):
     """Images in folders by name, as the config says; `seed` draws the invented names of `rename`.
@@ -48,7 +47,7 @@ class IdentitiesReader(FormatReader):
     def __init__(
         self, tree: SourceTree, files: Sequence[SourceFile] = (), config: CorpusConfig = _PLAIN, seed: int = 0
     ) -> None:
-        self._below_splits = _below_splits(tree)
+        self._levels = levels_of(filter(is_picture, tree.names))
         self._photos = self._by_folder(tree)
         super().__init__(tree, sorted(chain.from_iterable(self._photos.values()), key=_parts), config, seed)
         self.templates = config.identities.templates or DEFAULT_TEMPLATES
@@ -59,7 +58,8 @@ class IdentitiesReader(FormatReader):
         return True
 
     def split_of(self, file: SourceFile) -> str:
-        return split_in_name(_parts(file)[0]) if self._below_splits else ""
+        level = self._levels.split
+        return split_in_name(_parts(file)[level]) if 0 <= level < len(_parts(file)) - 1 else ""
 
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
         folder = self._folder(file)
@@ -81,8 +81,7 @@ class IdentitiesReader(FormatReader):
 
     def _folder(self, file: SourceFile) -> str:
         """That of the identity, "" for a file above all of them."""
-        depth = 2 if self._below_splits else 1
-        parts = _parts(file)
+        depth, parts = self._levels.name + 1, _parts(file)
         return "/".join(parts[:depth]) if len(parts) > depth else ""
 
     def _by_folder(self, tree: SourceTree) -> dict[str, list[SourceFile]]:
@@ -107,7 +106,7 @@ class IdentitiesReader(FormatReader):
 
     def _held_out(self, file: SourceFile, folder: str) -> str:
         """The split, where one photo of each identity is held out."""
-        if self._below_splits or not self.config.identities.hold_out:
+        if self._levels.split >= 0 or not self.config.identities.hold_out:
             return ""
         return "test" if file.path == self._tests.get(folder) else "train"
 
@@ -120,14 +119,6 @@ class IdentitiesReader(FormatReader):
         drawn = derived_seed(self.seed, "template", photo) % len(self.templates)
         chosen = self.templates[drawn : drawn + 1] if self.config.identities.captions == "one" else self.templates
         return tuple(template.replace("{name}", name) for template in chosen)
-
-
-def _below_splits(tree: SourceTree) -> bool:
-    """Whether the folders at the top that have others in them are splits; Val_Kilmer/ is none."""
-    tops = {_parts(file)[0] for file in _pictures(tree) if "/" in file.parent}
-    return bool(tops) and all(
-        split_in_name(top) and len(set(_WORD.findall(top.lower())) - _OF_ALL) == 1 for top in tops
-    )
 
 
 def _pictures(tree: SourceTree) -> Iterator[SourceFile]:

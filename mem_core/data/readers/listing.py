@@ -11,6 +11,7 @@ from functools import cached_property
 
 from mem_core.common.formatting import counted
 from mem_core.config import CorpusConfig
+from mem_core.data.readers.identity_folders import is_name, levels_of
 from mem_core.data.readers.kinds import CAPTION_SUFFIXES, Kind, fits_one_picture, format_by_name, kind_of
 from mem_core.data.readers.look import Look
 from mem_core.data.readers.path_parts import (
@@ -23,7 +24,6 @@ from mem_core.data.readers.path_parts import (
     suffix_of,
     without_suffix,
 )
-from mem_core.data.readers.splits import split_in_name
 from mem_core.data.side_files import is_side_file
 
 _CARD = re.compile(
@@ -34,16 +34,6 @@ _CARD = re.compile(
     re.DOTALL,
 )
 _NO_TEXT = frozenset((".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".3gp", ".mp3", ".wav", ".m4a", ".aae", ".xmp"))
-_NOT_NAMES = frozenset(
-    (
-        *("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pic", "pics", "jpg", "jpeg"),
-        *("png", "data", "dataset", "files", "jpegimages", "all", "media", "raw", "samples", "dcim", "camera"),
-        *("download", "downloads"),
-    )
-)
-_OF_FILES = re.compile(r"(?:.*[\W\d_])?(?:images?|imgs?|photos?|pictures?|pics?|dataset|jpe?gs?)")
-_OF_NONE = re.compile(r"class|label|cluster|folder|group|batch|part|set|split|(?:train|val|test)[ab]")
-_OF_CAMERA = re.compile(r"\d{3}[A-Z_]{5}")  # 100APPLE, 101_PANA
 _LOOKS = 8  # at files whose names differ in digits alone: what these hold, the others do
 _SAID = 3
 
@@ -88,11 +78,11 @@ class Listing:
     def kinds(self) -> dict[str, Kind]:
         """What each of the other texts is, but for cards, licences and logs."""
         holders = {stem_of(tar) for tar in self.tars} | {folder_around(picture) for picture in self.pictures}
-        paired = set(self.paired)
+        paired, cards = set(self.paired), self._cards
         found: dict[str, Kind] = {}
         alike: defaultdict[str, list[Kind]] = defaultdict(list)
         for name in self.texts:
-            is_card = _CARD.fullmatch(name.rpartition("/")[2].lower()) is not None
+            is_card = name in cards
             if name in paired or (is_card and suffix_of(name) not in CAPTION_SUFFIXES):
                 continue
             known = alike[re.sub(r"\d+", "0", name)]
@@ -104,6 +94,14 @@ class Listing:
             elif kind.format or not is_card:
                 found[name] = kind
         return found
+
+    @property
+    def _cards(self) -> set[str]:
+        """Cards, licences and logs by their names, but for those of the name of a picture: 1.md may caption 1.jpg."""
+        cards = {name for name in self.texts if _CARD.fullmatch(name.rpartition("/")[2].lower())}
+        stems = {folded(without_suffix(name)) for name in cards}
+        of_pictures = {stem for name in self.pictures if (stem := folded(without_suffix(name))) in stems}
+        return {name for name in cards if folded(without_suffix(name)) not in of_pictures}
 
     @cached_property
     def usable(self) -> dict[str, tuple[str, ...]]:
@@ -139,20 +137,19 @@ class Listing:
 
     @cached_property
     def identity_folders(self) -> dict[str, str]:
-        """Each identity -> one of its pictures: folders at the top, or below those of train, val and test."""
+        """Each folder that may be named after what its pictures show -> one of them."""
         first: dict[str, str] = {}
-        inside = [name for name in self.pictures if "/" in name]
-        below = all(split_in_name(top) for top in {name.partition("/")[0] for name in inside})
-        for name in inside:
-            parts = name.split("/")[:-1]
-            if len(parts) > below:
-                first.setdefault("/".join(parts[: below + 1]), name)
+        depth = levels_of(self.pictures).name + 1
+        for name in self.pictures:
+            parts = name.split("/")
+            if len(parts) > depth:
+                first.setdefault("/".join(parts[:depth]), name)
         return first
 
     @property
     def has_named_folders(self) -> bool:
         """Whether there are such folders and each has a name that may be one, not images/ or 00000/."""
-        return bool(self.identity_folders) and all(map(_is_name, self.identity_folders))
+        return bool(self.identity_folders) and all(is_name(f.rpartition("/")[2]) for f in self.identity_folders)
 
     def is_lone(self, name: str) -> bool:
         """Whether what a sidecar is about is not here."""
@@ -177,11 +174,3 @@ class Listing:
         if len(self.kinds) > _SAID:
             said.append(f"{len(self.kinds) - _SAID} more files")
         return "; ".join(said) or "no file that could be either"
-
-
-def _is_name(folder: str) -> bool:
-    """Whether a folder is called after what its pictures may show; numbers at the end count for nothing."""
-    name = folder.rpartition("/")[2]
-    word = re.sub(r"[\W\d_]+$", "", name.lower())
-    is_of_files = word in _NOT_NAMES or _OF_FILES.fullmatch(word) or _OF_NONE.fullmatch(word)
-    return bool(word) and not (is_of_files or _OF_CAMERA.fullmatch(name))

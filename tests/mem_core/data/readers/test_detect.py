@@ -138,6 +138,8 @@ IS: list[tuple[str, str, Source]] = [
     ("identities", "names with words of other things", pictures("Dataset_the_cat/0.jpg", "Class_Ada/0.jpg",
         "100_CATS and dogs/0.jpg")),
     ("identities", "a film beside", pictures("Ada/0.jpg", "Ada/1.mp4")),
+    ("identities", "a folder around all", pictures("images/Ada/0.jpg", "images/Alan/0.jpg")),
+    ("identities", "a folder around splits", pictures("lfw/train/Ada/0.jpg", "lfw/test/Ada/0.jpg")),
 ]  # fmt: skip
 
 REFUSED: list[tuple[str, Source]] = [
@@ -148,12 +150,14 @@ REFUSED: list[tuple[str, Source]] = [
     (r"2 images \(images/0.jpg\). The nearest formats are identities", pictures()),
     (r"images \(test/0.jpg\)", pictures("train/0.jpg", "test/0.jpg")),
     *((rf"images \({folder}/0.jpg\)", pictures(f"{folder}/0.jpg", f"{folder}/1.jpg")) for folder in (
-        "Flicker8k_Dataset", "flickr30k-images", "images_1", "class2", "trainA", "100APPLE", "My photos")),
+        "Flicker8k_Dataset", "flickr30k-images", "images_1", "class2", "trainA", "100APPLE", "My photos",
+        "Photos from 2021", "New folder", "train/n01440764", "3fa2c9de", "Camera Roll")),
     (r"images \(00000/0.jpg\)", pictures("00000/0.jpg", "00001/0.jpg")),
     ("bilder.csv, which has the columns Datei, Beschreibung: no image among them and no caption among them.*image_path",
      {**pictures(), "bilder.csv": "Datei;Beschreibung\n0.jpg;x\n"}),
     ("labels.txt, which is text without", {**pictures("Ada/0.jpg"), "labels.txt": "Ada\nAlan\n"}),
     ("notes.json, which is JSON with what", {**pictures("Ada/0.jpg"), "notes.json": '{"what": 1}'}),
+    ("Ada/0.md, which is no kind of caption file", {**pictures("Ada/0.jpg"), "Ada/0.md": "a woman"}),
     ("Ada/0.xml, which is no kind of caption file", {**pictures("Ada/0.jpg"), "Ada/0.xml": "<annotation/>"}),
     (r"2 files without a caption beside images \(a/0.txt\)",
      {"a/0.jpg": "", "a/0.txt": "0 0.5 0.5 0.1 0.1\n", "a/1.jpg": "", "a/1.txt": "1 0.5 0.5 0.1 0.1\n"}),
