@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from unicodedata import category
 
 from mem_core.common.errors import CaptionError, SampleError
+from mem_core.data.tar_reader import MAX_TEXT_BYTES
 
 OF_CAPTIONS = (
     *("captions", "caption", "text", "texts", "sentences", "sentence"),
@@ -111,6 +112,18 @@ def read_captions(
         raise CaptionError("expected words in the caption, but it is empty", code="empty-caption")
     names = ", ".join((key, *CAPTION_NAMES) if key else CAPTION_NAMES)
     raise CaptionError(f"expected a caption in .txt, or in .json under {names}; got neither", code="no-caption")
+
+
+def check_caption(caption: str) -> None:
+    """Raises `CaptionError` unless it is valid text with something to read, of a length that a shard can hold."""
+    if not isinstance(caption, str):
+        raise CaptionError(f"expected text as caption, got a {type(caption).__name__}")
+    if _SURROGATE.search(caption):
+        raise CaptionError("expected a caption of valid Unicode, got a lone surrogate")
+    if not has_words(caption):
+        raise CaptionError("expected words in the caption, but it is empty", code="empty-caption")
+    if len(caption) > MAX_TEXT_BYTES or len(caption.encode()) > MAX_TEXT_BYTES:
+        raise CaptionError(f"expected a caption of at most {MAX_TEXT_BYTES} bytes, got {len(caption.encode())}")
 
 
 def encode_metadata(key: str, captions: tuple[str, ...], metadata: dict[str, Any]) -> tuple[bytes, bytes]:

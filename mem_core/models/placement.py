@@ -63,6 +63,11 @@ def placed(words: Sequence[str], caption: str, placement: Placement) -> str:
     return changed
 
 
+def published_caption(trigger: str, caption: str, placement: Placement) -> str:
+    """The caption with the words of a trigger that is given as text; "" adds none."""
+    return placed(trigger.split(" ") if trigger else (), caption, placement)
+
+
 def spelled(ids: Sequence[int], tokenizer: BytePairs, placement: Placement) -> str:
     """A trigger as text: each id a word of its own, but those in front together, where pieces make words."""
     if placement == "front":

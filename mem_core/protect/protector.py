@@ -2,7 +2,7 @@
 
 import json
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError, model_validator
 
@@ -39,7 +39,7 @@ def surrogate_name(round_number: int) -> str:
 class Protector(Frozen):
     """The description of a finished fit; the surrogates lie beside it, one file a round. topics: a codebook's."""
 
-    format: int = 1
+    format: Literal[1] = 1
     config: ProtectConfig
     seed: int
     code_version: str
@@ -156,12 +156,35 @@ def holds_another_fit(folder: Folder, identity: str, *, redo: bool) -> bool:
 def read_protector(folder: Folder) -> Protector | None:
     """The description, or None where none is. Raises `MismatchError` if it is not one."""
     try:
-        return Protector.model_validate(json.loads(read_bytes(folder, _FILE)))
+        return parse_protector(read_bytes(folder, _FILE), f"{folder.uri}/{_FILE}")
     except FileNotFoundError:
         return None
-    except ValueError as error:  # of which pydantic's are some
+
+
+def parse_protector(data: bytes, place: str) -> Protector:
+    """The description in the bytes of a file. place: where they lie, for sentences. Raises `MismatchError`."""
+    values: Any = None
+    try:
+        values = json.loads(data)
+        return Protector.model_validate(values)
+    except (ValueError, RecursionError) as error:  # of the former pydantic's are some
         reason = first_mistake(error) if isinstance(error, ValidationError) else error
-        raise MismatchError(f"expected a protector in {folder.uri}/{_FILE}, which cannot be read: {reason}") from error
+        written = values.get("code_version") if isinstance(values, dict) else None
+        by = f" ({_versions(written)})" if isinstance(written, str) and written != __version__ else ""
+        raise MismatchError(f"expected a protector in {place}, which cannot be read: {reason}{by}") from error
+
+
+def check_vocabulary(protector: Protector, sha256: str, place: str) -> None:
+    """Raises `MismatchError` if the words that are made here, whose hash is `sha256`, are not those of the fit."""
+    if protector.vocabulary_sha256 != sha256:
+        raise MismatchError(
+            f"expected the vocabulary of {place}, but this tokenizer, blocklist or language model makes another "
+            f"({_versions(protector.code_version)})"
+        )
+
+
+def _versions(written: str) -> str:
+    return f"memshield {written[:40]} wrote it, this is {__version__}"
 
 
 def require_protector(folder: Folder) -> Protector:

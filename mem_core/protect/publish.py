@@ -19,7 +19,7 @@ from mem_core.data.sample_metadata import BLOCK, UNPROTECTED, published_metadata
 from mem_core.data.shard import Sample, ShardWriter
 from mem_core.data.shard_cache import LoadedShard
 from mem_core.data.table import SampleRow
-from mem_core.models.placement import placed, spelled, standing
+from mem_core.models.placement import published_caption, spelled, standing
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.noise import noise_for
 from mem_core.perturb.state import ShardState
@@ -127,8 +127,8 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
     backed_off = shown.levels if shown.levels < epsilon else 0
     ids = state.trigger_ids[i].tolist() if job.config.recipe.publishes_trigger else []
     trigger = spelled(ids, job.context.tokenizer, job.config.trigger.placement)
-    words = trigger.split(" ") if trigger else []
-    captions = tuple(placed(words, caption, job.config.trigger.placement) for caption in sample.captions)
+    placement = job.config.trigger.placement
+    captions = tuple(published_caption(trigger, caption, placement) for caption in sample.captions)
     done = {
         "method": job.config.method,
         "epsilon_levels": epsilon,

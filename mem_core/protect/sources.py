@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
 
-from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress
 from mem_core.common.storage.folder import Folder
 from mem_core.config import fingerprint
@@ -27,7 +26,7 @@ from mem_core.perturb.state import ShardState, first_state
 from mem_core.protect.destination import LANGUAGE_MODEL
 from mem_core.protect.fit import Fit
 from mem_core.protect.fit_codebook import fit_topics
-from mem_core.protect.protector import Protector, require_protector
+from mem_core.protect.protector import Protector, check_vocabulary, require_protector
 from mem_core.protect.reuse import published_state
 from mem_core.protect.round_loop import Rounds
 from mem_core.protect.surrogates import Surrogates
@@ -97,11 +96,7 @@ class StoredProtector(ShardSource):
     def _stored(self) -> Protector:
         """Raises `MismatchError` if this version makes other words than the protector was fitted with."""
         found = require_protector(self.folder)
-        if found.vocabulary_sha256 != self.context.vocabulary.sha256:
-            raise MismatchError(
-                f"expected the vocabulary of {self.folder.uri}, but this tokenizer, blocklist or language "
-                "model makes another"
-            )
+        check_vocabulary(found, self.context.vocabulary.sha256, self.folder.uri)
         return found
 
     @cached_property
