@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import repeat
@@ -13,7 +13,7 @@ _Result = TypeVar("_Result")
 _END: Any = object()
 
 
-def prefetch(items: Iterable[_Item], depth: int = 2) -> Iterator[_Item]:
+def prefetch(items: Iterable[_Item], depth: int = 2) -> Generator[_Item, None, None]:
     """The same items in the same order, prepared by a thread at most `depth` items ahead.
 
     An error of the iterable is raised here, where its item would have come. Closing stops the thread.

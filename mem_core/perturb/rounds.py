@@ -13,6 +13,7 @@ from torch import Tensor
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
 from mem_core.data.shard_cache import LoadedShard
+from mem_core.models.device import moved
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.token_rows import CaptionTokens, batches, with_trigger
@@ -121,4 +122,5 @@ class _Batch:
         if self.context.recipe.shuffles_captions and not own:
             order = torch.randperm(len(rows), generator=self.draw)
             rows, where = rows[order], None if where is None else where[order]
-        return rows.to(self.context.device), None if where is None else where.to(self.context.device)
+        device = self.context.device
+        return moved(rows, device), None if where is None else moved(where, device)

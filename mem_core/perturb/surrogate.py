@@ -3,18 +3,19 @@
 In the only round of a method that learns first (UAP) nothing is protected yet: it learns the clean pairs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.prefetch import prefetch
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
 from mem_core.data.shard_cache import Failures, LoadedShard
 from mem_core.models import OpenClipEncoder
-from mem_core.models.device import autocast, cpu_threads
+from mem_core.models.device import autocast, cpu_threads, moved
 from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.models.image_batch import PixelBatch
 from mem_core.models.loss import Anchors
@@ -69,18 +70,23 @@ def train_surrogate(
     """
     model, parts, losses = training.model, context.config.surrogate_parts, list[float]()
 
-    def batches_of(part: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return _batches_of_corpus(shards, held, context, round_number + part, model.image_size)
+    def batches_of(part: int) -> Generator[tuple[Tensor, Tensor], None, None]:
+        """Prepared by a thread while the step before is taken."""
+        return prefetch(_batches_of_corpus(shards, held, context, round_number + part, model.image_size), depth=1)
 
     stream = batches_of(training.parts)
-    with cpu_threads(context.config.surrogate.cpu_threads):
-        for part in range(training.parts, parts):
-            stream = batches_of(part)
-            losses += _steps(training, stream, part, context, progress)
-            if part + 1 < parts:
-                keep(replace(training, parts=part + 1))
-        model.freeze()
-        anchors = _features(model, *next(stream), context)
+    try:
+        with cpu_threads(context.config.surrogate.cpu_threads):
+            for part in range(training.parts, parts):
+                stream.close()
+                stream = batches_of(part)
+                losses += _steps(training, stream, part, context, progress)
+                if part + 1 < parts:
+                    keep(replace(training, parts=part + 1))
+            model.freeze()
+            anchors = _features(model, *next(stream), context)
+    finally:
+        stream.close()
     return Surrogate(model, anchors), losses
 
 
@@ -157,7 +163,7 @@ def _batches_of_pool(
         if triggered and pairing.trigger:
             ids = torch.stack([state.trigger_ids[i] for _, state, i in chosen])
             rows = with_trigger(rows, ids, context.tokenizer.end_id, where)
-        yield images, rows.to(context.device)
+        yield images, moved(rows, context.device)
 
 
 def _features(model: OpenClipEncoder, images: Tensor, tokens: Tensor, context: FitContext) -> Anchors:
