@@ -30,6 +30,7 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "evaluate victims": (": run `memshield train` and `memshield evaluate` first", ()),
     "run a stress test": (": `memshield stress` makes them", ()),
     "run the pipeline": (": `memshield pipeline` makes them", ()),
+    "ask for twins": (", or add --twins", ("protect",)),
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
 }
 

@@ -37,6 +37,7 @@ Hint = Literal[
     "run a stress test",
     "run the pipeline",
     "train a language model",
+    "ask for twins",
 ]
 
 

@@ -61,6 +61,11 @@ class Recipe:
         return self.needs_surrogate or self.noise == "codebook"
 
     @property
+    def draws(self) -> bool:
+        """Whether a sample's noise or trigger words are drawn, so that another draw gives others."""
+        return self.noise != "none" or self.trigger in ("optimised", "random", "topic")
+
+    @property
     def adds_noise(self) -> bool:
         """Whether published images differ from clean ones."""
         return self.noise != "none" and self.publishes_noise

@@ -148,6 +148,9 @@ class ProtectConfig(Frozen):
     )
     metadata: MetadataConfig = MetadataConfig()
     quality: QualityConfig = QualityConfig()
+    draw: int = Field(
+        0, ge=0, le=1_000_000, description="another independent draw of noise and trigger words from the same fit"
+    )
 
     @property
     def recipe(self) -> Recipe:
@@ -186,6 +189,8 @@ class ProtectConfig(Frozen):
                     values[part].pop(name, None)
         if info.mode == "json" and self.protected == "refuse":
             values.pop("protected", None)
+        if info.mode == "json" and self.draw == 0:
+            values.pop("draw", None)
         return values
 
     @model_validator(mode="before")
@@ -205,6 +210,8 @@ class ProtectConfig(Frozen):
             raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
         self._check_checkpoint()
         own, rows = METHODS[self.method], METHODS.values()
+        if self.draw and not self.recipe.draws:
+            raise ValueError(f"a draw other than 0 goes with methods that draw for each sample, got {self.method}")
         if self.trigger.kind != "method" and not own.chooses_trigger:
             able = ", ".join(row.name for row in rows if row.chooses_trigger)
             raise ValueError(f"trigger.kind {self.trigger.kind} goes with {able}, got {self.method}")

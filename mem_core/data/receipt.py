@@ -4,7 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from mem_core import __version__
 from mem_core.common.errors import MismatchError
@@ -30,6 +37,8 @@ class Receipt(Frozen):
     fingerprints ("" where there is none). outputs: file name in the folder -> SHA-256, the tar among them; sizes: the
     same -> bytes. counts: status -> samples. epsilon_levels: levels of 1/255. metadata: the policy for sidecars, None
     where they were kept whole. passthrough: whether what passed through is the clean file or its pixels, encoded.
+    note: the fingerprint in the samples' notes, "" for config_fingerprint. twins: files of the shard's twins, name in
+    their folder -> SHA-256; none where it has no twins.
     """
 
     format: Literal[1] = 1
@@ -50,6 +59,14 @@ class Receipt(Frozen):
     metadata: MetadataConfig | None = None
     passthrough: Literal["file", "pixels"] = "file"
     quality: QualityConfig = QualityConfig()
+    note: str = ""
+    twins: dict[str, Sha256] = Field(default_factory=dict)
+
+    @model_serializer(mode="wrap")
+    def _as_before_there_were_twins(self, plain: SerializerFunctionWrapHandler) -> Any:
+        """Of a shard without twins the receipt has the bytes that it always had."""
+        values: dict[str, Any] = plain(self)
+        return {name: value for name, value in values.items() if value or name not in ("note", "twins")}
 
     @property
     def is_clean(self) -> bool:

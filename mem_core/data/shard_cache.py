@@ -45,6 +45,11 @@ class LoadedShard:
     def keys(self) -> list[str]:
         return [sample.key for sample in self.samples]
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Key -> place among the usable samples."""
+        return {sample.key: i for i, sample in enumerate(self.samples)}
+
     @property
     def usable(self) -> int:
         """How many samples of the tar can be used, left out or not."""

@@ -27,22 +27,24 @@ Noise = NDArray[np.int8]
 _ODD_CHANNEL = (None, 1)  # grey, and magenta against green: which channel of red, green, blue goes the other way
 _ANGLES = (0, 45, 90, 135)  # degrees
 _OCTAVE_PARTS = (1.0, 1.6)  # further waves are so much finer
+_PITCHES = 3  # that draws take in turn
 _FINEST = 0.45  # waves a pixel: from half a wave on, a wave looks like a coarser one, and a whole one like a tint
 _STRIP_VALUES = 200_000  # of a strip of rows, whatever the size of the image: they stay in the cache
 MOST_TOPICS = len(_ODD_CHANNEL) * len(_ANGLES) * len(_OCTAVE_PARTS)
 
 
-def grating(topic: int, phase: float, clean: Pixels, config: NoiseConfig) -> Noise:
+def grating(topic: int, phase: float, clean: Pixels, config: NoiseConfig, draw: int = 0) -> Noise:
     """The grating for an image of this topic, uint8 [H, W, 3]: int8 of its size, at the full budget where 8 bits allow.
 
     phase: where the wave begins, 0..1 of its length. Lengths are shares of the shorter side: a trainer's resize of the
-    whole image changes nothing about them. An image too small for so many waves has as many as fit.
+    whole image changes nothing about them. An image too small for so many waves has as many as fit. draw: another has
+    another length, as a model that averages over the image does not read the phase.
     """
     height, width, channels = clean.shape
     finer, rest = divmod(topic, len(_ODD_CHANNEL) * len(_ANGLES))
     colour, angle = divmod(rest, len(_ANGLES))
     bound = np.uint8(config.epsilon_levels)
-    pitch = min(_FINEST, config.waves * _OCTAVE_PARTS[finer] / min(height, width))
+    pitch = min(_FINEST, config.waves * _OCTAVE_PARTS[finer] * _pitch_of(draw) / min(height, width))
     down, across = (pitch * turn(math.radians(_ANGLES[angle])) for turn in (math.sin, math.cos))
     columns = np.arange(width) * across + phase
     offsets = np.arange(height, dtype=np.float32) * np.float32(down)  # as the first version rounded them
@@ -62,9 +64,16 @@ def grating(topic: int, phase: float, clean: Pixels, config: NoiseConfig) -> Noi
     return noise
 
 
-def sample_noise(topic: int, clean: Pixels, config: NoiseConfig, seed: int, shard: str, key: str) -> Noise:
-    """The grating of a topic for one sample, whose key says where the wave begins."""
-    return grating(topic, uniform(seed, "phase", shard, key), clean, config)
+def _pitch_of(draw: int) -> float:
+    """How much finer the waves of a draw are: none as those of another topic's."""
+    return 1 + draw % _PITCHES / 4
+
+
+def sample_noise(
+    topic: int, clean: Pixels, config: NoiseConfig, seed: int, shard: str, key: str, draw: int = 0
+) -> Noise:
+    """The grating of a topic for one sample, whose key says where the wave begins. seed: the draw's own."""
+    return grating(topic, uniform(seed, "phase", shard, key), clean, config, draw)
 
 
 class Topics(Frozen):
@@ -92,11 +101,11 @@ class Topics(Frozen):
 
 
 def topic_ids(
-    topics: Topics, allowed: Sequence[int], config: TriggerConfig, seed: int, tokenizer: BytePairs
+    topics: Topics, allowed: Sequence[int], config: TriggerConfig, seed: int, tokenizer: BytePairs, draw: int = 0
 ) -> list[list[int]]:
     """The ids of each topic's trigger words, drawn from the allowed ids or from those of them that captions use."""
     words = caption_words(topics, allowed, tokenizer) if config.source == "captions" else allowed
-    return topic_words(words, topics.count, config.length, seed)
+    return topic_words(words, topics.count, config.length, seed, draw)
 
 
 def caption_words(topics: Topics, allowed: Sequence[int], tokenizer: BytePairs) -> list[int]:
@@ -107,17 +116,19 @@ def caption_words(topics: Topics, allowed: Sequence[int], tokenizer: BytePairs) 
     return [token for token in allowed if token in topics.weights and content_words(tokenizer.decode([token]))]
 
 
-def topic_words(allowed: Sequence[int], count: int, length: int, seed: int) -> list[list[int]]:
+def topic_words(allowed: Sequence[int], count: int, length: int, seed: int, draw: int = 0) -> list[list[int]]:
     """`length` words of its own for each of `count` topics, drawn from the allowed ids.
 
-    Raises `ConfigError` if there are too few for topics that share none.
+    Draws share none either. Raises `ConfigError` if there are too few for that.
     """
-    if len(allowed) < count * length:
+    before, needed = draw * count * length, (draw + 1) * count * length
+    if len(allowed) < needed:
+        others = f" in {draw + 1} draws that share none" if draw else ""
         raise ConfigError(
-            f"expected a vocabulary of {count * length} words or more for {count} topics of {length} words each, "
+            f"expected a vocabulary of {needed} words or more for {count} topics of {length} words each{others}, "
             f"got {len(allowed)}: name fewer noise.topics, a smaller trigger.length or another trigger.source"
         )
-    drawn = [allowed[place] for place in permutation(len(allowed), seed, "topic words")[: count * length]]
+    drawn = [allowed[place] for place in permutation(len(allowed), seed, "topic words")[before:needed]]
     return [drawn[start : start + length] for start in range(0, count * length, length)]
 
 

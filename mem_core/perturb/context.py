@@ -1,12 +1,13 @@
 """What stays the same through a whole fit: config, words, seed, device."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import torch
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.config.methods import Recipe
@@ -24,7 +25,10 @@ _TEXT_CONTEXT = 77  # for methods without a surrogate only the words matter, not
 
 @dataclass(frozen=True)
 class FitContext:
-    """Handed to every step of the rounds. fluent: proposes words that read well, where a language model is asked."""
+    """Handed to every step of the rounds. fluent: proposes words that read well, where a language model is asked.
+
+    draw: which of the independent draws of noise and trigger words is made. A fit is always that of draw 0.
+    """
 
     config: ProtectConfig
     tokenizer: Tokenizer
@@ -34,6 +38,16 @@ class FitContext:
     precision: torch.dtype
     micro_batcher: MicroBatcher = field(default_factory=MicroBatcher)
     fluent: FluentWords | None = None
+    draw: int = 0
+
+    def of_draw(self, draw: int) -> "FitContext":
+        """The same for another draw of noise and trigger words from the same fit."""
+        return replace(self, draw=draw)
+
+    @property
+    def draw_seed(self) -> int:
+        """What is drawn for a sample or shard is keyed by this seed; what is learned of the corpus by `seed`."""
+        return derived_seed(self.seed, "draw", self.draw) if self.draw else self.seed
 
     @property
     def recipe(self) -> Recipe:

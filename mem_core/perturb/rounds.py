@@ -37,7 +37,7 @@ def update_shard(
 ) -> ShardState:
     """One more round for a shard: HotFlip on its triggers (paper, eq. 6), then PGD on its noise (eq. 5)."""
     captions = context.tokens_of([sample.captions for sample in shard.samples])
-    draw = generator(context.seed, "round", round_number, shard.name)
+    draw = generator(context.draw_seed, "round", round_number, shard.name)
     noise, triggers = list(state.noise), state.trigger_ids.clone()
     losses = []
     done = 0

@@ -91,7 +91,7 @@ def first_state(shard: LoadedShard, context: FitContext, topics: Topics | None =
     if topics is None or context.recipe.trigger != "topic":
         return ShardState(noise, _first_triggers(shard.name, shard.keys, context), topics=about)
     allowed = context.vocabulary.ids.tolist()
-    words = topic_ids(topics, allowed, context.config.trigger, context.seed, context.tokenizer)
+    words = topic_ids(topics, allowed, context.config.trigger, context.seed, context.tokenizer, context.draw)
     return ShardState(noise, torch.tensor(words)[list(about)], topics=about)
 
 
@@ -102,5 +102,5 @@ def _first_triggers(shard: str, keys: Sequence[str], context: FitContext) -> Ten
     if kind == "constant":
         word_id(context.tokenizer, config.constant_word)  # an unusable word is named before the first sample
     allowed, length = context.vocabulary.ids.tolist(), 0 if kind == "none" else config.length
-    rows = [plain_ids(kind, allowed, config, context.tokenizer, context.seed, shard, key) for key in keys]
+    rows = [plain_ids(kind, allowed, config, context.tokenizer, context.draw_seed, shard, key) for key in keys]
     return torch.tensor(rows, dtype=torch.int64).view(len(keys), length)

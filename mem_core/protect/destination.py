@@ -6,9 +6,10 @@ from mem_core.config.methods import CLEAN
 from mem_core.data.manifest import MANIFEST_NAME, manifest_or_none
 from mem_core.data.receipt import read_receipt, receipt_name
 
-STATE, PROTECTOR, LANGUAGE_MODEL = "_state", "protector", "language-model"
-"""Folders below the destination: what only a run needs, and what the rounds leave behind. The last is inside the
-protector's: who proposed the words of its triggers, where that was a language model."""
+STATE, PROTECTOR, TWINS, LANGUAGE_MODEL = "_state", "protector", "twins", "language-model"
+"""Folders below the destination: what only a run needs, what the rounds leave behind, and versions of samples that are
+not published. The last is inside the protector's: who proposed the words of its triggers, where that was a language
+model."""
 CLAIM, FIT = "claim.txt", "fit.txt"  # in the state folder: it is ours; whose states lie there
 
 _RECEIPT = receipt_name("")
@@ -52,7 +53,7 @@ def claim(dest: Folder, method: str) -> None:
 
 def _is_written(name: str) -> bool:
     """Whether a run might write or remove a file of this name."""
-    return name.startswith((f"{PROTECTOR}/", f"{STATE}/")) or (
+    return name.startswith((f"{PROTECTOR}/", f"{STATE}/", f"{TWINS}/")) or (
         "/" not in name and (name.endswith(_OURS) or name == MANIFEST_NAME)
     )
 

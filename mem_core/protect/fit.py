@@ -216,6 +216,14 @@ class Fit:
         stored = ShardState.from_bytes(data, self._fingerprint, f"{self._work.uri}/{name}")
         return first_state(shard, self._context) if stored is None else stored
 
+    def drawn(self, shard: LoadedShard, draw: int, rounds: int, progress: Progress) -> ShardState:
+        """The state after so many rounds in another draw, with the surrogates of this fit."""
+        context = self._context.of_draw(draw)
+        state = first_state(shard, context)
+        for number in range(rounds):
+            state = update_shard(shard, state, self._surrogates.of_round(number), context, number, progress)
+        return state
+
     def _state_after(self, shard: LoadedShard, rounds: int) -> ShardState:
         """The state after so many rounds; missing rounds, or ones with a surrogate lost since, are done again."""
         state = self.state(shard, rounds)

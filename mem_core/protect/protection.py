@@ -14,6 +14,8 @@ that the rounds left and replaying the finished protector on the clean shard giv
 from dataclasses import dataclass
 from functools import cached_property
 
+from pydantic import Field
+
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.paths import whole_path
 from mem_core.common.progress import Checkpoint, Progress, carry_on, silent
@@ -21,14 +23,15 @@ from mem_core.common.storage.folder import Folder, LocalFolder, require_disjoint
 from mem_core.config import Frozen, ProtectConfig, RuntimeConfig
 from mem_core.config.methods import METHODS
 from mem_core.data.manifest import Manifest
-from mem_core.data.shard_cache import CleanCorpus
+from mem_core.data.shard_cache import CleanCorpus, LoadedShard
 from mem_core.models.device import retry_if_lost
 from mem_core.perturb.context import FitContext, build_context
 from mem_core.perturb.language import open_language_model
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR, STATE, claim
 from mem_core.protect.fit import Fit
-from mem_core.protect.protector import effective_config, publishing_fingerprint, require_protector
+from mem_core.protect.protector import effective_config, note_fingerprint, publishing_fingerprint, require_protector
 from mem_core.protect.publish import PublishJob, publish_shard
+from mem_core.protect.publish_twins import publish_shard_with_twins
 from mem_core.protect.remaining import FinishedShards, OnMismatch, Plan
 from mem_core.protect.round_loop import Rounds
 from mem_core.protect.sources import (
@@ -40,6 +43,7 @@ from mem_core.protect.sources import (
     ShardSource,
     StoredProtector,
 )
+from mem_core.protect.twins import KeyPlace, Twins, begin_twins, read_twins_record
 
 
 class ShardSummary(Frozen):
@@ -49,6 +53,13 @@ class ShardSummary(Frozen):
     counts: dict[str, int]
     max_abs_difference: int
     repeated: bool = False
+
+
+class TwinsWanted(Frozen):
+    """Twins of a share of the samples, with the key that lies, or will lie, at a place."""
+
+    share: float = Field(gt=0, le=1)
+    key: KeyPlace
 
 
 @dataclass(frozen=True)
@@ -78,6 +89,8 @@ class Places:
         if self.reuse is not None and not config.recipe.fitted_as:
             able = " and ".join(row.name for row in METHODS.values() if row.fitted_as)
             raise ConfigError(f"only {able} reuse a protected corpus, not {config.method}")
+        if self.reuse is not None and config.draw:
+            raise ConfigError(f"a protected corpus is reused as it was drawn, so draw {config.draw} cannot be made")
 
 
 class Protection:
@@ -96,10 +109,12 @@ class Protection:
         *,
         seed: int,
         on_mismatch: OnMismatch = "fail",
+        twins: TwinsWanted | None = None,
     ) -> None:
         places.check(config)
+        _check_twins(places, config, twins)
         self.places, self.clean, self.dest = places, places.clean, places.dest
-        self.runtime, self.on_mismatch = runtime, on_mismatch
+        self.runtime, self.on_mismatch, self.wants_twins = runtime, on_mismatch, twins
         own = places.dest.below(PROTECTOR)
         self.protector_folder = own if places.protector is None else places.protector
         self.config, self.seed = config, seed
@@ -112,7 +127,9 @@ class Protection:
     def on(self, device: str) -> "Protection":
         """The same protection on another device: models of its own, the clean corpus in memory shared."""
         runtime = self.runtime.model_copy(update={"device": device, "devices": ()})
-        other = Protection(self.places, self.config, runtime, seed=self.seed, on_mismatch=self.on_mismatch)
+        other = Protection(
+            self.places, self.config, runtime, seed=self.seed, on_mismatch=self.on_mismatch, twins=self.wants_twins
+        )
         other._corpus = self._corpus
         return other
 
@@ -135,6 +152,15 @@ class Protection:
             )
         return self.source.fit
 
+    @cached_property
+    def twins(self) -> Twins | None:
+        """Which version of each sample is published, where twins are made. Raises as `begin_twins`."""
+        wanted = self.wants_twins
+        if wanted is None:
+            return None
+        redo = self.on_mismatch == "redo"
+        return begin_twins(self.dest, wanted.share, self.config.method, wanted.key, redo=redo)
+
     @property
     def fitted(self) -> bool:
         """Whether nothing is left to fit: every shard can be published."""
@@ -146,6 +172,12 @@ class Protection:
         Raises `DestinationError` if it holds other data.
         """
         claim(self.dest, self.config.method)
+        if self.twins is None and read_twins_record(self.dest) is not None:
+            raise MismatchError(
+                f"expected to go on with twins in {self.dest.uri}, as it was begun with them, but none are asked for: "
+                "choose another destination",
+                hint="ask for twins",
+            )
         self._finished.sweep()
         self.source.begin(redo=self.on_mismatch == "redo")
 
@@ -172,11 +204,21 @@ class Protection:
                 f"expected {shard}.tar in {self.clean.uri} to have sha256 {input_sha256} as in its receipt, "
                 f"got {loaded.sha256}: the clean shard was changed after it was finished"
             )
-        job = PublishJob(self.context, self.source.protector, self._expected(input_sha256))
         with retry_if_lost(shard):
-            counts, largest = publish_shard(self.dest, loaded, self.source.final_state(loaded, progress), job)
+            counts, largest = self._publish(loaded, input_sha256, progress)
         self.source.forget(shard)
         return ShardSummary(shard=shard, counts=counts, max_abs_difference=largest)
+
+    def _publish(self, shard: LoadedShard, input_sha256: str, progress: Progress) -> tuple[dict[str, int], int]:
+        """In the draw that is asked for, or each sample in that of its coin."""
+        protector, expected, draw = self.source.protector, self._expected(input_sha256), self.config.draw
+        note = note_fingerprint(self.config, self.seed, protector, input_sha256)
+        job = PublishJob(self.context, protector, expected, "" if note == expected else note)
+        if self.twins is None:
+            state = self.source.final_state(shard, progress, draw)
+            return publish_shard(self.dest, shard, state, job.of_draw(draw))
+        states = [self.source.final_state(shard, progress, draw) for draw in (0, 1)]
+        return publish_shard_with_twins(self.dest, shard, states, job, self.twins)
 
     def finish(self) -> Manifest:
         """Writes the manifest, reading only receipts that it did not list before, and removes what only the rounds
@@ -187,7 +229,8 @@ class Protection:
 
     def _expected(self, input_sha256: str) -> str:
         """What the receipt of a shard made from this input says."""
-        return publishing_fingerprint(self.config, self.seed, self.source.protector, input_sha256)
+        twins = self.twins.record.fingerprint if self.twins is not None else ""
+        return publishing_fingerprint(self.config, self.seed, self.source.protector, input_sha256, twins)
 
     @cached_property
     def source(self) -> ShardSource:
@@ -224,6 +267,18 @@ class Protection:
         if self.config.strategy == "replay":
             return self.protector_folder.below(LANGUAGE_MODEL)
         return open_language_model(wanted.language_model)
+
+
+def _check_twins(places: Places, config: ProtectConfig, wanted: TwinsWanted | None) -> None:
+    """Raises `ConfigError` where no two versions of a sample can be made."""
+    if wanted is None:
+        return
+    if not config.recipe.draws:
+        raise ConfigError(f"twins are two draws of noise and trigger words, and {config.method} draws none")
+    if places.reuse is not None:
+        raise ConfigError("twins are two draws of noise and trigger words, and a reused corpus has only one")
+    if config.draw:
+        raise ConfigError(f"twins are draws 0 and 1, so draw {config.draw} cannot be asked for beside them")
 
 
 def protect_all(

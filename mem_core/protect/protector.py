@@ -27,7 +27,7 @@ _BEFORE: dict[str, dict[str, Any]] = {
     "surrogate": {"optimizer": OptimizerConfig().model_dump()},  # 0.3.0, in the paper's profile as well
 }
 # settings that change neither fit nor trigger
-_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "protected", "metadata", "quality"}
+_PUBLISHING = {"strategy", "image_format", "on_error", "max_pixels", "protected", "metadata", "quality", "draw"}
 _PLACE: dict[str, Any] = {"surrogate": {"checkpoint"}}  # where a given surrogate lies: what it is counts
 
 
@@ -84,7 +84,7 @@ class Protector(Frozen):
     @property
     def fingerprint(self) -> str:
         absent = {} if self.topics else {"topics": True}
-        return fingerprint(self.model_dump(mode="json", exclude={"config": _PLACE, **absent}))
+        return fingerprint(self.model_dump(mode="json", exclude={"config": _PLACE | {"draw": True}, **absent}))
 
 
 def fit_fingerprint(
@@ -101,10 +101,18 @@ def fit_fingerprint(
     return fingerprint(settings, start, seed, __version__, vocabulary_sha256, *sorted(inputs))
 
 
-def publishing_fingerprint(config: ProtectConfig, seed: int, protector: str, input_sha256: str) -> str:
-    """What a published shard depends on. The strategy is no part of it: rounds and replay give the same bytes."""
+def publishing_fingerprint(config: ProtectConfig, seed: int, protector: str, input_sha256: str, twins: str = "") -> str:
+    """What a published shard depends on. The strategy is no part of it: rounds and replay give the same bytes.
+
+    twins: what says which draw of each sample is published; "" where all are of the config's draw.
+    """
     settings = config.model_dump(mode="json", exclude={"strategy": True, **_PLACE})
-    return fingerprint(settings, seed, protector, input_sha256, __version__)
+    return fingerprint(settings, seed, protector, input_sha256, __version__, *filter(None, [twins]))
+
+
+def note_fingerprint(config: ProtectConfig, seed: int, protector: str, input_sha256: str) -> str:
+    """What the note of a published sample says: the same for all draws, as it would tell which of them is published."""
+    return publishing_fingerprint(config.model_copy(update={"draw": 0}), seed, protector, input_sha256)
 
 
 def effective_config(protector: Protector, wanted: ProtectConfig, uri: str) -> ProtectConfig:

@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from mem_core.common.errors import SampleError
 from mem_core.common.prefetch import prefetch_map
@@ -25,6 +25,8 @@ from mem_core.perturb.noise import noise_for
 from mem_core.perturb.state import ShardState
 from mem_core.protect.published_image import published_image
 
+T = TypeVar("T")
+
 _ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
 _AHEAD = 32  # samples encoded or in work before their turn, as long as their pixels together take no more than
 _PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
@@ -32,19 +34,32 @@ _PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
 
 @dataclass(frozen=True)
 class PublishJob:
-    """What all samples of a shard share. protector: its fingerprint; fingerprint: what their receipt will say."""
+    """What all samples of a shard share. protector: its fingerprint; fingerprint: what their receipt will say; note:
+    what their own notes say in its place, "" for the same."""
 
     context: FitContext
     protector: str
     fingerprint: str
+    note: str = ""
 
     @property
     def config(self) -> ProtectConfig:
         return self.context.config
 
+    @property
+    def noted(self) -> str:
+        """The fingerprint in the notes."""
+        return self.note or self.fingerprint
+
+    def of_draw(self, draw: int) -> "PublishJob":
+        """The same for another draw."""
+        return replace(self, context=self.context.of_draw(draw))
+
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
+    """What became of one sample: what is to be written, if anything, and its row."""
+
     sample: Sample | None
     row: SampleRow
 
@@ -59,13 +74,26 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
     with dest.write(f"{name}.tar") as stream:
         hashing = HashingWriter(stream)
         with ShardWriter(hashing) as writer:
-            rows = [_written(writer, outcome) for outcome in _outcomes(shard, state, job)]
+            rows = [written(writer, made) for made in in_order(shard, lambda key: outcome(shard, key, state, job))]
+    return finish_shard(dest, shard, hashing, rows, job, state.trigger_ids.shape[1])
+
+
+def finish_shard(
+    dest: Folder,
+    shard: LoadedShard,
+    tar: HashingWriter,
+    rows: list[SampleRow],
+    job: PublishJob,
+    trigger_length: int,
+    twins: Mapping[str, str] | None = None,
+) -> tuple[dict[str, int], int]:
+    """Puts table, stats and, last, the receipt beside a tar; returns as `publish_shard`. twins: see `Receipt`."""
     counts: dict[str, int] = dict(Counter(row.status for row in rows))
     config = job.config
     write_finished_shard(
         dest,
-        name,
-        hashing,
+        shard.name,
+        tar,
         rows,
         _stats(rows, counts),
         input_sha256=shard.sha256,
@@ -75,17 +103,19 @@ def publish_shard(dest: Folder, shard: LoadedShard, state: ShardState, job: Publ
         counts=counts,
         method=config.method,
         epsilon_levels=config.noise.epsilon_levels,
-        trigger_length=state.trigger_ids.shape[1] if config.recipe.publishes_trigger else 0,
+        trigger_length=trigger_length if config.recipe.publishes_trigger else 0,
         vocabulary=config.trigger.vocabulary,
         placement=config.trigger.placement,
         metadata=config.metadata,
         passthrough="pixels",
         quality=config.quality,
+        note=job.note,
+        twins=dict(twins or {}),
     )
     return counts, max((row.max_abs_difference for row in rows), default=0)
 
 
-def _written(writer: ShardWriter, outcome: _Outcome) -> SampleRow:
+def written(writer: ShardWriter, outcome: Outcome) -> SampleRow:
     """Puts the sample into the tar and returns its row: a failed one if the tar cannot hold it (a giant caption)."""
     try:
         if outcome.sample is not None:
@@ -97,28 +127,31 @@ def _written(writer: ShardWriter, outcome: _Outcome) -> SampleRow:
     return outcome.row
 
 
-def _outcomes(shard: LoadedShard, state: ShardState, job: PublishJob) -> Iterator[_Outcome]:
-    """One outcome for every sample of the clean tar, in its order; encoding runs some samples ahead."""
-    index = {sample.key: i for i, sample in enumerate(shard.samples)}
-
-    def outcome(key: str) -> _Outcome:
-        if key not in index:
-            broken = shard.broken[key]
-            return _failed(shard.raw.get(key), key, broken.reason, broken.code)
-        try:
-            return _protected(shard, index[key], state, job)
-        except SampleError as error:
-            if job.config.on_error == "passthrough":
-                return _passed_through(shard, index[key], job, error)
-            return _failed(shard.samples[index[key]], key, str(error), error.code)
+def in_order(shard: LoadedShard, make: Callable[[str], T]) -> Iterator[T]:
+    """What is made of every sample of the clean tar, in its order; encoding runs some samples ahead."""
 
     def weight(key: str) -> int:
-        return shard.pixel_bytes(index[key]) if key in index else 0
+        place = shard.places.get(key)
+        return 0 if place is None else shard.pixel_bytes(place)
 
-    yield from prefetch_map(outcome, shard.rows, threads=_ENCODERS, depth=_AHEAD, weight=weight, heaviest=_PIXELS_AHEAD)
+    yield from prefetch_map(make, shard.rows, threads=_ENCODERS, depth=_AHEAD, weight=weight, heaviest=_PIXELS_AHEAD)
 
 
-def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> _Outcome:
+def outcome(shard: LoadedShard, key: str, state: ShardState, job: PublishJob) -> Outcome:
+    """What becomes of a sample of the clean tar."""
+    place = shard.places.get(key)
+    if place is None:
+        broken = shard.broken[key]
+        return _failed(shard.raw.get(key), key, broken.reason, broken.code)
+    try:
+        return _protected(shard, place, state, job)
+    except SampleError as error:
+        if job.config.on_error == "passthrough":
+            return _passed_through(shard, place, job, error)
+        return _failed(shard.samples[place], key, str(error), error.code)
+
+
+def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -> Outcome:
     sample, clean, policy = shard.samples[i], shard.pictures[i], job.config.metadata
     epsilon = job.config.noise.epsilon_levels
     made = published_image(clean, noise_for(shard, i, clean.pixels, state, job.context), job.config)
@@ -134,7 +167,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         "epsilon_levels": epsilon,
         **_ids_beside_text(trigger, ids, sample.captions, job.config),
         "max_abs_difference": difference,
-        "fingerprint": job.fingerprint,
+        "fingerprint": job.noted,
         "psnr": ratio,
         "ssim": shown.ssim,
         **({"backed_off_to": backed_off} if backed_off else {}),
@@ -158,7 +191,7 @@ def _protected(shard: LoadedShard, i: int, state: ShardState, job: PublishJob) -
         name=name,
         origin=origin,
     )
-    return _Outcome(out, row)
+    return Outcome(out, row)
 
 
 def _ids_beside_text(trigger: str, ids: list[int], clean: tuple[str, ...], config: ProtectConfig) -> dict[str, Any]:
@@ -175,7 +208,7 @@ def _ids_beside_text(trigger: str, ids: list[int], clean: tuple[str, ...], confi
     return told
 
 
-def _passed_through(shard: LoadedShard, i: int, job: PublishJob, why: SampleError) -> _Outcome:
+def _passed_through(shard: LoadedShard, i: int, job: PublishJob, why: SampleError) -> Outcome:
     """A sample that could not be protected, with its own pixels and captions: as files of this corpus are, and marked.
 
     What no file of this corpus can hold has failed.
@@ -188,7 +221,7 @@ def _passed_through(shard: LoadedShard, i: int, job: PublishJob, why: SampleErro
     except SampleError as error:
         return _failed(sample, sample.key, f"{why}; nor can it be passed through: {error}", why.code)
     if config.metadata.note != "off":
-        metadata |= {BLOCK: {"method": UNPROTECTED, "fingerprint": job.fingerprint}}
+        metadata |= {BLOCK: {"method": UNPROTECTED, "fingerprint": job.noted}}
     name, origin = origin_of(sample)
     row = SampleRow(
         key=sample.key,
@@ -203,17 +236,17 @@ def _passed_through(shard: LoadedShard, i: int, job: PublishJob, why: SampleErro
         name=name,
         origin=origin,
     )
-    return _Outcome(Sample(sample.key, image, config.image_format, sample.captions, metadata), row)
+    return Outcome(Sample(sample.key, image, config.image_format, sample.captions, metadata), row)
 
 
-def _failed(sample: Sample | None, key: str, reason: str, code: Code) -> _Outcome:
+def _failed(sample: Sample | None, key: str, reason: str, code: Code) -> Outcome:
     """A row with the reason. sample: the clean one, where it could be read at all."""
     row = SampleRow(key=key, status="failed", reason=reason, code=code)
     if sample is None:
-        return _Outcome(None, row)
+        return Outcome(None, row)
     name, origin = origin_of(sample)
     caption = sample.captions[0] if sample.captions else ""
-    return _Outcome(None, replace(row, sha256_in=sha256_bytes(sample.image), caption=caption, name=name, origin=origin))
+    return Outcome(None, replace(row, sha256_in=sha256_bytes(sample.image), caption=caption, name=name, origin=origin))
 
 
 def _stats(rows: list[SampleRow], counts: dict[str, int]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from mem_core.data.manifest import (
     write_manifest,
 )
 from mem_core.data.receipt import receipt_name
-from mem_core.protect.destination import CLAIM, PROTECTOR, STATE, mark
+from mem_core.protect.destination import CLAIM, PROTECTOR, STATE, TWINS, mark
 
 OnMismatch = Literal["fail", "redo"]
 _BATCH = 1000
@@ -165,9 +165,10 @@ class FinishedShards:
 
     def _sweep(self, done: set[str], *, fitted: bool) -> None:
         def ours(name: str) -> bool:
-            return "/" not in name or name.partition("/")[0] in (STATE, PROTECTOR)
+            return "/" not in name or name.partition("/")[0] in (STATE, PROTECTOR, TWINS)
 
         def finished(name: str) -> bool:
+            name = name.removeprefix(f"{TWINS}/")
             return fitted if "/" in name else name.partition(".")[0].removesuffix("_stats") in done
 
         self._dest.sweep(ours, finished)

@@ -56,9 +56,9 @@ class ShardSource:
     def begin(self, *, redo: bool) -> None:
         """Makes ready what is needed before any shard. redo: what was made otherwise is discarded."""
 
-    def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
-        """What the shard is published with."""
-        return first_state(shard, self.context)
+    def final_state(self, shard: LoadedShard, progress: Progress, draw: int = 0) -> ShardState:
+        """What the shard is published with in a draw, all of them from the same fit."""
+        return first_state(shard, self.context.of_draw(draw))
 
     def forget(self, shard: str) -> None:
         """The shard is published: what only it needed is removed."""
@@ -82,15 +82,15 @@ class StoredProtector(ShardSource):
     def protector(self) -> str:  # asked for with every shard
         return self._stored.fingerprint
 
-    def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
-        context, stored = self.context, self._stored
-        state = self._start(shard)
+    def final_state(self, shard: LoadedShard, progress: Progress, draw: int = 0) -> ShardState:
+        context, stored = self.context.of_draw(draw), self._stored
+        state = self._start(shard, context)
         for number in range(state.rounds, stored.rounds):
             state = update_shard(shard, state, self._surrogates.of_round(number), context, number, progress)
         return state
 
-    def _start(self, shard: LoadedShard) -> ShardState:
-        return first_state(shard, self.context, self._stored.topics)
+    def _start(self, shard: LoadedShard, context: FitContext) -> ShardState:
+        return first_state(shard, context, self._stored.topics)
 
     @cached_property
     def _stored(self) -> Protector:
@@ -124,8 +124,8 @@ class FittedRounds(StoredProtector):
             proposer = open_language_model(self.context.config.trigger.language_model)
             copy_language_model(proposer, self.folder.below(LANGUAGE_MODEL))
 
-    def _start(self, shard: LoadedShard) -> ShardState:
-        return self.fit.state(shard, self._stored.rounds)
+    def _start(self, shard: LoadedShard, context: FitContext) -> ShardState:
+        return super()._start(shard, context) if context.draw else self.fit.state(shard, self._stored.rounds)
 
     def forget(self, shard: str) -> None:
         self.fit.forget(shard)
@@ -156,18 +156,19 @@ class EachShardAlone(ShardSource):
     def protector(self) -> str:
         return fingerprint("independent", len(self._corpus.shards), self.context.vocabulary.sha256)
 
-    def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
+    def final_state(self, shard: LoadedShard, progress: Progress, draw: int = 0) -> ShardState:
         """Fitted on the shard itself; goes on after the last step that lies in its folder."""
         work, own = self._work.below(shard.name), self._context_of_one
         if not shard.samples:
-            return first_state(shard, own)
+            return first_state(shard, own.of_draw(draw))
         fit = Fit(self._corpus, work.below("surrogates"), work, own, {shard.name: shard.sha256})
         fit.begin()
         rounds = Rounds(own.config)
         for number in rounds:
             fit.train_surrogate(number, progress)
             rounds.close({shard.name: fit.update_shard(shard.name, number, progress)})
-        return fit.state(shard, len(rounds.losses))
+        rounds_done = len(rounds.losses)
+        return fit.drawn(shard, draw, rounds_done, progress) if draw else fit.state(shard, rounds_done)
 
     def forget(self, shard: str) -> None:
         work = self._work.below(shard)
@@ -199,6 +200,6 @@ class PublishedCorpus(ShardSource):
     def protector(self) -> str:
         return current_manifest(self._published).fingerprint
 
-    def final_state(self, shard: LoadedShard, progress: Progress) -> ShardState:
+    def final_state(self, shard: LoadedShard, progress: Progress, draw: int = 0) -> ShardState:
         length = self.context.config.trigger.length
         return published_state(self._published, shard, length, self.context.tokenizer)

@@ -140,7 +140,7 @@ class SampleCheck:
         for name, value in expected.items():
             if block.get(name) != value:
                 yield f"{name} is {block.get(name)!r} in key.json, but {value!r} in the table or receipt"
-        known = (self._receipt.config_fingerprint, self._receipt.protector)
+        known = (self._receipt.note or self._receipt.config_fingerprint, self._receipt.protector)
         if block.get("fingerprint") not in known:
             yield "fingerprint in key.json is neither the receipt's config nor its protector"
         if not self._trigger_length and (block.get("trigger") or block.get("trigger_ids")):

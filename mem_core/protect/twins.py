@@ -1,0 +1,294 @@
+"""Twins: of each sample two versions were made, a coin decided which is published, and the other one stays at home.
+
+`twins/` in the destination holds `twins.json` and, for each shard, a tar of the unpublished versions (keys, order and
+members as in the published tar) and a table. None of it is ever handed out: with a twin at hand anybody can tell which
+version a model has learned from, which is what the owner wants to show.
+"""
+
+import io
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mem_core import __version__
+from mem_core.common.errors import ConfigError, MismatchError
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.hashing import sha256_bytes
+from mem_core.config import Frozen, fingerprint
+from mem_core.config.stored import read_record
+from mem_core.data.corpus import list_shards
+from mem_core.data.receipt import Receipt, Sha256, read_receipt
+from mem_core.data.shard import Broken, Sample, open_tar, read_shard
+from mem_core.data.table import table_name
+from mem_core.protect.coins import TwinKey, chosen, coin, load_key, new_key, require_unused, use_key
+from mem_core.protect.destination import TWINS
+
+if TYPE_CHECKING:
+    import pyarrow
+
+RECORD = "twins.json"
+_WHAT = "the description of twins"
+_MOST_ROWS, _MOST_BYTES = 1_000_000, 1 << 30
+
+
+class TwinsRecord(Frozen):
+    """`twins.json`. version: of memshield. corpus: a random id, so that one key never gives two corpora the same coins.
+    share: of the samples that have a twin."""
+
+    format: Literal[1] = 1
+    version: str
+    corpus: str = Field(pattern=r"^[0-9a-f]{32}$")
+    key_sha256: Sha256
+    share: float = Field(gt=0, le=1)
+    method: str
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides, beside the settings, which bytes are published."""
+        return fingerprint("twins", self.corpus, self.key_sha256, str(self.share))
+
+
+class KeyPlace(Frozen):
+    """Where keys lie on this machine. file: that of this corpus; "": one in `folder` that is named after the corpus.
+    folder: there is also noted which key is which corpus's."""
+
+    folder: str
+    file: str = ""
+
+    def path_of(self, corpus: str) -> Path:
+        """The file of a corpus's key."""
+        return Path(self.file) if self.file else Path(self.folder) / f"{corpus}.key"
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The twins of a corpus while they are made: who has one, and which version goes out."""
+
+    record: TwinsRecord
+    key: TwinKey
+
+    def published_draw(self, shard: str, sample: str) -> int:
+        """0 or 1. Thrown for every sample, with twin or without: nobody can tell from a draw which have one."""
+        return coin(self.key, self.record.corpus, shard, sample)
+
+    def has_twin(self, shard: str, sample: str) -> bool:
+        """Whether the other version is kept."""
+        return chosen(self.key, self.record.corpus, shard, sample, self.record.share)
+
+
+def begin_twins(dest: Folder, share: float, method: str, place: KeyPlace, *, redo: bool = False) -> Twins:
+    """The twins of a destination, with a new key where there are none yet.
+
+    redo: another share or method than before is taken on. Raises `ConfigError` for a key that is lost, damaged,
+    readable by others, another corpus's or not this one's, and `MismatchError` for twins that were begun otherwise.
+    """
+    record = read_twins_record(dest)
+    if record is None:
+        record = _new_record(share, method, place)
+        try:
+            _write_record(dest, record, only_if_absent=True)
+        except FileExistsError:  # another run came first
+            return begin_twins(dest, share, method, place, redo=redo)
+    elif (record.share, record.method) != (share, method):
+        if not redo:
+            raise MismatchError(
+                f"expected twins of {share:g} of the samples by {method} in {dest.uri}/{TWINS}, but they were begun "
+                f"with {record.share:g} by {record.method}: choose another destination",
+                hint="redo shards",
+            )
+        record = record.model_copy(update={"share": share, "method": method, "version": __version__})
+        _write_record(dest, record)
+    twins = Twins(record, key_of(record, place))
+    use_key(Path(place.folder), twins.key, record.corpus)
+    return twins
+
+
+def _new_record(share: float, method: str, place: KeyPlace) -> TwinsRecord:
+    corpus = secrets.token_hex(16)
+    path = place.path_of(corpus)
+    key = load_key(path) if path.exists() else new_key(path)
+    require_unused(Path(place.folder), key)
+    return TwinsRecord(version=__version__, corpus=corpus, key_sha256=key.sha256, share=share, method=method)
+
+
+def _write_record(dest: Folder, record: TwinsRecord, *, only_if_absent: bool = False) -> None:
+    data = (record.model_dump_json(indent=2) + "\n").encode()
+    write_bytes(dest.below(TWINS), RECORD, data, only_if_absent=only_if_absent)
+
+
+def read_twins_record(dest: Folder) -> TwinsRecord | None:
+    """What `twins.json` of a protected corpus says, None if it has no twins. Raises `MismatchError` if damaged."""
+    return read_record(dest.below(TWINS), RECORD, TwinsRecord, _WHAT)
+
+
+def require_twins_record(dest: Folder) -> TwinsRecord:
+    """The same; raises `ConfigError` for a corpus without twins."""
+    record = read_twins_record(dest)
+    if record is None:
+        raise ConfigError(
+            f"expected a corpus that was protected with twins in {dest.uri}, but there is no {TWINS}/{RECORD}"
+        )
+    return record
+
+
+def key_of(record: TwinsRecord, place: KeyPlace) -> TwinKey:
+    """The key that a record was made with. Raises `ConfigError` if it is not there, or another."""
+    path = place.path_of(record.corpus)
+    key = load_key(path)
+    if key.sha256 != record.key_sha256:
+        raise ConfigError(
+            f"expected the key of the twins {record.corpus} with SHA-256 {record.key_sha256[:12]} in {path}, but the "
+            f"one there has {key.sha256[:12]}: it is another corpus's"
+        )
+    return key
+
+
+@dataclass(frozen=True)
+class TwinRow:
+    """One sample with a twin. draw: which of its two versions was published, for those who check the coins.
+
+    trigger: the words put into the captions. sha256: of the image file. captions: all of them, as in the tars.
+    """
+
+    key: str
+    draw: int
+    trigger: str
+    twin_trigger: str
+    sha256: str
+    twin_sha256: str
+    captions: tuple[str, ...]
+    twin_captions: tuple[str, ...]
+
+
+def write_twin_table(rows: Iterable[TwinRow]) -> bytes:
+    """The rows as Parquet; equal rows give equal bytes (for the same pyarrow)."""
+    import pyarrow
+    import pyarrow.parquet
+
+    listed, schema = list(rows), _schema()
+    table = pyarrow.table({name: [getattr(row, name) for row in listed] for name in schema.names}, schema=schema)
+    stream = io.BytesIO()
+    pyarrow.parquet.write_table(table, stream, compression="zstd")
+    return stream.getvalue()
+
+
+def read_twin_table(data: bytes, name: str) -> list[TwinRow]:
+    """The rows of such a table. Raises `MismatchError` for anything else; name: the file, for sentences."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(data))
+        if not file.schema_arrow.equals(_schema()):
+            raise ValueError(f"its columns are {', '.join(file.schema_arrow.names)}")
+        size = sum(file.metadata.row_group(number).total_byte_size for number in range(file.metadata.num_row_groups))
+        if file.metadata.num_rows > _MOST_ROWS or size > _MOST_BYTES:
+            raise ValueError(f"it has {file.metadata.num_rows} rows")
+        found = file.read().to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise MismatchError(f"expected a table of twins in {name}, but it cannot be read: {error}") from error
+    if any(value is None or (isinstance(value, list) and None in value) for row in found for value in row.values()):
+        raise MismatchError(f"expected a value in every column of the table of twins {name}, got none in some")
+    rows = [TwinRow(**row) for row in found]
+    return [replace(row, captions=tuple(row.captions), twin_captions=tuple(row.twin_captions)) for row in rows]
+
+
+def _schema() -> "pyarrow.Schema":
+    import pyarrow
+
+    text, kinds = pyarrow.string(), {"draw": pyarrow.int8()}
+    kinds |= dict.fromkeys(("captions", "twin_captions"), pyarrow.list_(text))
+    return pyarrow.schema([(field.name, kinds.get(field.name, text)) for field in fields(TwinRow)])
+
+
+@dataclass(frozen=True)
+class TwinPair:
+    """A published sample and the version of it that stayed at home; what is in both tars is as the table has it."""
+
+    shard: str
+    row: TwinRow
+    published: Sample
+    twin: Sample
+
+    @property
+    def key(self) -> str:
+        """The sample's key, which no other of its shard has."""
+        return self.row.key
+
+    @property
+    def trigger(self) -> str:
+        """The trigger words of the published version."""
+        return self.row.trigger
+
+    @property
+    def twin_trigger(self) -> str:
+        """Those of the other one."""
+        return self.row.twin_trigger
+
+
+def read_twins(dest: Folder) -> Iterator[TwinPair]:
+    """All pairs of a protected corpus, in its order, one in memory at a time. dest: the folder above `twins/`.
+
+    Shards without a receipt are not finished and left out. Raises `ConfigError` for a corpus without twins, and
+    `MismatchError`, with the sample, where one of a pair is missing or not as it was written.
+    """
+    require_twins_record(dest)
+    for shard in list_shards(dest):
+        receipt = read_receipt(dest, shard)
+        if receipt is not None:
+            yield from read_shard_twins(dest, receipt)
+
+
+def read_shard_twins(dest: Folder, receipt: Receipt) -> Iterator[TwinPair]:
+    """The pairs of one finished shard; see `read_twins`."""
+    shard, home = receipt.shard, dest.below(TWINS)
+    rows = read_twin_rows(dest, receipt)
+    if not rows:
+        return
+    with open_tar(dest, shard) as stream, open_tar(home, shard) as other:
+        published = read_shard(stream, f"{shard} in {dest.uri}")
+        twins = read_shard(other, f"{shard} in {home.uri}")
+        for row in rows:
+            place, at_home = f"shard {shard} in {dest.uri}", f"shard {shard} in {home.uri}"
+            sample = _as_written(_next(published, row.key), row.key, row.sha256, row.captions, place)
+            twin = _as_written(_next(twins, row.key), row.key, row.twin_sha256, row.twin_captions, at_home)
+            yield TwinPair(shard, row, sample, twin)
+
+
+def read_twin_rows(dest: Folder, receipt: Receipt) -> list[TwinRow]:
+    """The table of a finished shard. Raises `MismatchError` if it is missing or not the one that the receipt names."""
+    name, home = table_name(receipt.shard), dest.below(TWINS)
+    if name not in receipt.twins:
+        raise MismatchError(f"expected shard {receipt.shard} in {dest.uri} to have twins, but it was made without")
+    try:
+        data = read_bytes(home, name)
+    except FileNotFoundError:
+        raise MismatchError(
+            f"expected {home.uri}/{name}, the table of the twins of a shard, but it is missing"
+        ) from None
+    if sha256_bytes(data) != receipt.twins[name]:
+        raise MismatchError(f"expected {home.uri}/{name} as it was written, but it has other bytes: it was edited")
+    return read_twin_table(data, f"{home.uri}/{name}")
+
+
+def _next(items: Iterator[Sample | Broken], key: str) -> Sample | Broken | None:
+    """The next sample of this key; those before it have no twin."""
+    return next((item for item in items if item.key == key), None)
+
+
+def _as_written(found: Sample | Broken | None, key: str, sha256: str, captions: tuple[str, ...], place: str) -> Sample:
+    """Raises `MismatchError` unless it is the sample that the table has."""
+    if found is None:
+        raise MismatchError(f"expected sample {key} in {place}, as the table of the twins has it, but it is missing")
+    if isinstance(found, Broken):
+        raise MismatchError(f"expected sample {key} in {place} as it was written, but it is broken: {found.reason}")
+    for what, same in (("image", sha256_bytes(found.image) == sha256), ("captions", found.captions == captions)):
+        if not same:
+            raise MismatchError(
+                f"expected the {what} of sample {key} in {place} as written, but they were edited since"
+            )
+    return found
