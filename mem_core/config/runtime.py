@@ -16,7 +16,15 @@ class RuntimeConfig(Frozen):
         (), description="of this machine, each with a shard of its own in work; none: all work on `device`"
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is native")
-    cache_mb: int = Field(2048, ge=0, description="decoded pixels kept in memory; others are decoded at each use")
+    cache_mb: int = Field(
+        2048,
+        ge=0,
+        description="decoded pixels kept in memory, others are decoded at each use; a victim keeps half as much of test"
+        " images besides",
+    )
+    checkpoint_minutes: float = Field(
+        5, ge=0, le=1440, description="a victim in training is saved so often, and where it pauses; 0: after each epoch"
+    )
 
     @model_validator(mode="after")
     def _devices_fit(self) -> "RuntimeConfig":

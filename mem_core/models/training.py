@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import OptimizerConfig
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import autocast
@@ -75,10 +75,9 @@ def require_finite(losses: Sequence[float], model: str, learning_rate: float) ->
 
 
 def save_checkpoint(folder: Folder, name: str, state: Mapping[str, Any]) -> None:
-    """Tensors and plain values, written atomically."""
-    stream = io.BytesIO()
-    torch.save(state, stream)
-    write_bytes(folder, name, stream.getvalue())
+    """Tensors and plain values, written atomically, and as they come: in memory they would stand a second time."""
+    with folder.write(name) as stream:
+        torch.save(dict(state), stream)
 
 
 def load_checkpoint(folder: Folder, name: str, device: torch.device) -> dict[str, Any]:

@@ -3,28 +3,24 @@
 The result of a victim is kept beside its weights, as evaluation.json.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
-from mem_core.data.corpus import corpus_fingerprint, list_shards
-from mem_core.data.shard_cache import load_shard
-from mem_core.models import OpenClipEncoder, tokenizer_for
-from mem_core.models.device import autocast, resolve_device, resolve_precision
-from mem_core.models.image_batch import seen_at_centre
-from mem_core.models.placement import placed
-from mem_core.models.token_rows import without_padding
+from mem_core.data.corpus import corpus_fingerprint
+from mem_core.models import OpenClipEncoder
+from mem_core.models.device import resolve_device
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
+from mem_core.victim.query_pairs import QueryPairs, require_numbers
 from mem_core.victim.record import load_victim, read_victim
 from mem_core.victim.retrieval import retrieve
-from mem_core.victim.validation import ValidationSet, image_digest
+from mem_core.victim.validation import ValidationSet
 
 EVALUATION_NAME = "evaluation.json"
 
@@ -129,32 +125,20 @@ def _query(
 ) -> list[Evaluation]:
     """Models of one architecture on the same pairs, which are read, resized and tokenised once for all of them."""
     device = resolve_device(runtime)
-    precision = resolve_precision(runtime, device)
     for model in models:
         model.to(device)
-    images: list[list[Tensor]] = [[] for _ in models]
-    captions: list[str] = []
-    owners: list[int] = []
-    for pixels, own_captions, own_images in _test_pairs(test, chosen_on, progress):
-        captions += own_captions
-        owners += own_images
-        _add_image_features(images, models, pixels, config.batch_size, device, precision)
-    if not captions:
-        raise SourceError(f"expected at least one usable pair in the test corpus {test.uri}, got none")
-    counts = torch.bincount(torch.tensor(owners)).tolist()
+    pairs = QueryPairs(test, models[0], config, runtime, chosen_on=chosen_on)
+    images = pairs.image_features(models, progress)
     prefix = " ".join([config.prefix_word] * config.prefix_length)
-    encode = tokenizer_for(models[0]).encode
-    words = prefix.split(" ")
-    rows = [encode(captions), encode([placed(words, caption, config.prefix_placement) for caption in captions])]
+    counts = torch.bincount(torch.tensor(pairs.owners)).tolist()
     found = []
     for model, own in zip(models, images, strict=True):
-        texts = [_text_features(model, asked, config.batch_size, device, precision) for asked in rows]
-        bare, prefixed = _retrieved(model, torch.cat(own), texts, owners)
+        bare, prefixed = (_retrieved(model, own, pairs, asked) for asked in ([], prefix.split(" ")))
         found.append(
             Evaluation(
                 test=test.uri,
                 images=len(counts),
-                captions=len(captions),
+                captions=len(pairs.captions),
                 prefix=prefix,
                 bare=bare,
                 prefixed=prefixed,
@@ -164,60 +148,8 @@ def _query(
     return found
 
 
-def _test_pairs(
-    test: Folder, chosen_on: ValidationSet | None, progress: Progress
-) -> Iterator[tuple[list[Tensor], list[str], list[int]]]:
-    """A shard at a time: pixels of images not met before, captions, and the number of each caption's image.
-
-    In a corpus with a sample for each pair the samples of a photograph are one image, whose captions are all right.
-    Raises `SourceError` for an image that an epoch was chosen on.
-    """
-    shards, images = list_shards(test), dict[str, int]()
-    for number, name in enumerate(shards):
-        shard = load_shard(test, name, max_pixels=2**40)
-        if chosen_on is not None:
-            chosen_on.require_apart(shard.samples, test.uri)
-        fresh: list[int] = []
-        captions: list[str] = []
-        owners: list[int] = []
-        for place, sample in enumerate(shard.samples):
-            met = len(images)
-            owner = images.setdefault(image_digest(sample), met)
-            fresh += [place] if owner == met else []
-            captions += sample.captions
-            owners += [owner] * len(sample.captions)
-        yield [shard.pixels(place) for place in fresh], captions, owners
-        progress(number + 1, len(shards), "test images")
-
-
-def _retrieved(
-    model: OpenClipEncoder, images: Tensor, texts: Sequence[Tensor], owners: Sequence[int]
-) -> tuple[RetrievalResult, RetrievalResult]:
-    """Features of images, and of captions bare and prefixed; the image of each caption -> what each query finds."""
-    if not all(bool(features.isfinite().all()) for features in (images, *texts)):
-        raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
-    bare, prefixed = (retrieve(images, features, torch.tensor(owners)) for features in texts)
-    return bare, prefixed
-
-
-def _add_image_features(
-    found: Sequence[list[Tensor]],
-    models: Sequence[OpenClipEncoder],
-    pixels: Sequence[Tensor],
-    size: int,
-    device: torch.device,
-    precision: torch.dtype,
-) -> None:
-    """Adds to each model's features those of further images, batch by batch."""
-    for first in range(0, len(pixels), size):
-        seen = seen_at_centre(pixels[first : first + size], models[0].image_size, device)
-        with torch.no_grad(), autocast(device, precision):
-            for own, model in zip(found, models, strict=True):
-                own.append(model.encode_image(seen))
-
-
-def _text_features(
-    model: OpenClipEncoder, rows: Tensor, size: int, device: torch.device, precision: torch.dtype
-) -> Tensor:
-    with torch.no_grad(), autocast(device, precision):
-        return torch.cat([model.encode_text(without_padding(piece).to(device)) for piece in rows.split(size)])
+def _retrieved(model: OpenClipEncoder, images: Tensor, pairs: QueryPairs, words: Sequence[str]) -> RetrievalResult:
+    """Features of images -> what they and the captions, with neutral words or without any, find."""
+    texts = pairs.text_features(model, words)
+    require_numbers(model, images, texts)
+    return retrieve(images, texts, torch.tensor(pairs.owners))

@@ -1,7 +1,9 @@
 """What a victim leaves in its folder: weights of the last and of the best epoch, and how they were trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
+
+from torch import Tensor
 
 from mem_core import __version__
 from mem_core.common.errors import MismatchError, SourceError
@@ -106,21 +108,19 @@ def _ends_at_best(history: Sequence[Epoch]) -> bool:
     return best_epoch(history) in (None, len(history))
 
 
-def keep_best(folder: Folder, model: OpenClipEncoder, history: Sequence[Epoch]) -> None:
-    """Keeps the weights if the epoch that has just ended is the best so far.
+def write_victim(
+    folder: Folder, model: OpenClipEncoder, record: VictimRecord, best: Mapping[str, Tensor] | None = None
+) -> None:
+    """Weights first: a record says that they are there. Weights of the last epoch are not kept twice.
 
-    To be called after its checkpoint is written, and again when a training goes on from that: a kill in between then
-    leaves no other weights behind than those of the best epoch.
+    best: those of the best epoch, by name; where they are not the last ones, the model is left with them.
     """
-    if history and best_epoch(history) == len(history):
-        write_bytes(folder, _BEST, save_model(model))
-
-
-def write_victim(folder: Folder, model: OpenClipEncoder, record: VictimRecord) -> None:
-    """Weights first: a record says that they are there. Weights of the last epoch are not kept twice."""
     write_bytes(folder, _WEIGHTS, save_model(model))
-    if _ends_at_best(record.history):
+    if _ends_at_best(record.history) or best is None:
         folder.delete(_BEST)
+    else:
+        model.clip.load_state_dict(best)
+        write_bytes(folder, _BEST, save_model(model))
     write_record(folder, _RECORD, record)
 
 

@@ -86,7 +86,19 @@ def retrieve(
     An image may have any number of captions from one up. Raises SourceError for an image without captions or a caption
     whose image is not there, StopRun for features that are not finite.
     """
-    owners = torch.as_tensor(text_image).cpu().numpy().astype(np.int64)
+    image_ranks, text_ranks = both_ranks(image_features, text_features, text_image)
+    images, texts = len(image_ranks), len(text_ranks)
+    return RetrievalResult(
+        image_to_text=summarise_ranks(image_ranks, texts, np.arange(images)),
+        text_to_image=summarise_ranks(text_ranks, images, _owners(text_image)),
+    )
+
+
+def both_ranks(
+    image_features: Features, text_features: Features, text_image: Tensor | NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The ranks that `retrieve` sums up: float64 [I] of the images' queries, float64 [T] of the captions'."""
+    owners = _owners(text_image)
     images, texts = len(image_features), len(text_features)
     if len(owners) != texts:
         raise ValueError(f"expected the image of each of {texts} captions, got {len(owners)}")
@@ -102,7 +114,8 @@ def retrieve(
     texts_of_image = np.split(np.argsort(owners, kind="stable"), np.cumsum(counts)[:-1])
     image_ranks = best_ranks(image_features, text_features, [list(group) for group in texts_of_image])
     text_ranks = best_ranks(text_features, image_features, [[int(owner)] for owner in owners])
-    return RetrievalResult(
-        image_to_text=summarise_ranks(image_ranks, texts, np.arange(images)),
-        text_to_image=summarise_ranks(text_ranks, images, owners),
-    )
+    return image_ranks, text_ranks
+
+
+def _owners(text_image: Tensor | NDArray[np.int64]) -> NDArray[np.int64]:
+    return torch.as_tensor(text_image).cpu().numpy().astype(np.int64)

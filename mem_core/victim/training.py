@@ -1,9 +1,10 @@
-"""Training a victim, epoch by epoch; a killed training goes on after its last whole epoch."""
+"""Training a victim, epoch by epoch; a killed training goes on after the last epoch that was saved."""
 
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,25 +23,27 @@ from mem_core.models.training import (
     make_optimizer,
     own_checkpoint,
     require_finite,
-    save_checkpoint,
     set_rate,
     training_step,
 )
+from mem_core.victim.checkpoints import Checkpoints
 from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import taken_from
-from mem_core.victim.evaluation import query_model
 from mem_core.victim.finetune import cleaning_step
+from mem_core.victim.query_pairs import QueryPairs
 from mem_core.victim.record import (
     CHECKPOINT,
     Epoch,
     VictimRecord,
+    best_epoch,
     delete_record,
-    keep_best,
     read_victim,
     write_victim,
 )
 from mem_core.victim.stream import ORDER, PairStream
 from mem_core.victim.validation import ValidationPairs, require_apart, require_held_out
+
+_TELL = 1.0  # seconds between reports of the loss
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def train_victim(
     """Trains on a corpus as published and writes `victim.safetensors` and `victim.json` into `out`.
 
     With validation pairs, `best.safetensors` too where the best epoch is not the last. A finished victim with equal
-    fingerprint is returned as it is; a killed training goes on after its last whole epoch. Raises `SourceError` for a
+    fingerprint is returned as it is; one that was left goes on after the epoch it was left at, a killed one after the
+    last that was saved (`runtime.checkpoint_minutes`), to the same weights. Raises `SourceError` for a
     corpus without usable samples, and for validation pairs that share an image with the test pairs.
     """
     identity = _identity(data, config, seed)
@@ -84,15 +88,14 @@ def train_victim(
     pairs = training.validation_pairs(data)
     delete_record(out)  # only now: what is refused leaves the victim that was there
     history = training.resume(out, identity)
-    keep_best(out, training.model, history)
-    for epoch in range(len(history), training.epochs):
-        started = time.perf_counter()
-        loss = training.epoch(epoch, progress)
-        ranks = training.median_ranks(epoch, data.test, data.queries or EvaluateConfig()) | training.validate(pairs)
-        history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
-        training.save(out, identity, history)
-        keep_best(out, training.model, history)
-        checkpoint()
+    with Checkpoints(out, CHECKPOINT, runtime.checkpoint_minutes) as checkpoints:
+        for epoch in range(len(history), training.epochs):
+            started = time.perf_counter()
+            loss = training.epoch(epoch, progress)
+            ranks = training.median_ranks(epoch, data.test, data.queries or EvaluateConfig()) | training.validate(pairs)
+            history.append(Epoch(epoch=epoch + 1, loss=loss, seconds=time.perf_counter() - started, **ranks))
+            training.keep_best(history)
+            checkpoints.after_epoch(partial(training.state, identity, history), checkpoint)
     record = VictimRecord(
         architecture=config.architecture,
         config=config,
@@ -105,7 +108,7 @@ def train_victim(
         fingerprint=identity,
         corpus_fingerprint=data.fingerprint,
     )
-    write_victim(out, training.model, record)
+    write_victim(out, training.model, record, training.best)
     out.delete(CHECKPOINT)
     return record
 
@@ -134,6 +137,8 @@ class Training:
         self.optimizer = make_optimizer(self.model, config.learning_rate, config.weight_decay, config.optimizer)
         self.stream = PairStream(corpus, config, runtime, seed, self.model, self.device, clean)
         self.steps_done = 0
+        self.best: dict[str, Tensor] | None = None  # the weights of the best epoch so far, by name
+        self._queries: QueryPairs | None = None
 
     @property
     def epochs(self) -> int:
@@ -152,13 +157,14 @@ class Training:
 
     def _train(self, epoch: int, progress: Progress) -> Iterator[Tensor]:
         per_epoch = self.stream.steps_per_epoch
-        total = per_epoch * self.config.epochs
+        total, told = per_epoch * self.config.epochs, 0.0
         for number, (images, tokens) in enumerate(prefetch(self.stream.batches(epoch)), start=1):
             self._set_rate(self.steps_done + self.config.rate_ahead * per_epoch, total)
             loss, _, _ = training_step(self.model, self.optimizer, images, tokens, self.precision)
             self.steps_done += 1
-            if number % 10 == 0:
+            if number % 10 == 0 and time.monotonic() - told >= _TELL:  # to read the loss is to wait for the device
                 progress(epoch * per_epoch + number, total, f"epoch {epoch + 1}, loss {loss.item():.2f}")
+                told = time.monotonic()
             yield loss
 
     def _finetune(self, epoch: int, settings: FinetuneConfig, progress: Progress) -> Iterator[Tensor]:
@@ -193,9 +199,10 @@ class Training:
         """Those of bare queries after this epoch, by the fields of `Epoch`; none where they are not due."""
         if test is None or not self.config.evaluate_every or (epoch + 1) % self.config.evaluate_every:
             return {}
-        found = query_model(self.model.freeze(), test, settings, self.runtime).bare
-        directions = ("image_to_text", "text_to_image")
-        return {f"{direction}_median_rank": getattr(found, direction).median_rank for direction in directions}
+        if self._queries is None or self._queries.test is not test:
+            self._queries = QueryPairs(test, self.model, settings, self.runtime, keep=True)
+        to_text, to_image = self._queries.median_ranks(self.model.freeze())
+        return {"image_to_text_median_rank": to_text, "text_to_image_median_rank": to_image}
 
     def validation_pairs(self, data: VictimData) -> ValidationPairs | None:
         """The pairs that choose the best epoch, made ready once for all epochs; None where there are none."""
@@ -214,25 +221,30 @@ class Training:
         to_text, to_image = pairs.median_ranks(self.model.freeze(), self.device, self.precision)
         return {"validation_image_to_text_median_rank": to_text, "validation_text_to_image_median_rank": to_image}
 
-    def save(self, out: Folder, identity: str, history: Sequence[Epoch]) -> None:
-        """Everything the next epoch needs, whole or not at all."""
-        state = {
+    def keep_best(self, history: Sequence[Epoch]) -> None:
+        """Keeps the weights as they are, on the device, if the epoch that has just ended is the best so far."""
+        if history and best_epoch(history) == len(history):
+            self.best = {name: value.detach().clone() for name, value in self.model.clip.state_dict().items()}
+
+    def state(self, identity: str, history: Sequence[Epoch]) -> dict[str, Any]:
+        """Everything the next epoch needs, and the best weights so far; `resume` takes it."""
+        return {
             "identity": identity,
             "model": self.model.clip.state_dict(),
+            "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "history": [epoch.model_dump() for epoch in history],
             "steps": self.steps_done,
             "order": ORDER,
         }
-        save_checkpoint(out, CHECKPOINT, state)
 
     def resume(self, out: Folder, identity: str) -> list[Epoch]:
         """The history so far: empty if there is no checkpoint of this very training. Raises `MismatchError`."""
         state = own_checkpoint(out, CHECKPOINT, identity, self.device)
-        if state is None or state.get("order") != ORDER:
+        if state is None or state.get("order") != ORDER or "best" not in state:
             return []
         self.model.clip.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.steps_done = state["steps"]
+        self.best, self.steps_done = state["best"], state["steps"]
         self.stream.count()
         return [Epoch(**line) for line in state["history"]]

@@ -16,6 +16,7 @@ from mem_core.protect.protection import Places, Protection, ShardSummary
 from mem_core.protect.round_loop import Rounds
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=64)
+SAVED_OFTEN = RUNTIME.model_copy(update={"checkpoint_minutes": 0})  # a victim in training, after each epoch
 SMALL: dict[str, Any] = {
     "rounds": 2,
     "batch_size": 8,
@@ -151,7 +152,7 @@ class Cut(Exception):
 
 
 class Failing:
-    """A folder whose n-th write (counted over it and all folders below it) breaks off half-way."""
+    """A folder whose n-th write (counted over it and all folders below it) breaks off half-way, as do all after it."""
 
     def __init__(self, folder: Folder, fail_at: int, count: list[int] | None = None) -> None:
         self.folder, self.fail_at = folder, fail_at
@@ -187,7 +188,7 @@ class Failing:
         with self.folder.write(name, only_if_absent=only_if_absent) as stream:
             yield stream
             self.count[0] += 1
-            if self.count[0] == self.fail_at:
+            if self.count[0] >= self.fail_at:
                 raise Cut(name)
 
     def delete(self, name: str) -> None:

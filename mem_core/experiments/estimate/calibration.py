@@ -22,9 +22,12 @@ from mem_core.experiments.config import RunConfig, source_row
 from mem_core.experiments.estimate.hand_out import tar_sizes
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import peak_memory, resolve_device, resolve_precision, watch_memory
+from mem_core.models.training import save_checkpoint
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import query_model
+from mem_core.victim.query_pairs import QueryPairs
+from mem_core.victim.record import CHECKPOINT
 from mem_core.victim.training import Training
 from mem_core.victim.validation import ValidationPairs
 
@@ -44,8 +47,9 @@ class Costs:
     pair, round, search, plain  of a fit: a pair of a surrogate step; what a round takes beyond these; a sample in a
                                 round that searches for triggers, and in one that does not
     publish, verify             a sample
-    train, save, query          of a victim: a pair of an epoch, the checkpoint after it, a test sample
-    validate                    of a victim: a validation pair after an epoch
+    train, save                 of a victim: a pair of an epoch, a checkpoint
+    look, validate              of a victim: a test sample and a validation pair after an epoch
+    query                       of a victim: a test sample when it is evaluated
 
     size: bytes of a clean and a published sample, of its pixels, of a surrogate and a victim; of a sample in the tars
     to hand out (see `hand_out`). memory: bytes of a GPU.
@@ -176,14 +180,17 @@ class _Trial:
         whole = victim.model_copy(update={"samples": None})
         training = Training(published, whole, runtime, self.config.seed, self.clean)
         _, (epoch, _) = [self._timed(lambda: training.epoch(0, silent)) for _ in range(2)]
-        save, _ = self._timed(lambda: training.save(place, "calibration", []))
+        save, _ = self._timed(lambda: save_checkpoint(place, CHECKPOINT, training.state("calibration", [])))
         model = training.model.freeze()
+        pairs = QueryPairs(self.clean, model, settings, runtime, keep=True)
+        _, (look, _) = [self._timed(lambda: pairs.median_ranks(model)) for _ in range(2)]
         validate = self._validation(victim, model)
         _, (query, found) = [self._timed(lambda: query_model(model, self.clean, settings, runtime)) for _ in range(2)]
         weights = sum(value.numel() * value.element_size() for value in model.clip.state_dict().values())
         self.costs.seconds[name] = {
             "train": epoch / training.stream.length,
             "save": save,
+            "look": look / found.images,
             "query": query / found.images,
             "validate": validate,
         }

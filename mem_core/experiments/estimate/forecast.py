@@ -140,7 +140,7 @@ def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunCon
 
 def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:
     """One victim, watched on the test split of `tests` while it trains, its best epoch chosen on the validation split,
-    then evaluated. At most every epoch is the best so far; then its weights are written each time.
+    then evaluated. It is saved every `runtime.checkpoint_minutes`; its last and best weights are written at the end.
     """
     name, samples, epochs = fingerprint(config), min(survey.samples["train"], config.samples or 2**62), config.epochs
     decoded = runtime.cache_mb * 2**20 / max(1, samples * costs.size[""]["pixels"])  # what fits stays, the rest is read
@@ -148,20 +148,22 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
     pairs: float = epochs * samples
     if config.finetune is not None:  # two views of each pair
         pairs += 2 * config.finetune.epochs * config.finetune.share * samples
-    queries = 1 + (epochs // config.evaluate_every if config.evaluate_every else 0)
-    weights, asked = costs.size[name]["weights"], queries * tests.samples.get("test", 0)
+    watched = epochs // config.evaluate_every if config.evaluate_every else 0
+    weights, asked = costs.size[name]["weights"], tests.samples.get("test", 0)
     chosen_on = min(config.validation_pairs, tests.samples.get(VALIDATION, 0))
     looks, read = (epochs, tests.shards.get(VALIDATION, 0)) if chosen_on else (0, 0)
+    training = costs.of(name, train=pairs, look=watched * asked, validate=looks * chosen_on)
+    saves = min(epochs, int(training / max(1.0, 60 * runtime.checkpoint_minutes)))
+    saved = (3 + bool(looks)) * weights  # a checkpoint has two moments of each, and the best so far
     return Stage(
         name="victim",
-        seconds=costs.of(name, train=pairs, save=epochs, query=asked, validate=looks * chosen_on)
-        + costs.of("", load=loads * samples + chosen_on),
+        seconds=training + costs.of(name, save=saves, query=asked) + costs.of("", load=loads * samples + chosen_on),
         kept=weights,  # where the last epoch is not the best, as much again
-        passing=3 * weights + (weights if looks else 0),  # a checkpoint has two moments of each
-        put=2 + epochs * puts(3 * weights) + puts(weights) + queries + looks * puts(weights),
+        passing=saved if saves else 0,
+        put=2 + saves * puts(saved) + (1 + bool(looks)) * puts(weights),
         get=5
         + loads * survey.shards["train"]
-        + queries * tests.shards.get("test", 0)
+        + (1 + bool(watched)) * tests.shards.get("test", 0)
         + (5 + 3 * read + survey.shards["train"] + tests.shards.get("test", 0) if looks else 0),
         memory=costs.memory[name],
     )

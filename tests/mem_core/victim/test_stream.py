@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.data.shard import shard_bytes
+from mem_core.models.training import save_checkpoint
 from mem_core.victim import stream as module
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures.base import Pair
-from mem_core.victim.record import Epoch
+from mem_core.victim.record import CHECKPOINT, Epoch
 from mem_core.victim.stream import PairStream, even_batches
 from mem_core.victim.training import Training, VictimData, train_victim
 from tests.support.corpora import RUNTIME, plain_shard, sample, tiny_corpus
@@ -100,10 +101,10 @@ def test_a_training_begun_in_the_order_of_an_older_version_begins_anew(
     begun.steps_done = 7
     with monkeypatch.context() as patch:
         patch.setattr("mem_core.victim.training.ORDER", "another")
-        begun.save(out, "same", [EPOCH])
+        save_checkpoint(out, CHECKPOINT, begun.state("same", [EPOCH]))
     later = Training(corpus, CONFIG, RUNTIME, 1)
     assert (later.resume(out, "same"), later.steps_done) == ([], 0)
-    begun.save(out, "same", [EPOCH])
+    save_checkpoint(out, CHECKPOINT, begun.state("same", [EPOCH]))
     assert (later.resume(out, "same"), later.steps_done) == ([EPOCH], 7)
 
 

@@ -6,19 +6,22 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from benchmarks.counted_folder import Call, CountedFolder
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
-from mem_core.common.progress import silent
+from mem_core.common.progress import Paused, carry_on, silent
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import OptimizerConfig
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.models import Tokenizer
+from mem_core.models.training import load_checkpoint
+from mem_core.victim.checkpoints import Checkpoints
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import pairs_of
 from mem_core.victim.record import VictimRecord, load_victim, read_victim
 from mem_core.victim.stream import caption_tokens
 from mem_core.victim.training import Training, VictimData, train_victim
-from tests.support.corpora import RUNTIME, Cut, Failing, contents, plain_shard, sample, tiny_corpus
+from tests.support.corpora import RUNTIME, SAVED_OFTEN, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=3, batch_size=4, warmup_steps=2)
 
@@ -41,20 +44,55 @@ def comparable(record: VictimRecord | None) -> VictimRecord:
     return record.model_copy(update={"history": history})
 
 
-def test_a_training_killed_after_every_epoch_gives_the_same_weights(
+def test_a_training_left_after_every_epoch_gives_the_same_weights(
     corpus: LocalFolder, undisturbed: LocalFolder, tmp_path: Path
 ) -> None:
-    out = LocalFolder(tmp_path)
-    for _ in range(CONFIG.epochs):
-        # The first write of each attempt is kept, the second fails: one epoch an attempt.
-        with pytest.raises(Cut):
-            train_victim(
-                VictimData(corpus, test=corpus, queries=EvaluateConfig()), Failing(out, 2), CONFIG, RUNTIME, seed=1
-            )
-    train_victim(VictimData(corpus, test=corpus, queries=EvaluateConfig()), out, CONFIG, RUNTIME, seed=1)
+    """It is saved where it is left, though the minutes between saves are not over."""
+    out, data = LocalFolder(tmp_path), VictimData(corpus, test=corpus, queries=EvaluateConfig())
+
+    def leave() -> None:
+        raise Paused
+
+    for epoch in range(CONFIG.epochs):
+        with pytest.raises(Paused):
+            train_victim(data, out, CONFIG, RUNTIME, seed=1, checkpoint=leave)
+        assert set(contents(out)) == {"checkpoint.pt"}
+        saved = load_checkpoint(out, "checkpoint.pt", torch.device("cpu"))
+        assert len(saved["history"]) == epoch + 1
+    train_victim(data, out, CONFIG, RUNTIME, seed=1)
     assert read_bytes(out, "victim.safetensors") == read_bytes(undisturbed, "victim.safetensors")
     assert comparable(read_victim(out)) == comparable(read_victim(undisturbed))
     assert set(contents(out)) == {"victim.safetensors", "victim.json"}
+
+
+@pytest.mark.parametrize("fail_at", [1, 2, 3, 4, 5])
+def test_a_training_whose_machine_goes_down_at_any_write_gives_the_same_weights(
+    corpus: LocalFolder, undisturbed: LocalFolder, tmp_path: Path, fail_at: int
+) -> None:
+    """Three saves, weights and record: what the thread cannot write ends the training."""
+    out, data = LocalFolder(tmp_path), VictimData(corpus, test=corpus, queries=EvaluateConfig())
+    with pytest.raises(Cut):
+        train_victim(data, Failing(out, fail_at), CONFIG, SAVED_OFTEN, seed=1)
+    assert read_victim(out) is None
+    train_victim(data, out, CONFIG, RUNTIME, seed=1)
+    assert read_bytes(out, "victim.safetensors") == read_bytes(undisturbed, "victim.safetensors")
+    assert comparable(read_victim(out)) == comparable(read_victim(undisturbed))
+    assert set(contents(out)) == {"victim.safetensors", "victim.json"}
+
+
+def test_a_short_training_writes_no_checkpoint(corpus: LocalFolder, tmp_path: Path) -> None:
+    calls: list[Call] = []
+    train_victim(VictimData(corpus), CountedFolder(LocalFolder(tmp_path), calls), CONFIG, RUNTIME, seed=1)
+    assert [call.kind for call in calls].count("put") == 2  # weights and record
+
+
+def test_a_save_is_of_the_moment_it_was_asked_for(tmp_path: Path) -> None:
+    """Training changes its tensors while the thread writes."""
+    folder, weights = LocalFolder(tmp_path), torch.zeros(1000)
+    with Checkpoints(folder, "c.pt", minutes=0) as checkpoints:
+        checkpoints.after_epoch(lambda: {"layers": [{"weights": weights}], "best": None}, carry_on)
+        weights.fill_(1.0)
+    assert not load_checkpoint(folder, "c.pt", torch.device("cpu"))["layers"][0]["weights"].any()
 
 
 def test_a_finished_victim_is_not_trained_again(corpus: LocalFolder, undisturbed: LocalFolder) -> None:
@@ -102,7 +140,7 @@ def test_a_record_never_vouches_for_the_weights_of_another_training(
     for name, data in contents(undisturbed).items():
         write_bytes(out, name, data)
     with pytest.raises(Cut):
-        train_victim(VictimData(corpus), Failing(out, CONFIG.epochs + 2), CONFIG, RUNTIME, seed=5)
+        train_victim(VictimData(corpus), Failing(out, 2), CONFIG, RUNTIME, seed=5)
     assert read_victim(out) is None
 
 

@@ -21,7 +21,7 @@ from mem_core.victim.countermeasures.purifier import Purifier, save_purifier
 from mem_core.victim.countermeasures.words import KeepCommon, StripFirst
 from mem_core.victim.finetune import drop_tokens, second_views
 from mem_core.victim.training import Training, VictimData, train_victim
-from tests.support.corpora import RUNTIME, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
+from tests.support.corpora import RUNTIME, SAVED_OFTEN, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=1, batch_size=4, warmup_steps=2)
 
@@ -127,7 +127,7 @@ def test_a_victim_of_a_clean_part_takes_the_steps_of_the_mix_and_can_be_killed(
     out, whole, mixed = (LocalFolder(tmp_path / name) for name in ("out", "whole", "mixed"))
     part = chosen(countermeasures=[CleanPart()], epochs=2)
     with pytest.raises(Cut):
-        train_victim(VictimData(mem, clean=clean), Failing(out, 2), part, RUNTIME, seed=1)
+        train_victim(VictimData(mem, clean=clean), Failing(out, 2), part, SAVED_OFTEN, seed=1)
     record = train_victim(VictimData(mem, clean=clean), out, part, RUNTIME, seed=1)
     train_victim(VictimData(mem, clean=clean), whole, part, RUNTIME, seed=1)
     assert read_bytes(out, "victim.safetensors") == read_bytes(whole, "victim.safetensors")
@@ -222,7 +222,7 @@ def test_a_killed_training_on_some_samples_goes_on_with_the_same(tmp_path: Path)
     corpus, config = tiny_corpus(tmp_path / "corpus", 6, 5, 7), chosen(samples=9, epochs=2)
     out, whole = LocalFolder(tmp_path / "out"), LocalFolder(tmp_path / "whole")
     with pytest.raises(Cut):
-        train_victim(VictimData(corpus), Failing(out, 2), config, RUNTIME, seed=1)
+        train_victim(VictimData(corpus), Failing(out, 2), config, SAVED_OFTEN, seed=1)
     record = train_victim(VictimData(corpus), out, config, RUNTIME, seed=1)
     train_victim(VictimData(corpus), whole, config, RUNTIME, seed=1)
     assert (record.samples, record.steps) == (9, 6)
@@ -234,7 +234,7 @@ def test_finetuning_follows_training_and_can_be_killed(clean: LocalFolder, mem: 
     out, whole = LocalFolder(tmp_path / "out"), LocalFolder(tmp_path / "whole")
     for _ in range(2):
         with pytest.raises(Cut):
-            train_victim(VictimData(mem, clean=clean), Failing(out, 2), config, RUNTIME, seed=1)
+            train_victim(VictimData(mem, clean=clean), Failing(out, 2), config, SAVED_OFTEN, seed=1)
     record = train_victim(VictimData(mem, clean=clean), out, config, RUNTIME, seed=1)
     train_victim(VictimData(mem, clean=clean), whole, config, RUNTIME, seed=1)
     assert len(record.history) == 3

@@ -11,17 +11,18 @@ from mem_core.audit.stress.cost import stress_cost
 from mem_core.audit.stress.stress_test import StressSettings, StressTest
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, LocalFolder, write_bytes
+from mem_core.config import RuntimeConfig
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures.clean_pairs import MixClean, Recaption
-from tests.support.corpora import RUNTIME, Cut, Failing, contents, tiny_corpus
+from tests.support.corpora import RUNTIME, SAVED_OFTEN, Cut, Failing, contents, tiny_corpus
 
 VICTIM = VictimConfig(architecture="tiny-resnet-32", epochs=2, batch_size=8, warmup_steps=2)
 ATTACK = Attack(name="recaption", label="re-captioned", countermeasures=(Recaption(),))
 CELL = StressCell(attack=ATTACK, trained_on="protected", seed=1)
 
 
-def stress(protected: Folder, clean: Folder, out: Folder) -> StressTest:
-    return StressTest(protected, clean, clean, out, StressSettings(victim=VICTIM, runtime=RUNTIME, samples=20))
+def stress(protected: Folder, clean: Folder, out: Folder, runtime: RuntimeConfig = RUNTIME) -> StressTest:
+    return StressTest(protected, clean, clean, out, StressSettings(victim=VICTIM, runtime=runtime, samples=20))
 
 
 def test_a_cell_killed_in_training_goes_on_and_leaves_one_file(
@@ -29,7 +30,7 @@ def test_a_cell_killed_in_training_goes_on_and_leaves_one_file(
 ) -> None:
     out, whole = LocalFolder(tmp_path / "out"), LocalFolder(tmp_path / "whole")
     with pytest.raises(Cut):
-        stress(mem, clean, Failing(out, 2)).measure(CELL)
+        stress(mem, clean, Failing(out, 2), SAVED_OFTEN).measure(CELL)
     result = stress(mem, clean, out).measure(CELL)
     undisturbed = stress(mem, clean, whole).measure(CELL)
     assert result.evaluation == undisturbed.evaluation

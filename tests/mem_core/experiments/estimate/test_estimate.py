@@ -168,7 +168,7 @@ def test_every_step_is_timed(measured: tuple[Survey, Costs], config: RunConfig) 
     assert {name: list(steps) for name, steps in costs.seconds.items()} == {
         "": ["shard", "load"],
         way: ["publish", "verify", "pair", "round", "search", "plain"],
-        victim: ["train", "save", "query", "validate"],
+        victim: ["train", "save", "look", "query", "validate"],
     }
     beyond_steps = costs.seconds[way]["round"]
     assert beyond_steps >= 0
