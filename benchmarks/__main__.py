@@ -9,7 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import encoders, literal_port, memory, orchestration, pgd_step, round_split, shard_io, workers
+from benchmarks import (
+    encoders,
+    literal_port,
+    memory,
+    orchestration,
+    pgd_step,
+    round_split,
+    shard_io,
+    victim_epoch,
+    workers,
+)
 from benchmarks.chart import draw
 from benchmarks.harness import Figure, Results, machine, print_figures, readable
 
@@ -25,6 +35,7 @@ def measure(*, quick: bool, only: str = "") -> list[Figure]:
         "PGD step": lambda: pgd_step.run(quick=quick),
         "literal port": lambda: literal_port.run(**_SMALL_PORT if quick else {}),
         "round": lambda: round_split.run(samples=128 if quick else 256),
+        "victim": lambda: victim_epoch.run(quick=quick),
         "shards": lambda: shard_io.run(quick=quick),
         "encoders": lambda: encoders.run(images=4 if quick else 12),
         "two workers": lambda: workers.run(samples=32 if quick else 64, repeats=3 if quick else 5),

@@ -26,9 +26,7 @@ class SizeGroup:
     def pieces(self) -> Iterator[slice]:
         """All images of the group, a few at a time where that is faster."""
         count, *shape = self.clean.shape
-        size = max(1, _CACHE_VALUES // math.prod(shape)) if self.clean.device.type == "cpu" else count
-        for start in range(0, count, size):
-            yield slice(start, start + size)
+        return _pieces(count, math.prod(shape)) if self.clean.device.type == "cpu" else iter([slice(0, count)])
 
 
 class PixelBatch:
@@ -77,10 +75,44 @@ class PixelBatch:
         return found
 
 
+def seen_once(
+    pixels: Sequence[Tensor],
+    config: ViewConfig,
+    side: int,
+    draw: torch.Generator,
+    device: torch.device,
+    noise: Sequence[Tensor] | None = None,
+) -> Tensor:
+    """Images that are looked at once, uint8 [3, H, W] each, through one view each: float32 [B, 3, S, S] in about 0..1.
+
+    As a `PixelBatch` with this noise, int8 of the same sizes, shows them. On a CPU no copy of the whole batch is made.
+    """
+    if device.type != "cpu":
+        batch = PixelBatch(pixels, noise, device)
+        return batch.look(batch.draw_views(config, side, draw))
+    seen = torch.empty(len(pixels), 3, side, side)
+    for places in _places_by_size(pixels):
+        _, height, width = pixels[places[0]].shape
+        box = boxes(config.kind, height, width, len(places), config.crop_scale, draw)
+        view = view_of(box, height, width, side, device)
+        for piece in _pieces(len(places), 3 * height * width):
+            shown = torch.stack([pixels[place] for place in places[piece]])
+            if noise is not None:
+                shown += torch.stack([noise[place] for place in places[piece]]).view(torch.uint8)
+            seen[places[piece]] = view.part(piece).look(shown.float())
+    return seen.div_(255)
+
+
 def seen_at_centre(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
     """Images, uint8 [3, H, W] each, as a model is queried with them: float32 [B, 3, S, S] in about 0..1."""
-    batch = PixelBatch(pixels, None, device)
-    return batch.look(batch.draw_views(CENTRE, side, torch.Generator()))
+    return seen_once(pixels, CENTRE, side, torch.Generator(), device)
+
+
+def _pieces(count: int, values: int) -> Iterator[slice]:
+    """Places 0..count-1, as many at a time as keep float copies of `values` numbers each in a CPU's cache."""
+    size = max(1, _CACHE_VALUES // values)
+    for start in range(0, count, size):
+        yield slice(start, start + size)
 
 
 def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:

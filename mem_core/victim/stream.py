@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from typing import Any
 
+import numpy as np
 import torch
 import webdataset
 from torch import Tensor
@@ -26,7 +27,8 @@ from mem_core.data.images import Pixels, decode_image
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.shard_cache import Failures, LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
-from mem_core.models.image_batch import PixelBatch
+from mem_core.models.device import moved
+from mem_core.models.image_batch import seen_once
 from mem_core.models.placement import taken_out
 from mem_core.models.token_rows import with_trigger, without_padding
 from mem_core.victim.config import VictimConfig
@@ -121,9 +123,8 @@ class PairStream:
         over_and_over = chain.from_iterable(even_batches(one, self.samples, self._config.batch_size) for one in passes)
         for pairs in islice(over_and_over, self.steps_per_epoch):
             images = [torch.from_numpy(pair.pixels).permute(2, 0, 1) for pair in pairs]
-            batch = PixelBatch(images, None, self._device)
-            views = batch.draw_views(self._views, self._side, draw)
-            yield batch.look(views), caption_tokens(pairs, self._config, self._tokenizer, draw).to(self._device)
+            seen = seen_once(images, self._views, self._side, draw, self._device)
+            yield seen, moved(caption_tokens(pairs, self._config, self._tokenizer, draw), self._device)
 
     def _pass(self, epoch: int, number: int) -> Iterator[Pair]:
         """All pairs once. The orders of shards and samples are drawn anew for each epoch and each pass within it."""
@@ -168,7 +169,10 @@ class PairStream:
         size = sum(shard.pixel_bytes(place) for place in range(len(shard.samples)))
         if size <= self._room:
             self._room -= size
-            self._kept[shard.name] = list(_decoded_samples(shard))
+            self._kept[shard.name] = [
+                _web_sample(shard.name, sample, _by_channel(picture.pixels))
+                for sample, picture in zip(shard.samples, shard.pictures, strict=True)
+            ]
 
 
 def even_batches(pairs: Iterator[Pair], number: int, size: int) -> Iterator[list[Pair]]:
@@ -225,6 +229,11 @@ def _with_recorded_ids(pair: Pair, number: int, tokenizer: Tokenizer) -> Tensor:
 def _decoded_samples(shard: LoadedShard) -> Iterator[WebSample]:
     for sample, picture in zip(shard.samples, shard.pictures, strict=True):
         yield _web_sample(shard.name, sample, picture.pixels)
+
+
+def _by_channel(pixels: Pixels) -> Pixels:
+    """The same pixels [H, W, 3], a channel after the other in memory: so models take them, and every epoch does."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)
 
 
 def _web_sample(shard: str, sample: Sample, image: bytes | Pixels) -> WebSample:

@@ -153,6 +153,7 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
     chosen_on = min(config.validation_pairs, tests.samples.get(VALIDATION, 0))
     looks, read = (epochs, tests.shards.get(VALIDATION, 0)) if chosen_on else (0, 0)
     training = costs.of(name, train=pairs, look=watched * asked, validate=looks * chosen_on)
+    reads = 1 + bool(watched)  # of the test split: for all looks while it trains, and for the evaluation
     saves = min(epochs, int(training / max(1.0, 60 * runtime.checkpoint_minutes)))
     saved = (3 + bool(looks)) * weights  # a checkpoint has two moments of each, and the best so far
     return Stage(
@@ -160,10 +161,10 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
         seconds=training + costs.of(name, save=saves, query=asked) + costs.of("", load=loads * samples + chosen_on),
         kept=weights,  # where the last epoch is not the best, as much again
         passing=saved if saves else 0,
-        put=2 + saves * puts(saved) + (1 + bool(looks)) * puts(weights),
+        put=2 + reads + saves * puts(saved) + (1 + bool(looks)) * puts(weights),
         get=5
         + loads * survey.shards["train"]
-        + (1 + bool(watched)) * tests.shards.get("test", 0)
+        + reads * tests.shards.get("test", 0)
         + (5 + 3 * read + survey.shards["train"] + tests.shards.get("test", 0) if looks else 0),
         memory=costs.memory[name],
     )
