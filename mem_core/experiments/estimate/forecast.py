@@ -140,7 +140,7 @@ def _row_protection(row: RowConfig, survey: Survey, costs: Costs, config: RunCon
 
 def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConfig, runtime: RuntimeConfig) -> Stage:
     """One victim, watched on the test split of `tests` while it trains, its best epoch chosen on the validation split,
-    then evaluated. It is saved every `runtime.checkpoint_minutes`; its last and best weights are written at the end.
+    then evaluated. It is saved every `runtime.checkpoint_minutes`; its weights are written at the end.
     """
     name, samples, epochs = fingerprint(config), min(survey.samples["train"], config.samples or 2**62), config.epochs
     decoded = runtime.cache_mb * 2**20 / max(1, samples * costs.size[""]["pixels"])  # what fits stays, the rest is read
@@ -161,7 +161,7 @@ def victim_stage(survey: Survey, tests: Survey, costs: Costs, config: VictimConf
         seconds=training + costs.of(name, save=saves, query=asked) + costs.of("", load=loads * samples + chosen_on),
         kept=weights,  # where the last epoch is not the best, as much again
         passing=saved if saves else 0,
-        put=2 + reads + saves * puts(saved) + (1 + bool(looks)) * puts(weights),
+        put=2 + reads + saves * puts(saved) + puts(weights),
         get=5
         + loads * survey.shards["train"]
         + reads * tests.shards.get("test", 0)
