@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from unicodedata import category
 
 from mem_core.common.errors import CaptionError, SampleError
+from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.tar_reader import MAX_TEXT_BYTES
 
 OF_CAPTIONS = (
@@ -37,6 +38,8 @@ _NOTHING = re.compile(
     r"[\x00-\x7f\u115f\u1160\u2065\u2500-\u259f\u2800\u3164\ufdd0-\ufdef\uffa0\ufff0-\uffff"
     r"\U0001d159\U000e0000-\U000e0fff]"
 )
+_MISSING = frozenset(("nan", "NaN", "NULL", "null", "None", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>"))
+"""What tables have in empty cells, as pandas writes and reads them."""
 _SKIN = ("\U0001f3fb", "\U0001f3ff")  # colours: modifiers as ^ and the accents are, but emoji
 
 
@@ -44,8 +47,10 @@ def has_words(text: str) -> bool:
     """Whether there is anything to read in a caption: a letter or digit of any script, an emoji or another symbol.
 
     Blanks, control characters, punctuation (dots, dashes, `|`, `=`), marks without a letter, and what is invisible
-    (zero-width spaces and joiners, byte order marks, fillers) are nothing to read.
+    (zero-width spaces and joiners, byte order marks, fillers) are nothing to read, nor is the mark of a missing value.
     """
+    if len(text) < 10 and text.strip() in _MISSING:
+        return False
     return bool(_PLAIN_WORD.search(text)) or any(_is_readable(character) for character in text)
 
 
@@ -182,8 +187,13 @@ def _places(values: dict[str, Any], texts: Iterable[bytes | None], key: str) -> 
             yield found, values[found]
     yield from ((".txt", text) for text in texts if text is not None)
     for name in CAPTION_NAMES[1:]:
-        if name in spelled:
+        if name in spelled and not (name == "title" and _is_file_name(values[spelled[name]])):
             yield spelled[name], values[spelled[name]]
+
+
+def _is_file_name(entry: Any) -> bool:
+    """Whether a title is that of a file, as Google Photos exports it, and no caption."""
+    return isinstance(entry, str) and entry.lower().endswith(tuple(PICTURE_SUFFIXES))
 
 
 def _listed(name: str, entry: Any) -> tuple[tuple[str, ...], tuple[CaptionError, ...]]:
@@ -196,13 +206,16 @@ def _listed(name: str, entry: Any) -> tuple[tuple[str, ...], tuple[CaptionError,
     for number, item in enumerate(entry, start=1):
         if isinstance(item, dict):
             item = next((item[key] for key in _INSIDE if isinstance(item.get(key), str)), item)
-        if item is None or (isinstance(item, str) and not _SURROGATE.search(item)):
-            captions.append(item or "")
-        elif isinstance(item, str):
-            odd.append(f"expected valid Unicode in caption {number} of {len(entry)}, got a lone surrogate")
+        which = f"caption {number} of {len(entry)}"
+        if not isinstance(item, str | None):
+            odd.append(CaptionError(f"expected text as {which}, got a {type(item).__name__}"))
+        elif item and _SURROGATE.search(item):
+            odd.append(CaptionError(f"expected valid Unicode in {which}, got a lone surrogate"))
+        elif item and "\0" in item.strip("\0"):  # UTF-16 without a byte order mark is full of them
+            odd.append(CaptionError(f"expected text as {which}, got zero bytes in it", code="bad-encoding"))
         else:
-            odd.append(f"expected text as caption {number} of {len(entry)}, got a {type(item).__name__}")
-    return tuple(captions), tuple(map(CaptionError, odd))
+            captions.append((item or "").strip("\0"))
+    return tuple(captions), tuple(odd)
 
 
 def _null(_: str) -> None:

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import RawSample, failed
-from mem_core.data.readers.files import read_image_file
 from mem_core.data.readers.path_parts import TEXT_SUFFIXES, folded, is_picture
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile, SourceTree
@@ -68,7 +67,10 @@ class BesideReader(FormatReader):
         if not texts:
             reason = f"expected a caption of {name!r} in a .txt, .caption or .json of the same name beside it"
             return RawSample(name, read, (), problem=reason, code="no-caption")
-        return self.captioned(name, read, lambda: [_content(texts.get(suffix)) for suffix in TEXT_SUFFIXES])
+        return self.captioned(name, read, lambda: [self._content(texts.get(suffix)) for suffix in TEXT_SUFFIXES])
+
+    def _content(self, file: SourceFile | None) -> bytes | None:
+        return self.images.read(file, most=MAX_TEXT_BYTES, what="caption file") if file else None
 
 
 class _Pairing:
@@ -114,8 +116,3 @@ class _Pairing:
         for image in images:
             fitting = (free.get(folded(name), []) for name in (image.name, image.stem))
             self._stems_of[image.name] = self._stems_of[image.name] or next((s for s in fitting if len(s) == 1), [])
-
-
-def _content(file: SourceFile | None) -> bytes | None:
-    what = "caption file"
-    return read_image_file(file, repaired(file.name)[0], most=MAX_TEXT_BYTES, what=what) if file else None

@@ -68,10 +68,10 @@ class ImageFiles:
         """What reads a picture of the source, a link that leads outside known as such before it is read."""
         return self.reader(self._file(file.path, ""))
 
-    def read(self, file: SourceFile) -> bytes:
+    def read(self, file: SourceFile, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
         """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
-        self._inside(file.path)
-        return read_image_file(file, file.path)
+        self._inside(file.path, what=what)
+        return read_image_file(file, file.path, most=most, what=what)
 
     def unnamed(self, is_named: Callable[[str], bool], tars: Set[int]) -> Iterator[Found]:
         """The pictures among the files, and in the tars of these numbers, that no row names: in a fixed order."""
@@ -132,14 +132,14 @@ class ImageFiles:
         same = len(entries) > 1 and all(entry.tar < 0 for entry in entries)
         return entries[:1] if same and len({self._real(entry.path) for entry in entries}) == 1 else entries
 
-    def _inside(self, path: str, name: str = "") -> None:
+    def _inside(self, path: str, name: str = "", what: str = "image") -> None:
         """Refuses a link that leads outside. Folders that are links are not in the listing."""
         folder = self._tree.folder
         if not isinstance(folder, LocalFolder) or not (folder.path / path).is_symlink():
             return
         if not Path(self._real(path)).is_relative_to(self._root):
-            what = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
-            raise ImageError(f"expected an image inside the source folder, but {what}", code="outside")
+            reason = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
+            raise ImageError(f"expected the {what} inside the source folder, but {reason}", code="outside")
 
     def _real(self, path: str) -> str:
         folder = self._tree.folder

@@ -60,6 +60,7 @@ NOTHING = (
     *("\u3164", "\uffa0", "\u115f", "\u1160", "\u2800", "\U000e0020", "\u0301", "\ufffd", "\ufffc", "\uffff", "\ufdd0"),
     *("\ud800", "\udc80"),
 )
+MISSING = ("nan", "NaN", "NULL", "None", " N/A\n", "<NA>")  # as tables write what is not there
 
 
 @pytest.mark.parametrize("text", READABLE, ids=ascii)
@@ -67,7 +68,7 @@ def test_there_is_something_to_read(text: str) -> None:
     assert has_words(text)
 
 
-@pytest.mark.parametrize("text", NOTHING, ids=ascii)
+@pytest.mark.parametrize("text", [*NOTHING, *MISSING], ids=ascii)
 def test_there_is_nothing_to_read(text: str) -> None:
     assert not has_words(text)
 
@@ -101,6 +102,9 @@ TAKEN: dict[str, tuple[Any, list[bytes | None], tuple[str, ...]]] = {
     "a txt in bytes": ({"captions": ["a"]}, [b"\xff"], ("a",)),
     "UTF-16": ({}, ["Hündchen".encode("utf-16")], ("Hündchen",)),
     "all empty": ({"captions": ["", "..."]}, [b"."], ("", "...")),
+    "a title that is a file's name": ({"title": "IMG_1.JPG", "alt": "a"}, [], ("a",)),
+    "a title": ({"title": "a.", "alt": "b"}, [], ("b",)),
+    "zero bytes around": ({}, [b"a\0\0"], ("a",)),
     "an empty one, and null": ({"captions": ["a", None, ""]}, [], ("a", "", "")),
     "only an empty txt": (None, [b""], ("",)),
 }
@@ -137,14 +141,18 @@ def test_what_is_no_text_costs_itself() -> None:
 
 
 NOT_TAKEN = {
-    "no-caption": [(None, None), ({}, None), ({"url": "x"}, None)],
-    "empty-caption": [({"caption": None}, None), ({"captions": []}, None)],
+    "no-caption": [(None, None), ({}, None), ({"url": "x"}, None), ({"title": "1.jpg"}, None)],
+    "empty-caption": [
+        ({"caption": None}, None),
+        ({"captions": []}, None),
+        ({"description": "", "title": "IMG_1.jpg"}, None),
+    ],
     "caption-not-text": [
         ({"captions": 7}, None),
         ({"captions": {"en": "a"}}, b""),
         ({"captions": [["a"], ["b"]]}, None),
     ],
-    "bad-encoding": [({}, b"\xff")],
+    "bad-encoding": [({}, b"\xff"), ({}, "in UTF-16".encode("utf-16-le"))],
     "bad-metadata": [([], None), ("text", None), ("text", b""), ([], b"...")],
 }
 

@@ -43,6 +43,18 @@ def test_no_path_leads_outside(tmp_path: Path) -> None:
             assert "inside the source folder" in reason(sample)  # or it is not there: folders are not linked in
 
 
+def test_no_caption_is_read_from_outside(tmp_path: Path) -> None:
+    root = tmp_path / "source"
+    write_images(root, ["0.jpg", "1.jpg"])
+    (tmp_path / "secret.txt").write_text("a secret")
+    (root / "0.txt").symlink_to(tmp_path / "secret.txt")
+    (root / "1.txt").write_text("a dog")
+    assert [(sample.code, sample.captions) for sample in open_source(root)] == [
+        ("outside", ()),
+        ("unusable", ("a dog",)),
+    ]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(["..", ".", "", "in", "out", "a.jpg", "secret.jpg", "\\", "C:", "~", "\0", "é" * 900])))
 def test_whatever_the_path_only_files_inside_are_read(parts: list[str]) -> None:
