@@ -33,6 +33,11 @@ def permutation(count: int, seed: int, *keys: str | int) -> list[int]:
     return order
 
 
+def draw_seed(seed: int, draw: int) -> int:
+    """The seed of what is drawn for a sample or shard, in one of the independent draws from a fit of this seed."""
+    return derived_seed(seed, "draw", draw) if draw else seed
+
+
 def _numbers(count: int, seed: int, keys: tuple[str | int, ...]) -> list[int]:
     twister: np.random.RandomState | None = getattr(_own, "twister", None)
     if twister is None:  # a new one takes 15 times as long as a new seed

@@ -29,7 +29,7 @@ _ANGLES = (0, 45, 90, 135)  # degrees
 _OCTAVE_PARTS = (1.0, 1.6)  # further waves are so much finer
 _PITCHES = 3  # that draws take in turn
 _FINEST = 0.45  # waves a pixel: from half a wave on, a wave looks like a coarser one, and a whole one like a tint
-_STRIP_VALUES = 200_000  # of a strip of rows, whatever the size of the image: they stay in the cache
+_STRIP_VALUES = 16_000  # of a strip of rows, whatever the size of the image: they stay in the cache
 MOST_TOPICS = len(_ODD_CHANNEL) * len(_ANGLES) * len(_OCTAVE_PARTS)
 
 
@@ -48,19 +48,20 @@ def grating(topic: int, phase: float, clean: Pixels, config: NoiseConfig, draw: 
     down, across = (pitch * turn(math.radians(_ANGLES[angle])) for turn in (math.sin, math.cos))
     columns = np.arange(width) * across + phase
     offsets = np.arange(height, dtype=np.float32) * np.float32(down)  # as the first version rounded them
+    offsets = offsets.astype(np.float64)[:, None]
     odd = _ODD_CHANNEL[colour]
     noise = np.empty(clean.shape, dtype=np.int8)
     step = max(1, _STRIP_VALUES // width)
     for rows in (slice(start, start + step) for start in range(0, height, step)):
-        place = offsets[rows, None] + columns
+        place = offsets[rows] + columns
         place -= np.floor(place)
-        up = np.repeat(place < 0.5, channels, axis=1).reshape(-1, width, channels)
-        if odd is not None:
-            np.logical_not(up[..., odd], out=up[..., odd])
-        piece = clean[rows]
+        up, piece, into = place < 0.5, clean[rows], noise[rows].view(np.uint8)
+        chosen = np.empty_like(piece)  # all bits where the wave is up, none where it is down
+        for channel in range(channels):
+            np.negative(up.view(np.uint8) ^ (channel == odd), out=chosen[..., channel])
+        np.negative(np.minimum(piece, bound), out=into)
         highest = np.minimum(~piece, bound)  # of 8 bits: 255 - clean
-        lowest = np.negative(np.minimum(piece, bound))
-        noise[rows] = np.where(up, highest, lowest).view(np.int8)
+        into ^= (into ^ highest) & chosen
     return noise
 
 

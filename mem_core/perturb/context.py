@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import torch
 
+from mem_core.common.draws import draw_seed
 from mem_core.common.errors import ConfigError
-from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.config.methods import Recipe
@@ -47,7 +47,7 @@ class FitContext:
     @property
     def draw_seed(self) -> int:
         """What is drawn for a sample or shard is keyed by this seed; what is learned of the corpus by `seed`."""
-        return derived_seed(self.seed, "draw", self.draw) if self.draw else self.seed
+        return draw_seed(self.seed, self.draw)
 
     @property
     def recipe(self) -> Recipe:

@@ -7,18 +7,19 @@ bytes are those that the pipeline publishes for the same key.
 from dataclasses import dataclass
 from pathlib import Path
 
+from mem_core.common.draws import draw_seed
 from mem_core.common.errors import ConfigError, ImageError, MismatchError, SampleError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import ProtectConfig
 from mem_core.config.methods import METHODS
 from mem_core.data.already import protected_already
-from mem_core.data.images import ImageFormat, decode_image
+from mem_core.data.images import ImageFormat, Pixels, decode_image
 from mem_core.data.texts import check_caption
 from mem_core.models.byte_pairs import BytePairs
 from mem_core.models.placement import published_caption, spelled
 from mem_core.perturb.allowed_words import allowed_ids, ids_sha256
-from mem_core.perturb.codebook import Topics, plain_ids, sample_noise, topic_ids
+from mem_core.perturb.codebook import Noise, Topics, plain_ids, sample_noise, topic_ids
 from mem_core.protect.protector import Protector, check_vocabulary, parse_protector, require_protector
 from mem_core.protect.published_image import published_image
 
@@ -44,8 +45,16 @@ class CodebookProtector:
         if kind == "topic":
             ids = list(self.words[topic])
         else:
-            ids = plain_ids(kind, self.allowed, trigger, self.tokenizer, self.seed, shard, key)
+            ids = plain_ids(kind, self.allowed, trigger, self.tokenizer, self._draw_seed, shard, key)
         return spelled(ids, self.tokenizer, trigger.placement)
+
+    def noise(self, topic: int, clean: Pixels, shard: str, key: str) -> Noise:
+        """The grating for one sample's image, uint8 [H, W, 3]."""
+        return sample_noise(topic, clean, self.config.noise, self._draw_seed, shard, key, self.config.draw)
+
+    @property
+    def _draw_seed(self) -> int:
+        return draw_seed(self.seed, self.config.draw)
 
 
 def load_protector(source: str | Path | bytes, *, image_format: ImageFormat | None = None) -> CodebookProtector:
@@ -71,7 +80,7 @@ def load_protector(source: str | Path | bytes, *, image_format: ImageFormat | No
     check_vocabulary(stored, ids_sha256(allowed), place)
     words: list[list[int]] = []
     if config.recipe.trigger == "topic":
-        words = topic_ids(stored.topics, allowed, config.trigger, stored.seed, tokenizer)
+        words = topic_ids(stored.topics, allowed, config.trigger, stored.seed, tokenizer, config.draw)
     return CodebookProtector(config, stored.seed, stored.topics, tokenizer, allowed, tuple(map(tuple, words)))
 
 
@@ -97,7 +106,7 @@ def protect_image(
         raise SampleError(why, code="protected-already")
     clean = decode_image(data, max_pixels=config.max_pixels)
     topic = protector.topics.of([caption], protector.tokenizer)
-    noise = sample_noise(topic, clean.pixels, config.noise, protector.seed, shard, key)
+    noise = protector.noise(topic, clean.pixels, shard, key)
     words = protector.trigger(topic, shard, key)
     return published_image(clean, noise, config).data, published_caption(words, caption, config.trigger.placement)
 

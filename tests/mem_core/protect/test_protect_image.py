@@ -91,6 +91,8 @@ def published(
         {"trigger": {"kind": "random"}, "noise": {"epsilon": "12/255"}},
         {"trigger": {"length": 3}, "quality": {"min_psnr": 32, "min_ssim": 0.5}, "noise": {"topics": 2}},
         {"trigger": {"kind": "none"}},
+        {"trigger": {"kind": "random"}, "draw": 2},
+        {"draw": 1},
         {"trigger": {"vocabulary": "all"}},
     ],
     ids=str,
