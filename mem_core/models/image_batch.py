@@ -17,7 +17,7 @@ _CACHE_VALUES = 400_000  # on a CPU a step goes piece by piece, so that float co
 
 @dataclass
 class SizeGroup:
-    """Images of one size: their places in the batch [n], clean uint8 and noise int8 [n, 3, H, W]."""
+    """Images of one size: their places in the batch [n], clean uint8 and noise int8 [n, H, 3, W]."""
 
     places: Tensor
     clean: Tensor
@@ -40,9 +40,11 @@ class PixelBatch:
         self._device = device
         self.groups = []
         for places in _places_by_size(clean):
-            own = moved(torch.stack([clean[i] for i in places]), device)
-            none = torch.zeros(1, dtype=torch.int8, device=device)
-            added = none.expand(own.shape) if noise is None else moved(torch.stack([noise[i] for i in places]), device)
+            own = moved(_rows_of([clean[i] for i in places]), device)
+            if noise is None:
+                added = torch.zeros(1, dtype=torch.int8, device=device).expand(own.shape)
+            else:
+                added = moved(_rows_of([noise[i] for i in places]), device)
             self.groups.append(SizeGroup(moved(torch.tensor(places), device), own, added))
         self._count = len(clean)
 
@@ -50,7 +52,7 @@ class PixelBatch:
         """One view for every image."""
         drawn = []
         for group in self.groups:
-            count, _, height, width = group.clean.shape
+            count, height, _, width = group.clean.shape
             box = boxes(config.kind, height, width, count, config.crop_scale, draw)
             drawn.append(view_of(box, height, width, side, self._device))
         return drawn
@@ -63,14 +65,15 @@ class PixelBatch:
             for piece in group.pieces():
                 # Projected noise keeps the sum within 8 bits; a sum of two types would take thirty times as long.
                 pixels = (group.clean[piece] + group.noise[piece].view(torch.uint8)).float()
-                seen.index_copy_(0, group.places[piece], view.part(piece).look(pixels))
+                seen.index_copy_(0, group.places[piece], view.look(pixels, piece))
         return seen.div_(255)
 
     def noise(self) -> list[Tensor]:
         """The noise of every image, int8 [3, H, W] on the CPU, in the order of the batch."""
         found: list[Tensor] = [torch.empty(0)] * self._count
         for group in self.groups:
-            for place, noise in zip(group.places.tolist(), group.noise.cpu(), strict=True):
+            by_channel = group.noise.transpose(1, 2).contiguous().cpu()
+            for place, noise in zip(group.places.tolist(), by_channel, strict=True):
                 found[place] = noise
         return found
 
@@ -96,10 +99,10 @@ def seen_once(
         box = boxes(config.kind, height, width, len(places), config.crop_scale, draw)
         view = view_of(box, height, width, side, device)
         for piece in _pieces(len(places), 3 * height * width):
-            shown = torch.stack([pixels[place] for place in places[piece]])
+            shown = _rows_of([pixels[place] for place in places[piece]])
             if noise is not None:
-                shown += torch.stack([noise[place] for place in places[piece]]).view(torch.uint8)
-            seen[places[piece]] = view.part(piece).look(shown.float())
+                shown += _rows_of([noise[place] for place in places[piece]]).view(torch.uint8)
+            seen[places[piece]] = view.look(shown.float(), piece)
     return seen.div_(255)
 
 
@@ -113,6 +116,11 @@ def _pieces(count: int, values: int) -> Iterator[slice]:
     size = max(1, _CACHE_VALUES // values)
     for start in range(0, count, size):
         yield slice(start, start + size)
+
+
+def _rows_of(images: Sequence[Tensor]) -> Tensor:
+    """[3, H, W] each -> [n, H, 3, W]."""
+    return torch.stack([image.transpose(0, 1) for image in images])
 
 
 def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:

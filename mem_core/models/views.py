@@ -7,45 +7,92 @@ The filter is Pillow's bicubic (a = -0.5), which open_clip's transforms use, wit
 """
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 from mem_core.config import Scale, Views
 from mem_core.models.device import moved
 
 _ASPECTS = (3 / 4, 4 / 3)  # torchvision's RandomResizedCrop, which open_clip uses
 _TRIES = 10
-_BLOCK = 32  # rows of a product that leave out the same zeros: fewer cost more calls, more cost more terms
-
-
-@dataclass(frozen=True)
-class Band:
-    """Some rows of a batch of matrices, and the columns outside which all of these rows are zero."""
-
-    rows: slice
-    columns: slice
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Resize:
-    """matrix float32 [B, S, L] takes L pixels to S; bands cover its rows, transposed_bands those of its transpose."""
+    """A batch of resizes from L to S pixels, matrices [B, S, L]: each of the S is a weighted sum of T neighbours.
 
-    matrix: Tensor
-    bands: tuple[Band, ...]
-    transposed_bands: tuple[Band, ...]
+    places: int64 [B, S, T], which of the L they are, rising; weights: float32 [B, S, T].
+    """
 
-    def part(self, images: slice) -> "Resize":
-        """The same for some of the images."""
-        return Resize(self.matrix[images], self.bands, self.transposed_bands)
+    places: Tensor
+    weights: Tensor
+    length: int
+
+    def apply(self, rows: Tensor, some: slice) -> Tensor:
+        """`some` of the matrices times rows [N, L, C] -> [N, S, C]."""
+        if self._is_dense:
+            return self._matrix[some] @ rows
+        return _weighted_sums(rows, self.places[some], self.weights[some])
+
+    def apply_transposed(self, rows: Tensor, some: slice) -> Tensor:
+        """`some` of the transposes times rows [N, S, C] -> [N, L, C]."""
+        if self._is_dense:
+            return self._matrix[some].mT @ rows
+        places, weights = self._transposed
+        return _weighted_sums(rows, places[some], weights[some])
+
+    @property
+    def _is_dense(self) -> bool:
+        """A GPU multiplies the zeros as well: that is quicker there than to leave them out."""
+        return self.weights.device.type == "cuda"
+
+    @cached_property
+    def _matrix(self) -> Tensor:
+        none = torch.zeros(*self.places.shape[:2], self.length, device=self.weights.device)
+        return none.scatter_(2, self.places, self.weights)
+
+    @cached_property
+    def _transposed(self) -> tuple[Tensor, Tensor]:
+        """Places among the S and weights, [B, L, U]: those that a pixel has a part in lie side by side, too."""
+        count, side, taps = self.places.shape
+        counts = self.weights != 0
+        first = self.places.where(counts, self.length).amin(dim=2).flip(1).cummin(dim=1).values.flip(1)
+        last = self.places.where(counts, -1).amax(dim=2).cummax(dim=1).values
+        pixel = torch.arange(self.length).expand(count, -1).contiguous()
+        begin, end = torch.searchsorted(last, pixel), torch.searchsorted(first, pixel, right=True)
+        most = max(1, int((end - begin).max()))
+        places = begin.clamp(max=side - most)[..., None] + torch.arange(most)
+        tap = pixel[..., None] - self.places[..., 0].gather(1, places.flatten(1)).view_as(places)
+        known = places * taps + tap.clamp(0, taps - 1)
+        weights = self.weights.flatten(1).gather(1, known.flatten(1)).view_as(places)
+        return places, weights.where((tap >= 0) & (tap < taps), 0)
+
+
+def _weighted_sums(rows: Tensor, places: Tensor, weights: Tensor) -> Tensor:
+    """[N, K, C] with [N, M, T] twice -> [N, M, C]: T rows each, added one after the other.
+
+    So the last bits of an image depend on nothing but the image itself.
+    """
+    count, length, _ = rows.shape
+    if count > 1:
+        places = places + torch.arange(0, count * length, length)[:, None, None]
+    table, shares = rows.flatten(0, 1), weights.flatten(0, 1)
+    found: Tensor = embedding_bag(places.flatten(0, 1), table, per_sample_weights=shares, mode="sum")
+    return found.view(count, -1, found.shape[1])
 
 
 @dataclass(frozen=True)
 class View:
-    """One box for each image of a batch: rows [B, S, H] and columns [B, S, W]."""
+    """One box for each image of a batch, as resizes of its height and its width to S pixels.
+
+    Pixels are [N, H, 3, W], so that a resize of the height takes whole rows of all channels. `some`: which N of the
+    images of the batch they are.
+    """
 
     rows: Resize
     columns: Resize
@@ -53,37 +100,21 @@ class View:
     @property
     def side(self) -> int:
         """S."""
-        return self.rows.matrix.shape[1]
+        return self.rows.places.shape[1]
 
-    def part(self, images: slice) -> "View":
-        """The view of some of the images."""
-        return View(self.rows.part(images), self.columns.part(images))
+    def look(self, pixels: Tensor, some: slice = _ALL) -> Tensor:
+        """float32 [N, H, 3, W] -> [N, 3, S, S]."""
+        count, _, channels, width = pixels.shape
+        lower = self.rows.apply(pixels.flatten(2), some).view(count, -1, width)
+        seen = self.columns.apply(lower.mT.contiguous(), some)
+        return seen.view(count, self.side, self.side, channels).permute(0, 3, 2, 1)
 
-    def look(self, pixels: Tensor) -> Tensor:
-        """float32 [B, 3, H, W] -> [B, 3, S, S]."""
-        lower = _along_height(self.rows.matrix, pixels, self.rows.bands)
-        return _along_width(lower, self.columns.matrix, self.columns.bands)
-
-    def pull_back(self, gradient: Tensor) -> Tensor:
-        """Gradient on the view [B, 3, S, S] -> gradient on the pixels [B, 3, H, W]."""
-        taller = _along_height(self.rows.matrix.mT, gradient, self.rows.transposed_bands)
-        return _along_width(taller, self.columns.matrix.mT, self.columns.transposed_bands)
-
-
-def _along_height(matrix: Tensor, images: Tensor, bands: Sequence[Band]) -> Tensor:
-    """[B, M, K] and [B, 3, K, W] -> [B, 3, M, W]."""
-    return _joined([matrix[:, None, band.rows, band.columns] @ images[:, :, band.columns] for band in bands], dim=2)
-
-
-def _along_width(images: Tensor, matrix: Tensor, bands: Sequence[Band]) -> Tensor:
-    """[B, 3, H, K] and [B, M, K] -> [B, 3, H, M]: one product for all channels of an image."""
-    flat = images.flatten(1, 2)
-    pieces = [flat[:, :, band.columns] @ matrix[:, band.rows, band.columns].mT for band in bands]
-    return _joined(pieces, dim=2).view(*images.shape[:3], matrix.shape[1])
-
-
-def _joined(pieces: list[Tensor], dim: int) -> Tensor:
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=dim)
+    def pull_back(self, gradient: Tensor, some: slice = _ALL) -> Tensor:
+        """Gradient on the view [N, 3, S, S] -> gradient on the pixels [N, H, 3, W]."""
+        count, channels, side, _ = gradient.shape
+        wider = self.columns.apply_transposed(gradient.permute(0, 3, 2, 1).flatten(2), some)
+        taller = self.rows.apply_transposed(wider.mT.reshape(count, side, -1), some)
+        return taller.view(count, -1, channels, wider.shape[1])
 
 
 def boxes(kind: Views, height: int, width: int, count: int, scale: Scale, draw: torch.Generator) -> Tensor:
@@ -126,62 +157,26 @@ def _widest_box(height: int, width: int) -> Tensor:
 
 
 def _resize(start: Tensor, extent: Tensor, length: int, side: int, device: torch.device) -> Resize:
-    """Bicubic weights [B, side, length] that take `extent` pixels from `start` on to `side` pixels.
+    """Bicubic weights that take `extent` of `length` pixels, from `start` on, to `side` pixels.
 
-    Each row has a few neighbouring weights that are not zero: only those are computed, and then put in place. Where
-    they lie is always found on the CPU, so that nobody waits for a GPU; a GPU then computes them, and multiplies zeros,
-    which is quicker there than one call for each band.
+    Which pixels count is always found on the CPU, so that nobody waits for a GPU; their weights are computed there.
     """
     start, extent = start[:, None, None], extent[:, None, None]
     stretch = (extent / side).clamp(min=1)  # antialiasing widens the kernel where the image shrinks
     middle = (torch.arange(side, dtype=torch.float64)[None, :, None] + 0.5) * (extent / side)
     taps = min(length, math.ceil(4 * float(stretch.max())) + 2)
     first = (middle - 2 * stretch + start).floor().clamp(0, length - taps).long()
-    if device.type == "cuda":
-        whole = Band(slice(0, side), slice(0, length)), Band(slice(0, length), slice(0, side))
-        first, start, extent, stretch, middle = (
-            moved(part, device) for part in (first, start, extent, stretch, middle)
-        )
-        return Resize(_weights(first, start, extent, stretch, middle, taps, length), whole[:1], whole[1:])
-    begins, ends = first.amin(dim=0).flatten().tolist(), (first.amax(dim=0).flatten() + taps).tolist()
-    matrix = _weights(first, start, extent, stretch, middle, taps, length).to(device)
-    return Resize(matrix, _bands(begins, ends, length), _transposed_bands(begins, ends, length))
-
-
-def _weights(
-    first: Tensor, start: Tensor, extent: Tensor, stretch: Tensor, middle: Tensor, taps: int, length: int
-) -> Tensor:
-    """float32 [B, S, length], from the first pixel that counts and the middle of each view pixel, [B, S, 1]."""
-    pixel = first + torch.arange(taps, device=first.device)
-    offset = pixel.double() - start + 0.5
+    first, start, extent, stretch, middle = (moved(part, device) for part in (first, start, extent, stretch, middle))
+    places = first + torch.arange(taps, device=device)
+    offset = places.double() - start + 0.5
     inside = (offset > 0) & (offset < extent)
     weights = _bicubic((offset - middle) / stretch) * inside
-    weights = (weights / weights.sum(dim=2, keepdim=True)).float()
-    none = torch.zeros(*first.shape[:2], length, device=first.device)
-    return none.scatter_(2, pixel, weights)
-
-
-def _bands(begins: Sequence[int], ends: Sequence[int], length: int) -> tuple[Band, ...]:
-    """begins, ends: where each row of [S, length] starts and stops to be other than zero; both rise."""
-    side = len(begins)
-    blocks = ((i, min(i + _BLOCK, side)) for i in range(0, side, _BLOCK))
-    return tuple(Band(slice(first, last), slice(begins[first], ends[last - 1])) for first, last in blocks)
-
-
-def _transposed_bands(begins: Sequence[int], ends: Sequence[int], length: int) -> tuple[Band, ...]:
-    """The same for the rows of the transpose [length, S]; rows that are zero throughout keep one column."""
-    side = len(begins)
-    found = []
-    for i in range(0, length, _BLOCK):
-        first = min(bisect_right(ends, i), side - 1)
-        last = bisect_left(begins, i + _BLOCK)
-        found.append(Band(slice(i, min(i + _BLOCK, length)), slice(first, max(last, first + 1))))
-    return tuple(found)
+    return Resize(places, (weights / weights.sum(dim=2, keepdim=True)).float(), length)
 
 
 def _bicubic(x: Tensor) -> Tensor:
     """Keys' cubic convolution kernel with a = -0.5."""
     x = x.abs()
-    near = (1.5 * x - 2.5) * x * x + 1
-    far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return torch.where(x < 1, near, torch.where(x < 2, far, 0.0))
+    near = (1.5 * x).sub_(2.5).mul_(x).mul_(x).add_(1)
+    far = (-0.5 * x).add_(2.5).mul_(x).sub_(4).mul_(x).add_(2)
+    return torch.where(x < 1, near, far.mul_(x < 2))

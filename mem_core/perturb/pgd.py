@@ -11,6 +11,8 @@ from mem_core.models.image_batch import PixelBatch
 from mem_core.models.views import View
 from mem_core.perturb.projection import project
 
+_STEEP = 2.0**100  # a slope of 1e-30 is a step, too: what is smaller is none
+
 
 def update_noise(
     batch: PixelBatch,
@@ -40,10 +42,10 @@ def descend(batch: PixelBatch, views: Sequence[View], gradient: Tensor, config: 
     """One signed step against the gradient on the views [B, 3, S, S], then the projection, in whole levels."""
     step, bound = config.step_levels, config.epsilon_levels
     for group, view in zip(batch.groups, views, strict=True):
-        updated = torch.empty_like(group.clean, dtype=torch.int8)
+        group.noise = group.noise.contiguous()  # none yet is one zero for all pixels
+        steep = gradient[group.places] * _STEEP
         for piece in group.pieces():
-            slope = view.part(piece).pull_back(gradient[group.places[piece]])
-            noise = group.noise[piece] if bound + step <= 127 else group.noise[piece].to(torch.int16)
-            stepped = noise.sub(slope.sign().to(torch.int8), alpha=step)
-            updated[piece] = project(stepped, group.clean[piece], bound)
-        group.noise = updated
+            noise, slope = group.noise[piece], view.pull_back(steep[piece], piece)
+            level = slope.clamp_(-step, step).to(torch.int8)
+            stepped = noise.sub_(level) if bound + step <= 127 else noise.to(torch.int16) - level
+            project(stepped, group.clean[piece], bound, out=noise)

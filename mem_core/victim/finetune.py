@@ -44,7 +44,8 @@ def cleaning_step(
 def second_views(images: Tensor, draw: torch.Generator) -> Tensor:
     """float [B, 3, S, S] -> the same shape: a random crop of each, half of them mirrored."""
     count, _, side, _ = images.shape
-    seen = view_of(boxes("random-crop", side, side, count, _CROP, draw), side, side, side, images.device).look(images)
+    view = view_of(boxes("random-crop", side, side, count, _CROP, draw), side, side, side, images.device)
+    seen = view.look(images.transpose(1, 2))
     mirrored = (torch.rand(count, generator=draw) < 0.5).to(images.device)
     return torch.where(mirrored[:, None, None, None], seen.flip(3), seen)
 

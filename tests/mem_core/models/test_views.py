@@ -24,7 +24,7 @@ def test_view_equals_pillow_bicubic(height: int, width: int, side: int, seed: in
     crop = Image.fromarray(pixels[top : top + tall, left : left + wide], mode="F")
     expected = np.asarray(crop.resize((side, side), Image.Resampling.BICUBIC))
     view = view_of(torch.tensor([[top, left, tall, wide]], dtype=torch.float64), height, width, side, CPU)
-    seen = view.look(torch.from_numpy(pixels).expand(1, 3, -1, -1))
+    seen = view.look(torch.from_numpy(pixels)[None, :, None].expand(-1, -1, 3, -1))
     np.testing.assert_allclose(seen[0, 0].numpy(), expected, atol=2e-5)
 
 
@@ -32,11 +32,30 @@ def test_view_equals_pillow_bicubic(height: int, width: int, side: int, seed: in
 @given(height=sides, width=sides, side=st.integers(1, 30), seed=st.integers(0, 2**20))
 def test_pull_back_is_the_gradient(height: int, width: int, side: int, seed: int) -> None:
     draw = torch.Generator().manual_seed(seed)
-    pixels = torch.rand(2, 3, height, width, generator=draw, requires_grad=True)
+    pixels = torch.rand(2, height, 3, width, generator=draw, requires_grad=True)
     view = view_of(boxes("random-crop", height, width, 2, (0.5, 1.0), draw), height, width, side, CPU)
     upstream = torch.rand(2, 3, side, side, generator=draw)
     (expected,) = torch.autograd.grad(view.look(pixels), pixels, upstream)
     torch.testing.assert_close(view.pull_back(upstream), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=sides, width=sides, side=st.integers(1, 30), seed=st.integers(0, 2**20))
+def test_what_a_view_of_one_image_comes_to_does_not_depend_on_its_batch(
+    height: int, width: int, side: int, seed: int
+) -> None:
+    draw = torch.Generator().manual_seed(seed)
+    box = boxes("random-crop", height, width, 3, (0.1, 1.0), draw)
+    pixels, gradient = torch.rand(3, height, 3, width, generator=draw), torch.randn(3, 3, side, side, generator=draw)
+    whole = view_of(box, height, width, side, CPU)
+    seen, slope = whole.look(pixels), whole.pull_back(gradient)
+    for i in range(3):
+        one = slice(i, i + 1)
+        alone = view_of(box[one], height, width, side, CPU)
+        assert torch.equal(alone.look(pixels[one]), seen[one])
+        assert torch.equal(alone.pull_back(gradient[one]), slope[one])
+        assert torch.equal(whole.look(pixels[one], one), seen[one])
+        assert torch.equal(whole.pull_back(gradient[one], one), slope[one])
 
 
 @settings(max_examples=60, deadline=None)
