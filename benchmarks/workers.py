@@ -3,8 +3,9 @@
     python -m benchmarks.workers [--samples 64] [--repeats 5]
 
 Each worker does what `update_shard` does (HotFlip, six PGD steps) with one thread of its own, as `runtime.workers: 2`
-runs it. Beside it two processes, which share nothing but the machine: what they lose, its memory and clock take. Wall
-clock, so the machine must have two idle cores: on a busy one the figures say nothing.
+runs it. Beside it, in the same run, what the machine can do at most: two processes with the same work, which share
+nothing but the machine, and two processes that multiply matrices, which fit into their caches, and do nothing else.
+Wall clock, so the machine must have two idle cores: the share of the cores that this program had says how idle they were.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.harness import Figure, print_figures, quartiles
+from benchmarks.harness import Figure, print_figures, quartiles, ratios
 from benchmarks.literal_port import Bench
 
 _LEAST = 0.95
+_MATRIX, _PRODUCTS = 512, 400  # 1 MB each; half a second of products
 
 
 def run(*, samples: int = 64, repeats: int = 5) -> list[Figure]:
@@ -30,16 +32,26 @@ def run(*, samples: int = 64, repeats: int = 5) -> list[Figure]:
     with (
         ThreadPoolExecutor(2) as threads,
         ProcessPoolExecutor(2, mp_context=apart, initializer=_prepare, initargs=(samples,)) as processes,
+        ProcessPoolExecutor(2, mp_context=apart, initializer=_prepare_products) as products,
     ):
         _prepare(samples)
-        _seconds(threads, 2), _seconds(processes, 2)
-        pairs = [(_share(threads), _share(processes)) for _ in range(repeats)]
-    of_threads, of_processes = (list(column) for column in zip(*pairs, strict=True))
-    floor = "two processes on the same two cores; wall clock"
+        pools: dict[str, Executor] = {"threads": threads, "processes": processes, "products": products}
+        for pool in pools.values():
+            _seconds(pool, 2)
+        had, start = time.process_time(), time.monotonic()
+        _seconds(threads, 2)
+        idle = (time.process_time() - had) / 2 / (time.monotonic() - start)
+        found: dict[str, list[float]] = {name: [] for name in pools}
+        for _ in range(repeats):
+            for name, pool in pools.items():
+                found[name].append(_share(pool))
+    floor = f"this program had {idle:.0%} of two cores; wall clock"
     return [
-        _figure("throughput over twice that of one", of_threads, bound=_LEAST, floor=floor),
-        _figure("the same of two processes", of_processes),
-        _figure("threads over processes", [ours / peer for ours, peer in pairs], bound=_LEAST, floor=floor),
+        _figure("throughput over twice that of one", found["threads"], bound=_LEAST, floor=floor),
+        _figure("the same of two processes", found["processes"]),
+        _figure("the machine: two bare loops of matrix products", found["products"]),
+        _figure("threads over processes", ratios(found["threads"], found["processes"]), bound=_LEAST, floor=floor),
+        _figure("threads over matrix products", ratios(found["threads"], found["products"])),
     ]
 
 
@@ -53,6 +65,18 @@ def _prepare(samples: int) -> None:
         bench = Bench.make(Path(folder), "tiny-resnet", samples, samples)
     context = bench.context()
     _work = lambda: bench.ours(context)  # noqa: E731
+
+
+def _prepare_products() -> None:
+    global _work
+    torch.set_num_threads(1)
+    matrix = torch.randn(_MATRIX, _MATRIX, generator=torch.Generator().manual_seed(0))
+
+    def products() -> None:
+        for _ in range(_PRODUCTS):
+            matrix @ matrix
+
+    _work = products
 
 
 def _once(_: int) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mem_core.config import Frozen, ProtectConfig, RunnerConfig
-from mem_core.models.device import resolve_device
+from mem_core.models.device import resolve_device, share_of_threads
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.remaining import OnMismatch
 from tasks.storage import open_folder
@@ -51,7 +51,8 @@ def computing(job: ProtectJob) -> Iterator[Protection]:
         device = min(_devices(job), key=lambda device: _busy[device])  # the first of equals
         _busy[device] += 1
     try:
-        yield _on(job, device)
+        with share_of_threads(_at_once(job)):
+            yield _on(job, device)
     finally:
         with _lock:
             _busy[device] -= 1
@@ -61,6 +62,11 @@ def forget(job: ProtectJob) -> None:
     """Forgets a job: it is over, or a new run must read the folders again."""
     with _lock:
         _open.pop(job, None)
+
+
+def _at_once(job: ProtectJob) -> int:
+    """How many tasks are at work in this process at the same time; with Ray each has one of its own."""
+    return 1 if job.runtime.runner == "ray" else max(job.runtime.workers, len(job.runtime.devices))
 
 
 def _devices(job: ProtectJob) -> tuple[str, ...]:

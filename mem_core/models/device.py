@@ -9,6 +9,8 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, RetryShard
 from mem_core.config import RuntimeConfig
 
+_ALL_THREADS = torch.get_num_threads()  # of this process, as it began
+
 
 def resolve_device(runtime: RuntimeConfig) -> torch.device:
     """The one device, or the first of several. `auto` is the first GPU, else the CPU.
@@ -97,3 +99,16 @@ def cpu_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def share_of_threads(workers: int) -> Iterator[None]:
+    """One worker's part of the process's torch threads inside the block, where so many are at work at once.
+
+    With all of them each, they would wait for each other at the end of every operation.
+    """
+    torch.set_num_threads(max(1, _ALL_THREADS // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(_ALL_THREADS)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from mem_core.common.errors import ConfigError
 from mem_core.config import RunnerConfig
@@ -51,6 +52,17 @@ def test_tasks_at_the_same_time_take_different_devices_and_share_the_corpus(
         assert one._corpus is other._corpus
     with computing(job) as again:
         assert again is one
+
+
+def test_tasks_at_the_same_time_share_the_threads_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_threads = torch.get_num_threads()
+    monkeypatch.setattr("mem_core.models.device._ALL_THREADS", 6)
+    with computing(job_of(tmp_path, workers=3)):
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 6
+    torch.set_num_threads(all_threads)
 
 
 def test_a_device_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
