@@ -2,12 +2,13 @@
 
     python -m benchmarks.round_split [--samples 256] [--side 432] [--repeats 3]
 
-Rounds of the default settings with tiny-resnet, on images with as many pixels as one of 500 x 375 has: two surrogate steps for every batch, HotFlip and six PGD steps, then
-encoding, auditing and writing. Bare are the steps alone, on batches that are ready: the surrogate's, HotFlip's and
-PGD's. All the rest of a round is overhead: reading shards and states, captions to tokens, batches put together, views
-for the surrogate, weights and states stored. Both are told: with the views of surrogate batches as a part of the step,
-which they are as much as PGD's are of its own, and without. The first round, which loads models, warms up. Processor
-time, of a part that of its own thread: batches are prepared beside a step.
+Rounds of the default settings with tiny-resnet, on images with as many pixels as one of 500 x 375 has: two surrogate
+steps for every batch, HotFlip and six PGD steps, then encoding, auditing and writing. Bare are the steps alone, on
+batches that are ready: the surrogate's, HotFlip's and PGD's. All the rest of a round is overhead: reading shards and
+states, captions to tokens, batches put together, views for the surrogate, weights and states stored. Both are told:
+with the views of surrogate batches as a part of the step, which they are as much as PGD's are of its own, and without.
+The first round, which loads models, warms up. Processor time, of a part that of its own thread: batches are prepared
+beside a step.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 Each worker does what `update_shard` does (HotFlip, six PGD steps) with one thread of its own, as `runtime.workers: 2`
 runs it. Beside it, in the same run, what the machine can do at most: two processes with the same work, which share
 nothing but the machine, and two processes that multiply matrices, which fit into their caches, and do nothing else.
-Wall clock, so the machine must have two idle cores: the share of the cores that this program had says how idle they were.
+Wall clock, so the machine must have two idle cores: the share of them that this program had says how idle they were.
 """
 
 import argparse

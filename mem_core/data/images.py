@@ -96,6 +96,11 @@ class Picture:
         return int(self.pixels.shape[0])
 
 
+def by_channel(pixels: Pixels) -> Pixels:
+    """The same pixels [H, W, 3], one channel after the other in memory: so models take them, batch after batch."""
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)
+
+
 def decode_image(data: bytes, *, max_pixels: int, animated: Literal["refuse", "first-frame"] = "refuse") -> Picture:
     """The picture in a file of any format that `image_formats` reads, by the rules at the top of this file.
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, overload
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingReader
 from mem_core.data.already import protected_already
 from mem_core.data.corpus import count_samples, input_hashes, input_sha256_of, list_shards
-from mem_core.data.images import Picture, Pixels, decode_image
+from mem_core.data.images import Picture, by_channel, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
 _CHUNK = 1 << 20
@@ -211,7 +210,7 @@ class Pictures(Sequence[Picture]):
         picture = decode_image(file, max_pixels=self._max_pixels)
         keeps = self.nbytes + picture.pixels.nbytes <= self._max_bytes
         self.nbytes += picture.pixels.nbytes if keeps else 0
-        self._kept.append(replace(picture, pixels=_by_channel(picture.pixels)) if keeps else file)
+        self._kept.append(replace(picture, pixels=by_channel(picture.pixels)) if keeps else file)
         self.sizes.append(picture.pixels.nbytes)
 
     def __len__(self) -> int:
@@ -229,8 +228,3 @@ class Pictures(Sequence[Picture]):
             return part
         found = self._kept[index]
         return found if isinstance(found, Picture) else decode_image(found, max_pixels=self._max_pixels)
-
-
-def _by_channel(pixels: Pixels) -> Pixels:
-    """The same pixels [H, W, 3], one channel after the other in memory."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)

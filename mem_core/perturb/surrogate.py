@@ -17,7 +17,7 @@ from mem_core.data.shard_cache import Failures, LoadedShard
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import autocast, cpu_threads, moved
 from mem_core.models.frozen_encoder import FrozenEncoder
-from mem_core.models.image_batch import PixelBatch
+from mem_core.models.image_batch import seen_once
 from mem_core.models.loss import Anchors
 from mem_core.models.token_rows import batches, with_trigger
 from mem_core.models.training import training_step
@@ -152,9 +152,8 @@ def _batches_of_pool(
         if len(places) < 2:
             continue  # a single pair has no negative: no loss, no step
         chosen = [samples[place] for place in places]
-        clean = [shard.pixels(i) for shard, _, i in chosen]
-        batch = PixelBatch(clean, [state.noise[i] for _, state, i in chosen], context.device)
-        images = batch.look(batch.draw_views(context.config.noise.view, side, draw))
+        clean, noise = [shard.pixels(i) for shard, _, i in chosen], [state.noise[i] for _, state, i in chosen]
+        images = seen_once(clean, context.config.noise.view, side, draw, context.device, noise)
         rows, where = captions.draw_placed(places, draw, room=context.config.trigger.length)
         shuffles = context.recipe.shuffles_captions and context.config.surrogate.captions == "shuffled"
         if shuffles and not pairing.own_captions:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from typing import Any
 
-import numpy as np
 import torch
 import webdataset
 from torch import Tensor
@@ -23,7 +22,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import RuntimeConfig, ViewConfig
 from mem_core.data.corpus import list_shards
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
-from mem_core.data.images import Pixels, decode_image
+from mem_core.data.images import Pixels, by_channel, decode_image
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.shard_cache import Failures, LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
@@ -170,7 +169,7 @@ class PairStream:
         if size <= self._room:
             self._room -= size
             self._kept[shard.name] = [
-                _web_sample(shard.name, sample, _by_channel(picture.pixels))
+                _web_sample(shard.name, sample, by_channel(picture.pixels))
                 for sample, picture in zip(shard.samples, shard.pictures, strict=True)
             ]
 
@@ -229,11 +228,6 @@ def _with_recorded_ids(pair: Pair, number: int, tokenizer: Tokenizer) -> Tensor:
 def _decoded_samples(shard: LoadedShard) -> Iterator[WebSample]:
     for sample, picture in zip(shard.samples, shard.pictures, strict=True):
         yield _web_sample(shard.name, sample, picture.pixels)
-
-
-def _by_channel(pixels: Pixels) -> Pixels:
-    """The same pixels [H, W, 3], a channel after the other in memory: so models take them, and every epoch does."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)
 
 
 def _web_sample(shard: str, sample: Sample, image: bytes | Pixels) -> WebSample:
