@@ -26,30 +26,27 @@ _ALL = slice(None)
 class Resize:
     """A batch of resizes from L to S pixels, matrices [B, S, L]: each of the S is a weighted sum of T neighbours.
 
-    places: int64 [B, S, T], which of the L they are, rising; weights: float32 [B, S, T].
+    places: int64 [B, S, T], which of the L they are, rising; weights: float32 [B, S, T]. length: L. dense: zeros are
+    multiplied as well, which is quicker on a GPU.
     """
 
     places: Tensor
     weights: Tensor
     length: int
+    dense: bool
 
     def apply(self, rows: Tensor, some: slice) -> Tensor:
         """`some` of the matrices times rows [N, L, C] -> [N, S, C]."""
-        if self._is_dense:
+        if self.dense:
             return self._matrix[some] @ rows
         return _weighted_sums(rows, self.places[some], self.weights[some])
 
     def apply_transposed(self, rows: Tensor, some: slice) -> Tensor:
         """`some` of the transposes times rows [N, S, C] -> [N, L, C]."""
-        if self._is_dense:
+        if self.dense:
             return self._matrix[some].mT @ rows
         places, weights = self._transposed
         return _weighted_sums(rows, places[some], weights[some])
-
-    @property
-    def _is_dense(self) -> bool:
-        """A GPU multiplies the zeros as well: that is quicker there than to leave them out."""
-        return self.weights.device.type == "cuda"
 
     @cached_property
     def _matrix(self) -> Tensor:
@@ -159,19 +156,21 @@ def _widest_box(height: int, width: int) -> Tensor:
 def _resize(start: Tensor, extent: Tensor, length: int, side: int, device: torch.device) -> Resize:
     """Bicubic weights that take `extent` of `length` pixels, from `start` on, to `side` pixels.
 
-    Which pixels count is always found on the CPU, so that nobody waits for a GPU; their weights are computed there.
+    Which pixels count is always found on the CPU, so that nobody waits for a GPU; CUDA then computes their weights.
     """
     start, extent = start[:, None, None], extent[:, None, None]
     stretch = (extent / side).clamp(min=1)  # antialiasing widens the kernel where the image shrinks
     middle = (torch.arange(side, dtype=torch.float64)[None, :, None] + 0.5) * (extent / side)
     taps = min(length, math.ceil(4 * float(stretch.max())) + 2)
     first = (middle - 2 * stretch + start).floor().clamp(0, length - taps).long()
-    first, start, extent, stretch, middle = (moved(part, device) for part in (first, start, extent, stretch, middle))
-    places = first + torch.arange(taps, device=device)
+    if device.type == "cuda":
+        first, start, extent, stretch, middle = (moved(t, device) for t in (first, start, extent, stretch, middle))
+    places = first + torch.arange(taps, device=first.device)
     offset = places.double() - start + 0.5
     inside = (offset > 0) & (offset < extent)
     weights = _bicubic((offset - middle) / stretch) * inside
-    return Resize(places, (weights / weights.sum(dim=2, keepdim=True)).float(), length)
+    weights = (weights / weights.sum(dim=2, keepdim=True)).float()
+    return Resize(places.to(device), weights.to(device), length, dense=device.type != "cpu")
 
 
 def _bicubic(x: Tensor) -> Tensor:
