@@ -8,6 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from open_clip.tokenizer import SimpleTokenizer
 
+from mem_core.common.errors import ConfigError
+from mem_core.models import byte_pairs
 from mem_core.models.byte_pairs import BytePairs, _tables
 
 OPEN_CLIP, OURS = SimpleTokenizer(), BytePairs()
@@ -59,3 +61,9 @@ def test_a_word_of_a_hundred_thousand_letters_is_read() -> None:
 def test_torch_is_not_loaded(module: str) -> None:
     code = f"import sys, {module}; assert not {{'torch', 'open_clip', 'transformers'}} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_where_open_clip_is_missing_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(byte_pairs, "find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="of the package open_clip_torch, which is not installed here: install it"):
+        _tables.__wrapped__()
