@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mem_core.config import CENTRE, ViewConfig
-from mem_core.models.device import moved
+from mem_core.models.device import moved, stacked
 from mem_core.models.views import View, boxes, view_of
 
 _MAX_GROUP_VALUES = 64_000_000  # float32 copies of a group stay below 256 MB, but for a single image that is larger
@@ -40,11 +40,11 @@ class PixelBatch:
         self._device = device
         self.groups = []
         for places in _places_by_size(clean):
-            own = moved(_rows_of([clean[i] for i in places]), device)
+            own = stacked([clean[i].transpose(0, 1) for i in places], device)
             if noise is None:
                 added = torch.zeros(1, dtype=torch.int8, device=device).expand(own.shape)
             else:
-                added = moved(_rows_of([noise[i] for i in places]), device)
+                added = stacked([noise[i].transpose(0, 1) for i in places], device)
             self.groups.append(SizeGroup(moved(torch.tensor(places), device), own, added))
         self._count = len(clean)
 
@@ -99,9 +99,9 @@ def seen_once(
         box = boxes(config.kind, height, width, len(places), config.crop_scale, draw)
         view = view_of(box, height, width, side, device)
         for piece in _pieces(len(places), 3 * height * width):
-            shown = _rows_of([pixels[place] for place in places[piece]])
+            shown = stacked([pixels[place].transpose(0, 1) for place in places[piece]], device)
             if noise is not None:
-                shown += _rows_of([noise[place] for place in places[piece]]).view(torch.uint8)
+                shown += stacked([noise[place].transpose(0, 1) for place in places[piece]], device).view(torch.uint8)
             seen[places[piece]] = view.look(shown.float(), piece)
     return seen.div_(255)
 
@@ -116,11 +116,6 @@ def _pieces(count: int, values: int) -> Iterator[slice]:
     size = max(1, _CACHE_VALUES // values)
     for start in range(0, count, size):
         yield slice(start, start + size)
-
-
-def _rows_of(images: Sequence[Tensor]) -> Tensor:
-    """[3, H, W] each -> [n, H, 3, W]."""
-    return torch.stack([image.transpose(0, 1) for image in images])
 
 
 def _places_by_size(images: Sequence[Tensor]) -> list[list[int]]:

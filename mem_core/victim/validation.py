@@ -138,12 +138,15 @@ class ValidationPairs:
                 "epoch only"
             )
         rows = without_padding(tokenizer_for(model).encode(captions))
-        return cls(ValidationSet(corpus=corpus.uri, images=tuple(digests)), torch.cat(seen), rows)
+        about, images = ValidationSet(corpus=corpus.uri, images=tuple(digests)), torch.cat(seen)
+        return cls(about, images.pin_memory() if device.type == "cuda" else images, rows)
 
     def median_ranks(self, model: OpenClipEncoder, device: torch.device, precision: torch.dtype) -> tuple[float, float]:
         """Image to text and text to image, plain queries, with a model that is frozen and on the device."""
         with torch.no_grad(), autocast(device, precision):
-            images = torch.cat([model.encode_image(part.to(device)) for part in self.images.split(_BATCH)])
+            images = torch.cat(
+                [model.encode_image(part.to(device, non_blocking=True)) for part in self.images.split(_BATCH)]
+            )
             texts = torch.cat([model.encode_text(part.to(device)) for part in self.rows.split(_BATCH)])
         if not bool(images.isfinite().all() and texts.isfinite().all()):
             raise ConfigError(f"expected features that are numbers from {model.architecture}, but it has diverged")
