@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from mem_core.common.formatting import counted
 from mem_core.common.progress import Progress, silent
 from mem_core.common.reasons import Code
+from mem_core.data.already import protected_already
 from mem_core.data.readers import FormatReader, RawSample
 from mem_core.data.readers.base import Detected, NoImage
 from mem_core.data.sharding.candidate import caption_trouble
@@ -74,7 +75,7 @@ def look_at_source(reader: FormatReader, limit: int | None = None, progress: Pro
         if number == limit:
             seen.whole = False
             break
-        _count(seen, raw)
+        _count(seen, raw, accept=reader.config.protected == "accept")
         if number % 1000 == 999:
             progress(number + 1, 0, "images counted")
     for one in reader.left_out:
@@ -82,8 +83,8 @@ def look_at_source(reader: FormatReader, limit: int | None = None, progress: Pro
     return seen
 
 
-def _count(seen: SourceLook, raw: RawSample) -> None:
-    reason = _trouble(raw)
+def _count(seen: SourceLook, raw: RawSample, *, accept: bool) -> None:
+    reason = _trouble(raw, accept=accept)
     if reason is not None:
         seen.failed.add(reason[0], f"{raw.name}: {reason[1]}")
         return
@@ -98,10 +99,13 @@ def _count(seen: SourceLook, raw: RawSample) -> None:
         seen.samples.append((raw.name, caption if len(caption) <= _SHOWN else caption[:_SHOWN] + "..."))
 
 
-def _trouble(raw: RawSample) -> tuple[Code, str] | None:
-    """Why the sample cannot be used, as far as can be told without its picture."""
+def _trouble(raw: RawSample, *, accept: bool) -> tuple[Code, str] | None:
+    """Why the sample cannot be used, as far as can be told without its picture, in the order in which `shard` looks."""
     if raw.problem:
         return raw.code, raw.problem
+    if trouble := caption_trouble(raw.captions):
+        return trouble
     if isinstance(raw.image, NoImage):
         return raw.image.code, raw.image.reason
-    return caption_trouble(raw.captions)
+    twice = "" if accept else protected_already(b"", raw.metadata, "corpus.protected")
+    return ("protected-already", twice) if twice else None

@@ -21,7 +21,7 @@ IMAGE = (
     *("image_file", "image_filename", "image_file_name", "img", "img_path", "img_name", "picture", "photo"),
 )
 BYTES = ("bytes", "image_bytes", "base64", "image_base64", "image_data", "jpg", "jpeg", "png", "webp")
-SPLIT = ("split", "set", "subset")
+SPLIT = ("split", "set", "subset", "partition", "data_split", "dataset_split", "phase")
 NAME = ("name", "id", "key", "image_id", "__key__")
 PER_CAPTION = frozenset({"caption_id", "comment_number", "caption_number", "sentid"})
 

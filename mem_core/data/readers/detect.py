@@ -13,6 +13,7 @@ from mem_core.data.readers.base import Detected
 from mem_core.data.readers.columns import IMAGE
 from mem_core.data.readers.listing import Listing
 from mem_core.data.readers.look import Look
+from mem_core.data.readers.path_parts import packed
 from mem_core.data.readers.split_lists import is_list_name
 from mem_core.data.texts import CAPTION_NAMES
 
@@ -109,7 +110,8 @@ def _notes(listing: Listing, format: str) -> tuple[str, ...]:
         others = [
             (name, kind)
             for name, kind in listing.kinds.items()
-            if not (kind.format or kind.sidecar or is_list_name(name))
+            if name not in listing.usable.get(format, ())
+            and not (kind.format or kind.sidecar or is_list_name(name) or packed(name))
         ]
         said += [f"{name} is not read: it {kind.about}" for name, kind in others]
     more = [f"and {len(said) - _SAID} more like these"] if len(said) > _SAID else []

@@ -57,6 +57,9 @@ class JsonlReader(RecordReader):
 
     def _whole(self, file: SourceFile, name: str) -> Iterator[tuple[str, object]]:
         content = load_json(file, self.config.encoding, _each_once)
+        if isinstance(content, _Twice) and all("." in key for key, _ in content.pairs):  # two captions of one image
+            yield from ((f"{name}: {key!r}", self._named(key, value)) for key, value in content.pairs)
+            return
         if isinstance(content, dict):
             lists = {key: value for key, value in content.items() if "." not in key and _is_list_of_objects(value)}
             if len(lists) == 1:
@@ -72,9 +75,8 @@ class JsonlReader(RecordReader):
         ):
             yield from ((f"{name}: {key!r}", self._named(key, value)) for key, value in content.items())
         else:
-            raise SourceError(
-                f"expected a list of JSON objects, or captions by names of images, in {file}, got neither"
-            )
+            got = f", but {content}" if isinstance(content, ValueError) else ", got neither"
+            raise SourceError(f"expected a list of JSON objects, or captions by names of images, in {file}{got}")
 
     def _names_an_image(self, values: list[Any]) -> bool:
         columns = columns_of(next(value for value in values if isinstance(value, dict)), self.config)
@@ -107,10 +109,16 @@ def _parsed(line: str) -> object:
         return error
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> object:
-    """An object; for a key that comes twice what is wrong, as the first of two captions would be lost."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
+class _Twice(ValueError):
+    """What is wrong with an object in which a key comes twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         keys = [key for key, _ in pairs]
-        return ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes more than once")
-    return found
+        super().__init__(f"the key {next(key for key in keys if keys.count(key) > 1)!r} comes more than once")
+        self.pairs = pairs
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> object:
+    """An object, or what is wrong where a key comes twice, as the first of two captions would be lost."""
+    found = dict(pairs)
+    return found if len(found) == len(pairs) else _Twice(pairs)

@@ -13,17 +13,14 @@ from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.columns import columns_of
 from mem_core.data.readers.csv_table import headers
+from mem_core.data.readers.path_parts import packed
 
 _TOKEN = re.compile(r"[^\t\n]+#\d+\t")
 _KEY = re.compile(r'"((?:[^"\\\n]|\\.){1,64})"\s*:')
 _SIDECAR = {"key", "status"}
 _SHOWN = 8
 _IMAGEFOLDER = "columns file_name and "
-_ADVICE = {
-    **dict.fromkeys((".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "is packed: unpack it first"),
-    **dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet: save it as CSV"),
-    **dict.fromkeys((".arrow", ".feather"), "is Arrow, as save_to_disk writes it: save it as Parquet"),
-}
+_ADVICE = dict.fromkeys((".xlsx", ".xls", ".ods"), "is a spreadsheet: save it as CSV")
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ def kind_of(path: str, seen: str, config: CorpusConfig) -> Kind:
     """What a file that is no picture holds. seen: the first look at it."""
     file = PurePosixPath(path)
     suffix = file.suffix.lower()
-    if suffix in _ADVICE:
-        return Kind(about=_ADVICE[suffix])
+    if advice := packed(path) or _ADVICE.get(suffix, ""):
+        return Kind(about=advice)
     if not seen.strip():
         return Kind(about="is empty or cannot be read", near=_BY_SUFFIX.get(suffix, ""))
     if suffix == ".parquet":
@@ -141,6 +138,8 @@ def _json(text: str, config: CorpusConfig) -> Kind:
     first_key = _KEY.search(text[:4000])
     if first_key and PurePosixPath(first_key[1]).suffix.lower() in PICTURE_SUFFIXES:
         return Kind("jsonl", "captions by the names of images")
+    if first_key and (kind := _of_record("jsonl", text, first_key.end(), config)).format:
+        return kind  # {"id 1": {"image": "1.jpg", "caption": "a dog"}, ...}
     record, end = _value_and_end(text, 0)
     if isinstance(record, dict) and text[end:].lstrip().startswith("{"):
         return _of_record("jsonl", text, 0, config)

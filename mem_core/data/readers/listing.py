@@ -112,6 +112,10 @@ class Listing:
             if kind.format and not (kind.format == "flickr-token" and "lemma" in name.lower()):
                 is_packed = kind.format == "imagefolder" and not self.pictures
                 found[format_by_name(name) if is_packed else kind.format].append(name)
+        if "parquet" in found:  # what is cut among them is a part of the same, and its reader says so
+            found["parquet"] += [
+                name for name, kind in self.kinds.items() if kind.near == "parquet" and not self.look(name)
+            ]
         if self.captions_beside:
             found["beside"] = self._beside
         if self.tars and (not found or self._tars_have_texts):

@@ -126,6 +126,8 @@ def _distance(entry: Entry, name: str, own: str, split: str) -> tuple[int, int, 
     letters = 0 if tail == name else 1 if normalize("NFC", tail) == normalize("NFC", name) else 2
     whole = [folded(path) for path in (own, name, inner)]
     place = whole.index(whole[2])
+    if place == 2 and not folded(entry.path).startswith(folded(own.removesuffix(name))):
+        place = 3  # not even below the folder of the file that has the name
     said = _split_of(front, split)
     if split and said not in ("", split) and not _split_of(written[:-1], split):
         return None

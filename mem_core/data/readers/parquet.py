@@ -54,7 +54,8 @@ class ParquetReader(RecordReader):
                             yield _record(f"{name}:{number}", values)
                             number += 1
         except (pyarrow.ArrowException, OSError) as error:
-            raise SourceError(f"expected a Parquet file, but {file} cannot be read: {error}") from error
+            what = f"cannot be read (copy it anew, or leave it out of the source): {error}"
+            raise SourceError(f"expected a Parquet file, but {file} {what}") from error
 
     def _columns(self, names: list[str], file: SourceFile) -> Columns:
         columns = columns_of(names, self.config)

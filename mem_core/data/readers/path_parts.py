@@ -7,6 +7,11 @@ from mem_core.data.image_formats import PICTURE_SUFFIXES
 TEXT_SUFFIXES = (".json", ".txt", ".caption")
 """Of the files that may hold captions of the picture of their name, in the order of `texts.read_captions`."""
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_PACKED = {
+    **dict.fromkeys((".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "is packed: unpack it first"),
+    **dict.fromkeys((".arrow", ".feather"), "is Arrow, as save_to_disk writes it: save it as Parquet"),
+    ".tfrecord": "is TensorFlow's: have it written as tars (webdataset)",
+}
 
 
 def suffix_of(path: str) -> str:
@@ -28,6 +33,11 @@ def folder_around(path: str) -> str:
 def stem_of(path: str) -> str:
     """The path of a tar without its suffix."""
     return next((path[: -len(end)] for end in TAR_SUFFIXES if path.lower().endswith(end)), path)
+
+
+def packed(path: str) -> str:
+    """Of an archive that is not read, so that nobody knows what it holds: what it is and what to do; else ""."""
+    return "" if path.lower().endswith(TAR_SUFFIXES) else _PACKED.get(suffix_of(path), "")
 
 
 def is_picture(path: str) -> bool:

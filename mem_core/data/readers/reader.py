@@ -10,7 +10,7 @@ from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import UNLISTED, Detected, LeftOut, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
 from mem_core.data.readers.files import Found, ImageFiles
-from mem_core.data.readers.path_parts import is_picture
+from mem_core.data.readers.path_parts import is_picture, packed
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 from mem_core.data.readers.splits import split_of, split_of_folder, split_word
@@ -63,7 +63,7 @@ class FormatReader(ABC):
         return find_split_lists(self.tree, lambda line: not self.images.find(line.strip()).reason)
 
     def _all(self) -> Iterator[RawSample]:
-        self.left_out = side_pictures(self.tree)
+        self.left_out = [*side_pictures(self.tree), *_packed(self.tree)]
         table = CaptionTable()
         try:
             for file in self.files:
@@ -142,6 +142,12 @@ def side_pictures(tree: SourceTree) -> list[LeftOut]:
     reason = "hidden, or an operating system's own"
     names = [repaired(name)[0] for name in tree.side_files if is_picture(name)]
     return [LeftOut(name, "picture", "side-file", reason) for name in names]
+
+
+def _packed(tree: SourceTree) -> list[LeftOut]:
+    """The archives in a source, but for the tars that are read."""
+    found = [(repaired(name)[0], why) for name in tree.names if (why := packed(name))]
+    return [LeftOut(name, "shard", "unreadable", f"{name} {why}") for name, why in found]
 
 
 def _found(files: ImageFiles, row: Row, folder: str) -> tuple[Row, Found]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mem_core.config import CorpusConfig
 from mem_core.data.readers import open_source
 from mem_core.data.source_look import look_at_source
 from tests.support.source_making import write_images
@@ -27,6 +28,13 @@ def test_pictures_are_not_opened(tmp_path: Path) -> None:
     (tmp_path / "captions.csv").write_text("image,caption\n0.jpg,one\ngone.jpg,two\n")
     seen = look_at_source(open_source(tmp_path))
     assert (seen.images, seen.failed.counts) == ({"train": 1}, {"no-image": 1})
+
+
+def test_what_is_protected_already_is_told_before(tmp_path: Path) -> None:
+    write_images(tmp_path, ["0.jpg"])
+    (tmp_path / "0.json").write_text('{"caption": "one", "memshield": {"method": "mem"}}')
+    assert look_at_source(open_source(tmp_path)).failed.counts == {"protected-already": 1}
+    assert look_at_source(open_source(tmp_path, config=CorpusConfig(protected="accept"))).images == {"train": 1}
 
 
 @pytest.mark.parametrize("format", ["beside", "csv", "identities"])

@@ -87,6 +87,18 @@ def odd_tree(tmp_path: Path) -> Iterator[Path]:
         yield root
 
 
+@pytest.mark.parametrize(
+    "name", ["0.tar.xz", "more/images.zip", "captions.csv.gz", "train/data-00000.arrow", "0.tfrecord"]
+)
+def test_what_is_packed_is_counted_as_a_shard_of_unknown_content(tmp_path: Path, name: str) -> None:
+    write_tar(tmp_path / "a.tar", {"1.jpg": picture("1"), "1.txt": b"one"})
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"packed")
+    reader = open_source(tmp_path)
+    assert [sample.captions for sample in reader] == [("one",)]
+    assert [(left.name, left.what, left.code) for left in reader.left_out] == [(name, "shard", "unreadable")]
+
+
 def test_what_is_no_file_costs_itself(odd_tree: Path) -> None:
     (odd_tree / "captions.csv").write_text("image,caption\nin/a.jpg,one\npipe.jpg,two\nlinked/c.jpg,three\n")
     reader = open_source(odd_tree)

@@ -71,6 +71,7 @@ IS: list[tuple[str, str, Source]] = [
         "._captions_train2017.json": "\0"}),
     ("jsonl", "lines", {**pictures(), "all.jsonl": RECORD + "\n" + RECORD}),
     ("jsonl", "a list of records", {**pictures(), "captions.json": f"[{RECORD}, {RECORD}]"}),
+    ("jsonl", "records by ids", {**pictures(), "captions.json": '{"id 1": ' + RECORD + "}"}),
     ("jsonl", "lines under .json", {**pictures(), "train.json": f"{RECORD}\n{RECORD}\n"}),
     ("jsonl", "longer than the look", {"all.jsonl": '{"id": 1, "caption": "words", "image_base64": "' + "A" * 200}),
     ("jsonl", "metadata.jsonl whose images are in a tar", {"metadata.jsonl": METADATA, "a.tar": "0.jpg"}),
@@ -229,6 +230,14 @@ def test_what_is_not_read_is_said() -> None:
     found = detect({**pictures(), "a.csv": CSV, "mails.csv": "name,mail\nAda,x"})
     assert found.notes == (
         "mails.csv is not read: it has the columns name, mail: no image among them and no caption among them",
+    )
+
+
+def test_a_parquet_that_cannot_be_read_is_read_with_the_others_to_be_refused() -> None:
+    found = detect({"a.parquet": "image\ntext", "b.parquet": "", "c.parquet": "price\nitem"})
+    assert found.files == ("a.parquet", "b.parquet")
+    assert found.notes == (
+        "c.parquet is not read: it has the columns price, item: no image among them and no caption among them",
     )
 
 

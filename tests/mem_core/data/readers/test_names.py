@@ -110,6 +110,15 @@ def test_a_name_is_relative_to_its_own_file_before_the_source(tmp_path: Path) ->
     assert files(tmp_path).find("../../1.jpg", "train").code == "outside"
 
 
+def test_of_equal_names_that_below_the_folder_of_the_file_is_meant(tmp_path: Path) -> None:
+    write_images(tmp_path, ["a/images/1.jpg", "b/images/1.jpg", "b/more/2.jpg", "b/images/2.jpg"])
+    images = files(tmp_path)
+    assert [images.find("1.jpg", folder).path for folder in "ab"] == ["a/images/1.jpg", "b/images/1.jpg"]
+    assert [images.find(name, folder).code for name, folder in (("1.jpg", ""), ("1.jpg", "c"), ("2.jpg", "b"))] == [
+        "ambiguous-image"
+    ] * 3
+
+
 def test_equal_names_in_two_splits_are_never_swapped(tmp_path: Path) -> None:
     write_images(tmp_path, ["train2017/0.jpg", "test/0.jpg", "test/1.jpg", "val/2.jpg", "more/2.jpg", "val2014/3.jpg"])
     for name, split, meant in (

@@ -80,6 +80,13 @@ def test_a_column_counts_more_than_the_file_and_the_file_more_than_the_folder_of
     assert splits(tmp_path) == {"test/a.jpg": "val", "c.jpg": "train", "test/b.jpg": "train"}
 
 
+@pytest.mark.parametrize("column", ["Split", "set", "partition", "dataset_split"])
+def test_columns_of_splits(tmp_path: Path, column: str) -> None:
+    write_images(tmp_path, ["0.jpg", "1.jpg"])
+    (tmp_path / "all.csv").write_text(f"image,caption,{column}\n0.jpg,one,train\n1.jpg,two,TEST\n")
+    assert {sample.name: sample.split for sample in open_source(tmp_path)} == {"0.jpg": "train", "1.jpg": "test"}
+
+
 def test_metadata_in_split_folders_names_images_beside_it(tmp_path: Path) -> None:
     for split in ("train", "test"):
         write_images(tmp_path / split, ["0.jpg", "in/1.jpg"])

@@ -343,10 +343,17 @@ def test_json_files(tmp_path: Path, form: str, indent: int | None) -> None:
     assert all(place.startswith("all.json") for sample in samples for place in sample.places)
 
 
+def test_captions_of_one_name_are_all_read(tmp_path: Path) -> None:
+    write_images(tmp_path, ["1.jpg", "2.jpg"])
+    samples = _opened(tmp_path / "all.json", b'{"1.jpg": "one", "1.jpg": "uno", "2.jpg": "two"}')
+    assert [(sample.name, sample.captions) for sample in samples] == [("1.jpg", ("one", "uno")), ("2.jpg", ("two",))]
+
+
 def test_json_files_that_hold_something_else(tmp_path: Path) -> None:
     for content, words in (
         (b"5", "got neither"),
         (b'{"a": 1}', "got neither"),
+        (b'{"a": [], "a": []}', "but the key 'a' comes more than once"),
         (b"[1, 2", "cannot be parsed: .*line 1"),
     ):
         with pytest.raises(SourceError, match=words):
