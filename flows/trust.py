@@ -1,11 +1,21 @@
-"""What an owner asks before and after publishing: a preview, a certificate, whether a model learned the shortcut."""
+"""What an owner asks before and after publishing: a preview, a certificate, a commitment, whether a model learned."""
 
 from prefect import flow
 
-from mem_core.audit.ownership import Ownership
+from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.preview import Preview
 from mem_core.config import RuntimeConfig
-from tasks.trust import CertificatePlace, certify_corpus, detect_in_model, preview_corpus
+from mem_core.protect.twins import KeyPlace
+from tasks.trust import (
+    CertificatePlace,
+    CommitmentPlace,
+    DetectionPlace,
+    certify_corpus,
+    commit_corpus,
+    detect_in_model,
+    preview_corpus,
+    write_detection_queries,
+)
 
 
 @flow(name="preview", flow_run_name="preview {protected}")
@@ -27,15 +37,29 @@ def certify(
     return certify_corpus(protected, out, clean, stress, victims, controls)
 
 
+@flow(name="commit", flow_run_name="commit {protected}")
+def commit(protected: str, out: str, plan: EvidencePlan, key: KeyPlace, stamp: bool = False) -> CommitmentPlace:
+    """What is settled before publishing: the corpus, its coins, the one test that counts."""
+    return commit_corpus(protected, out, plan, key, stamp)
+
+
 @flow(name="detect", flow_run_name="detect {model}")
 def detect(
     model: str,
-    protected: str,
-    clean: str,
+    twins: str,
+    commitment: str,
+    key: KeyPlace,
+    out: str,
     architecture: str = "",
-    seed: int = 0,
-    permutations: int = 9999,
+    embeddings: str | None = None,
+    open_key: bool = False,
     runtime: RuntimeConfig = RuntimeConfig(),
-) -> Ownership:
-    """Whether a model pairs the noise of held-out pairs with their triggers; a permutation test."""
-    return detect_in_model(model, protected, clean, architecture, seed, permutations, runtime)
+) -> DetectionPlace:
+    """Whether a model learned from what was published: the committed test of its preferences against the coins."""
+    return detect_in_model(model, twins, commitment, key, out, architecture, embeddings, open_key, runtime)
+
+
+@flow(name="detection queries", flow_run_name="detection queries of {twins}")
+def queries(twins: str, commitment: str, key: KeyPlace, out: str) -> int:
+    """What to ask a model behind an endpoint."""
+    return write_detection_queries(twins, commitment, key, out)

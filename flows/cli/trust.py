@@ -1,13 +1,18 @@
-"""The commands of trust: preview, certify, detect, stress."""
+"""The commands of trust: preview, certify, commit, detect, stress."""
 
-from typing import Annotated, Literal
+import shlex
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows.cli.options import CleanOption, NoServer, Overrides, Preset, Protected, address_argument, address_option
 from flows.cli.running import config_of, running
 
+if TYPE_CHECKING:  # not needed to ask for help
+    from mem_core.protect.twins import KeyPlace
+
 app = typer.Typer()
+KeyFile = Annotated[str, typer.Option("--key", help="File of the corpus's key, if not among this machine's.")]
 
 
 @app.command()
@@ -55,29 +60,87 @@ def certify(
 
 
 @app.command()
+def commit(
+    protected: Annotated[str, address_argument("A corpus that was protected with --twins.")],
+    out: Annotated[str, address_option("Folder for commitment.json.")] = "commitment",
+    statistic: Annotated[
+        Literal["words-and-noise", "words", "own-trigger", "caption", "noise", "loss"],
+        typer.Option(help="The only one that will count; docs/evidence.md explains them."),
+    ] = "words-and-noise",
+    alpha: Annotated[float, typer.Option(help="The p-value from which on there is evidence.")] = 0.001,
+    sequential: Annotated[bool, typer.Option("--sequential", help="May be looked at after every 256 pairs.")] = False,
+    key: KeyFile = "",
+    stamp: Annotated[
+        bool, typer.Option("--stamp", help="Also write the question to a time-stamping service (RFC 3161).")
+    ] = False,
+    no_server: NoServer = False,
+) -> None:
+    """Settles before publishing what will be shown, and how: of the coins it tells nothing but a hash."""
+    from mem_core.audit.evidence.outcome import EvidencePlan
+    from mem_core.config.base import parse_config
+
+    settled = {"statistic": statistic, "alpha": alpha, "sequential": sequential}
+    plan = parse_config(EvidencePlan, settled, "the test")
+    with running(no_server):
+        from flows.trust import commit
+
+        place = commit(protected, out, plan, _key_place(key), stamp)
+    typer.echo(f"commitment: {place.address} ({place.pairs:,} twin pairs), sha256 {place.sha256}")
+    typer.echo("Publish nothing before somebody else has dated it: its own date proves nothing.")
+    if not stamp:
+        typer.echo(f"openssl ts -query -data {shlex.quote(place.address)} -cert -sha512 -out commitment.tsq")
+
+
+@app.command()
 def detect(
-    model: Annotated[str, address_argument("A victim's folder, or a local checkpoint with --architecture.")],
-    protected: Annotated[str, address_option("Protected pairs, best ones that were never published.")],
-    clean: CleanOption,
+    model: Annotated[
+        str,
+        address_argument(
+            "A victim's folder, a local checkpoint with --architecture, a name with --embeddings, or a detection.json "
+            "with --check."
+        ),
+    ],
+    twins: Annotated[str | None, address_option("DEST/twins, as `protect --twins` left it.")] = None,
+    commitment: Annotated[str | None, address_option("The commitment.json from before publishing.")] = None,
+    key: KeyFile = "",
     architecture: Annotated[str, typer.Option(help="Of a checkpoint: an open_clip name, or a JSON file.")] = "",
-    permutations: Annotated[int, typer.Option(min=99, max=1_000_000)] = 9999,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    embeddings: Annotated[
+        str | None, address_option("Vectors recorded from an endpoint in place of a model: .npz or .jsonl.")
+    ] = None,
+    queries: Annotated[str | None, address_option("Only write what to ask an endpoint, into this folder.")] = None,
+    out: Annotated[str, address_option("Folder for detection.json and detection.html.")] = "detection",
+    open: Annotated[
+        bool, typer.Option("--open", help="Put the secret key into detection.json: then anybody can check it.")
+    ] = False,
+    check: Annotated[str | None, address_option("A commitment.json: check a result under it instead.")] = None,
     preset: Preset = "cpu",
     no_server: NoServer = False,
 ) -> None:
-    """Tests whether MODEL learned the shortcut: does it pair each image's noise with that image's trigger?"""
+    """Shows whether MODEL learned from what was published: an exact p-value from coins that only the owner knows."""
+    if check is not None:
+        from tasks.trust import check_result
+
+        typer.echo(f"as it follows from the key and the recorded preferences: {check_result(check, model, key)}")
+        return
+    for name, given in (("--twins", twins), ("--commitment", commitment)):
+        if given is None:
+            what = "without twins, and a commitment from before publishing, nothing can be shown"
+            raise typer.BadParameter(what, param_hint=name)
+    assert twins is not None
+    assert commitment is not None
     config = config_of(preset)
     with running(no_server):
-        from flows.trust import detect
-        from mem_core.audit.ownership import detection_note
+        from flows import trust
 
-        found = detect(model, protected, clean, architecture, seed, permutations, config.runtime)
-    typer.echo(
-        f"p = {found.p_value:.4g} ({found.pairs} pairs, {found.permutations} permutations): agreement "
-        f"{found.agreement:.4f}, by chance {found.expected:.4f} +- {found.deviation:.4f}; "
-        f"the own trigger is nearest for {found.hit_at_1:.1%}, by chance {1 / found.triggers:.1%}"
-    )
-    typer.echo(detection_note(found))
+        if queries is not None:
+            count = trust.queries(twins, commitment, _key_place(key), queries)
+            typer.echo(f"{count:,} queries: {queries}/queries.jsonl")
+            return
+        place = trust.detect(
+            model, twins, commitment, _key_place(key), out, architecture, embeddings, open, config.runtime
+        )
+    typer.echo(place.headline)
+    typer.echo(f"result: {place.page}")
 
 
 @app.command()
@@ -121,3 +184,11 @@ def stress(
         )
     print_stress(place.report)
     typer.echo(f"report:     file://{place.page}")
+
+
+def _key_place(file: str) -> "KeyPlace":
+    from flows.local_server.server import home
+    from mem_core.common.paths import whole_path
+    from mem_core.protect.twins import KeyPlace
+
+    return KeyPlace(folder=str(home() / "keys"), file=str(whole_path(file)) if file else "")

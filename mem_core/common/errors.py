@@ -38,6 +38,7 @@ Hint = Literal[
     "run the pipeline",
     "train a language model",
     "ask for twins",
+    "open the key",
 ]
 
 

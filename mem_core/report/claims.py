@@ -20,7 +20,6 @@ from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import RetrievalResult
 
 FEWEST_IMAGES = 200
-FEWEST_PAIRS = 100  # of a test of ownership: docs/certificate.md has what fewer find
 TOO_WEAK = 0.7  # a clean victim this near to chance cannot show what protection takes away
 _SAME = 0.01  # samples that could not be protected may be missing from one of two corpora
 
@@ -146,14 +145,6 @@ def missing_controls(method: Method, controls: Collection[Method]) -> tuple[str,
     ):
         return ("no control with trigger words but without noise was trained alike",)
     return () if rows else ("no control was trained alike",)
-
-
-def missing_for_detection(pairs: int) -> tuple[str, ...]:
-    """What a claim that a model was trained on protected pairs lacks, if it rests on the test of that model alone."""
-    few = (
-        (f"there are only {counted(pairs, 'pair')}, and a claim takes {FEWEST_PAIRS}",) if pairs < FEWEST_PAIRS else ()
-    )
-    return (*few, "no models that never saw the protected pairs were tested beside it")
 
 
 def no_verdict(missing: Sequence[str]) -> str:

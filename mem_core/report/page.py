@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from mem_core.common.formatting import counted
@@ -24,6 +24,8 @@ from mem_core.report.share_chart import draw_shares
 from mem_core.report.tables import all_metrics, difference_cells, epochs_of, metric_cells, signed_cell
 from mem_core.report.verdict import Verdict, judge, minus, rank
 from mem_core.victim.metrics import without_draws
+
+_HERE = "mem_core.report"
 
 
 class ReportSummary(Frozen):
@@ -120,10 +122,11 @@ def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
     )
 
 
-def filled_page(template: str, package: str = "mem_core.report", **values: object) -> bytes:
-    """The HTML of a template that lies in a package; everything printed is escaped, a missing value is an error."""
+def filled_page(template: str, package: str = _HERE, **values: object) -> bytes:
+    """The HTML of a template that lies in a package, or is included from here; everything printed is escaped, a missing
+    value is an error."""
     environment = Environment(
-        loader=PackageLoader(package, "."),
+        loader=ChoiceLoader([PackageLoader(package, "."), PackageLoader(_HERE, ".")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

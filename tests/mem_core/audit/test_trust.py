@@ -1,14 +1,10 @@
-"""Certificate, preview and ownership test, on the small protected corpus of the session and on large pictures."""
+"""Certificate and preview, on the small protected corpus of the session and on large pictures."""
 
 import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from mem_core.audit.certificate.certificate import (
@@ -21,7 +17,6 @@ from mem_core.audit.certificate.certificate import (
 from mem_core.audit.certificate.evidence import certify, read_cells, read_made
 from mem_core.audit.certificate.page import certificate_headline, certificate_page, write_certificate
 from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
-from mem_core.audit.ownership import detect_shortcut, detection_note, permutation_test
 from mem_core.audit.preview import write_preview
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack, suite
 from mem_core.audit.stress.cells import StressCell, StressResult
@@ -31,7 +26,6 @@ from mem_core.config import fingerprint
 from mem_core.data.receipt import read_receipt, receipt_bytes
 from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
-from mem_core.models import build_model
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.evaluation import EpochResult, Evaluation
@@ -313,61 +307,8 @@ def test_another_corpus_with_the_same_keys_is_not_taken_for_the_clean_one(mem: L
     for shard in ("00000", "00001", "00002"):
         keys = [row.key for row in read_table(read_bytes(mem, f"{shard}.parquet")) if row.status == "protected"]
         write_bytes(other, f"{shard}.tar", shard_bytes([sample(key, encoded(photo(70))) for key in keys]))
-    model = build_model("tiny-resnet-32", seed=0).freeze()
-    with pytest.raises(MismatchError, match="the one that|in the same size"):
-        detect_shortcut(model, mem, other, RUNTIME)
     with pytest.raises(MismatchError, match="the one that was protected|in one size"):
         write_preview(other, mem, LocalFolder(tmp_path / "preview"), 3)
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_without_a_shortcut_p_is_not_small_more_often_than_it_says(seed: int) -> None:
-    draw = torch.Generator().manual_seed(seed)
-    noises, triggers = torch.randn(2, 30, 6, generator=draw)
-    found = permutation_test(noises, triggers, seed=seed, permutations=99)
-    assert found.p_value >= 0.01
-    own = permutation_test(noises, noises + 0.3 * triggers, seed=seed, permutations=99)
-    assert own.p_value == 0.01
-    assert own.hit_at_1 > 0.5
-
-
-def test_p_values_of_nothing_are_uniform() -> None:
-    draw = torch.Generator().manual_seed(5)
-    found = [
-        permutation_test(*torch.randn(2, 25, 4, generator=draw), seed=i, permutations=99).p_value for i in range(400)
-    ]
-    shares = np.histogram(found, bins=5, range=(0, 1))[0] / 400
-    assert np.all(np.abs(shares - 0.2) < 0.07)  # more than three standard errors
-
-
-def test_eight_triggers_of_many_pairs_are_eight_witnesses_and_not_many() -> None:
-    draw = torch.Generator().manual_seed(6)
-    found = []
-    for i in range(300):
-        waves, words = torch.randn(2, 8, 6, generator=draw)
-        own = torch.randint(8, (120,), generator=draw)
-        noises = waves[own] + 0.3 * torch.randn(120, 6, generator=draw)
-        found.append(permutation_test(noises, words[own], seed=i, permutations=99))
-    assert {one.triggers for one in found} == {8}
-    shares = np.histogram([one.p_value for one in found], bins=5, range=(0, 1))[0] / 300
-    assert np.all(np.abs(shares - 0.2) < 0.08)  # more than three standard errors
-
-
-@pytest.mark.parametrize(("pairs", "few"), [(99, True), (100, False)])
-def test_one_model_tested_alone_is_no_verdict_whatever_its_p(pairs: int, few: bool) -> None:
-    draw = torch.Generator().manual_seed(5)
-    noises, triggers = torch.randn(2, pairs, 6, generator=draw)
-    said = detection_note(permutation_test(noises, noises + 0.3 * triggers, permutations=99))
-    assert ("there are only 99 pairs, and a claim takes 100" in said) is few
-    assert "no models that never saw the protected pairs were tested beside it" in said
-    assert "p is not exact" in said
-
-
-def test_too_few_pairs_or_triggers_prove_nothing() -> None:
-    with pytest.raises(SourceError, match="at least 20 protected pairs"):
-        permutation_test(torch.randn(3, 4), torch.randn(3, 4))
-    with pytest.raises(SourceError, match="at least 6 different triggers to test with, got 5"):
-        permutation_test(torch.randn(25, 4), torch.randn(5, 4).repeat(5, 1))
 
 
 def test_a_certificate_knows_a_corpus_by_its_receipts_whatever_its_manifest_lists(

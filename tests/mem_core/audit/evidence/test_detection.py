@@ -1,0 +1,283 @@
+"""Commit, detect, check: what holds, and every way in which something was changed afterwards."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mem_core.audit.evidence.blocks import blocks_of
+from mem_core.audit.evidence.commitment import (
+    Commitment,
+    commitment_bytes,
+    make_commitment,
+    read_commitment,
+    write_commitment,
+)
+from mem_core.audit.evidence.detection import (
+    AskedModel,
+    Detection,
+    asked_recorded,
+    check_detection,
+    detect,
+    detection_bytes,
+    opened,
+    read_detection,
+)
+from mem_core.audit.evidence.encoding import ModelEncoder
+from mem_core.audit.evidence.outcome import EvidencePlan
+from mem_core.audit.evidence.page import detection_headline, write_detection
+from mem_core.audit.evidence.pairs import committed_pairs
+from mem_core.audit.evidence.recorded import QUERIES, read_vectors, write_queries
+from mem_core.audit.evidence.timestamp import timestamp_request
+from mem_core.common.errors import ConfigError, MismatchError, SourceError
+from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.protect.coins import TwinKey
+from tests.mem_core.audit.evidence.conftest import NOW, Published
+
+MODEL = AskedModel(name="m", sha256="0" * 64)
+OTHER_KEY = TwinKey(b"k" * 32)
+
+
+def asked(twins: Published, encoder: ModelEncoder, **plan: object) -> tuple[Commitment, Detection]:
+    commitment = twins.committed(**plan)
+    return commitment, detect(commitment, twins.pairs(commitment), encoder, twins.key, MODEL)
+
+
+@pytest.mark.parametrize("statistic", ["words", "own-trigger", "caption", "loss", "words-and-noise"])
+@pytest.mark.parametrize("sequential", [False, True])
+def test_a_model_that_was_trained_on_it_is_found(
+    statistic: str, sequential: bool, twins: Published, guilty: ModelEncoder
+) -> None:
+    commitment, found = asked(twins, guilty, statistic=statistic, sequential=sequential)
+    assert found.outcome.p < 1e-6
+    assert found.outcome.evidence
+    assert detection_headline("m", found.outcome).startswith("Evidence that m learned from what was published")
+    assert check_detection(commitment, found, twins.key) == found.outcome
+
+
+def test_a_model_that_was_not_is_not(twins: Published, innocent: ModelEncoder) -> None:
+    commitment, found = asked(twins, innocent)
+    assert found.outcome.p > 0.01
+    assert not found.outcome.evidence
+    assert "That is no evidence that it did not." in detection_headline("m", found.outcome)
+    assert check_detection(commitment, found, twins.key) == found.outcome
+
+
+def test_a_commitment_is_read_back_and_an_edited_one_is_refused(twins: Published, tmp_path: Path) -> None:
+    folder, commitment = LocalFolder(tmp_path), twins.committed()
+    write_commitment(folder, commitment)
+    assert read_commitment(folder, "commitment.json") == commitment
+    data = commitment_bytes(commitment)
+    assert twins.key.secret.hex().encode() not in data
+    assert (commitment.pairs, commitment.written) == (60, "2026-03-01T12:00:00+00:00")
+    for name, value in (("alpha", 0.04), ("statistic", "loss")):
+        values = json.loads(data)
+        values["test"][name] = value
+        write_bytes(folder, "edited.json", json.dumps(values).encode())
+        with pytest.raises(MismatchError, match="edited.json as memshield wrote it, but it was edited"):
+            read_commitment(folder, "edited.json")
+    write_bytes(folder, "other.json", b'{"format": 1}')
+    with pytest.raises(MismatchError, match="expected a commitment in"):
+        read_commitment(folder, "other.json")
+    with pytest.raises(SourceError, match="there is no such file: without one from before publishing there is no evid"):
+        read_commitment(folder, "none.json")
+
+
+def test_what_cannot_be_committed_to(twins: Published, clean: LocalFolder, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a corpus that was protected with twins"):
+        make_commitment(clean, EvidencePlan(), twins.key, NOW)
+    with pytest.raises(MismatchError, match="to be published as its coin says, but it is the other"):
+        make_commitment(twins.dest, EvidencePlan(), OTHER_KEY, NOW)
+    copied = copy_of(twins, tmp_path)
+    copied.dest.delete("00001.receipt.json")
+    with pytest.raises(SourceError, match="expected a finished corpus in .* but its shard 00001 has no receipt"):
+        copied.committed()
+
+
+def copy_of(twins: Published, tmp_path: Path) -> Published:
+    shutil.copytree(twins.dest.path, tmp_path / "copy")
+    return Published(LocalFolder(tmp_path / "copy"), twins.key)
+
+
+@pytest.mark.parametrize("name", ["00001.tar", "twins/00000.tar", "twins/00002.parquet"])
+def test_files_that_are_missing_or_edited_are_no_evidence(name: str, twins: Published, tmp_path: Path) -> None:
+    copied, commitment = copy_of(twins, tmp_path), twins.committed()
+    data = read_bytes(copied.dest, name)
+    write_bytes(copied.dest, name, data[:-1] + b"x")
+    with pytest.raises(MismatchError, match=f"{name} as it was committed to, but it was edited since"):
+        copied.pairs(commitment)
+    copied.dest.delete(name)
+    with pytest.raises(MismatchError, match=f"{name} as it was committed to, but it is missing"):
+        copied.pairs(commitment)
+
+
+def test_too_few_twins_are_not_committed_to(tmp_path: Path) -> None:
+    from tests.mem_core.audit.evidence.conftest import published_at
+    from tests.support.corpora import tiny_corpus
+
+    few = published_at(tiny_corpus(tmp_path / "few", 19), tmp_path)
+    with pytest.raises(SourceError, match="expected at least 20 twin pairs to test with, got 19"):
+        few.committed()
+
+
+def test_another_key_is_refused(twins: Published, innocent: ModelEncoder) -> None:
+    commitment = twins.committed()
+    with pytest.raises(MismatchError, match="expected the key that was committed to"):
+        detect(commitment, twins.pairs(commitment), innocent, OTHER_KEY, MODEL)
+    _, found = asked(twins, innocent)
+    with pytest.raises(MismatchError, match="expected the key that was committed to"):
+        check_detection(commitment, found, OTHER_KEY)
+    with pytest.raises(ConfigError, match="expected a result with its key opened, but it has none"):
+        check_detection(commitment, found)
+    assert check_detection(commitment, opened(found, twins.key)) == found.outcome
+
+
+def edited(found: Detection, **changes: Any) -> Detection:
+    """Edited by somebody who knows how to hash it again."""
+    return found.model_copy(update=changes).sealed()
+
+
+def test_whatever_was_changed_afterwards_is_refused(twins: Published, innocent: ModelEncoder, tmp_path: Path) -> None:
+    commitment, found = asked(twins, innocent, statistic="words")
+    found = opened(found, twins.key)
+    words = found.preferences["words"]
+    with pytest.raises(MismatchError, match="expected the result that follows .* but the file says p = 1e-09: it was"):
+        check_detection(commitment, edited(found, outcome=found.outcome.model_copy(update={"p": 1e-9})))
+    with pytest.raises(MismatchError, match="expected the result that follows"):
+        check_detection(commitment, edited(found, preferences={"words": (9.0, *words[1:])}))
+    with pytest.raises(MismatchError, match="but the result is of 40: a subset was chosen afterwards"):
+        check_detection(commitment, edited(found, pairs=found.pairs[:40], preferences={"words": words[:40]}))
+    with pytest.raises(MismatchError, match="in their order, but the result has others"):
+        check_detection(commitment, edited(found, pairs=found.pairs[::-1]))
+    with pytest.raises(MismatchError, match="expected a preference for each of 60 pairs"):
+        check_detection(commitment, edited(found, preferences={"words": words[:59]}))
+    with pytest.raises(MismatchError, match="but the result is of another .loss, alpha 0.001, fixed.: it was changed"):
+        check_detection(commitment, edited(found, test=EvidencePlan(statistic="loss")))
+    with pytest.raises(MismatchError, match="expected a result under the commitment"):
+        check_detection(twins.committed(statistic="loss"), found)
+    folder = LocalFolder(tmp_path)
+    data = detection_bytes(found)
+    write_bytes(folder, "result.json", data)
+    assert read_detection(folder, "result.json") == found
+    write_bytes(folder, "result.json", data.replace(b'"evidence":false', b'"evidence":true'))
+    with pytest.raises(MismatchError, match="as memshield wrote it, but it was edited"):
+        read_detection(folder, "result.json")
+    with pytest.raises(SourceError, match="there is no such file"):
+        read_detection(folder, "none.json")
+
+
+def test_the_page_tells_all_but_the_key(twins: Published, guilty: ModelEncoder, tmp_path: Path) -> None:
+    commitment, found = asked(twins, guilty)
+    for folder, open_key in ((LocalFolder(tmp_path / "closed"), False), (LocalFolder(tmp_path / "open"), True)):
+        written = write_detection(folder, commitment, found, twins.key, open_key=open_key)
+        assert read_detection(folder, "detection.json") == written
+        page = read_bytes(folder, "detection.html").decode()
+        assert "Evidence that m learned from what was published: it guesses " in page
+        assert commitment.sha256 in page
+        assert twins.key.secret.hex() not in page
+        assert (twins.key.secret.hex() in read_bytes(folder, "detection.json").decode()) == open_key
+
+
+@pytest.mark.parametrize("kind", ["npz", "jsonl"])
+def test_recorded_vectors_say_what_the_model_says(
+    kind: str, twins: Published, guilty: ModelEncoder, tmp_path: Path
+) -> None:
+    commitment, whole = asked(twins, guilty)
+    folder = LocalFolder(tmp_path)
+    scores, pairs = commitment.test.scores, twins.pairs(commitment)
+    count = write_queries(folder, blocks_of(pairs, commitment.pairs), twins.key, scores)
+    rows = answers(folder, guilty)
+    assert count == len(rows) == len(read_bytes(folder, QUERIES).splitlines())
+    assert not any(pair.name.partition("/")[2] in name for pair in pairs for name in rows)
+    record(folder, f"answers.{kind}", rows)
+    vectors = read_vectors(folder, f"answers.{kind}", twins.key)
+    found = detect(commitment, pairs, vectors, twins.key, asked_recorded("service", vectors))
+    assert found.preferences["words"] == pytest.approx(whole.preferences["words"], abs=1e-6)
+    assert found.outcome.p == pytest.approx(whole.outcome.p, rel=0.1)
+    del rows[next(iter(rows))]
+    record(folder, f"answers.{kind}", rows)
+    with pytest.raises(SourceError, match="expected a vector for each query in .* but 1 have none, the first"):
+        detect(commitment, pairs, read_vectors(folder, f"answers.{kind}", twins.key), twins.key, MODEL)
+
+
+def answers(folder: LocalFolder, encoder: ModelEncoder) -> dict[str, np.ndarray]:
+    """What an endpoint says to every query."""
+    found = {}
+    for line in read_bytes(folder, QUERIES).splitlines():
+        row = json.loads(line)
+        vector = encoder.texts([row["text"]]) if "text" in row else encoder.images([read_bytes(folder, row["image"])])
+        found[row["id"]] = 3.0 * vector[0]  # endpoints need not give unit vectors
+    return found
+
+
+def record(folder: LocalFolder, name: str, rows: dict[str, np.ndarray]) -> None:
+    if name.endswith(".npz"):
+        np.savez(folder.path / name, ids=np.array(list(rows)), vectors=np.array(list(rows.values())))
+    else:
+        lines = (json.dumps({"id": key, "vector": row.tolist()}) for key, row in rows.items())
+        write_bytes(folder, name, "\n".join(lines).encode())
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("a.jsonl", b'{"id": "x"}', "in line 1 of .*a.jsonl, but: KeyError 'vector'"),
+        ("a.jsonl", b"\n[1, 2]", "in line 1 of .*a.jsonl, but: TypeError"),
+        ("a.jsonl", b'{"id": 3, "vector": [1]}', "got something else"),
+        ("a.jsonl", b'{"id": "x", "vector": [[1]]}', "got something else"),
+        ("a.npz", b"PK", "expected arrays `ids` and `vectors` in .*a.npz, but:"),
+    ],
+)
+def test_vectors_that_cannot_be_read(name: str, data: bytes, why: str, tmp_path: Path) -> None:
+    folder = LocalFolder(tmp_path)
+    write_bytes(folder, name, data)
+    with pytest.raises(SourceError, match=why):
+        read_vectors(folder, name, OTHER_KEY)
+    with pytest.raises(SourceError, match="there is no such file"):
+        read_vectors(folder, "none.npz", OTHER_KEY)
+
+
+def test_a_sequential_test_ends_with_the_first_block_that_tells(
+    twins: Published, guilty: ModelEncoder, innocent: ModelEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mem_core.audit.evidence.blocks._MOST", 20)
+    commitment = twins.committed(statistic="words", sequential=True)
+    pairs = twins.pairs(commitment)
+    assert len(commitment.blocks) == 3
+    found = detect(commitment, pairs, guilty, twins.key, MODEL)
+    assert (len(found.pairs), found.outcome.evidence) == (20, True)
+    assert check_detection(commitment, found, twins.key) == found.outcome
+    longer = detect(commitment, pairs, innocent, twins.key, MODEL)
+    assert len(longer.pairs) == 60
+    names = {pair.name for pair in pairs[:45]}
+    half = detect(commitment, pairs, innocent, twins.key, MODEL, answered=lambda pair: pair.name in names)
+    assert len(half.pairs) == 40
+    assert check_detection(commitment, half, twins.key) == half.outcome
+    shorter = {"pairs": half.pairs[:30], "preferences": {"words": half.preferences["words"][:30]}}
+    with pytest.raises(MismatchError, match="but the result is of 30: a subset was chosen afterwards"):
+        check_detection(commitment, edited(half, **shorter), twins.key)
+
+
+def test_shards_that_come_later_are_left_out(twins: Published, tmp_path: Path) -> None:
+    """A night adds shards: the commitment from before speaks of those that were there."""
+    earlier, commitment = copy_of(twins, tmp_path), twins.committed()
+    values = commitment.model_dump(mode="json") | {"shards": {"00000": commitment.shards["00000"].model_dump()}}
+    first = Commitment.model_validate(values)
+    assert len(list(committed_pairs(earlier.dest, first, twins.key))) == 24
+
+
+def test_the_question_to_a_time_stamping_service() -> None:
+    client = pytest.importorskip("rfc3161_client", reason="in the extra `timestamp`")
+    request = timestamp_request(b"a commitment")
+    assert request != timestamp_request(b"another")
+    assert len(request) < 200
+    assert client.TimestampRequestBuilder
+
+
+def test_without_the_library_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "rfc3161_client", None)
+    with pytest.raises(ConfigError, match="expected the package rfc3161-client to ask for a time stamp"):
+        timestamp_request(b"x")
