@@ -76,17 +76,19 @@ def update_triggers(
     """
     beams = trigger_ids.unsqueeze(1)
     texts = _Texts(captions, places, search.end_id)
+    embeddings = model.encoder.token_embeddings
+    vocabulary = embeddings[search.vocabulary if search.propose is None else []]
     gradient, now = _gradients(beams, texts, images, model)
     for position in range(trigger_ids.shape[1]):
         if position and config.gradient == "each-position":
             gradient, now = _gradients(beams, texts, images, model)
         slope = gradient[:, :, position].expand(-1, beams.shape[1], -1)
         current = beams[:, :, position] if search.propose is None or search.keeps else None
-        embeddings = model.encoder.token_embeddings
         if search.propose is None:
-            proposed = _candidates(slope, current, embeddings, search.vocabulary, config.candidates)
+            proposed = _candidates(slope, current, vocabulary, search.vocabulary, config.candidates)
         else:
-            proposed = _candidates(slope, None, embeddings, search.propose(beams, position), config.candidates)
+            allowed = search.propose(beams, position)
+            proposed = _candidates(slope, None, embeddings[allowed], allowed, config.candidates)
         tried = _replaced(beams, position, proposed)
         features = _encode_triggers(tried, texts, model)
         if current is not None:  # first, so that it stays where nothing is better
@@ -147,15 +149,13 @@ def _gradients(beams: Tensor, texts: _Texts, images: Tensor, model: FrozenEncode
     return torch.stack(gradients, 1), torch.stack(features, 1)
 
 
-def _candidates(gradient: Tensor, current: Tensor | None, embeddings: Tensor, allowed: Tensor, count: int) -> Tensor:
+def _candidates(gradient: Tensor, current: Tensor | None, offered: Tensor, allowed: Tensor, count: int) -> Tensor:
     """The `count` allowed ids with the lowest first-order loss, current ones left out: int64 [B, W, C].
 
-    gradient: [B, W, E]; current: [B, W] or None; allowed: int64 [V], the same for all, or [B, W, P].
+    gradient: [B, W, E]; current: [B, W] or None; allowed: int64 [V], the same for all, or [B, W, P]; offered: their
+    embeddings.
     """
-    if allowed.ndim == 1:
-        change = gradient @ embeddings[allowed].T
-    else:
-        change = (embeddings[allowed] @ gradient.unsqueeze(-1)).squeeze(-1)
+    change = gradient @ offered.T if allowed.ndim == 1 else (offered @ gradient.unsqueeze(-1)).squeeze(-1)
     if current is not None:
         change = change.masked_fill(allowed == current.unsqueeze(-1), float("inf"))
     most = allowed.shape[-1] - (current is not None)

@@ -21,6 +21,7 @@ from mem_core.models import (
     save_model,
     tokenizer_for,
 )
+from mem_core.models.device import autocast
 
 OPEN_CLIP = SimpleTokenizer()
 POCKET: dict[str, Any] = {
@@ -52,6 +53,24 @@ def test_rows_without_their_padding_give_the_librarys_own_features(name: str) ->
     (slope,) = torch.autograd.grad(features[:, 0].sum(), embeddings)
     assert slope.shape[:2] == (3, 9)
     assert bool(slope[:, :3].any())
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("captions", [16, 17, 40, 200])
+def test_a_block_left_out_where_nobody_reads_it_changes_no_bit(
+    captions: int, precision: torch.dtype, model: OpenClipEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [f"a photo of {number} dogs" + " !" * (number % 4) for number in range(captions)]
+    rows = tokenizer_for(model).encode(said)[:, :14]
+    found = []
+    for many in (captions, captions + 1):
+        monkeypatch.setattr("mem_core.models.openclip._MANY_ROWS", many)
+        with autocast(torch.device("cpu"), precision):
+            features, embeddings = model.encode_text_tracked(rows)
+        (slope,) = torch.autograd.grad(features[:, ::3].sum(), embeddings)
+        found.append((features, slope))
+    assert torch.equal(found[0][0], found[1][0])
+    assert torch.equal(found[0][1], found[1][1])
 
 
 def test_a_text_tower_that_reads_everything_gets_its_padding_back(tmp_path: Path) -> None:
