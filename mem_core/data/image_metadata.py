@@ -68,6 +68,11 @@ def carried(data: bytes) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_lossy(data: bytes) -> bool:
+    """Whether a WebP file has its pixels only nearly."""
+    return any(name == "VP8 " for name, _ in _chunks(data))
+
+
 def embedded_rights(data: bytes) -> dict[str, str]:
     """What an image file says of its author, licence and opt-out, from EXIF, IPTC and XMP (the later one wins).
 

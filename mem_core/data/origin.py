@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,7 +34,7 @@ _THINGS = (
     "coco|flickr|sent|page|post|user|owner|doc|tweet|ann"
 )
 _JOINED = re.compile(
-    r"md5|sha\d|hash(?!tag)|checksum|digest|crc32|blake|xxh|fingerprint|ur[li]s?$|path$|filename|^original(?!ity)|"
+    r"md5|sha\d|hash(?!tag)|checksum|digest|crc32|crc$|adler|blake|xxh|fingerprint|ur[li]s?$|path$|filename|^original(?!ity)|"
     rf"^({_THINGS})(ids?|names?|key|index|idx)$"
 )
 _CONTENT = frozenset(("category", "categories", "class", "classes", "label", "labels", "cluster", "topic", "lang"))
@@ -47,6 +48,8 @@ _TELLING = re.compile(
     r"|^(~?/|[a-z]:[\\/]|\\\\)([^\s/\\]+[/\\]){2,}"  # a path
     r"|(?<![0-9a-z])[0-9a-f]{32,}(?![0-9a-z])"  # a hash
     r"|(?<![0-9a-z])(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{16}(?![0-9a-z])"  # a perceptual one
+    r"|(?<![0-9a-f:])([0-9a-f]{2}[:-]){15,}[0-9a-f]{2}(?![0-9a-f])"
+    r"|(?<![0-9a-z+/])([0-9a-z+/]{22}=|[0-9a-z+/]{27}|[0-9a-z+/]{43})=(?![0-9a-z=])"  # md5, sha1, sha256 in Base64
     r"|(?<![0-9a-z])[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])",  # an id that is one of its kind
     re.IGNORECASE,
 )
@@ -106,6 +109,9 @@ def hashes(data: bytes) -> Iterator[str]:
         yield digest.hex()
         yield base64.b64encode(digest).decode().rstrip("=").lower()  # lower: texts are compared without case
         yield base64.urlsafe_b64encode(digest).decode().rstrip("=").lower()
+    for check in (zlib.crc32(data), zlib.adler32(data)):
+        yield f"{check:08x}"
+        yield from (str(check) for _ in range(check >= _NUMBER))
 
 
 def _parted(values: dict[str, Any], depth: int = 0, *, listed: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,18 +5,18 @@ clean hashes, names and trigger words), what is in the tars is compared with tho
 """
 
 import json
-import tarfile
 from collections import Counter
 from collections.abc import Iterator
 
 from mem_core.audit.verify.corpus import NAMED, Problem, VerifyReport
+from mem_core.audit.verify.packing import packing_problems
 from mem_core.common.errors import ImageError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder
+from mem_core.common.storage.folder import Folder, Troubles
 from mem_core.common.storage.hashing import HashingReader, sha256_bytes
 from mem_core.config.methods import CLEAN
-from mem_core.data.image_formats import IMAGE_EXTENSIONS, picture_format
-from mem_core.data.image_metadata import NOTE, carried
+from mem_core.data.image_formats import picture_format
+from mem_core.data.image_metadata import NOTE, carried, is_lossy
 from mem_core.data.images import decode_image
 from mem_core.data.loaders.index import is_index
 from mem_core.data.origin import leads_back, repeats
@@ -26,8 +26,6 @@ from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows
 
 _TAR = ".tar"
-_MEMBERS = IMAGE_EXTENSIONS | {"txt", "json"}
-_PACKER = {"memshield"}
 _KINDS = {
     ".parquet": "a table: the clean images' hashes and names, and the trigger words, stand in it",
     ".receipt.json": "a receipt: it holds the hash of the clean tar",
@@ -45,13 +43,16 @@ def verify_published(
 
     Raises `SourceError` for a folder without tars. Trouble of the store itself (OSError) goes up.
     """
-    names = list(folder.names())
+    troubles: Troubles = {}
+    names = list(folder.names(troubles))
     tars = [name for name in names if name.endswith(_TAR)]
     if not tars:
         raise SourceError(f"expected tars that are to be handed out in {folder.uri}, but there is none")
     found = _Findings(known=private is not None)
     for name, what in _not_to_be_there(names):
         found.problem("", name, what)
+    for name, trouble in troubles.items():  # what copies and archives would follow
+        found.problem("", name, f"not to be handed out: it {trouble.reason}")
     for done, name in enumerate(tars, start=1):
         _check_tar(folder, name, private, found, max_pixels)
         progress(done, len(tars), name)
@@ -137,8 +138,8 @@ def _check_tar(folder: Folder, name: str, private: Folder | None, found: _Findin
             found.problem(shard, "", "holds no sample, and some loaders stop at such a tar: leave it out")
         if private is not None and _recorded(private.below(place) if place else private, base) != hashing.hexdigest():
             found.problem(shard, "", "the tar is not the one that the receipt of the protected corpus names")
-        for what in _packing(folder, name):
-            found.problem(shard, "", what)
+        for key, what in packing_problems(folder, name):
+            found.problem(shard, key, what)
     except (SourceError, MismatchError) as error:
         found.problem(shard, "", str(error))
 
@@ -161,8 +162,8 @@ def _sample_problems(sample: Sample, max_pixels: int) -> Iterator[str]:
         decode_image(sample.image, max_pixels=max_pixels)
         if sample.extension not in picture_format(sample.image).suffixes:
             yield f"expected .{sample.extension} to be what it is called, got {picture_format(sample.image).name}"
-        elif sample.extension not in ("png", "webp"):
-            yield f"expected a lossless .png or .webp, got .{sample.extension}: no protected image is one"
+        elif sample.extension not in ("png", "webp") or is_lossy(sample.image):
+            yield f"expected a lossless .png or .webp, got a lossy .{sample.extension}: no protected image is one"
         elif other := [name for name in carried(sample.image) if name != f"note: {NOTE}"]:
             yield f"expected nothing besides pixels, colour and our note in the file, got {', '.join(other)[:200]}"
     except ImageError as error:
@@ -173,6 +174,8 @@ def _sample_problems(sample: Sample, max_pixels: int) -> Iterator[str]:
     if isinstance(block, dict):
         if block.get("method") in (UNPROTECTED, CLEAN):
             yield "published unprotected, as its own note says"
+        if names := leads_back({name: value for name, value in block.items() if name != "fingerprint"}):
+            yield f"the note in key.json leads back to the clean file, by {', '.join(names)[:200]}"
         if told := sorted(name for name in block if name.startswith("trigger")):
             yield f"key.json tells the trigger words, by {', '.join(told)}"
 
@@ -194,21 +197,3 @@ def _against(sample: Sample, row: SampleRow | None) -> Iterator[str]:
         yield "key.json repeats the name, address, id or hash of the clean file that the table holds"
     if row.trigger and row.trigger in json.dumps(sample.metadata.get(BLOCK, {}), ensure_ascii=False):
         yield "key.json tells the trigger words"
-
-
-def _packing(folder: Folder, name: str) -> Iterator[str]:
-    """Members that readers of samples pass over, and what headers say of who packed them, and when."""
-    others: list[str] = []
-    packed: list[str] = []
-    with folder.open(name) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-        for member in tar:
-            tar.members = []  # type: ignore[attr-defined]  # else all headers stay in memory
-            first, _, extension = member.name.rpartition("/")[2].partition(".")
-            if not first or not member.isreg() or extension not in _MEMBERS:
-                others.append(member.name)
-            if not packed and (member.mtime or member.uid or member.gid or {member.uname, member.gname} - _PACKER):
-                packed.append(f"{member.name} ({member.uname or member.uid}, time {int(member.mtime)})")
-    if others:
-        yield f"expected images, .txt and .json alone, got {len(others)} other members, {others[0][:200]!r} the first"
-    if packed:
-        yield f"expected headers without owner and time, as memshield writes them, got those of {packed[0][:200]}"

@@ -19,6 +19,7 @@ from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.loaders.tar_index import TarIndex
 
 META = ".nv-meta"
+META_FILES = frozenset(("index.sqlite", "index.uuid", "split.yaml", "dataset.yaml", ".info.json"))
 TAR_INDEX = ".tar.idx"
 _TABLES = """
 CREATE TABLE samples (tar_file_id INTEGER NOT NULL, sample_key TEXT NOT NULL UNIQUE, sample_index INTEGER NOT NULL,

@@ -8,7 +8,7 @@ from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.loaders.card import CARD, MARK, card_text
-from mem_core.data.loaders.energon import META, TAR_INDEX, image_extensions, write_energon
+from mem_core.data.loaders.energon import META, META_FILES, TAR_INDEX, image_extensions, write_energon
 from mem_core.data.loaders.shard_line import loadable
 from mem_core.data.loaders.tar_index import TarIndex, index_tar
 from mem_core.data.manifest import read_manifest
@@ -28,7 +28,8 @@ class IndexSummary(Frozen):
 
 def is_index(name: str) -> bool:
     """Whether a file of this name, relative to a corpus, is one of its index."""
-    return name in (WIDS, CARD) or name.startswith(f"{META}/") or ("/" not in name and name.endswith(TAR_INDEX))
+    in_meta = name.removeprefix(f"{META}/") in META_FILES and name.startswith(META)
+    return name in (WIDS, CARD) or in_meta or ("/" not in name and name.endswith(TAR_INDEX))
 
 
 def write_index(

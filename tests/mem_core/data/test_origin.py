@@ -1,7 +1,9 @@
 """Nothing that is handed out leads back to the clean file, whatever its metadata call what does; the table keeps it."""
 
+import base64
 import hashlib
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tests.support.corpora import RUNTIME, encoded, photo, protect, small
 from tests.support.data_strategies import json_values
 
 IMAGE = encoded(photo(1))
+CRC32 = zlib.crc32(IMAGE)
 MD5, SHA1, SHA256 = (hashlib.new(kind, IMAGE).hexdigest() for kind in ("md5", "sha1", "sha256"))
 POLICY = MetadataConfig()
 
@@ -51,6 +54,8 @@ LEADS_BACK: list[dict[str, Any]] = [
     {"phash": -3},
     {"perceptual_hash": "x"},
     {"ETag": "x"},
+    {"file_crc": "x"},
+    {"adler32": 7},
     {"meta": {"image": {"name": "x"}}},
     # by its value
     {"note": "https://x.example/1"},
@@ -68,6 +73,10 @@ LEADS_BACK: list[dict[str, Any]] = [
     {"note": "123e4567-e89b-12d3-a456-426614174000"},
     {"note": {"deeper": [[{"x": SHA256}]]}},
     {"json": json.dumps({"ImageUniqueID": "x"})},
+    {"note": "sha256-" + base64.b64encode(hashlib.sha256(b"another file").digest()).decode()},
+    {"note": ":".join(MD5[at : at + 2] for at in range(0, 32, 2))},
+    {"check": CRC32},
+    {"check": f"0x{CRC32:08X}"},
     {SHA256: True},
     {"https://x.example/1.jpg": 1},
     {"license": f"see {SHA256}"},

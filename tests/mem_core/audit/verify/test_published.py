@@ -1,5 +1,6 @@
 """A folder that is handed out holds protected samples in tars and nothing else; whatever leads back is named."""
 
+import base64
 import io
 import tarfile
 from collections.abc import Callable
@@ -122,6 +123,10 @@ def as_webp(made: Sample, clean: Sample) -> Sample:
     return replace(made, image=encode_image(decode_image(made.image, max_pixels=2**20), "webp"), extension="webp")
 
 
+def as_lossy_webp(made: Sample, clean: Sample) -> Sample:
+    return replace(made, image=encoded(photo(3), "WEBP"), extension="webp")
+
+
 # what is done to one sample, and what is said of it without the tables
 TAMPERED: list[tuple[Callable[[Sample, Sample], Sample], str]] = [
     (with_metadata(url="x"), "leads back to the clean file, by url"),
@@ -136,9 +141,14 @@ TAMPERED: list[tuple[Callable[[Sample, Sample], Sample], str]] = [
     (lambda made, clean: replace(made, image=made.image[:90]), "no loader can read the image"),
     (lambda made, clean: replace(made, image=b"text"), "no loader can read the image"),
     (lambda made, clean: replace(made, extension="webp"), "expected .webp to be what it is called, got PNG"),
-    (as_jpeg, "expected a lossless .png or .webp, got .jpg"),
+    (as_jpeg, "expected a lossless .png or .webp, got a lossy .jpg"),
     (as_jpeg, "expected one image extension throughout, as loaders are told one, got 5 .png, 1 .jpg"),
     (as_webp, "got 5 .png, 1 .webp"),
+    (as_lossy_webp, "expected a lossless .png or .webp, got a lossy .webp"),
+    (with_note(source="https://x.example/1.jpg"), "the note in key.json leads back to the clean file, by source"),
+    (with_metadata(check=base64.b64encode(bytes(range(32))).decode()), "leads back to the clean file, by check"),
+    (with_metadata(check="0a:" * 15 + "ff"), "leads back to the clean file, by check"),
+    (with_metadata(crc=3167197117), "leads back to the clean file, by crc"),
     (lambda made, clean: replace(made, image=made.image + b"EXIF"), "besides pixels, colour and our note"),
 ]
 
@@ -194,6 +204,65 @@ def test_what_readers_of_samples_pass_over_is_seen(tmp_path: Path, name: str, ow
         tar.addfile(member, io.BytesIO())
     write_bytes(out, f"{FIRST}.tar", data.getvalue())
     assert any(what in problem for problem in said(verify_published(out)))
+
+
+Member = tuple[tarfile.TarInfo, bytes]
+
+
+def on_text(ending: str, change: Callable[[bytes], bytes]) -> Callable[[Member], list[Member]]:
+    return lambda member: [(member[0], change(member[1]) if member[0].name.endswith(ending) else member[1])]
+
+
+def without_text(member: Member) -> list[Member]:
+    return [] if member[0].name.endswith(".txt") else [member]
+
+
+def with_header(**values: object) -> Callable[[Member], list[Member]]:
+    def changed(member: Member) -> list[Member]:
+        for name, value in values.items():
+            setattr(member[0], name, value)
+        return [member]
+
+    return changed
+
+
+# what is done to all members of a tar
+REPACKED: list[tuple[Callable[[Member], list[Member]], str]] = [
+    (without_text, "000000001: no .txt is beside the image"),
+    (on_text(".txt", lambda _: b"the clean caption"), "000000001: expected the first of its captions in .txt"),
+    (on_text(".txt", lambda text: text + b"\n\nfrom a/b.jpg"), "expected the first of its captions in .txt"),
+    (on_text(".json", lambda text: b'{"captions": ["clean"], ' + text[1:]), "got captions more than once"),
+    (with_header(linkname="/home/ada/1.jpg"), "(/home/ada/1.jpg)"),
+    (with_header(pax_headers={"comment": "from x.example"}), "(comment=from x.example)"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), REPACKED)
+def test_what_most_readers_never_see_is_seen(
+    tmp_path: Path, change: Callable[[Member], list[Member]], what: str
+) -> None:
+    _, _, out = corpora(tmp_path)
+    data = io.BytesIO()
+    with (
+        tarfile.open(fileobj=io.BytesIO(read_bytes(out, f"{FIRST}.tar"))) as packed,
+        tarfile.open(fileobj=data, mode="w", format=tarfile.PAX_FORMAT) as anew,
+    ):
+        for member in packed:
+            stream = packed.extractfile(member)
+            assert stream is not None
+            for info, content in change((member, stream.read())):
+                info.size = len(content)
+                anew.addfile(info, io.BytesIO(content))
+    write_bytes(out, f"{FIRST}.tar", data.getvalue())
+    assert any(what in problem for problem in said(verify_published(out))), said(verify_published(out))
+
+
+def test_what_copies_would_follow_is_seen(tmp_path: Path) -> None:
+    clean, _, out = corpora(tmp_path)
+    (out.path / "clean").symlink_to(clean.path)
+    (out.path / "gone.tar").symlink_to("nowhere")
+    write_bytes(out, ".nv-meta/more.parquet", b"x")
+    assert {problem.key for problem in verify_published(out).problems} == {"clean", "gone.tar", ".nv-meta/more.parquet"}
 
 
 @pytest.mark.parametrize("keep", [0, 700, 3000])
