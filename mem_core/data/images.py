@@ -96,9 +96,9 @@ class Picture:
         return int(self.pixels.shape[0])
 
 
-def by_channel(pixels: Pixels) -> Pixels:
-    """The same pixels [H, W, 3], one channel after the other in memory: so models take them, batch after batch."""
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).transpose(1, 2, 0)
+def by_row(pixels: Pixels) -> Pixels:
+    """The same pixels [H, W, 3], each row channel by channel in memory: so views take them, batch after batch."""
+    return np.ascontiguousarray(pixels.transpose(0, 2, 1)).transpose(0, 2, 1)
 
 
 def decode_image(data: bytes, *, max_pixels: int, animated: Literal["refuse", "first-frame"] = "refuse") -> Picture:

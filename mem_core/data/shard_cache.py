@@ -17,7 +17,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import HashingReader
 from mem_core.data.already import protected_already
 from mem_core.data.corpus import count_samples, input_hashes, input_sha256_of, list_shards
-from mem_core.data.images import Picture, by_channel, decode_image
+from mem_core.data.images import Picture, by_row, decode_image
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 
 _CHUNK = 1 << 20
@@ -205,12 +205,12 @@ class Pictures(Sequence[Picture]):
     def append(self, file: bytes) -> None:
         """Decodes a further image. Raises `ImageError` if that cannot be done; then nothing is added.
 
-        A kept one lies channel by channel in memory: so models take it, batch after batch.
+        A kept one lies in memory as `by_row` says.
         """
         picture = decode_image(file, max_pixels=self._max_pixels)
         keeps = self.nbytes + picture.pixels.nbytes <= self._max_bytes
         self.nbytes += picture.pixels.nbytes if keeps else 0
-        self._kept.append(replace(picture, pixels=by_channel(picture.pixels)) if keeps else file)
+        self._kept.append(replace(picture, pixels=by_row(picture.pixels)) if keeps else file)
         self.sizes.append(picture.pixels.nbytes)
 
     def __len__(self) -> int:

@@ -99,9 +99,9 @@ def seen_once(
         box = boxes(config.kind, height, width, len(places), config.crop_scale, draw)
         view = view_of(box, height, width, side, device)
         for piece in _pieces(len(places), 3 * height * width):
-            shown = stacked([pixels[place].transpose(0, 1) for place in places[piece]], device)
+            shown = _together([pixels[place] for place in places[piece]])
             if noise is not None:
-                shown += stacked([noise[place].transpose(0, 1) for place in places[piece]], device).view(torch.uint8)
+                shown = shown + _together([noise[place] for place in places[piece]]).view(torch.uint8)
             seen[places[piece]] = view.look(shown.float(), piece)
     return seen.div_(255)
 
@@ -109,6 +109,12 @@ def seen_once(
 def seen_at_centre(pixels: Sequence[Tensor], side: int, device: torch.device) -> Tensor:
     """Images, uint8 [3, H, W] each, as a model is queried with them: float32 [B, 3, S, S] in about 0..1."""
     return seen_once(pixels, CENTRE, side, torch.Generator(), device)
+
+
+def _together(images: Sequence[Tensor]) -> Tensor:
+    """[3, H, W] each -> [n, H, 3, W]; a single one shares its memory."""
+    rows = [image.transpose(0, 1) for image in images]
+    return rows[0][None] if len(rows) == 1 else torch.stack(rows)
 
 
 def _pieces(count: int, values: int) -> Iterator[slice]:

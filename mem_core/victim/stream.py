@@ -22,7 +22,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import RuntimeConfig, ViewConfig
 from mem_core.data.corpus import list_shards
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
-from mem_core.data.images import Pixels, by_channel, decode_image
+from mem_core.data.images import Pixels, by_row, decode_image
 from mem_core.data.shard import Sample, open_tar, read_shard
 from mem_core.data.shard_cache import Failures, LoadedShard, load_shard
 from mem_core.models import OpenClipEncoder, Tokenizer, tokenizer_for
@@ -169,7 +169,7 @@ class PairStream:
         if size <= self._room:
             self._room -= size
             self._kept[shard.name] = [
-                _web_sample(shard.name, sample, by_channel(picture.pixels))
+                _web_sample(shard.name, sample, by_row(picture.pixels))
                 for sample, picture in zip(shard.samples, shard.pictures, strict=True)
             ]
 
