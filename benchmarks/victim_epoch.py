@@ -49,7 +49,7 @@ class Case:
     repeats: int
 
 
-CASES = (Case("tiny-resnet", 512, 128, 5), Case("RN50", 24, 12, 3))
+CASES = (Case("tiny-resnet", 512, 128, 5), Case("RN50", 16, 8, 3))
 
 
 def photo(seed: int) -> bytes:
