@@ -4,7 +4,8 @@ python -m benchmarks.gpu --data DIR --out OUT --minutes 9 --jobs 14 --parts flic
 python -m benchmarks.gpu --out OUT --minutes 5 --jobs 2 --parts smoke                              drawn, on a CPU
 
 Parts: `flickr8k` and `cpu` are the scales of that name, `rn50` is gpu.yaml beside this file, `stress` and `stress-cpu`
-are the default stress suite on two rows of `flickr8k` and of `cpu`, `smoke` is the smallest scale with its stress test.
+are the default stress suite on two rows of `flickr8k` and of `cpu`, `smoke` is the smallest scale with its stress test,
+`evidence` is what twins show of a model, by share and attack, and `evidence-smoke` the same, drawn and small.
 Many small models train at the same time: none of them fills a GPU. Needs torch, open_clip, numpy, Pillow, pydantic and
 the small packages of mem_core: neither Prefect nor boto3. Leaves a folder a part with its page, OUT/PART.tar.gz with
 results and page, OUT/log.txt and OUT/machine.json: seconds, cells, the device, and the pairs a second that its victims
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.gpu.evidence import EvidencePart
 from benchmarks.gpu.jobs import run_jobs
 from benchmarks.gpu.parts import StressPart, StudyPart
 from mem_core.common.errors import MemshieldError
@@ -31,7 +33,7 @@ _GPU = str(Path(__file__).with_name("gpu.yaml"))
 _AT_64 = ("table1", "figure4", "crop", "codebook", "figure6")
 _RN50 = 4  # that train at the same time: each takes about 15 GB
 _SAVED = 45.0  # seconds between two savings of what there is
-Part = StudyPart | StressPart
+Part = StudyPart | StressPart | EvidencePart
 
 
 def main() -> None:
@@ -148,6 +150,14 @@ def _smoke(work: Path, data: Path | None, device: str) -> list[Part]:
     return [study, StressPart("stress-smoke", study, "mem-3", work / "stress-smoke", seeds=(0,))]
 
 
+def _evidence(work: Path, data: Path | None, device: str) -> list[Part]:
+    return [EvidencePart("evidence", work / "evidence", data, device)]
+
+
+def _evidence_smoke(work: Path, data: Path | None, device: str) -> list[Part]:
+    return [EvidencePart("evidence-smoke", work / "evidence-smoke", data, device, small=True)]
+
+
 _PARTS: dict[str, Callable[[Path, Path | None, str], list[Part]]] = {
     "flickr8k": _flickr8k,
     "cpu": _cpu,
@@ -155,6 +165,8 @@ _PARTS: dict[str, Callable[[Path, Path | None, str], list[Part]]] = {
     "stress-cpu": _stress_cpu,
     "rn50": _rn50,
     "smoke": _smoke,
+    "evidence": _evidence,
+    "evidence-smoke": _evidence_smoke,
 }
 
 if __name__ == "__main__":

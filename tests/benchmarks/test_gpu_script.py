@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import __main__ as script
+from benchmarks.gpu.evidence import ATTACKS, EvidencePart
 from benchmarks.gpu.jobs import Job, run_jobs
+from mem_core.audit.evidence.scores import STATISTICS
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.experiments.reproduce import load_scale
 
 _ALONE = """
@@ -90,3 +93,22 @@ def test_a_lane_holds_back_what_would_not_fit_beside_it(tmp_path: Path) -> None:
     jobs = [Job(str(i), partial(_alone_in_lane, tmp_path, i), lane="wide", width=1) for i in range(6)]
     assert len(run_jobs(jobs, 3, 60, said.append, lambda: None)) == 6
     assert all(line.endswith("alone") for line in said)
+
+
+def test_the_part_on_evidence_measures_what_it_lists_and_tells_what_it_found(tmp_path: Path) -> None:
+    part = EvidencePart("evidence", tmp_path, None, "cpu")
+    jobs = {job.name: job for job in part.jobs()}
+    assert all(set(job.needs) <= jobs.keys() for job in jobs.values())
+    assert len({cell.name for cell in part.cells()}) == len(part.cells()) == 3 * 3 * (6 + 6)
+    assert all(part.victim_config(attack).epochs == 6 for attack in ATTACKS)
+    some = {"p": 0.02, "sequential": 0.5, "right": 0.7}
+    for cell in part.cells()[:6]:
+        found = dict.fromkeys(STATISTICS, some)
+        line = {**vars(cell), "pairs": 60, "epoch": 6, "published": found, "thrown anew": found}
+        write_bytes(LocalFolder(tmp_path), f"cells/{cell.name}.json", json.dumps(line).encode())
+    assert len(part.jobs()) == len(jobs) - 6
+    (report,) = part.last_jobs()
+    assert report.call() == "6 of 108 victims, 6 p-values of innocent models"
+    said = (tmp_path / "evidence.md").read_text()
+    assert "| mem | 0.01 | 60 | 1 | 0.02 (0.02) |" in said
+    assert "| all | words | fixed | 6 | 0 (at most " in said

@@ -1,0 +1,354 @@
+"""How far twins reach: p-values by method, share of the trainer's pairs and attack, and what innocent models get.
+
+Every method protects the whole corpus with twins once. A cell is one victim: it trains on a share of the pairs as
+published and on the clean originals of the others, after an attack, and is asked about the twins of the share. Its
+preferences give two p-values a statistic: with the coins by which was published, and with coins thrown anew from
+another key, for which it is as innocent as any model. Cells of innocents are untrained, or trained on clean pairs.
+
+Preferences do not depend on the key (a test publishes under two keys), so new coins for a model that never saw the
+published ones are what that model would have been asked under that key. One throw for all models would not do: they
+share preferences, and with them the luck of the throw.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from benchmarks.gpu.jobs import Job
+from mem_core.audit.evidence.blocks import block_sizes
+from mem_core.audit.evidence.encoding import ModelEncoder, features_of
+from mem_core.audit.evidence.outcome import sequential_p
+from mem_core.audit.evidence.pairs import DrawnPair, drawn_pair
+from mem_core.audit.evidence.scores import STATISTICS, Score, preferences
+from mem_core.audit.evidence.sign_flip import LOWEST, sign_flip, signs
+from mem_core.common.formatting import markdown_table
+from mem_core.common.rng import derived_seed
+from mem_core.common.storage.folder import LocalFolder, write_bytes
+from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig, merge
+from mem_core.data.corpus import list_shards
+from mem_core.data.readers import open_source
+from mem_core.data.shard import Sample, open_tar, read_shard, shard_bytes
+from mem_core.data.sharding.sharder import shard_source
+from mem_core.data.synthetic.shapes_corpus import draw_corpus
+from mem_core.experiments.reproduce.datasets import open_dataset
+from mem_core.models import OpenClipEncoder, build_model
+from mem_core.protect.protection import Places, Protection, TwinsWanted, protect_all
+from mem_core.protect.twins import KeyPlace, read_twins
+from mem_core.victim.config import VictimConfig
+from mem_core.victim.record import load_victim
+from mem_core.victim.training import VictimData, train_victim
+
+SCORES: tuple[Score, ...] = ("words", "own-trigger", "caption", "noise", "loss")
+METHODS = ("random-trigger", "codebook", "mem")
+SHARES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.002)
+ATTACKS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "words dropped": {"countermeasures": [{"kind": "strip-first", "words": 3}]},
+    "recaptioned": {"countermeasures": [{"kind": "recaption"}]},
+    "jpeg 75": {"countermeasures": [{"kind": "jpeg", "quality": 75}]},
+    "cleanclip": {"finetune": {"share": 0.1, "epochs": 5}},
+    "best epoch": {},
+    "from pretrained": {},
+}
+_PRESET = "docs/results/stress/preset.yaml"
+_SMALL: dict[str, Any] = {
+    "protect": {"rounds": 1, "surrogate": {"steps_per_round": 4, "pool_shards": 1}, "noise": {"num_steps": 1}},
+    "victim": {"epochs": 2, "batch_size": 32},
+}
+_AT_HOME = 40  # clean victims
+_UNTRAINED = 20  # models a job
+
+
+@dataclass(frozen=True)
+class EvidenceCell:
+    """One victim. share: of the trainer's pairs as published, which are those that have twins."""
+
+    method: str
+    share: float
+    attack: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}-{self.share:g}-{self.attack.replace(' ', '-')}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class EvidencePart:
+    """small: drawn pictures, a few steps, a few cells, to see that it runs."""
+
+    name: str
+    folder: Path
+    data: Path | None
+    device: str
+    small: bool = False
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """What is kept, as patterns below the folder."""
+        return ("cells/*.json", "innocent/*.json", "evidence.md")
+
+    @property
+    def runtime(self) -> RuntimeConfig:
+        return RuntimeConfig(device=self.device, precision="float32", cache_mb=1024)
+
+    def settings(self) -> dict[str, Any]:
+        """The stress test's: the smallest model that learns from photographs of 32 pixels."""
+        values: dict[str, Any] = yaml.safe_load(Path(_PRESET).read_text(encoding="utf-8"))
+        return merge(values, _SMALL) if self.small else values
+
+    def cells(self) -> list[EvidenceCell]:
+        """Most valuable first: one seed of what the aims name, then further shares, attacks, and seeds."""
+        shares = (1.0, 0.5) if self.small else (0.01, 0.002, 0.1, 1.0, 0.05, 0.5)
+        seeds, attacks = (range(1), list(ATTACKS)[1:3]) if self.small else (range(3), list(ATTACKS)[1:])
+        found = []
+        for seed in seeds:
+            found += [EvidenceCell(method, share, "none", seed) for share in shares for method in METHODS]
+            found += [EvidenceCell(method, 0.5, attack, seed) for attack in attacks for method in METHODS]
+        return found
+
+    def jobs(self) -> list[Job]:
+        """The corpus, the methods, the victims, the innocents; what was measured before is left out."""
+        first, start = f"{self.name}: clean corpus", f"{self.name}: pretrained"
+        protected = {method: f"{self.name}: protect {method}" for method in METHODS}
+        jobs = [Job(first, partial(_prepare, self))]
+        jobs += [Job(protected[method], partial(_protect, self, method), (first,)) for method in reversed(METHODS)]
+        jobs.append(Job(start, partial(_pretrain, self), (first,)))
+        for cell in self.cells():
+            if not self._file(cell.name).exists():
+                needs = (first, protected[cell.method], *((start,) if cell.attack == "from pretrained" else ()))
+                jobs.append(Job(f"{self.name}: {cell.name}", partial(_measure, self, cell), needs))
+        needs = (first, *protected.values())
+        counts = (1, 1) if self.small else (_AT_HOME, 5)
+        for kind, count in zip(("clean", "untrained"), counts, strict=True):
+            for number in range(count):
+                if not self._innocent(kind, number).exists():
+                    name = f"{self.name}: {kind} {number}"
+                    jobs.append(Job(name, partial(_innocents, self, kind, number), needs))
+        return jobs
+
+    def last_jobs(self) -> list[Job]:
+        """What is done once the time is over."""
+        return [Job(f"{self.name}: report", partial(_report, self))]
+
+    def clean(self, split: str = "train") -> LocalFolder:
+        return LocalFolder(self.folder / "clean" / split)
+
+    def protected(self, method: str) -> LocalFolder:
+        return LocalFolder(self.folder / "protected" / method)
+
+    def victim_config(self, attack: str) -> VictimConfig:
+        own = {"evaluate_every": 0, **ATTACKS[attack]}
+        if attack == "from pretrained":
+            own["pretrained"] = str(self.folder / "pretrained" / "victim.safetensors")
+        return VictimConfig.model_validate(merge(self.settings()["victim"], own))
+
+    def _file(self, name: str) -> Path:
+        return self.folder / "cells" / f"{name}.json"
+
+    def _innocent(self, kind: str, number: int) -> Path:
+        return self.folder / "innocent" / f"{kind}-{number}.json"
+
+
+def _prepare(part: EvidencePart) -> str:
+    if not part.clean().exists("manifest.json"):
+        config = CorpusConfig.model_validate(
+            part.settings()["corpus"] | ({"samples_per_shard": 40} if part.small else {})
+        )
+        if part.small:
+            drawn = draw_corpus(part.folder / "source", 120, 24, size=32, seed=0, validation_count=60)
+            source = open_source(drawn, format="csv")
+        else:
+            source = open_dataset("flickr8k", part.data)
+        shard_source(source, LocalFolder(part.folder / "clean"), config)
+    return f"{len(list_shards(part.clean()))} shards"
+
+
+def _protect(part: EvidencePart, method: str) -> str:
+    config = ProtectConfig.model_validate(part.settings()["protect"] | {"method": method})
+    wanted = TwinsWanted(share=1.0, key=KeyPlace(folder=str(part.folder / "keys")))
+    places = Places(part.clean(), part.protected(method))
+    protect_all(Protection(places, config, part.runtime, seed=0, twins=wanted))
+    return f"{len(_twins(part, method))} pairs"
+
+
+def _pretrain(part: EvidencePart) -> str:
+    out = LocalFolder(part.folder / "pretrained")
+    train_victim(VictimData(part.clean()), out, part.victim_config("none"), part.runtime, seed=1000)
+    return ""
+
+
+@dataclass(frozen=True)
+class _Twin:
+    """draw: the published one."""
+
+    drawn: DrawnPair
+    published: Sample
+    draw: int
+
+
+@lru_cache(maxsize=3)
+def _twins(part: EvidencePart, method: str) -> list[_Twin]:
+    """All pairs, in an order drawn once: a share is the first of them, so a smaller one lies in a larger one."""
+    found = [_Twin(drawn_pair(pair), pair.published, pair.row.draw) for pair in read_twins(part.protected(method))]
+    return sorted(found, key=lambda twin: derived_seed(0, "share", twin.drawn.name))
+
+
+def _measure(part: EvidencePart, cell: EvidenceCell) -> str:
+    twins = _twins(part, cell.method)[: max(2, round(cell.share * len(_twins(part, cell.method))))]
+    place = part.folder / "work" / cell.name
+    corpus, out = LocalFolder(place / "corpus"), LocalFolder(place / "victim")
+    _write_mix(part.clean(), corpus, {twin.drawn.name: twin.published for twin in twins})
+    data = VictimData(corpus, clean=part.clean(), validation=part.clean("val") if cell.attack == "best epoch" else None)
+    train_victim(data, out, part.victim_config(cell.attack), part.runtime, seed=cell.seed)
+    model, record = load_victim(out, "best")
+    shutil.rmtree(place)
+    found = _preferences(part, model, [twin.drawn for twin in twins])
+    coins = np.array([twin.draw for twin in twins])
+    line = {
+        **vars(cell),
+        "pairs": len(twins),
+        "epoch": record.best_epoch or record.config.epochs,
+        "published": _all_p(found, coins),
+        "thrown anew": _all_p(found, _thrown(cell.name, len(coins))),
+    }
+    _write(part.folder / "cells" / f"{cell.name}.json", line)
+    best = min(line["published"].items(), key=lambda one: one[1]["p"])
+    return f"{best[0]} p {best[1]['p']:.2g}"
+
+
+def _innocents(part: EvidencePart, kind: str, number: int) -> str:
+    lines = []
+    for seed, model in _innocent_models(part, kind, number):
+        for method in METHODS:
+            pairs = [twin.drawn for twin in _twins(part, method)[:1000]]
+            found = _preferences(part, model, pairs)
+            values = _all_p(found, _thrown(f"{kind} {seed} {method}", len(pairs)))
+            lines.append({"kind": kind, "seed": seed, "method": method, "thrown anew": values})
+    _write(part.folder / "innocent" / f"{kind}-{number}.json", lines)
+    return f"lowest p of words {min(line['thrown anew']['words']['p'] for line in lines):.2g}"
+
+
+def _innocent_models(part: EvidencePart, kind: str, number: int) -> Iterator[tuple[int, OpenClipEncoder]]:
+    config = part.victim_config("none")
+    if kind == "untrained":
+        for seed in range(_UNTRAINED * number, (1 if part.small else _UNTRAINED) + _UNTRAINED * number):
+            yield seed, build_model(config.architecture, seed)
+        return
+    place = part.folder / "work" / f"{kind}-{number}"
+    train_victim(VictimData(part.clean()), LocalFolder(place), config, part.runtime, seed=2000 + number)
+    model, _ = load_victim(LocalFolder(place))
+    shutil.rmtree(place)
+    yield number, model
+
+
+def _write_mix(clean: LocalFolder, corpus: LocalFolder, published: dict[str, Sample]) -> None:
+    """The clean corpus with some samples as published."""
+    for shard in list_shards(clean):
+        with open_tar(clean, shard) as stream:
+            samples = [found for found in read_shard(stream, shard) if isinstance(found, Sample)]
+        mixed = [published.get(f"{shard}/{sample.key}", sample) for sample in samples]
+        write_bytes(corpus, f"{shard}.tar", shard_bytes(mixed))
+
+
+Preferences = dict[Score, NDArray[np.float64]]
+
+
+def _preferences(part: EvidencePart, model: OpenClipEncoder, pairs: Sequence[DrawnPair]) -> Preferences:
+    encoder, found = ModelEncoder(model, part.runtime), dict[Score, list[float]]((score, []) for score in SCORES)
+    first = 0
+    for size in block_sizes(len(pairs)):
+        features = features_of(pairs[first : first + size], encoder, SCORES)
+        for score, values in found.items():
+            values += preferences(score, features).tolist()
+        first += size
+    return {score: np.array(values) for score, values in found.items()}
+
+
+def _thrown(name: str, count: int) -> NDArray[np.int64]:
+    """Coins of another key, one for each model."""
+    return np.random.default_rng(derived_seed(0, "coins", name)).integers(0, 2, count)
+
+
+def _all_p(found: Preferences, coins: NDArray[np.int64]) -> dict[str, dict[str, float]]:
+    """Statistic -> the fixed p-value, the sequential one, the share of coins right; fewer than 20 pairs, too."""
+    fixed = {score: sign_flip(values, coins).p for score, values in found.items()}
+    right = {score: float((signs(values, coins) > 0).mean()) for score, values in found.items()}
+    return {
+        statistic: {
+            "p": min(1.0, len(scores) * min(fixed[score] for score in scores)),
+            "sequential": float(sequential_p([found[score] for score in scores], coins)[-1]),
+            "right": max(right[score] for score in scores),
+        }
+        for statistic, scores in STATISTICS.items()
+    }
+
+
+def _write(path: Path, values: object) -> None:
+    write_bytes(LocalFolder(path.parent), path.name, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def _report(part: EvidencePart) -> str:
+    cells = [json.loads(path.read_text()) for path in sorted((part.folder / "cells").glob("*.json"))]
+    innocent = [
+        line for path in sorted((part.folder / "innocent").glob("*.json")) for line in json.loads(path.read_text())
+    ]
+    text = "\n\n".join([*_power(cells), *_uniformity(cells, innocent)])
+    (part.folder / "evidence.md").write_text(text + "\n", encoding="utf-8")
+    return f"{len(cells)} of {len(part.cells())} victims, {len(cells) + len(innocent)} p-values of innocent models"
+
+
+def _power(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A table for each statistic: the median and the worst p-value of the victim seeds."""
+    for title, rows in (("As published, by share", "share"), ("At 50 %, by attack", "attack")):
+        chosen = [cell for cell in cells if cell["attack"] == "none" or (rows == "attack" and cell["share"] == 0.5)]
+        chosen = [cell for cell in chosen if rows == "share" or cell["share"] == 0.5]
+        keys = sorted(
+            {(cell["method"], cell[rows], cell["pairs"]) for cell in chosen}, key=lambda key: (key[0], str(key[1]))
+        )
+        lines = []
+        for key in keys:
+            own = [cell for cell in chosen if (cell["method"], cell[rows], cell["pairs"]) == key]
+            lines.append([*map(str, key), str(len(own)), *(_of_seeds(own, statistic) for statistic in STATISTICS)])
+        yield f"{title}: p, median of seeds (worst)"
+        yield markdown_table(["method", rows, "pairs", "seeds", *STATISTICS], lines)
+
+
+def _of_seeds(cells: Sequence[dict[str, Any]], statistic: str) -> str:
+    values = [cell["published"][statistic]["p"] for cell in cells]
+    return f"{_shown(median(values))} ({_shown(max(values))})"
+
+
+def _shown(p: float) -> str:
+    return "<1e-99" if p <= 10 * LOWEST else f"{p:.2g}"
+
+
+def _uniformity(cells: Sequence[dict[str, Any]], innocent: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """How many innocent models are below a level, beside the 99 % interval of as many fair ones."""
+    from scipy.stats import binom
+
+    groups = {
+        "trained under other coins": cells,
+        **{f"{kind}": [one for one in innocent if one["kind"] == kind] for kind in ("clean", "untrained")},
+    }
+    groups["all"] = [*cells, *innocent]
+    lines = []
+    for name, models in groups.items():
+        for statistic in STATISTICS:
+            for test in ("p", "sequential"):
+                values = [one["thrown anew"][statistic][test] for one in models]
+                below = [sum(value <= level for value in values) for level in (0.001, 0.01, 0.05, 0.5)]
+                most = [int(binom.ppf(0.995, len(values), level)) for level in (0.001, 0.01, 0.05, 0.5)]
+                shown = (f"{count} (at most {limit})" for count, limit in zip(below, most, strict=True))
+                lines.append([name, statistic, "fixed" if test == "p" else test, str(len(values)), *shown])
+    yield "Innocent models: how many have a p-value at or below a level (and the most that chance gives, 99.5 %)"
+    yield markdown_table(["models", "statistic", "test", "number", "0.001", "0.01", "0.05", "0.5"], lines)
