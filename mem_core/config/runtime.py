@@ -19,8 +19,8 @@ class RuntimeConfig(Frozen):
     cache_mb: int = Field(
         2048,
         ge=0,
-        description="decoded pixels kept in memory, others are decoded at each use; a victim keeps half as much of test"
-        " images besides",
+        description="decoded pixels kept in memory, others are decoded at each use; besides, a fit keeps as much "
+        "noise, a victim half as much of test images",
     )
     checkpoint_minutes: float = Field(
         5, ge=0, le=1440, description="a victim in training is saved so often, and where it pauses; 0: after each epoch"
