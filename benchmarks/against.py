@@ -1,4 +1,4 @@
-"""The PGD step of an earlier commit and of the working tree, in floors, alternating in one process.
+"""The PGD step of an earlier commit and of the working tree in floors, and SSIM, alternating in one process.
 
     python -m benchmarks.against COMMIT [--repeats 9]
 
@@ -18,11 +18,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from benchmarks.harness import Figure, alternate, print_figures, quartiles, ratios
 from benchmarks.pgd_step import CASES, Bench, Case
 from mem_core.config import NoiseConfig, RuntimeConfig
+from mem_core.data.images import Pixels
 from mem_core.models.device import resolve_precision
 from mem_core.models.frozen_encoder import FrozenEncoder
 
@@ -71,10 +73,27 @@ def _step(bench: Bench, package: str) -> Callable[[], object]:
     return lambda: pgd.update_noise(pixels, [bench.texts], model, NoiseConfig(num_steps=1), draw)
 
 
+def measure_ssim(before: str, repeats: int) -> list[Figure]:
+    """How much faster SSIM of a photograph and its protected twin is now."""
+    random = np.random.default_rng(0)
+    clean = random.integers(0, 248, (375, 500, 3)).astype(np.uint8)
+    shown = clean + random.integers(0, 9, clean.shape).astype(np.uint8)
+    works = {package: _ssim(package, clean, shown) for package in (before, "mem_core")}
+    times = alternate(works, repeats)
+    low, middle, high = quartiles(ratios(times[before], times["mem_core"]))
+    return [Figure(group="SSIM, 500 x 375 px", name="speed over before", value=middle, unit="x", low=low, high=high)]
+
+
+def _ssim(package: str, clean: Pixels, shown: Pixels) -> Callable[[], object]:
+    ssim = import_module(f"{package}.data.image_quality").ssim
+    return lambda: ssim(clean, shown)
+
+
 def run(commit: str, repeats: int, cases: Sequence[Case] = CASES) -> list[Figure]:
     torch.set_num_threads(1)
     with earlier(commit) as before:
-        return [figure for case in cases for figure in measure(case, before, repeats)]
+        steps = [figure for case in cases for figure in measure(case, before, repeats)]
+        return [*steps, *measure_ssim(before, repeats)]
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from mem_core.protect.published_image import published_image
 
 T = TypeVar("T")
 
-_ENCODERS = 4  # Pillow lets go of the interpreter while it compresses
+_ENCODERS = 8  # threads: Pillow, numpy and hashlib hold the interpreter for an eighth of the time they take
 _AHEAD = 32  # samples encoded or in work before their turn, as long as their pixels together take no more than
 _PIXELS_AHEAD = 200_000_000  # bytes: 32 usual pictures, or one of 8,000 x 8,000
 
