@@ -28,7 +28,7 @@ def noise_for(shard: LoadedShard, i: int, clean: Pixels, state: ShardState, cont
     if recipe.noise == "random":
         bound, height, width = config.epsilon_levels, *clean.shape[:2]
         draw = generator(context.draw_seed, "noise", shard.name, key)
-        drawn = torch.randint(-bound, bound + 1, (3, height, width), generator=draw, dtype=torch.int16)
+        drawn = torch.randint(-bound, bound + 1, (3, height, width), generator=draw, dtype=torch.int16).to(torch.int8)
         return _by_pixel(project(drawn, torch.from_numpy(clean).permute(2, 0, 1), bound))
     if recipe.noise == "codebook" and state.topics:
         return sample_noise(state.topics[i], clean, config, context.draw_seed, shard.name, key, context.draw)
