@@ -16,6 +16,8 @@ from mem_core.data.image_quality import keeps_floors, psnr, ssim
 from mem_core.data.images import Picture, Pixels
 from mem_core.perturb.codebook import Noise
 
+_ROWS = 64  # that are compared at once: images may be large
+
 
 @dataclass(frozen=True)
 class ScaledNoise:
@@ -74,9 +76,11 @@ def scaled_back(noise: Noise, kept: int, epsilon_levels: int) -> Noise:
 
 def published_pixels(clean: Pixels, noise: Noise) -> Pixels:
     """uint8 clean + int8 noise -> uint8. The noise must have been projected: no clamp hides a mistake here."""
-    total = clean + noise.view(np.uint8)  # in 8 bits, which wrap around where the sum leaves them
-    if ((total >= clean) != (noise >= 0)).any():
-        raise ValueError("noise leaves the range of 8-bit pixels: project it first")
+    total: Pixels = clean + noise.view(np.uint8)  # in 8 bits, which wrap around where the sum leaves them
+    for first in range(0, len(clean), _ROWS):
+        rows = slice(first, first + _ROWS)
+        if ((total[rows] >= clean[rows]) != (noise[rows] >= 0)).any():
+            raise ValueError("noise leaves the range of 8-bit pixels: project it first")
     return total
 
 
