@@ -19,6 +19,7 @@ from benchmarks import (
     publishing,
     round_split,
     shard_io,
+    sharding,
     victim_epoch,
     workers,
 )
@@ -40,6 +41,7 @@ def measure(*, quick: bool, only: str = "") -> list[Figure]:
         "victim": lambda: victim_epoch.run(quick=quick),
         "shards": lambda: shard_io.run(quick=quick),
         "protect_image": lambda: protect_image.run(**({"sides": (256,), "images": 6} if quick else {})),
+        "sharding": lambda: sharding.run(sizes=(500, 1500) if quick else (2000, 6000)),
         "encoders": lambda: encoders.run(images=4 if quick else 12),
         "publishing": lambda: publishing.run(images=4 if quick else 12),
         "two workers": lambda: workers.run(samples=32 if quick else 64, repeats=3 if quick else 5),

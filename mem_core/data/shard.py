@@ -17,6 +17,7 @@ from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import Folder
 from mem_core.data.image_formats import IMAGE_EXTENSIONS
 from mem_core.data.receipt import has_receipt
+from mem_core.data.tar_header import member_header
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, Group, Readable, check_key, members, shown
 from mem_core.data.texts import encode_metadata, read_captions
 
@@ -118,16 +119,12 @@ def _sample(group: Group) -> Sample:
 class ShardWriter:
     """Writes samples as a tar: `key.<extension>`, `key.txt` (the first caption), `key.json`, in this order.
 
-    webdataset's TarWriter writes it. Times, owners and modes are fixed and JSON keys sorted: equal samples give equal
-    bytes. The stream is not closed.
+    The bytes are those of webdataset's TarWriter, which would load torch, and half a gigabyte with it, to write a tar.
+    Times, owners and modes are fixed and JSON keys sorted: equal samples give equal bytes. The stream is not closed.
     """
 
     def __init__(self, stream: Writable) -> None:
-        from webdataset.writer import TarWriter  # here, as it loads torch
-
-        self._writer: Any = TarWriter(stream, mtime=0, user="memshield", group="memshield", mode=0o444, encoder=False)
-        # TarWriter takes a format and leaves it unused: by tarfile's own, names beyond ASCII would get headers more.
-        self._writer.tarstream.format, self._writer.tarstream.encoding = tarfile.USTAR_FORMAT, "utf-8"
+        self._stream, self._size = stream, 0
         self._keys: set[str] = set()
 
     def write(self, sample: Sample) -> None:
@@ -146,25 +143,24 @@ class ShardWriter:
             raise SampleError(f"expected at most {MAX_IMAGE_BYTES} bytes of image and {MAX_TEXT_BYTES} of text or JSON")
         self._keys.add(sample.key)
         for extension, data in ((sample.extension, sample.image), ("txt", text), ("json", metadata)):
-            self._writer.write({"__key__": sample.key, extension: data})  # one a call: of several, it sorts the names
-        self._writer.tarstream.members.clear()  # tarfile keeps every header: memory would grow with the shard
+            head = member_header(f"{sample.key}.{extension}", len(data))
+            self._write(b"".join((head, data, bytes(-len(data) % tarfile.BLOCKSIZE))))
 
     def close(self) -> None:
         """Ends the tar; without this it counts as cut short."""
-        self._writer.close()
+        end = 2 * tarfile.BLOCKSIZE
+        self._write(bytes(end + -(self._size + end) % tarfile.RECORDSIZE))
 
-    def discard(self) -> None:
-        """Writes nothing more: a shard that failed half-way must not look finished."""
-        self._writer.tarstream.fileobj.closed = True  # else it writes what it still holds when it is collected
+    def _write(self, data: bytes) -> None:
+        self._size += len(data)
+        self._stream.write(data)
 
     def __enter__(self) -> "ShardWriter":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None:
+        if error is None:  # a shard that failed half-way must not look finished
             self.close()
-        else:
-            self.discard()
 
 
 def shard_bytes(samples: list[Sample]) -> bytes:

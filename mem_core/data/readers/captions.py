@@ -1,27 +1,24 @@
 """Groups caption rows by image, whatever their order, in memory that does not grow with the source.
 
-The rows go to a temporary SQLite file; images come back in the order in which they first appeared.
+The rows go to a temporary file; images come back in the order in which they first appeared.
 """
 
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
-from mem_core.data.readers.base import LeftOut
+from mem_core.data.readers.base import LeftOut, RawSample
+from mem_core.data.readers.disk_table import DiskTable, as_key, as_text
 from mem_core.data.readers.files import Found
 from mem_core.data.readers.splits import split_of_folder, split_word
 from mem_core.data.readers.text import repaired
 from mem_core.data.texts import has_words
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One line of a caption file: an image named by a path, and a caption of it (None: the line has none).
 
-    file_split: that of the file's name or folder, for an image whose rows have no `split`.
     place: the file and line, for messages. problem, code: why the row cannot be used, and how that is counted: it is
     left out where the image has captions in other rows, else the image fails by it.
     """
@@ -29,26 +26,10 @@ class Row:
     image: str
     caption: str | None
     split: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] | None = None
     problem: str = ""
     code: Code = "bad-entry"
     place: str = ""
-    file_split: str = ""
-
-
-@dataclass(frozen=True)
-class Grouped:
-    """All rows of one image."""
-
-    name: str
-    found: Found
-    captions: tuple[str, ...]
-    places: tuple[str, ...]
-    split: str
-    metadata: dict[str, Any]
-    problem: str
-    code: Code
-    left_out: Sequence[LeftOut]
 
 
 class Said(NamedTuple):
@@ -58,6 +39,30 @@ class Said(NamedTuple):
     place: str = ""
     problem: str = ""
     code: Code = "bad-entry"
+
+
+class _Stored(NamedTuple):
+    """A row as it is kept. trouble: what is wrong with the image, whatever its captions are."""
+
+    path: bytes
+    tar: int
+    start: int
+    size: int
+    reason: str
+    reason_code: Code
+    name: str
+    caption: str | None
+    place: str
+    problem: str
+    code: Code
+    split: str
+    file_split: str
+    trouble: str
+    trouble_code: Code
+    metadata: str
+
+
+_NUMBERS = ("tar", "start", "size")
 
 
 def settled(image: str, said: Iterable[Said]) -> tuple[list[Said], Said, list[LeftOut]]:
@@ -87,88 +92,94 @@ class CaptionTable:
     """
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")  # "": a private file that vanishes with the connection
-        self._database.executescript(
-            "create table images (id integer primary key, name text, path blob unique, found text, split text, "
-            "metadata text, problem text, code text, file_split text);"
-            "create table captions (image integer, caption text, place text, problem text, code text);"
-        )
+        kinds = {"path": "blob", **dict.fromkeys(_NUMBERS, "integer")}
+        self._rows = DiskTable(*(f"{name} {kinds.get(name, 'text')}" for name in _Stored._fields))
+        self.has_splits = False
+        """Whether any row named a split of its own, not that of its file."""
         self.has_folder_splits = False
         """Whether the folders of any image say a split."""
         self.tars: set[int] = set()
         """The numbers of the tars in which images lie."""
 
-    def add(self, row: Row, found: Found) -> None:
-        """Takes one row, and the image that its name means; contradictions and a broken name become its problem."""
-        name, is_text = repaired(row.image)
-        problem, code = "", row.code
-        if found.reason and not is_text:
-            problem = f"{row.place}: expected text as the name of an image, got {name!r}"
-            code = "bad-encoding"
+    def add(self, row: Row, find: Callable[[str, str, str], Found], folder: str, file_split: str) -> None:
+        """Takes one row; contradictions and a broken name become its image's problem.
+
+        find: where the image of a name lies that stands in a file of this folder and belongs to this split.
+        file_split: what the file's own name or folder says.
+        """
+        trouble, trouble_code = "", row.code
+        place = repaired(row.place)[0]  # the name of a file need not be text
         try:
-            split = split_word(repaired(row.split)[0])
+            split = split_word(repaired(row.split)[0]) if row.split else ""
         except ValueError as error:
-            split, problem, code = "", problem or str(error), code if problem else "split-conflict"
+            split, trouble, trouble_code = "", str(error), "split-conflict"
+        found = find(row.image, folder, split or file_split)
+        name, is_text = repaired(found.path if folder and found.path == f"{folder}/{row.image}" else row.image)
+        if found.reason and not is_text:
+            trouble = f"{place}: expected text as the name of an image, got {name!r}"
+            trouble_code = "bad-encoding"
+        self.has_splits = self.has_splits or bool(split)
         self.has_folder_splits = self.has_folder_splits or bool(split_of_folder(found.path))
         if found.tar >= 0:
             self.tars.add(found.tar)
-        image = self._image(replace(row, image=name, split=split, problem=problem, code=code), found)
-        if row.caption is not None or row.problem:
-            caption, is_text = repaired(row.caption or "")
-            place = repaired(row.place)[0]  # the name of a file need not be text
-            told = (repaired(row.problem)[0], row.code)
-            if not is_text and not row.problem:
-                told = (f"{place}: expected text in a caption of {name!r}, got other bytes", "bad-encoding")
-            self._database.execute("insert into captions values (?, ?, ?, ?, ?)", (image, caption, place, *told))
+        problem, code, caption = row.problem, row.code, row.caption
+        if problem:
+            problem, caption = repaired(problem)[0], ""
+        elif caption is not None:
+            caption, is_text = repaired(caption)
+            if not is_text:
+                problem, code = f"{place}: expected text in a caption of {name!r}, got other bytes", "bad-encoding"
+        metadata = json.dumps(row.metadata) if row.metadata else ""
+        texts = (name, caption, place, problem, code, split, file_split, trouble, trouble_code, metadata)
+        found = found._replace(reason=repaired(found.reason)[0]) if found.reason else found
+        self._rows.add((as_key(found.path), *found[1:], *texts))
 
-    def _image(self, row: Row, found: Found) -> int:
-        """The number of the row's image, which is added or takes what the row says of its split and problem."""
-        run, path, names = self._database.execute, _key(found.path), "split, problem, code, file_split"
-        known = run(f"select id, {names} from images where path = ?", (path,)).fetchone()
-        if known is None:
-            texts = (row.image, path, json.dumps(found), json.dumps(row.metadata))
-            values = (*texts, row.split, row.problem, row.code, row.file_split)
-            added = run(f"insert into images (name, path, found, metadata, {names}) values ({'?, ' * 7}?)", values)
-            return int(added.lastrowid or 0)
-        image, split, problem, code, file_split = known
-        one, other = (split, row.split) if split and row.split else (split or file_split, row.split or row.file_split)
-        if not problem and row.problem:
-            problem, code = row.problem, row.code
-        elif not problem and one and other and one != other and bool(split) == bool(row.split):
-            problem = f"expected one split, but the image {row.image!r} is in {one} and in {other}"
-            code = "split-conflict"
-        now = (split or row.split, problem, code, file_split or row.file_split)
-        if now != known[1:]:
-            run("update images set split = ?, problem = ?, code = ?, file_split = ? where id = ?", (*now, image))
-        return int(image)
+    def whole(self) -> None:
+        """Tells that no row is to come any more."""
+        self._rows.index("path")
 
     def has(self, path: str) -> bool:
         """Whether a row named the image of this path."""
-        return bool(self._database.execute("select 1 from images where path = ?", (_key(path),)).fetchone())
+        return as_key(path) in self._rows
 
-    def has_splits(self) -> bool:
-        """Whether any row named a split of its own, not that of its file."""
-        return bool(self._database.execute("select 1 from images where split != '' limit 1").fetchone())
-
-    def grouped(self) -> Iterator[Grouped]:
-        """The images in the order in which they first appeared."""
-        run = self._database.execute
-        run("create index if not exists by_image on captions (image)")
-        images = run("select id, name, found, split, file_split, metadata, problem, code from images order by id")
-        for image, name, place, split, file_split, metadata, problem, code in images:
-            said = run("select caption, place, problem, code from captions where image = ? order by rowid", (image,))
-            good, wrong, left_out = settled(name, map(Said._make, said.fetchall()))
-            captions, places = tuple(one.text for one in good), tuple(one.place for one in good)
+    def samples(
+        self, read: Callable[[Found], Callable[[], bytes]], usual: str, left_out: list[LeftOut]
+    ) -> Iterator[RawSample]:
+        """The images in the order in which they first appeared. read: what reads one; usual: the split of one of which
+        nothing says any; left_out: takes what is."""
+        for group in self._rows.groups():
+            rows = list(map(_Stored._make, group))
+            first = rows[0]
+            split, problem, code = _split_of_all(rows)
+            said = (Said(row.caption, row.place, row.problem, row.code) for row in rows if row.caption is not None)
+            good, wrong, odd = settled(first.name, said)
+            left_out += odd
             if not problem:
                 problem, code = wrong.problem, wrong.code
-            found, metadata = Found(*json.loads(place)), json.loads(metadata)
-            yield Grouped(name, found, captions, places, split or file_split, metadata, problem, code, left_out)
+            yield RawSample(
+                first.name,
+                read(found := Found(as_text(first.path), *first[1:6])),
+                tuple(one.text for one in good),
+                split or split_of_folder(found.path) or usual,
+                json.loads(first.metadata) if first.metadata else {},
+                problem,
+                code,
+                tuple(one.place for one in good),
+            )
 
-    def close(self) -> None:
-        """Removes the temporary file."""
-        self._database.close()
 
+def _split_of_all(rows: Sequence[_Stored]) -> tuple[str, str, Code]:
+    """The split of an image by its rows; the first trouble of one, or of two that contradict each other, and its code.
 
-def _key(path: str) -> bytes:
-    """A file's name may have bytes that are no text."""
-    return path.encode("utf-8", "surrogatepass")
+    What the entries say goes before what the names of their files do.
+    """
+    split, file_split, problem, code = rows[0].split, rows[0].file_split, rows[0].trouble, rows[0].trouble_code
+    for row in rows[1:]:
+        one, other = (split, row.split) if split and row.split else (split or file_split, row.split or row.file_split)
+        if not problem and row.trouble:
+            problem, code = row.trouble, row.trouble_code
+        elif not problem and one and other and one != other and bool(split) == bool(row.split):
+            problem = f"expected one split, but the image {row.name!r} is in {one} and in {other}"
+            code = "split-conflict"
+        split, file_split = split or row.split, file_split or row.file_split
+    return split or file_split, problem, code

@@ -22,6 +22,8 @@ from mem_core.data.readers.spellings import Spelling, Spellings
 from mem_core.data.readers.tars import images_in, read_part
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES
 
+_USUAL = 1 << 16  # bytes
+
 
 class Found(NamedTuple):
     """Where a picture lies, or (with a reason) why it cannot be had. path: in the source, its own for each picture; of
@@ -60,7 +62,7 @@ class ImageFiles:
         if found.reason:
             return NoImage(found.reason, found.code)
         if found.tar < 0:
-            return partial(self.read, self._tree.file(found.path))
+            return partial(read_image_file, self._tree.file(found.path), found.path)
         tar = self._tars[found.tar]
         return partial(read_part, tar, found.path.removeprefix(f"{tar.path}/"), found.start, found.size)
 
@@ -135,7 +137,7 @@ class ImageFiles:
     def _inside(self, path: str, name: str = "", what: str = "image") -> None:
         """Refuses a link that leads outside. Folders that are links are not in the listing."""
         folder = self._tree.folder
-        if not isinstance(folder, LocalFolder) or not (folder.path / path).is_symlink():
+        if not isinstance(folder, LocalFolder) or not folder.is_link(path):
             return
         if not Path(self._real(path)).is_relative_to(self._root):
             reason = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
@@ -183,7 +185,11 @@ def read_image_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES,
     """The file's bytes, unless it has more than `most` or cannot be read: then `ImageError`."""
     try:
         with file.open() as stream:
-            data = stream.read(most + 1)
+            data = stream.read(
+                _USUAL
+            )  # Python makes room for all that is asked for, which takes longer than reading it
+            if len(data) == _USUAL:
+                data += stream.read(most + 1 - _USUAL)
     except StorageRefused as error:
         if not isinstance(file.folder, LocalFolder):  # a store that refuses one refuses all
             raise

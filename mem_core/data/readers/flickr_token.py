@@ -23,7 +23,7 @@ class FlickrTokenReader(RecordReader):
     own_lists = True
 
     def _unnamed(self, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
-        return super()._unnamed(table, {UNLISTED} if table.has_splits() else splits)
+        return super()._unnamed(table, {UNLISTED} if table.has_splits else splits)
 
     def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
         for number, line in read_lines(file, self.config.encoding):

@@ -4,7 +4,6 @@ Read as other tables are, but that a `file_name` is relative to the folder of it
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
@@ -25,4 +24,4 @@ class ImagefolderReader(FormatReader):
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
         table = _TABLES.get(file.suffix, JsonlReader)(self.tree, [file], self.config, self.seed)
         for row in table.rows(file):
-            yield replace(row, image=f"{file.parent}/{row.image}") if isinstance(row, Row) and file.parent else row
+            yield row._replace(image=f"{file.parent}/{row.image}") if isinstance(row, Row) and file.parent else row

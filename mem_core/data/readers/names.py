@@ -7,8 +7,6 @@ picture in a folder of another split than the row's is never meant, unless the n
 """
 
 import re
-import sqlite3
-import threading
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -16,11 +14,11 @@ from typing import NamedTuple
 from unicodedata import normalize
 
 from mem_core.data.image_formats import IMAGE_SUFFIXES, PICTURE_SUFFIXES
+from mem_core.data.readers.disk_table import DiskTable, as_key, as_text
 from mem_core.data.readers.path_parts import folded
 from mem_core.data.readers.splits import split_in_name
 
 _MOST = 100  # that are compared: a name that fits more pictures means none
-_COLUMNS = "path, inner, tar, start, size"
 
 
 class Entry(NamedTuple):
@@ -38,14 +36,15 @@ class NameIndex:
     """Entries by the ends of their paths, in a temporary SQLite file, so that memory does not grow with them."""
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        self._lock = threading.Lock()
-        self._database = sqlite3.connect("", check_same_thread=False)  # "": a private file that vanishes with it
-        self._database.execute(
-            "create table names (ends blob, suffix blob, path blob, inner blob, tar int, start int, size int)"
+        self._table = DiskTable(
+            "ends blob", "suffix blob", "path blob", "inner blob", "tar int", "start int", "size int"
         )
-        self._database.executemany("insert into names values (?, ?, ?, ?, ?, ?, ?)", map(_columns, entries))
-        self._database.execute("create index by_end on names (ends)")
-        self._database.execute("create index by_tar on names (tar, start)")
+        for entry in entries:
+            stem, suffix = _halves(entry.path)
+            texts = as_key(folded(suffix)), as_key(entry.path), as_key(entry.inner)
+            self._table.add((_ends(stem), *texts, *entry[2:]))
+        self._table.index("ends")
+        self._table.index("tar", "start")
 
     def fitting(self, name: str, own: str = "", split: str = "") -> list[Entry]:
         """The entry that the name means, alone; several if nobody can tell which, none if there is none.
@@ -73,19 +72,16 @@ class NameIndex:
 
     def of_tar(self, tar: int) -> Iterator[Entry]:
         """All entries of one tar, in its order."""
-        last = -1
-        while page := self._select("tar = ? and start > ? order by start limit 1000", tar, last):
-            yield from page  # in pages: no cursor stays open while the caller works
-            last = page[-1].start
+        return self._select("tar = ? order by start", tar)
 
     def _ending(self, name: str, suffix: str | None) -> list[Entry]:
         """Up to one more than are compared."""
         low = _ends(name)
         values: list[str | bytes | int] = [low, low[:-1] + b"0"]  # "0" is what comes after "/"
         if suffix is not None:
-            values.append(_blob(folded(suffix)))
+            values.append(as_key(folded(suffix)))
         same = "and suffix = ?" if suffix is not None else ""
-        return self._select(f"ends >= ? and ends < ? {same} limit {_MOST + 1}", *values)
+        return list(self._select(f"ends >= ? and ends < ? {same} limit {_MOST + 1}", *values))
 
     def _neighbours(self, stem: str) -> list[Entry]:
         key = _ends(stem)
@@ -94,15 +90,9 @@ class NameIndex:
             *self._select("ends >= ? order by ends limit 3", key),
         ]
 
-    def _select(self, where: str, *values: str | bytes | int) -> list[Entry]:
-        with self._lock:
-            rows = self._database.execute(f"select {_COLUMNS} from names where {where}", values).fetchall()
-        return [Entry(_text(path), _text(inner), *place) for path, inner, *place in rows]
-
-
-def _columns(entry: Entry) -> tuple[bytes, bytes, bytes, bytes, int, int, int]:
-    stem, suffix = _halves(entry.path)
-    return _ends(stem), _blob(folded(suffix)), _blob(entry.path), _blob(entry.inner), *entry[2:]
+    def _select(self, where: str, *values: str | bytes | int) -> Iterator[Entry]:
+        for _, _, path, inner, *place in self._table.select(f"where {where}", *values):
+            yield Entry(as_text(path), as_text(inner), *place)
 
 
 def _halves(path: str) -> tuple[str, str]:
@@ -113,7 +103,7 @@ def _halves(path: str) -> tuple[str, str]:
 
 def _ends(path: str) -> bytes:
     """The parts of the path from the last to the first: all paths that end alike stand side by side."""
-    return _blob("/".join(reversed(folded(path).split("/"))) + "/")
+    return as_key("/".join(reversed(folded(path).split("/"))) + "/")
 
 
 def _distance(entry: Entry, name: str, own: str, split: str) -> tuple[int, int, int, int] | None:
@@ -142,12 +132,3 @@ def _split_of(folders: list[str], split: str) -> str:
 
 def _digits(text: str) -> list[str]:
     return re.findall(r"\d+", PurePosixPath(text).stem)
-
-
-def _blob(text: str) -> bytes:
-    """File names may have bytes that are no text: SQLite takes them as bytes only."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _text(blob: bytes) -> str:
-    return blob.decode("utf-8", "surrogatepass")

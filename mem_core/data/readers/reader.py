@@ -9,11 +9,11 @@ from mem_core.common.errors import SampleError, SourceError
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import UNLISTED, Detected, LeftOut, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
-from mem_core.data.readers.files import Found, ImageFiles
+from mem_core.data.readers.files import ImageFiles
 from mem_core.data.readers.path_parts import is_picture, packed
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
-from mem_core.data.readers.splits import split_of, split_of_folder, split_word
+from mem_core.data.readers.splits import split_of, split_of_folder
 from mem_core.data.readers.text import repaired
 from mem_core.data.texts import OF_CAPTIONS, read_captions
 
@@ -36,6 +36,7 @@ class FormatReader(ABC):
     ) -> None:
         self.tree, self.files, self.config, self.seed = tree, files, config, seed
         self.left_out: list[LeftOut] = []
+        self._known: tuple[CaptionTable, list[LeftOut]] | None = None
         self.found = Detected(self.format, tuple(file.path for file in files))
 
     @property
@@ -51,32 +52,49 @@ class FormatReader(ABC):
         return False
 
     def __iter__(self) -> Iterator[RawSample]:
-        lists = [] if self.own_lists else self._split_lists()
-        yield from SplitLists(self.images, lists).over(self._all()) if lists else self._all()
+        yield from self._lists.over(self._all()) if self._lists else self._all()
 
     @cached_property
     def images(self) -> ImageFiles:
         """The pictures of the source: their index is built once, however often the source is gone through."""
         return ImageFiles(self.tree)
 
-    def _split_lists(self) -> list[tuple[str, SourceFile]]:
-        return find_split_lists(self.tree, lambda line: not self.images.find(line.strip()).reason)
+    @cached_property
+    def _lists(self) -> SplitLists | None:
+        if self.own_lists:
+            return None
+        found = find_split_lists(self.tree, lambda line: not self.images.find(line.strip()).reason)
+        return SplitLists(self.images, found) if found else None
 
     def _all(self) -> Iterator[RawSample]:
-        self.left_out = [*side_pictures(self.tree), *_packed(self.tree)]
-        table = CaptionTable()
-        try:
-            for file in self.files:
-                for row in self._rows_with_split(file):
-                    if isinstance(row, RawSample):
-                        yield row
-                    else:
-                        table.add(*_found(self.images, row, file.parent))
-            yield from self._samples(table)
-        except UnicodeDecodeError as error:
-            raise SourceError(f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}") from error
-        finally:
-            table.close()
+        if self._known is None:
+            table, is_whole = CaptionTable(), True
+            self.left_out = [*side_pictures(self.tree), *_packed(self.tree)]
+            try:
+                for file in self.files:
+                    for sample in self._read(file, table):
+                        is_whole = False
+                        yield sample
+            except UnicodeDecodeError as error:
+                what = f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}"
+                raise SourceError(what) from error
+            table.whole()
+            known = table, list(self.left_out)
+            if is_whole:  # nothing else stands in the files: none has to be read again
+                self._known = known
+        else:
+            known = self._known
+        self.left_out = list(known[1])
+        yield from self._samples(known[0])
+
+    def _read(self, file: SourceFile, table: CaptionTable) -> Iterator[RawSample]:
+        """The whole samples that stand in a file; its rows go to the table."""
+        split, folder = self.split_of(file) or self._usual, file.parent
+        for row in self.rows(file):
+            if isinstance(row, RawSample):
+                yield row if row.split or not split else replace(row, split=split)
+            else:
+                table.add(row, self.images.find, folder, split)
 
     def captioned(
         self, name: str, image: Callable[[], bytes], texts: Callable[[], Iterable[bytes | None]]
@@ -101,25 +119,12 @@ class FormatReader(ABC):
         """The split of files that say none, beside files that do."""
         return "train" if any(map(self.split_of, self.files)) else ""
 
-    def _rows_with_split(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        split = self.split_of(file) or self._usual
-        for row in self.rows(file):
-            if isinstance(row, RawSample):
-                yield row if row.split else replace(row, split=split)
-            else:
-                yield replace(row, file_split=split) if split else row
-
     def _samples(self, table: CaptionTable) -> Iterator[RawSample]:
-        default = UNLISTED if table.has_splits() else "train" if table.has_folder_splits else self._usual
+        usual = UNLISTED if table.has_splits else "train" if table.has_folder_splits else self._usual
         splits = set()
-        for image in table.grouped():
-            self.left_out += image.left_out
-            split = image.split or split_of_folder(image.found.path) or default
-            read = self.images.reader(image.found)
-            splits.add(split)
-            yield RawSample(
-                image.name, read, image.captions, split, image.metadata, image.problem, image.code, image.places
-            )
+        for sample in table.samples(self.images.reader, usual, self.left_out):
+            splits.add(sample.split)
+            yield sample
         yield from self._unnamed(table, splits)
         self.left_out += _unlisted(self.tree, table)
 
@@ -148,17 +153,6 @@ def _packed(tree: SourceTree) -> list[LeftOut]:
     """The archives in a source, but for the tars that are read."""
     found = [(repaired(name)[0], why) for name in tree.names if (why := packed(name))]
     return [LeftOut(name, "shard", "unreadable", f"{name} {why}") for name, why in found]
-
-
-def _found(files: ImageFiles, row: Row, folder: str) -> tuple[Row, Found]:
-    """The row and the picture that it names; a name relative to the caption file's folder becomes the whole path."""
-    try:
-        split = split_word(row.split) or row.file_split
-    except ValueError:
-        split = ""
-    found = files.find(row.image, folder, split)
-    is_own = folder and found.path == f"{folder}/{row.image}"
-    return replace(row, image=found.path) if is_own else row, found
 
 
 def _unlisted(tree: SourceTree, table: CaptionTable) -> list[LeftOut]:

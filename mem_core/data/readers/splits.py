@@ -10,6 +10,7 @@ Names that say two (`train_val.csv`) say none. A file without a split beside fil
 """
 
 import re
+from functools import lru_cache
 
 _WORDS = {  # restval is Karpathy's: validation images given back to training
     **dict.fromkeys(("train", "training", "trn", "restval"), "train"),
@@ -29,8 +30,12 @@ def split_in_name(name: str) -> str:
 
 def split_of_folder(path: str) -> str:
     """The split that the folders around a file say, the nearest first."""
-    folders = path.replace("\\", "/").split("/")[:-1]
-    return next(filter(None, map(split_in_name, reversed(folders))), "")
+    return _split_in_folders(path.replace("\\", "/").rpartition("/")[0])
+
+
+@lru_cache
+def _split_in_folders(folders: str) -> str:
+    return next(filter(None, map(split_in_name, reversed(folders.split("/")))), "")
 
 
 def split_of(path: str) -> str:
@@ -38,6 +43,7 @@ def split_of(path: str) -> str:
     return split_in_name(path.rpartition("/")[2]) or split_of_folder(path)
 
 
+@lru_cache
 def split_word(text: str) -> str:
     """Our name of the split: lower case, one of the words for train, val and test as that. Raises ValueError."""
     word = text.strip().lower()

@@ -5,14 +5,13 @@ read when it is asked for.
 """
 
 import posixpath
-import sqlite3
 import tarfile
 import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import BinaryIO, NamedTuple
 
 from mem_core.data.image_formats import PICTURE_SUFFIXES
+from mem_core.data.readers.disk_table import DiskTable
 from mem_core.data.readers.path_parts import TEXT_SUFFIXES
 from mem_core.data.side_files import is_side_file
 from mem_core.data.tar_reader import scan, shown
@@ -20,19 +19,15 @@ from mem_core.data.tar_reader import scan, shown
 TEXTS = tuple(suffix.removeprefix(".") for suffix in TEXT_SUFFIXES)
 _PICTURES = frozenset(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
 _MOST_DOTS = 16  # of a name that are looked at when the sample is sought that it is a further member of
-_TABLE = """
-    create table members
-    (n integer primary key, name text, stem text, key text, ending text, picture int, offset int, size int)
-"""
 
 
 class Member(NamedTuple):
     """A picture or text. name: as in the tar; stem: without its ending; key: the stem as NFC; size: -1 for what is no
     plain file. Bytes of names that are no UTF-8 are written as `backslashreplace` writes them."""
 
+    key: str
     name: str
     stem: str
-    key: str
     ending: str
     picture: bool
     offset: int
@@ -48,22 +43,16 @@ class TarMembers:
     def __init__(self, stream: BinaryIO, place: str) -> None:
         self.side_files: list[str] = []
         self._stream = stream
-        self._database = sqlite3.connect("")  # "": a private file that vanishes with it
-        self._database.executescript(f"pragma journal_mode = off; {_TABLE};")
-        self._runs, self._last = 0, ""  # how often the key changes from a member to the next
-        rows = filter(None, map(self._row, scan(stream, place)))
-        self._database.executemany("insert into members values (null, ?, ?, ?, ?, ?, ?, ?)", rows)
-        self._database.execute("create index by_key on members (key)")
-
-    def close(self) -> None:
-        """Removes the temporary file."""
-        self._database.close()
+        kinds = dict.fromkeys(("picture", "offset", "size"), "integer")
+        self._rows = DiskTable(*(f"{name} {kinds.get(name, 'text')}" for name in Member._fields))
+        for member in filter(None, map(self._member, scan(stream, place))):
+            self._rows.add(member)
+        self._rows.index("key")
 
     @property
     def pictures(self) -> int:
         """How many there are."""
-        ((count,),) = self._database.execute("select count(*) from members where picture")
-        return int(count)
+        return int(self._rows.value("count(*)", "where picture"))
 
     def read(self, member: Member) -> bytes:
         """What the member holds."""
@@ -72,14 +61,7 @@ class TarMembers:
 
     def groups(self) -> Iterator[list[Member]]:
         """Members of one key, in the order of the tar; keys in the order of their first members."""
-        ((keys,),) = self._database.execute("select count(distinct key) from members")
-        if keys == self._runs:  # mostly: all members of each key stand together
-            rows = self._select("order by n")
-        else:
-            first = "(select key as its, min(n) as first from members group by key)"
-            rows = self._select(f"join {first} on key = its order by first, n")
-        for _, group in groupby(rows, lambda member: member.key):
-            yield list(group)
+        return (list(map(Member._make, group)) for group in self._rows.groups())
 
     def texts_of(self, picture: Member) -> list[Member]:
         """Texts with the picture's whole name, as `a.jpg.txt`."""
@@ -103,15 +85,14 @@ class TarMembers:
             if not base:
                 return None
             found = f"{folder}{slash}{base}"
-            query = "select max(picture), min(picture) from members where key = ?"
-            ((has_picture, all_pictures),) = self._database.execute(query, (found,))
-            if all_pictures == 0:
-                return found, bool(has_picture)
+            kinds = {member.picture for member in self._select("where key = ?", found)}
+            if 0 in kinds:
+                return found, 1 in kinds
         return None
 
     def further(self, key: str) -> Iterator[Member]:
         """Pictures whose owner is this key and that have no text of their own."""
-        alone = "not exists (select 1 from members as other where other.key = members.key and not other.picture)"
+        alone = "not exists (select 1 from entries as other where other.key = entries.key and not other.picture)"
         for member in self._select(
             f"where key > ? and key < ? and picture and {alone} order by n", key + ".", key + "/"
         ):
@@ -120,10 +101,9 @@ class TarMembers:
                 yield member
 
     def _select(self, rest: str, *values: str) -> Iterator[Member]:
-        columns = ", ".join(Member._fields)
-        return map(Member._make, self._database.execute(f"select {columns} from members {rest}", values))
+        return map(Member._make, self._rows.select(rest, *values))
 
-    def _row(self, info: tarfile.TarInfo) -> Member | None:
+    def _member(self, info: tarfile.TarInfo) -> Member | None:
         """None for what is neither picture nor text. Only the last part of a path has an ending."""
         name = info.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         path = name.lstrip("/")
@@ -138,9 +118,8 @@ class TarMembers:
             self.side_files += [shown(name)] if picture else []
             return None
         key = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
-        self._runs, self._last = self._runs + (key != self._last), key
         size = info.size if info.isreg() and not info.issparse() else -1
-        return Member(name, stem, key, ending, picture, info.offset_data, size)
+        return Member(key, name, stem, ending, picture, info.offset_data, size)
 
 
 def blocks(members: Iterable[Member]) -> list[list[list[Member]]]:

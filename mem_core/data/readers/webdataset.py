@@ -13,7 +13,7 @@ import tempfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, Literal
@@ -54,7 +54,8 @@ class WebDatasetReader(FormatReader):
         self.left_out += shard_gaps(self.tree, self.files)
 
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
-        with _unpacked(file) as stream, closing(TarMembers(stream, str(file))) as members:
+        with _unpacked(file) as stream:
+            members = TarMembers(stream, str(file))
             tar = _Tar(self, file, members)
             for name in members.side_files:
                 tar.leave_out(name, "picture", "side-file", "expected pictures, but a hidden or side file is none")

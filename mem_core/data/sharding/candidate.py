@@ -16,6 +16,7 @@ from mem_core.data.images import crop_to_square, decode_image, encode_image
 from mem_core.data.readers import RawSample
 from mem_core.data.texts import has_words
 
+_ENCODER = json.JSONEncoder(sort_keys=True)  # `json.dumps` would make one for each sample
 _OURS = ("captions", "name", "width", "height", "sha256")
 
 
@@ -112,7 +113,7 @@ class Candidate:
     def digest(self) -> bytes:
         """SHA-256 of all that the source says of this sample, image bytes included."""
         parts = [self.name, self.captions, self.metadata, self.problem, self.image.trouble, self.image.sha256]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).digest()
+        return hashlib.sha256(_ENCODER.encode(parts).encode()).digest()
 
     def published_metadata(self, image: DecodedImage) -> dict[str, Any]:
         """What the source knew, the name it had there, and width, height (pixels) and hash of the file."""

@@ -134,7 +134,6 @@ class NewShard:
 
     def abort(self) -> None:
         """Leaves nothing behind."""
-        self._tar.discard()
         self._files.__exit__(_Aborted, _Aborted(), None)
 
     def _fail(self, sample: Candidate, error: SampleError) -> None:

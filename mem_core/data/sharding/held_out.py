@@ -57,7 +57,8 @@ class Splits:
     def split(self, raw: RawSample) -> str:
         """The split of one image."""
         named = raw.split or self._first(raw)
-        return VALIDATION if named == "train" and self.draw(raw) <= self.validation else named
+        draws = named == "train" and self.validation >= 0
+        return VALIDATION if draws and self.draw(raw) <= self.validation else named
 
     def draw(self, raw: RawSample) -> int:
         """What decides whether an image of train is held out for validation."""
@@ -95,4 +96,5 @@ def _draws(reader: SourceReader, splits: Splits) -> Iterator[tuple[str, int]]:
     """Split and draw of each usable image."""
     for raw in reader:
         if not raw.problem:
-            yield splits.split(raw), splits.draw(raw)
+            split = splits.split(raw)
+            yield split, splits.draw(raw) if split == "train" else 0

@@ -31,6 +31,8 @@ def test_two_images_of_one_coco_id_both_fail_with_their_captions_counted(tmp_pat
     (tmp_path / "annotations" / "captions_val.json").write_text(json.dumps({"images": images, "annotations": captions}))
     reader = open_source(tmp_path)
     a, b, c = reader
+    told = list(reader.left_out)
+    assert ([sample.name for sample in reader], reader.left_out) == (["a.jpg", "b.jpg", "c.jpg"], told)
     assert (a.captions, a.problem) == (("of a",), "")
     for sample in (b, c):
         assert (sample.captions, sample.code) == ((), "duplicate")

@@ -1,6 +1,8 @@
 """Sharding: everything of the source is in the corpus, as a sample or as a row with a reason; twice is once."""
 
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,3 +205,21 @@ def test_a_corpus_can_be_sharded_again(tmp_path: Path) -> None:
     for split in ("train", "test"):
         one, two = samples(first.below(split)), samples(second.below(split))
         assert [(s.image, s.captions, s.metadata) for s in one] == [(s.image, s.captions, s.metadata) for s in two]
+
+
+def test_sharding_does_without_torch(tmp_path: Path) -> None:
+    """It would take half a gigabyte, on machines that only prepare data."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "0.jpg").write_bytes(jpeg(0))
+    (tmp_path / "source" / "0.txt").write_text("a picture")
+    script = f"""
+import sys
+from mem_core.common.storage.folder import LocalFolder
+from mem_core.config import CorpusConfig
+from mem_core.data.readers import open_source
+from mem_core.data.sharding.sharder import shard_source
+shard_source(open_source({str(tmp_path / "source")!r}), LocalFolder({str(tmp_path / "corpus")!r}), CorpusConfig())
+print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
