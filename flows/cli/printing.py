@@ -12,6 +12,7 @@ from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, re
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted
 from mem_core.data.loaders.index import IndexSummary
+from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.estimate.hand_out import HandOut
 from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
@@ -69,6 +70,14 @@ def print_evaluation(found: Evaluation) -> None:
     console = Console()
     console.print(table)
     console.print(escape(retrieval_note(found)), highlight=False)
+
+
+def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
+    """Where the shards lie, and the command that comes next."""
+    typer.echo(f"wrote {', '.join(summary.uri for summary in splits.values())}")
+    first = splits.get("train") or next(iter(splits.values()))
+    chosen = [] if preset == "cpu" else ["--preset", preset]
+    typer.echo(f"next: {shlex.join(['memshield', 'protect', first.uri, 'PROTECTED', *chosen])}")
 
 
 def _table(title: str | None, heads: Sequence[str], *, words: int) -> Table:

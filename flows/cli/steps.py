@@ -61,9 +61,11 @@ def shard(
             "expected --limit with --dry-run; -s corpus.limit=... shards less", param_hint="--limit"
         )
     with running(no_server):
+        from flows.cli.printing import print_sharded
         from flows.shard import shard
 
-        shard(source, dest, config.corpus, format, config.seed)
+        found = shard(source, dest, config.corpus, format, config.seed)
+    print_sharded(found, preset)
 
 
 @app.command()

@@ -8,7 +8,7 @@ TEXT_SUFFIXES = (".json", ".txt", ".caption")
 """Of the files that may hold captions of the picture of their name, in the order of `texts.read_captions`."""
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _PACKED = {
-    **dict.fromkeys((".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "is packed: unpack it first"),
+    **dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar"), "is packed: unpack it first"),
     **dict.fromkeys((".arrow", ".feather"), "is Arrow, as save_to_disk writes it: save it as Parquet"),
     ".tfrecord": "is TensorFlow's: have it written as tars (webdataset)",
 }
@@ -36,8 +36,9 @@ def stem_of(path: str) -> str:
 
 
 def packed(path: str) -> str:
-    """Of an archive that is not read, so that nobody knows what it holds: what it is and what to do; else ""."""
-    return "" if path.lower().endswith(TAR_SUFFIXES) else _PACKED.get(suffix_of(path), "")
+    """Of an archive that only the reader of tars may open, so that nobody knows what it holds: what it is and what to
+    do; else ""."""
+    return _PACKED.get(suffix_of(path), "")
 
 
 def is_picture(path: str) -> bool:

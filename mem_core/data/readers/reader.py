@@ -69,7 +69,7 @@ class FormatReader(ABC):
     def _all(self) -> Iterator[RawSample]:
         if self._known is None:
             table, is_whole = CaptionTable(), True
-            self.left_out = [*side_pictures(self.tree), *_packed(self.tree)]
+            self.left_out = [*side_pictures(self.tree), *_packed(self.tree, self.files)]
             try:
                 for file in self.files:
                     for sample in self._read(file, table):
@@ -149,9 +149,10 @@ def side_pictures(tree: SourceTree) -> list[LeftOut]:
     return [LeftOut(name, "picture", "side-file", reason) for name in names]
 
 
-def _packed(tree: SourceTree) -> list[LeftOut]:
+def _packed(tree: SourceTree, files: Sequence[SourceFile]) -> list[LeftOut]:
     """The archives in a source, but for the tars that are read."""
-    found = [(repaired(name)[0], why) for name in tree.names if (why := packed(name))]
+    read = {file.path for file in files}
+    found = [(repaired(name)[0], why) for name in tree.names if (why := packed(name)) and name not in read]
     return [LeftOut(name, "shard", "unreadable", f"{name} {why}") for name, why in found]
 
 

@@ -125,7 +125,7 @@ class TakenImages:
 
     counts: how many were taken of each split so far. left_out: captions with nothing to read in them beside others of
     their image, and images beyond the limit. Where a source without splits has given all that may be taken, the rest of
-    it is not looked at.
+    it is not looked at: the first image of that rest says so.
     """
 
     def __init__(self, reader: SourceReader, config: CorpusConfig, seed: int) -> None:
@@ -143,14 +143,16 @@ class TakenImages:
         whole = {"train", "test"} if self._config.holdout else {"train"}
         for raw in self._reader:
             split = self.splits.split(raw)
-            if self._is_full(split):
-                reason = f"expected at most {self.counts[split]} images for {split}, as corpus.limit says"
-                self.left_out.append(LeftOut(raw.name, "picture", "over-limit", reason))
-            else:
+            if not self._is_full(split):
                 self.counts[split] += 1
                 yield self._with_words(raw if raw.split == split else replace(raw, split=split))
-            if not raw.split and all(map(self._is_full, whole)):
-                return  # a source without splits has nothing else to give
+                continue
+            reason = f"expected at most {self.counts[split]} images for {split}, as corpus.limit says"
+            is_end = not raw.split and all(map(self._is_full, whole))  # a source without splits gives nothing else
+            stopped = "; reading stopped here, and what follows is not counted" if is_end else ""
+            self.left_out.append(LeftOut(raw.name, "picture", "over-limit", reason + stopped))
+            if is_end:
+                return
 
     def _with_words(self, raw: RawSample) -> RawSample:
         """The image without captions that have nothing to read in them, unless it has no other."""

@@ -34,7 +34,9 @@ def test_a_dry_run_says_what_would_be_read_and_writes_nothing(command: Command, 
 def test_the_single_commands_one_after_the_other(command: Command, drawn_source: Path, tmp_path: Path) -> None:
     settings = ("--preset", "smoke", "--set", "corpus.samples_per_shard=48", "--no-server")
     clean, protected, victim = tmp_path / "clean", tmp_path / "protected", tmp_path / "victim"
-    assert command("shard", drawn_source, clean, *settings).exit_code == 0
+    sharded = command("shard", drawn_source, clean, *settings)
+    assert sharded.exit_code == 0
+    assert f"next: memshield protect {clean}/train PROTECTED" in sharded.stdout
     done = command("protect", clean / "train", protected, "--method", "random-trigger", *settings)
     assert done.exit_code == 0, done.output
     verified = command("verify", clean / "train", protected, "--no-server")

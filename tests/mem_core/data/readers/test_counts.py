@@ -186,3 +186,14 @@ def test_spellings_of_one_picture_are_one_image_and_equal_names_of_two_are_two(t
     (y, *rest) = open_source(tmp_path / "captions.csv")
     assert (y.name, y.captions) == ("y", tuple(f"caption {number}" for number in range(4)))
     assert [sample.name for sample in rest] == ["a/x.jpg", "b/x.jpg"]
+
+
+@pytest.mark.parametrize("name", ["images.tar.gz", "more/a.TGZ"])
+def test_a_packed_tar_beside_a_table_is_counted(tmp_path: Path, name: str) -> None:
+    write_images(tmp_path, ["a.jpg"])
+    (tmp_path / "captions.csv").write_text("image,caption\na.jpg,a cat\n")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"PK")
+    reader = open_source(tmp_path, format="csv")
+    assert [sample.problem for sample in reader] == [""]
+    assert [(one.name, one.what, one.code) for one in reader.left_out] == [(name, "shard", "unreadable")]

@@ -19,6 +19,7 @@ from mem_core.config import CorpusConfig
 from mem_core.data.images import decode_image
 from mem_core.data.manifest import read_manifest
 from mem_core.data.readers import RawSample, open_source
+from mem_core.data.sharding.left_out import read_left_out
 from mem_core.data.sharding.sharder import shard_source
 from tests.support.listed_source import Listed, contents, jpeg, raw, rows, samples
 from tests.support.picture_files import animated, chunk, in_png, pillow_says
@@ -167,6 +168,9 @@ def test_limit_ends_a_source_without_splits_early(tmp_path: Path) -> None:
     source: Any = Listed([])
     source.samples = endless()
     assert shard_source(source, LocalFolder(tmp_path), CorpusConfig(limit=4), 0)["train"].samples == 4
+    (rest,) = read_left_out(LocalFolder(tmp_path))
+    assert (rest.name, rest.what, rest.code) == ("5.jpg", "picture", "over-limit")  # the first was only looked at
+    assert rest.reason.endswith("reading stopped here, and what follows is not counted")
 
 
 def test_resize_takes_the_middle_and_encodes_losslessly(tmp_path: Path) -> None:
