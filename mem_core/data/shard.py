@@ -136,8 +136,8 @@ class ShardWriter:
             raise SampleError(f"expected an image extension, got {sample.extension!r} for {sample.key}")
         if not sample.image:
             raise SampleError(f"expected an image, got 0 bytes for {sample.key}")
-        if not sample.captions or not all(caption.strip() for caption in sample.captions):
-            raise CaptionError(f"expected captions with words in them for {sample.key}")
+        if not sample.captions or not all(caption.strip() and "\0" not in caption for caption in sample.captions):
+            raise CaptionError(f"expected captions with words, and without zero bytes, in them for {sample.key}")
         text, metadata = encode_metadata(sample.key, sample.captions, sample.metadata)
         if max(len(text), len(metadata)) > MAX_TEXT_BYTES or len(sample.image) > MAX_IMAGE_BYTES:
             raise SampleError(f"expected at most {MAX_IMAGE_BYTES} bytes of image and {MAX_TEXT_BYTES} of text or JSON")

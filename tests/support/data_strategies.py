@@ -32,7 +32,7 @@ def pictures(draw: st.DrawFn, alpha: bool | None = None) -> Picture:
 keys = st.text(
     st.characters(codec="utf-8", categories=("L", "N", "P", "S"), exclude_characters="./\\"), min_size=1, max_size=20
 )
-captions = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(str.strip)
+captions = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40).filter(str.strip)
 json_values: st.SearchStrategy[Any] = st.recursive(
     st.none()
     | st.booleans()

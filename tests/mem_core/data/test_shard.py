@@ -326,6 +326,7 @@ REFUSED = {
     "image": Sample("a", b"", "png", ("a",), {}),
     "no captions": Sample("a", b"x", "png", (), {}),
     "blank caption": Sample("a", b"x", "png", ("a", " "), {}),
+    "zero byte": Sample("a", b"x", "png", ("a\0b",), {}),
     "surrogate": Sample("a", b"x", "png", ("\ud800",), {}),
     "captions in metadata": Sample("a", b"x", "png", ("a",), {"captions": ["b"]}),
     "nan": Sample("a", b"x", "png", ("a",), {"n": float("nan")}),
