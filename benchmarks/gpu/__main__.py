@@ -32,7 +32,6 @@ from mem_core.common.errors import MemshieldError
 _GPU = str(Path(__file__).with_name("gpu.yaml"))
 _AT_64 = ("table1", "figure4", "crop", "codebook", "figure6")
 _RN50 = 4  # that train at the same time: each takes about 15 GB
-_SAVED = 45.0  # seconds between two savings of what there is
 Part = StudyPart | StressPart | EvidencePart
 
 
@@ -67,7 +66,7 @@ def main() -> None:
 def measure(parts: Sequence[Part], out: Path, workers: int, seconds: float) -> None:
     """One sitting: runs what is still to be done, writes the pages on what there is, adds a line to machine.json."""
     out.mkdir(parents=True, exist_ok=True)
-    started, saved = time.monotonic(), time.monotonic()
+    started = time.monotonic()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the processes: each has a core
     log = (out / "log.txt").open("a", encoding="utf-8")
 
@@ -77,10 +76,7 @@ def measure(parts: Sequence[Part], out: Path, workers: int, seconds: float) -> N
         print(line, flush=True)
 
     def tick() -> None:
-        nonlocal saved
-        if time.monotonic() - saved > _SAVED:
-            save(parts, out)
-            saved = time.monotonic()
+        save(parts, out)
 
     jobs = [job for part in parts for job in part.jobs()]
     done = run_jobs(jobs, workers, seconds, say, tick)

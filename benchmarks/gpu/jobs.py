@@ -29,7 +29,7 @@ def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: 
     """Runs jobs in their order, each once what it needs is done; returns the names of those done.
 
     No job is begun after so many seconds. One that fails is said, and those that need it are left out. tick: called
-    between jobs, to save what there is.
+    when jobs have ended, to save what there is.
     """
     waiting = {job.name: job for job in jobs}
     done: set[str] = set()
@@ -45,14 +45,16 @@ def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: 
                 running[pool.submit(_timed, job)] = job
             if not running:
                 return done
-            for future in wait(running, timeout=_GLANCE, return_when=FIRST_COMPLETED).done:
+            ended = wait(running, timeout=_GLANCE, return_when=FIRST_COMPLETED).done
+            for future in ended:
                 job = running.pop(future)
                 if future.exception() is None:
                     done.add(job.name)
                     say(future.result())
                 else:
                     say(f"FAILED {job.name}: {''.join(traceback.format_exception(future.exception()))[-600:]}")
-            tick()
+            if ended:
+                tick()
 
 
 def _in_lane(running: dict[Future[str], Job], job: Job) -> int:
