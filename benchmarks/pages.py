@@ -4,7 +4,8 @@ The table of a study stands under a line that says where it comes from:
 
     <!-- paper/report.json | table2 | flickr8k | rows: rn50; rn101 | victim | seeds | of chance, best = of chance -->
 
-A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=".
+A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=". A stress test
+has one table: `<!-- stress/mem-3.json -->`.
 """
 
 import json
@@ -13,8 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mem_core.audit.stress.page import StressReport, stress_markdown
+
 RESULTS = Path(__file__).parents[1] / "docs/results"
-_SOURCE = re.compile(r"^<!-- (\S+\.json) \| (.+) -->$")
+_SOURCE = re.compile(r"^<!-- (\S+\.json)(?: \| (.+))? -->$")
 _ROWS = "rows: "
 
 
@@ -27,8 +30,14 @@ def filled(text: str, folder: Path = RESULTS) -> str:
         if found := _SOURCE.match(out[-1]):
             while lines and lines[0].startswith("|"):
                 lines.pop(0)
-            out += _table(json.loads((folder / found[1]).read_text()), found[2].split(" | "))
+            out += _lines(json.loads((folder / found[1]).read_text()), found[2])
     return "\n".join(out)
+
+
+def _lines(report: dict[str, Any], wanted: str | None) -> list[str]:
+    if wanted is None:
+        return stress_markdown(StressReport.model_validate(report).findings).splitlines()
+    return _table(report, wanted.split(" | "))
 
 
 def _table(report: dict[str, Any], wanted: Sequence[str]) -> list[str]:

@@ -185,11 +185,16 @@ METHODS = {row.name: row for row in _ROWS}
 
 
 def without_noise(name: str) -> str | None:
-    """The row that shows what a method's noise adds: the control that leaves it out, else clean; None: adds none."""
-    if not METHODS[name].adds_noise:
+    """The row that shows what a method's noise adds: the control that leaves it out, or clean where there are no words.
+
+    None for a method without noise, and for one whose noise and words nothing tells apart: over clean pairs its words
+    would count as noise.
+    """
+    method = METHODS[name]
+    if not method.adds_noise:
         return None
     controls = (row.name for row in METHODS.values() if row.fitted_as == name and not row.publishes_noise)
-    return next(controls, CLEAN)
+    return next(controls, None if method.adds_trigger else CLEAN)
 
 
 def _in_table(name: Any) -> Any:

@@ -69,7 +69,8 @@ def test_controls_of_mem_are_made_as_mem() -> None:
 
 def test_what_noise_adds_is_seen_beside_the_same_without_it() -> None:
     found = {name: without_noise(name) for name in METHODS}
-    assert {name for name, row in found.items() if row is None} == named(adds_noise=False)
+    untold = {"codebook"}  # its noise and its words: over clean pairs both would count
+    assert {name for name, row in found.items() if row is None} == named(adds_noise=False) | untold
     assert {name: row for name, row in found.items() if row not in (None, CLEAN)} == {"mem": "trigger-only"}
 
 

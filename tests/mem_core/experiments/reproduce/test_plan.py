@@ -98,6 +98,7 @@ def test_what_noise_adds_is_told_over_a_row_that_differs_in_nothing_else(tmp_pat
     )
     assert (known["mem-3-shuffled"], known["mem-3-matched"], known["mem-5"]) == ("trigger-only", None, None)
     assert known["em-no-crop"] == "clean-no-crop"
+    assert (known["codebook"], known["codebook-replace"]) == (None, None)
     assert {known[name] for name in ("clean", "clean-pair", "random-trigger-pair", "trigger-only")} == {None}
     assert (paper.without_noise("em-pair"), paper.without_noise("em-image")) == ("clean", "clean-image")
 
