@@ -4,8 +4,8 @@ The table of a study stands under a line that says where it comes from:
 
     <!-- paper/report.json | table2 | flickr8k | rows: rn50; rn101 | victim | seeds | of chance, best = of chance -->
 
-A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=". A stress test
-has one table: `<!-- stress/mem-3.json -->`.
+A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=". A stress
+test has one table: `<!-- stress/mem-3.json -->`.
 """
 
 import json
