@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.local_server.server import keys
 from flows.mapping import ShardsFailed, map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import RetryShard, SourceError
@@ -24,15 +25,17 @@ def nightly(
     runtime: RunnerConfig = RunnerConfig(),
     ready: Ready = "tar",
     then: Measure | None = None,
+    twins_key: str | None = None,
 ) -> NightSummary:
     """Protects exactly the shards of CLEAN that have no receipt in DEST; finished shards are not touched.
 
     protector: the folder of a finished one, DEST/protector if none is named; its settings and seed hold. ready:
     `stats` waits for a shard's _stats.json, which img2dataset writes last, so that no half-written tar is taken from
     a disk; objects in S3 are whole as soon as they are listed. then: what to measure afterwards, by the triggers of
-    the deployments `train` and `evaluate`, if anything was new.
+    the deployments `train` and `evaluate`, if anything was new. twins_key: the path of the secret key, where DEST has
+    twins and it is not among the keys of this installation; new shards get coins of their own from it.
     """
-    job = stored_job(clean, dest, protector, runtime)
+    job = stored_job(clean, dest, protector, runtime, keys(twins_key))
     summary = protect_waiting(job, plan_night(job, ready))
     if then is not None and summary.protected:
         announce_corpus(dest, summary.fingerprint, then)

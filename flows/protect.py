@@ -6,11 +6,12 @@ from prefect import flow
 from prefect.runtime import flow_run
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from flows.local_server.server import estimates
+from flows.local_server.server import estimates, keys
 from flows.mapping import map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.formatting import corpus_name
 from mem_core.config import ProtectConfig, RunnerConfig
+from mem_core.protect.protection import TwinsWanted
 from mem_core.protect.remaining import OnMismatch
 from mem_core.protect.round_loop import Rounds
 from tasks.estimating import note_run
@@ -45,6 +46,8 @@ def protect(
     reuse: str | None = None,
     on_mismatch: OnMismatch = "fail",
     then: Measure | None = None,
+    twins: float | None = None,
+    twins_key: str | None = None,
 ) -> ProtectSummary:
     """Fits a protector where none is given, then publishes all shards; only what is missing is done.
 
@@ -53,6 +56,8 @@ def protect(
     do with finished shards that were made from other input or with other settings, or whose files are missing or of
     another size; redo makes them again.
     then: what to measure afterwards, by the triggers of the deployments `train` and `evaluate`, if anything was made.
+    twins: the share of the samples of which another version is kept in DEST/twins. twins_key: the path of the secret
+    key that decides which version is published, where it is not among those of this installation.
     """
     job = ProtectJob(
         clean=clean,
@@ -63,6 +68,7 @@ def protect(
         protector=protector,
         reuse=reuse,
         on_mismatch=on_mismatch,
+        twins=None if twins is None else TwinsWanted(share=twins, key=keys(twins_key)),
     )
     started = time.monotonic()
     plan = begin_protection(job)

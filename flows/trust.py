@@ -5,7 +5,7 @@ from prefect import flow
 from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.preview import Preview
 from mem_core.config import RuntimeConfig
-from mem_core.protect.twins import KeyPlace
+from mem_core.protect.key_place import KeyPlace
 from tasks.trust import (
     CertificatePlace,
     CommitmentPlace,

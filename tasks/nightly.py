@@ -6,8 +6,9 @@ from mem_core.config import RunnerConfig
 from mem_core.protect import night
 from mem_core.protect.destination import PROTECTOR
 from mem_core.protect.failures import Failures
+from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.night import NightPlan, NightSummary, Ready
-from mem_core.protect.protection import ShardSummary
+from mem_core.protect.protection import ShardSummary, twins_so_far
 from mem_core.protect.protector import require_protector
 from tasks.artifacts import show_night
 from tasks.options import step
@@ -17,8 +18,9 @@ from tasks.workspace import ProtectJob, forget, protection_of
 
 
 @step("open protector", run_name="open protector")
-def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
-    """The job of protecting CLEAN as the stored protector did the rest: its settings, its seed, replayed."""
+def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConfig, keys: KeyPlace) -> ProtectJob:
+    """The job of protecting CLEAN as the stored protector did the rest: its settings, its seed, replayed; with twins
+    where DEST has them. Raises `ConfigError` if their key is not at hand."""
     folder = open_folder(protector or address_below(dest, PROTECTOR))
     stored = require_protector(folder)
     say(f"protector of {folder.uri}: {stored.config.method}, {stored.rounds} rounds, {stored.fingerprint[:12]}")
@@ -29,6 +31,7 @@ def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConf
         runtime=runtime,
         seed=stored.seed,
         protector=protector or folder.uri,
+        twins=twins_so_far(open_folder(dest), keys),
     )
 
 
@@ -49,10 +52,10 @@ def plan_retry(job: ProtectJob) -> NightPlan:
 
 
 @step("retry job", run_name="what to retry")
-def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RunnerConfig) -> ProtectJob:
+def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RunnerConfig, keys: KeyPlace) -> ProtectJob:
     """The job that the failed shards belong to. Raises `ConfigError` if nobody says where they come from."""
     source, used = night.source_of_failures(open_folder(dest), clean, protector)
-    return stored_job.fn(source, dest, used, runtime)
+    return stored_job.fn(source, dest, used, runtime, keys)
 
 
 @step("finish night", run_name="finish night")

@@ -38,7 +38,8 @@ from mem_core.config import Frozen, RuntimeConfig
 from mem_core.models import start_model
 from mem_core.protect.coins import TwinKey, load_key
 from mem_core.protect.destination import TWINS
-from mem_core.protect.twins import KeyPlace, key_of, require_twins_record
+from mem_core.protect.key_place import KeyPlace
+from mem_core.protect.twins import key_of, require_twins_record
 from mem_core.victim.record import load_victim
 from tasks.artifacts import show_problems
 from tasks.options import step
@@ -55,12 +56,17 @@ class CertificatePlace(Frozen):
 
 
 @step("verify corpus", run_name="verify {protected}")
-def verify_protected(clean: str, protected: str, record: str | None = None) -> VerifyReport:
-    """Re-reads both corpora. With `record`, a folder to note success in, the same corpora are not compared twice."""
+def verify_protected(
+    clean: str, protected: str, record: str | None = None, keys: KeyPlace | None = None
+) -> VerifyReport:
+    """Re-reads both corpora. With `record`, a folder to note success in, the same corpora are not compared twice.
+
+    keys: where the secret key of twins lies, to throw their coins again.
+    """
     before, after = open_folder(clean), open_folder(protected)
     with watched("verify") as progress:
         if record is None:
-            report = verify(before, after, progress)
+            report = verify(before, after, progress, keys)
         else:
             report, repeated = verify_once(before, after, open_folder(record), progress)
             if repeated:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 from mem_core.config import Frozen, ProtectConfig, RunnerConfig
 from mem_core.models.device import resolve_device, share_of_threads
-from mem_core.protect.protection import Places, Protection
+from mem_core.protect.protection import Places, Protection, TwinsWanted
 from mem_core.protect.remaining import OnMismatch
 from tasks.storage import open_folder
 
 
 class ProtectJob(Frozen):
-    """Everything that says which protection a task works on; folders by address."""
+    """Everything that says which protection a task works on; folders by address. twins: with the path of the key alone,
+    as Prefect shows it and a file in the destination keeps it while work goes on."""
 
     clean: str
     dest: str
@@ -23,6 +24,7 @@ class ProtectJob(Frozen):
     protector: str | None = None
     reuse: str | None = None
     on_mismatch: OnMismatch = "fail"
+    twins: TwinsWanted | None = None
 
     @property
     def method(self) -> str:
@@ -102,4 +104,5 @@ def _opened(job: ProtectJob) -> Protection:
         job.runtime,
         seed=job.seed,
         on_mismatch=job.on_mismatch,
+        twins=job.twins,
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import Clean, NoServer, Overrides, Preset, address_argument, address_option
+from flows.cli.options import Clean, NoServer, Overrides, Preset, TwinsKey, address_argument, address_option
 from flows.cli.running import config_of, running, tell
 
 app = typer.Typer()
@@ -24,6 +24,7 @@ def nightly(
     ready: Annotated[
         Literal["tar", "stats"], typer.Option(help="stats: leave shards alone until their _stats.json is there.")
     ] = "tar",
+    twins_key: TwinsKey = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     no_server: NoServer = False,
@@ -36,7 +37,7 @@ def nightly(
     with running(no_server):
         from flows.nightly import nightly
 
-        nightly(clean, dest, protector, config.runtime, ready)
+        nightly(clean, dest, protector, config.runtime, ready, twins_key=twins_key)
 
 
 @app.command()
@@ -44,6 +45,7 @@ def retry(
     dest: Dest,
     clean: Annotated[str | None, address_option("The clean corpus, if no failed run has noted it.")] = None,
     protector: Protector = None,
+    twins_key: TwinsKey = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     no_server: NoServer = False,
@@ -56,7 +58,7 @@ def retry(
     with running(no_server):
         from flows.retry import retry
 
-        retry(dest, clean, protector, config.runtime)
+        retry(dest, clean, protector, config.runtime, twins_key)
 
 
 @app.command()

@@ -18,6 +18,12 @@ def address(given: str) -> str:
     return given if "://" in given else str(whole_path(given))
 
 
+def _file(given: str) -> str:
+    if not given.strip():
+        raise ConfigError("expected the path of a file, got an empty one")
+    return str(whole_path(given))
+
+
 def address_argument(help: str) -> Any:
     """An argument that is an address."""
     return typer.Argument(parser=address, help=help)
@@ -36,6 +42,10 @@ Source = Annotated[
     str, address_argument("Folder or caption file of a corpus; captions.csv: columns image, caption and maybe split.")
 ]
 Protector = Annotated[str | None, address_option("Folder of a finished protector, to replay it on this corpus.")]
+TwinsKey = Annotated[
+    str | None,
+    typer.Option(parser=_file, help="File of the secret key of the twins, if not in this installation's keys/."),
+]
 Format = Annotated[str, typer.Option(help="How the source is laid out; `auto` finds out.")]
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file; see `presets`.")]
 Overrides = Annotated[

@@ -122,7 +122,7 @@ def print_handing_out(folder: str, found: VerifyReport) -> None:
     if any(problem.key and not problem.shard for problem in found.problems):
         here = shlex.quote(folder)
         copy = (
-            f"aws s3 cp --recursive --exclude '*' --include '*.tar' {here} DEST"
+            f"aws s3 cp --recursive --exclude '*' --include '*.tar' --exclude '*/*' {here} DEST"
             if folder.startswith("s3://")
             else f"mkdir -p DEST && cp {here}/*.tar DEST/"
         )

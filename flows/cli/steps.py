@@ -1,9 +1,11 @@
 """The steps of a run as commands, and all of them in one."""
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+import typer.core
 
 from flows.cli.options import (
     Clean,
@@ -16,6 +18,7 @@ from flows.cli.options import (
     Protector,
     Seed,
     Source,
+    TwinsKey,
     address_argument,
     address_option,
 )
@@ -68,7 +71,18 @@ def shard(
     print_sharded(found, preset)
 
 
-@app.command()
+class _ShareMayBeLeftOut(typer.core.TyperCommand):
+    """`--twins` alone means all samples: Typer has no options that take a value or none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for place, given in enumerate(args):
+            following = args[place + 1] if place + 1 < len(args) else ""
+            if given == "--twins" and not re.fullmatch(r"-?[0-9.]+(e-?[0-9]+)?", following):
+                args = [*args[:place], "--twins=1", *args[place + 1 :]]
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=_ShareMayBeLeftOut)
 def protect(
     clean: Clean,
     dest: Dest,
@@ -80,12 +94,26 @@ def protect(
     on_mismatch: Annotated[
         Literal["fail", "redo"], typer.Option(help="What becomes of finished shards of other input or settings.")
     ] = "fail",
+    twins: Annotated[
+        float | None,
+        typer.Option(
+            metavar="[SHARE]",
+            min=0,
+            max=1,
+            help="Keep another version of each sample, or of a share, in DEST/twins: proof that a model saw the data.",
+        ),
+    ] = None,
+    twins_key: TwinsKey = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
     """Protects a clean corpus, shard by shard; what is done already is not done again."""
+    if twins == 0:
+        raise typer.BadParameter("expected a share above 0, or no --twins at all", param_hint="--twins")
+    if twins_key and twins is None:
+        raise typer.BadParameter("expected --twins with it", param_hint="--twins-key")
     strategy = strategy or ("replay" if protector else None)
     chosen = {"method": method, "strategy": strategy, "on_error": on_error}
     named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
@@ -103,6 +131,8 @@ def protect(
             protector=protector,
             reuse=reuse,
             on_mismatch=on_mismatch,
+            twins=twins,
+            twins_key=twins_key,
         )
     print_open_clip(done)
 
@@ -172,6 +202,7 @@ def verify(
     against: Annotated[
         str | None, address_option("With --published-only: the protected corpus whose tars were taken.")
     ] = None,
+    twins_key: TwinsKey = None,
     no_server: NoServer = False,
 ) -> None:
     """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong.
@@ -184,7 +215,10 @@ def verify(
         from flows.cli.printing import print_handing_out, print_problems
         from flows.verify import verify, verify_published
 
-        found = verify(clean, protected) if protected is not None else verify_published(clean, against)
+        if protected is not None:
+            found = verify(clean, protected, twins_key=twins_key)
+        else:
+            found = verify_published(clean, against)
     print_problems(found)
     if published_only:
         print_handing_out(clean, found)

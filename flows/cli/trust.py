@@ -9,7 +9,7 @@ from flows.cli.options import CleanOption, NoServer, Overrides, Preset, Protecte
 from flows.cli.running import config_of, running
 
 if TYPE_CHECKING:  # not needed to ask for help
-    from mem_core.protect.twins import KeyPlace
+    from mem_core.protect.key_place import KeyPlace
 
 app = typer.Typer()
 KeyFile = Annotated[str, typer.Option("--key", help="File of the corpus's key, if not among this machine's.")]
@@ -189,6 +189,6 @@ def stress(
 def _key_place(file: str) -> "KeyPlace":
     from flows.local_server.server import home
     from mem_core.common.paths import whole_path
-    from mem_core.protect.twins import KeyPlace
+    from mem_core.protect.key_place import KeyPlace
 
     return KeyPlace(folder=str(home() / "keys"), file=str(whole_path(file)) if file else "")

@@ -24,6 +24,7 @@ from pathlib import Path
 from flows.local_server.processes import end, is_running
 from mem_core.common.errors import StopRun
 from mem_core.config import Frozen
+from mem_core.protect.key_place import KeyPlace
 
 _HOST = "127.0.0.1"
 _START_SECONDS = 120.0
@@ -63,6 +64,11 @@ def home() -> Path:
 def estimates() -> str:
     """Where this installation keeps what `estimate` said and what runs then took."""
     return str(home() / "estimates")
+
+
+def keys(file: str | None) -> KeyPlace:
+    """Where this installation keeps the secret keys of twins; file: where that of one corpus lies, if elsewhere."""
+    return KeyPlace(folder=str(home() / "keys"), file=file or "")
 
 
 def use_server(tell: Callable[[str], None]) -> str:

@@ -23,6 +23,7 @@ from mem_core.protect.failures import Failures, read_failures, write_failures
 from mem_core.protect.protection import ShardSummary
 from mem_core.protect.protector import publishing_fingerprint, require_protector
 from mem_core.protect.remaining import plan_shards, withdraw
+from mem_core.protect.twins import read_twins_record
 
 Ready = Literal["tar", "stats"]
 
@@ -59,10 +60,11 @@ def plan_night(
     `DestinationError` for a destination that holds somebody else's data.
     """
     stored = require_protector(protector)
-    fitted = stored.fingerprint
+    fitted, twins = stored.fingerprint, read_twins_record(dest)
+    known = twins.fingerprint if twins is not None else ""
 
     def expected(input_sha256: str) -> str:
-        return publishing_fingerprint(config, stored.seed, fitted, input_sha256)
+        return publishing_fingerprint(config, stored.seed, fitted, input_sha256, known)
 
     plan = plan_shards(clean, dest, expected, progress)
     waiting = plan.waiting

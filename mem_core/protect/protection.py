@@ -29,6 +29,7 @@ from mem_core.perturb.context import FitContext, build_context
 from mem_core.perturb.language import open_language_model
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR, STATE, claim
 from mem_core.protect.fit import Fit
+from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protector import effective_config, note_fingerprint, publishing_fingerprint, require_protector
 from mem_core.protect.publish import PublishJob, publish_shard
 from mem_core.protect.publish_twins import publish_shard_with_twins
@@ -43,7 +44,7 @@ from mem_core.protect.sources import (
     ShardSource,
     StoredProtector,
 )
-from mem_core.protect.twins import KeyPlace, Twins, begin_twins, read_twins_record
+from mem_core.protect.twins import Twins, begin_twins, key_of, read_twins_record
 
 
 class ShardSummary(Frozen):
@@ -60,6 +61,16 @@ class TwinsWanted(Frozen):
 
     share: float = Field(gt=0, le=1)
     key: KeyPlace
+
+
+def twins_so_far(dest: Folder, key: KeyPlace) -> TwinsWanted | None:
+    """The twins to go on with in a destination, None where there are none. Raises `ConfigError` for a key that is not
+    theirs, or not there."""
+    record = read_twins_record(dest)
+    if record is None:
+        return None
+    key_of(record, key)
+    return TwinsWanted(share=record.share, key=key)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 from mem_core.data.table import table_name
 from mem_core.protect.coins import TwinKey, chosen, coin, load_key, new_key, require_unused, use_key
 from mem_core.protect.destination import TWINS
+from mem_core.protect.key_place import KeyPlace
 
 if TYPE_CHECKING:
     import pyarrow
@@ -50,18 +51,6 @@ class TwinsRecord(Frozen):
     def fingerprint(self) -> str:
         """What decides, beside the settings, which bytes are published."""
         return fingerprint("twins", self.corpus, self.key_sha256, str(self.share))
-
-
-class KeyPlace(Frozen):
-    """Where keys lie on this machine. file: that of this corpus; "": one in `folder` that is named after the corpus.
-    folder: there is also noted which key is which corpus's."""
-
-    folder: str
-    file: str = ""
-
-    def path_of(self, corpus: str) -> Path:
-        """The file of a corpus's key."""
-        return Path(self.file) if self.file else Path(self.folder) / f"{corpus}.key"
 
 
 @dataclass(frozen=True)
@@ -273,6 +262,16 @@ def read_twin_rows(dest: Folder, receipt: Receipt) -> list[TwinRow]:
     if sha256_bytes(data) != receipt.twins[name]:
         raise MismatchError(f"expected {home.uri}/{name} as it was written, but it has other bytes: it was edited")
     return read_twin_table(data, f"{home.uri}/{name}")
+
+
+def twin_images(dest: Folder, shard: str) -> frozenset[str]:
+    """SHA-256 of the image files of a shard's twins; none where the shard has no twins."""
+    receipt = read_receipt(dest, shard)
+    return (
+        frozenset(row.twin_sha256 for row in read_twin_rows(dest, receipt))
+        if receipt and receipt.twins
+        else frozenset()
+    )
 
 
 def _next(items: Iterator[Sample | Broken], key: str) -> Sample | Broken | None:

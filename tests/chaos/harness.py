@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 from mem_core.audit.verify.corpus import verify_corpus
-from mem_core.common.storage.folder import Folder, LocalFolder
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.data.receipt import receipt_name
 from mem_core.models import Tokenizer
+from mem_core.protect.destination import mark
+from mem_core.protect.key_place import KeyPlace
+from mem_core.protect.twins import begin_twins
 from tasks.storage import open_folder
 from tests.chaos.protecting import work
 from tests.s3.swift_server import SwiftServer, client, credentials, environment
@@ -26,6 +29,9 @@ from tests.support.waiting import wait_until
 
 PATIENCE = 180
 """Seconds for a run of a second: the machine may be busy."""
+
+TWINS = ", with twins"
+"""Behind the name of a method."""
 
 _FORKING = multiprocessing.get_context("forkserver")
 
@@ -107,10 +113,19 @@ class Chaos:
     work_folder: Path
     expected: dict[str, dict[str, bytes]] = field(default_factory=dict)
     runs: int = 0
+    twins: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> KeyPlace:
+        """Where the keys of twins lie."""
+        return KeyPlace(folder=str(self.work_folder / "keys"))
 
     def start(self, place: Place, method: str = "mem", **extra: Any) -> Run:
         self.runs += 1
+        method, twins, _ = method.partition(TWINS)
         job = {"clean": self.clean.uri, "dest": place.uri, "method": method, **extra}
+        if twins:
+            job["keys"] = self.keys.folder
         if place.swift is not None:
             job["environment"] = environment(place.endpoint or place.swift.endpoint) | extra.get("environment", {})
         out = self.work_folder / f"run-{self.runs}.json"
@@ -122,11 +137,22 @@ class Chaos:
         """All files of a protected corpus that nothing happened to."""
         if method not in self.expected:
             place = Place(str(self.work_folder / f"undisturbed-{method}"))
+            if TWINS in method:
+                self.begin_twins(place, method)
             result = self.start(place, method).wait()
             assert result is not None
             assert "made" in result, result
             self.expected[method] = contents(LocalFolder(place.uri))
         return self.expected[method]
+
+    def begin_twins(self, place: Place, method: str) -> None:
+        """Leaves the same coins in every destination: those of a run are drawn when it begins."""
+        with place.folder() as folder:
+            mark(folder)
+            if method not in self.twins:
+                begin_twins(folder, 0.7, method.partition(TWINS)[0], self.keys)
+                self.twins[method] = read_bytes(folder.below("twins"), "twins.json")
+            write_bytes(folder.below("twins"), "twins.json", self.twins[method])
 
     def killed(self, place: Place, rng: random.Random, method: str = "mem") -> None:
         """A run that is killed: in the middle of a write, or whenever it happens to be."""
@@ -157,8 +183,9 @@ class Chaos:
             found = contents(folder)
             assert sorted(found) == sorted(expected)
             assert [name for name in expected if found[name] != expected[name]] == []
-            report = verify_corpus(self.clean, folder, tokenize=Tokenizer(24).encode)
+            report = verify_corpus(self.clean, folder, tokenize=Tokenizer(24).encode, keys=self.keys)
         assert report.problems == ()
+        assert report.warnings == ()
         assert place.leftovers() == []
 
 

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, TypeVar
 
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.storage.folder import Folder
-from mem_core.protect.protection import Places, Protection, ShardSummary
+from mem_core.protect.key_place import KeyPlace
+from mem_core.protect.protection import Places, Protection, ShardSummary, TwinsWanted
 from mem_core.protect.round_loop import Rounds
 from tasks import storage
 from tests.support.corpora import RUNTIME, small
@@ -62,7 +63,9 @@ def run(job: dict[str, Any]) -> list[ShardSummary]:
         dest = Suicidal(dest, job["kill_at"])
     config = small(method=job["method"], **QUICK)
     clean = storage.open_folder(job["clean"])
-    protection = Protection(Places(clean, dest), config, RUNTIME, seed=3, on_mismatch=job.get("on_mismatch", "fail"))
+    twins = TwinsWanted(share=0.7, key=KeyPlace(folder=job["keys"])) if "keys" in job else None
+    redo = job.get("on_mismatch", "fail")
+    protection = Protection(Places(clean, dest), config, RUNTIME, seed=3, on_mismatch=redo, twins=twins)
     retried(protection.begin)
     if not retried(lambda: protection.fitted):
         fit(protection)
@@ -96,7 +99,8 @@ def retried(step: Callable[[], T]) -> T:
 
 
 def work(job: dict[str, Any], out: Path) -> None:
-    """The whole process. job: clean, dest (addresses), method, environment, and optionally kill_at, file_limit."""
+    """The whole process. job: clean, dest (addresses), method, environment, and optionally kill_at, file_limit, keys
+    (the folder of the keys of twins, where they are made)."""
     os.environ.update(job.get("environment", {}))
     storage._CONNECT_SECONDS = storage._READ_SECONDS = 2
     if "file_limit" in job:  # the closest to a full disk where nothing may be mounted

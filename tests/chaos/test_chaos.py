@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.harness import Chaos, Place, rounds
+from tests.chaos.harness import TWINS, Chaos, Place, rounds
 from tests.s3.fault_proxy import Fault, FaultProxy, Kind, Request
 from tests.s3.swift_server import STRANGER, STRANGER_SECRET, SwiftServer, client, environment
 from tests.support.waiting import wait_until
@@ -51,6 +51,27 @@ def test_kills_on_disk(chaos: Chaos, local: Place, seed: int) -> None:
     for _ in range(rng.randint(1, 3)):
         chaos.killed(local, rng)
     chaos.ends_well(local)
+
+
+@pytest.mark.parametrize("seed", rounds(2, 20))
+def test_kills_while_twins_are_made(chaos: Chaos, local: Place, seed: int) -> None:
+    """What is published and what stays at home: every byte of both."""
+    rng, method = seeded("twins", seed), f"mem{TWINS}"
+    chaos.undisturbed(method)
+    chaos.begin_twins(local, method)
+    for _ in range(rng.randint(1, 3)):
+        chaos.start(local, method, kill_at=rng.randint(8, 40)).wait()
+    chaos.ends_well(local, method)
+
+
+@pytest.mark.parametrize("seed", rounds(0, 8))
+def test_kills_while_twins_are_made_in_the_object_store(chaos: Chaos, stored: Place, seed: int) -> None:
+    rng, method = seeded("twins", seed), f"random-trigger{TWINS}"
+    chaos.undisturbed(method)
+    chaos.begin_twins(stored, method)
+    for _ in range(rng.randint(1, 3)):
+        chaos.killed(stored, rng, method)
+    chaos.ends_well(stored, method)
 
 
 @pytest.mark.parametrize("seed", rounds(1, 30))

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mem_core.audit.verify.order import PUBLISHED, TableOrder, TarOrder
 from mem_core.audit.verify.sample import SampleCheck, Tokenize
+from mem_core.audit.verify.twins import TwinCheck, twin_check
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.progress import Progress, silent
@@ -21,6 +22,9 @@ from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt, has_receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows, table_name
+from mem_core.protect.destination import TWINS
+from mem_core.protect.key_place import KeyPlace
+from mem_core.protect.twins import RECORD
 
 NAMED = 100  # problems listed per shard; the rest is counted, so that a wrong corpus cannot fill the memory
 
@@ -52,19 +56,33 @@ class VerifyReport(Frozen):
 
 
 def verify_corpus(
-    clean: Folder, protected: Folder, *, tokenize: Tokenize, progress: Progress = silent, max_pixels: int = 64_000_000
+    clean: Folder,
+    protected: Folder,
+    *,
+    tokenize: Tokenize,
+    progress: Progress = silent,
+    max_pixels: int = 64_000_000,
+    keys: KeyPlace | None = None,
 ) -> VerifyReport:
-    """Checks all shards of both folders; see `verify_shard`. Raises `SourceError` if a folder has no shards."""
+    """Checks all shards of both folders; see `verify_shard`. Raises `SourceError` if a folder has no shards.
+
+    keys: where the secret key of twins lies; without it their coins are not checked, and a warning says so.
+    """
     expected, found = list_shards(clean), list_shards(protected)
     missing, extra = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     problems = [Problem(shard=name, key="", what="missing: no tar in the protected corpus") for name in missing]
     problems += [Problem(shard=name, key="", what="extra: no such shard in the clean corpus") for name in extra]
     problems += _manifest_problems(protected, found)
     warnings: list[Problem] = []
+    twins, damaged = _twins_of(protected, keys)
+    problems += damaged
+    if twins is not None and twins.missing:
+        what = f"the coins of the twins were not checked: {twins.missing}"
+        warnings.append(Problem(shard="", key="", what=what))
     counts: Counter[str] = Counter()
     shared = sorted(set(expected) & set(found))
     for done, shard in enumerate(shared, start=1):
-        report = verify_shard(clean, protected, shard, tokenize, max_pixels=max_pixels)
+        report = verify_shard(clean, protected, shard, tokenize, max_pixels=max_pixels, twins=twins)
         problems += report.problems
         warnings += report.warnings
         counts.update(report.counts)
@@ -72,13 +90,27 @@ def verify_corpus(
     return VerifyReport(shards=len(shared), problems=tuple(problems), warnings=tuple(warnings), counts=dict(counts))
 
 
+def _twins_of(protected: Folder, keys: KeyPlace | None) -> tuple[TwinCheck | None, list[Problem]]:
+    try:
+        return twin_check(protected, keys), []
+    except MismatchError as error:
+        return None, [Problem(shard="", key="", what=str(error))]
+
+
 def verify_shard(
-    clean: Folder, protected: Folder, shard: str, tokenize: Tokenize, *, max_pixels: int = 64_000_000
+    clean: Folder,
+    protected: Folder,
+    shard: str,
+    tokenize: Tokenize,
+    *,
+    max_pixels: int = 64_000_000,
+    twins: TwinCheck | None = None,
 ) -> VerifyReport:
     """Re-reads a clean and a protected shard and names everything that differs from what the receipt allows.
 
     Hashes of tars, table and statistics as in the receipt; keys and order of the clean tar, less the samples that the
     table records as failed; for every sample its row, its pixels, its captions and its tokens (see `verify_sample`).
+    twins: those of the corpus; each is then checked as its published sample is, and its coin.
     Trouble of the store itself (OSError) is not a finding and goes up.
     """
     walk = _Walk(shard)
@@ -87,8 +119,9 @@ def verify_shard(
         if receipt is None:
             walk.problem("", f"missing: no {receipt_name(shard)}, so the shard was never finished")
         else:
-            rows = walk.read_rows(protected, receipt)
-            walk.compare(clean, protected, receipt, rows, SampleCheck(receipt, tokenize, max_pixels))
+            rows, check = walk.read_rows(protected, receipt), SampleCheck(receipt, tokenize, max_pixels)
+            walk.compare(clean, protected, receipt, rows, check)
+            walk.compare_twins(clean, protected, receipt, rows, check, twins)
     except (MismatchError, SourceError) as error:
         walk.problem("", str(error))
     except FileNotFoundError as error:
@@ -151,6 +184,24 @@ class _Walk:
             self._compare_items(clean_items, TableOrder(rows, self.problem), order, check)
         self._same_hash(f"the clean {tar}", receipt.input_sha256, clean_stream.hexdigest())
         self._same_hash(tar, receipt.outputs[tar], protected_stream.hexdigest())
+
+    def compare_twins(
+        self,
+        clean: Folder,
+        protected: Folder,
+        receipt: Receipt,
+        rows: list[SampleRow],
+        check: SampleCheck,
+        twins: TwinCheck | None,
+    ) -> None:
+        """The same for the versions that stay at home, if there are any."""
+        if twins is None:
+            if receipt.twins:
+                self.problem("", f"missing: {TWINS}/{RECORD}, though the receipt names the twins of the shard")
+            return
+        known = {row.key: row for row in rows}
+        if lacking := twins.check(clean, protected, receipt, known, check, self.problem):
+            self._warnings.append(Problem(shard=self.shard, key="", what=lacking))
 
     def _noise(self, rows: list[SampleRow], check: SampleCheck) -> None:
         """Warns of images marked protected that equal the clean ones; a shard of nothing else is a problem."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from mem_core.audit.verify.corpus import NAMED, Problem, VerifyReport
+from mem_core.audit.verify.keys import KeysOfTars
 from mem_core.audit.verify.packing import packing_problems
 from mem_core.common.errors import ImageError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
@@ -24,6 +25,8 @@ from mem_core.data.receipt import read_receipt
 from mem_core.data.sample_metadata import BLOCK, UNPROTECTED
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows
+from mem_core.protect.destination import PROTECTOR, TWINS
+from mem_core.protect.twins import RECORD, twin_images
 
 _TAR = ".tar"
 _KINDS = {
@@ -32,7 +35,11 @@ _KINDS = {
     "manifest.json": "the manifest: it holds the hashes of the clean tars and all settings",
     "_stats.json": "statistics of what failed",
 }
-_BELOW = {"protector": "a protector: whoever has it makes the noise and the trigger words again"}
+_TWINS = "the twins of samples, which stay at home: whoever has them knows what a model that saw the data is asked"
+_BELOW = {
+    PROTECTOR: "a protector: whoever has it makes the noise and the trigger words again",
+    TWINS: _TWINS,
+}
 _OTHER = "neither a tar nor an index of the tars"
 
 
@@ -45,7 +52,7 @@ def verify_published(
     """
     troubles: Troubles = {}
     names = list(folder.names(troubles))
-    tars = [name for name in names if name.endswith(_TAR)]
+    tars = [name for name in names if name.endswith(_TAR) and not _is_of_twins(name)]
     if not tars:
         raise SourceError(f"expected tars that are to be handed out in {folder.uri}, but there is none")
     found = _Findings(known=private is not None)
@@ -56,6 +63,8 @@ def verify_published(
     for done, name in enumerate(tars, start=1):
         _check_tar(folder, name, private, found, max_pixels)
         progress(done, len(tars), name)
+    for name, what in found.keys.repeated():
+        found.problem(name.removesuffix(_TAR), "", what)
     return found.report(len(tars))
 
 
@@ -69,6 +78,7 @@ class _Findings:
         self._extensions: Counter[str] = Counter()
         self._unmarked: list[tuple[str, str]] = []
         self._samples = self._marked = 0
+        self.keys = KeysOfTars()
 
     def problem(self, shard: str, key: str, what: str) -> None:
         self._of_shard[shard] += 1
@@ -105,8 +115,11 @@ def _not_to_be_there(names: list[str]) -> Iterator[tuple[str, str]]:
     """Whatever is neither a tar nor an index; what lies in one folder is named once."""
     below: Counter[str] = Counter()
     for name in names:
-        top, _, rest = name.partition("/")
-        if name.endswith(_TAR) or is_index(name):
+        top, _, rest = (TWINS, "", name) if _is_of_twins(name) else name.partition("/")
+        if (name.endswith(_TAR) and not _is_of_twins(name)) or is_index(name):
+            continue
+        if name.rpartition("/")[2] == RECORD:
+            yield name, f"not to be handed out: it describes {_TWINS}"
             continue
         kind = next((kind for ending, kind in _KINDS.items() if name.endswith(ending)), "")
         if rest and (top in _BELOW or not kind):
@@ -117,11 +130,17 @@ def _not_to_be_there(names: list[str]) -> Iterator[tuple[str, str]]:
         yield f"{top}/", f"not to be handed out: {_BELOW.get(top, f'{count} files that are {_OTHER}')}"
 
 
+def _is_of_twins(name: str) -> bool:
+    return f"/{TWINS}/" in f"/{name}"
+
+
 def _check_tar(folder: Folder, name: str, private: Folder | None, found: _Findings, max_pixels: int) -> None:
     place, _, base = name.removesuffix(_TAR).rpartition("/")
     shard = f"{place}/{base}" if place else base
     try:
-        rows = _rows(private.below(place) if place else private, base) if private is not None else None
+        home = None if private is None else private.below(place) if place else private
+        rows = _rows(home, base) if home is not None else None
+        at_home = twin_images(home, base) if home is not None else frozenset()
         with folder.open(name) as stream:
             hashing, empty = HashingReader(stream), True
             for item in read_shard(hashing, shard):
@@ -130,13 +149,14 @@ def _check_tar(folder: Folder, name: str, private: Folder | None, found: _Findin
                     found.problem(shard, item.key, f"no loader can use it: {item.reason}")
                     continue
                 found.sample(shard, item)
+                found.keys.add(name, item.key)
                 for what in _sample_problems(item, max_pixels):
                     found.problem(shard, item.key, what)
-                for what in _against(item, rows.get(item.key)) if rows is not None else ():
+                for what in _against(item, rows.get(item.key), at_home) if rows is not None else ():
                     found.problem(shard, item.key, what)
         if empty:
             found.problem(shard, "", "holds no sample, and some loaders stop at such a tar: leave it out")
-        if private is not None and _recorded(private.below(place) if place else private, base) != hashing.hexdigest():
+        if home is not None and _recorded(home, base) != hashing.hexdigest():
             found.problem(shard, "", "the tar is not the one that the receipt of the protected corpus names")
         for key, what in packing_problems(folder, name):
             found.problem(shard, key, what)
@@ -180,15 +200,17 @@ def _sample_problems(sample: Sample, max_pixels: int) -> Iterator[str]:
             yield f"key.json tells the trigger words, by {', '.join(told)}"
 
 
-def _against(sample: Sample, row: SampleRow | None) -> Iterator[str]:
-    """What the private table says of it."""
+def _against(sample: Sample, row: SampleRow | None, at_home: frozenset[str]) -> Iterator[str]:
+    """What the private table says of it. at_home: hashes of the images of twins."""
     if row is None or row.status == "failed":
         yield "the table of the protected corpus has no such published sample"
         return
     if row.status != "protected":
         yield f"published unprotected: the table says {row.status}"
     digest = sha256_bytes(sample.image)
-    if digest != row.sha256_out:
+    if digest in at_home and digest != row.sha256_out:
+        yield "published by mistake: the image is the twin's, which stays at home"
+    elif digest != row.sha256_out:
         what = "the clean file" if digest == row.sha256_in else "another"
         yield f"expected the image that was published, got {what}"
     if sample.captions[0] != row.caption:

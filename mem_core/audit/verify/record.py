@@ -8,6 +8,7 @@ from mem_core.config import Frozen, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint
 from mem_core.models import Tokenizer
+from mem_core.protect.key_place import KeyPlace
 
 _CONTEXT = 77  # CLIP's own: longer than any trigger
 _NAME = "verified.json"
@@ -33,9 +34,9 @@ def verify_once(
     return report, False
 
 
-def verify(clean: Folder, protected: Folder, progress: Progress = silent) -> VerifyReport:
+def verify(clean: Folder, protected: Folder, progress: Progress = silent, keys: KeyPlace | None = None) -> VerifyReport:
     """Re-reads both corpora with CLIP's own tokenizer; see `verify_corpus`."""
-    return verify_corpus(clean, protected, tokenize=Tokenizer(_CONTEXT).encode, progress=progress)
+    return verify_corpus(clean, protected, tokenize=Tokenizer(_CONTEXT).encode, progress=progress, keys=keys)
 
 
 def _verified(folder: Folder, identity: str) -> VerifyReport | None:

@@ -24,21 +24,21 @@ _JOINED = {"front": "and", "end": "at the end of", "inside": "at its places in",
 
 
 class SampleCheck:
-    """The rules of one shard, from its receipt."""
+    """The rules of one shard, from its receipt. levels: the largest noise; max_pixels: of images that are decoded."""
 
     def __init__(self, receipt: Receipt, tokenize: Tokenize, max_pixels: int) -> None:
         self._receipt = receipt
         self._tokenize = tokenize
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         row = METHODS.get(receipt.method)  # None for what another version made: as the receipt says
-        self._levels = 0 if row and not row.adds_noise else receipt.epsilon_levels
+        self.levels = 0 if row and not row.adds_noise else receipt.epsilon_levels
         self._note = receipt.metadata.note if receipt.metadata is not None else "sidecar"
         wordless = row and not (row.adds_trigger or row.chooses_trigger)
         self._trigger_length = 0 if wordless else receipt.trigger_length
 
     def lacks_noise(self, row: SampleRow) -> bool:
         """Whether the method adds noise and this protected image has none, as can happen to an image of one pixel."""
-        return bool(self._levels) and row.status == "protected" and not row.max_abs_difference
+        return bool(self.levels) and row.status == "protected" and not row.max_abs_difference
 
     def row_problems(self, clean: Sample | Broken, row: SampleRow) -> Iterator[str]:
         """What a row says about the clean sample that is wrong."""
@@ -79,7 +79,7 @@ class SampleCheck:
 
     def _image(self, clean: Sample, published: Sample, row: SampleRow, levels: int) -> Iterator[str]:
         try:
-            picture = decode_image(clean.image, max_pixels=self._max_pixels)
+            picture = decode_image(clean.image, max_pixels=self.max_pixels)
         except ImageError as error:
             yield f"recorded as {row.status}, but the clean image is broken: {error}"
             return
@@ -95,7 +95,7 @@ class SampleCheck:
 
     def _budget(self, row: SampleRow) -> int:
         """The largest noise of a protected sample, in uint8 levels."""
-        return min(row.backed_off_to, self._levels) if row.backed_off_to else self._levels
+        return min(row.backed_off_to, self.levels) if row.backed_off_to else self.levels
 
     def _quality(self, clean: Picture, published: Sample, row: SampleRow) -> Iterator[str]:
         """The floors of the receipt hold for the pixels themselves, and no noise was scaled back without one."""
@@ -105,7 +105,7 @@ class SampleCheck:
                 yield f"noise was scaled back to {row.backed_off_to} levels, but the receipt has no quality budget"
             return
         try:
-            shown = decode_image(published.image, max_pixels=self._max_pixels).pixels
+            shown = decode_image(published.image, max_pixels=self.max_pixels).pixels
         except ImageError:
             return  # reported by the audit
         if shown.shape == clean.pixels.shape:

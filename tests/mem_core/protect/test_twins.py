@@ -15,8 +15,9 @@ from mem_core.data.images import decode_image
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.protect.coins import load_key, new_key
+from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
-from mem_core.protect.twins import KeyPlace, TwinPair, read_twins, read_twins_record
+from mem_core.protect.twins import TwinPair, read_twins, read_twins_record
 from tests.support.corpora import RUNTIME, SEED, contents, protect, samples_of, small, tiny_corpus
 
 METHODS: dict[str, dict[str, Any]] = {

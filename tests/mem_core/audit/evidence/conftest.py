@@ -13,8 +13,8 @@ from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.evidence.pairs import DrawnPair, committed_pairs
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.protect.coins import TwinKey
+from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
-from mem_core.protect.twins import KeyPlace
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
