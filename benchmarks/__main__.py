@@ -20,6 +20,7 @@ from benchmarks import (
     round_split,
     shard_io,
     sharding,
+    twins,
     victim_epoch,
     workers,
 )
@@ -45,6 +46,7 @@ def measure(*, quick: bool, only: str = "") -> list[Figure]:
         "encoders": lambda: encoders.run(images=4 if quick else 12),
         "publishing": lambda: publishing.run(images=4 if quick else 12),
         "two workers": lambda: workers.run(samples=32 if quick else 64, repeats=3 if quick else 5),
+        "twins": lambda: twins.run(**{"samples": 64, "pictures": 16, "repeats": 1} if quick else {}),
         "orchestration": lambda: orchestration.run(many=30 if quick else 60),
         "memory": lambda: memory.run(sizes=(1000, 2000) if quick else (1000, 2000, 4000, 8000)),
     }

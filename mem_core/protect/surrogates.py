@@ -22,7 +22,7 @@ from mem_core.protect.protector import ONE_PATTERN, surrogate_name
 from mem_core.victim.record import load_victim
 
 _PART = "surrogate-part.pt"
-_KEPT = 2  # surrogates in memory: replaying goes from round to round
+_KEPT, _KEPT_BYTES = 2, 1 << 30  # surrogates in memory, more of small ones: every replay goes through all rounds
 
 
 def save_surrogate(folder: Folder, round_number: int, surrogate: Surrogate) -> None:
@@ -79,8 +79,12 @@ class Surrogates:
 
     def _keep(self, number: int, surrogate: Surrogate) -> None:
         self._held[number] = surrogate
-        while len(self._held) > _KEPT:
+        while len(self._held) > _KEPT and sum(map(_bytes_of, self._held.values())) > _KEPT_BYTES:
             self._held.popitem(last=False)
+
+
+def _bytes_of(surrogate: Surrogate) -> int:
+    return sum(weight.numel() * weight.element_size() for weight in surrogate.model.clip.parameters())
 
 
 def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Optimizer) -> None:
