@@ -31,7 +31,7 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "run a stress test": (": `memshield stress` makes them", ()),
     "run the pipeline": (": `memshield pipeline` makes them", ()),
     "ask for twins": (", or add --twins", ("protect",)),
-    "open the key": (": name its file with --key, or write the result with --open", ("detect",)),
+    "open the key": (": name its file with --twins-key, or write the result with --open", ("detect",)),
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
 }
 

@@ -1,18 +1,23 @@
 """The commands of trust: preview, certify, commit, detect, stress."""
 
 import shlex
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import CleanOption, NoServer, Overrides, Preset, Protected, address_argument, address_option
+from flows.cli.options import (
+    CleanOption,
+    NoServer,
+    Overrides,
+    Preset,
+    Protected,
+    TwinsKey,
+    address_argument,
+    address_option,
+)
 from flows.cli.running import config_of, running
 
-if TYPE_CHECKING:  # not needed to ask for help
-    from mem_core.protect.key_place import KeyPlace
-
 app = typer.Typer()
-KeyFile = Annotated[str, typer.Option("--key", help="File of the corpus's key, if not among this machine's.")]
 
 
 @app.command()
@@ -69,7 +74,7 @@ def commit(
     ] = "words-and-noise",
     alpha: Annotated[float, typer.Option(help="The p-value from which on there is evidence.")] = 0.001,
     sequential: Annotated[bool, typer.Option("--sequential", help="May be looked at after every 256 pairs.")] = False,
-    key: KeyFile = "",
+    twins_key: TwinsKey = None,
     stamp: Annotated[
         bool, typer.Option("--stamp", help="Also write the question to a time-stamping service (RFC 3161).")
     ] = False,
@@ -82,9 +87,10 @@ def commit(
     settled = {"statistic": statistic, "alpha": alpha, "sequential": sequential}
     plan = parse_config(EvidencePlan, settled, "the test")
     with running(no_server):
+        from flows.local_server.server import keys
         from flows.trust import commit
 
-        place = commit(protected, out, plan, _key_place(key), stamp)
+        place = commit(protected, out, plan, keys(twins_key), stamp)
     typer.echo(f"commitment: {place.address} ({place.pairs:,} twin pairs), sha256 {place.sha256}")
     typer.echo("Publish nothing before somebody else has dated it: its own date proves nothing.")
     if not stamp:
@@ -102,7 +108,7 @@ def detect(
     ],
     twins: Annotated[str | None, address_option("DEST/twins, as `protect --twins` left it.")] = None,
     commitment: Annotated[str | None, address_option("The commitment.json from before publishing.")] = None,
-    key: KeyFile = "",
+    twins_key: TwinsKey = None,
     architecture: Annotated[str, typer.Option(help="Of a checkpoint: an open_clip name, or a JSON file.")] = "",
     embeddings: Annotated[
         str | None, address_option("Vectors recorded from an endpoint in place of a model: .npz or .jsonl.")
@@ -120,7 +126,9 @@ def detect(
     if check is not None:
         from tasks.trust import check_result
 
-        typer.echo(f"as it follows from the key and the recorded preferences: {check_result(check, model, key)}")
+        typer.echo(
+            f"as it follows from the key and the recorded preferences: {check_result(check, model, twins_key or '')}"
+        )
         return
     for name, given in (("--twins", twins), ("--commitment", commitment)):
         if given is None:
@@ -131,13 +139,14 @@ def detect(
     config = config_of(preset)
     with running(no_server):
         from flows import trust
+        from flows.local_server.server import keys
 
         if queries is not None:
-            count = trust.queries(twins, commitment, _key_place(key), queries)
+            count = trust.queries(twins, commitment, keys(twins_key), queries)
             typer.echo(f"{count:,} queries: {queries}/queries.jsonl")
             return
         place = trust.detect(
-            model, twins, commitment, _key_place(key), out, architecture, embeddings, open, config.runtime
+            model, twins, commitment, keys(twins_key), out, architecture, embeddings, open, config.runtime
         )
     typer.echo(place.headline)
     typer.echo(f"result: {place.page}")
@@ -184,11 +193,3 @@ def stress(
         )
     print_stress(place.report)
     typer.echo(f"report:     file://{place.page}")
-
-
-def _key_place(file: str) -> "KeyPlace":
-    from flows.local_server.server import home
-    from mem_core.common.paths import whole_path
-    from mem_core.protect.key_place import KeyPlace
-
-    return KeyPlace(folder=str(home() / "keys"), file=str(whole_path(file)) if file else "")

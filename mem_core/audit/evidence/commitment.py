@@ -16,7 +16,7 @@ from mem_core.audit.certificate.certificate import manifest_fingerprint
 from mem_core.audit.evidence.blocks import blocks_of
 from mem_core.audit.evidence.outcome import EvidencePlan, require_enough
 from mem_core.audit.evidence.timestamp import timestamp_request
-from mem_core.common.errors import MismatchError, SourceError
+from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes, sha256_of
 from mem_core.config import Frozen, fingerprint
@@ -101,10 +101,19 @@ def commitment_bytes(commitment: Commitment) -> bytes:
 
 
 def write_commitment(folder: Folder, commitment: Commitment, *, stamp: bool = False) -> None:
-    """Writes `commitment.json`; stamp: and `commitment.tsq`, the question to a time-stamping service."""
+    """Writes `commitment.json`; stamp: and `commitment.tsq`, the question to a time-stamping service.
+
+    Raises `DestinationError` where one lies already: an earlier date would be lost with it.
+    """
     data = commitment_bytes(commitment)
     request = timestamp_request(data) if stamp else None
-    write_bytes(folder, COMMITMENT_NAME, data)
+    try:
+        write_bytes(folder, COMMITMENT_NAME, data, only_if_absent=True)
+    except FileExistsError:
+        raise DestinationError(
+            f"expected no commitment at {folder.uri}/{COMMITMENT_NAME}, but there is one, and the earlier date counts: "
+            "choose another folder"
+        ) from None
     if request is not None:
         write_bytes(folder, REQUEST_NAME, request)
 

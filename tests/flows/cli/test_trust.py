@@ -68,3 +68,55 @@ def test_mistakes_are_sentences(command: Command, clean_corpus: Path, tmp_path: 
     assert (found.exit_code, "without one from before publishing there is no evidence" in found.stderr) == (1, True)
     found = command("detect", tmp_path / "detection.json", "--check", tmp_path / "commitment.json")
     assert (found.exit_code, "expected the result of a detection at" in found.stderr) == (1, True)
+
+
+def test_from_two_versions_to_a_verdict_that_others_check(
+    command: Command, clean_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
+    clean, (protected, victim, out) = (
+        clean_corpus / "train",
+        (tmp_path / name for name in ("protected", "victim", "out")),
+    )
+    smoke = "--preset", "smoke", "--no-server"
+    done = command("protect", clean, protected, "--twins", "--method", "random-trigger", *smoke)
+    assert done.exit_code == 0, done.output
+    settled = command("commit", protected, "--out", out, "--statistic", "words", "--no-server")
+    assert (settled.exit_code, "64 twin pairs" in settled.stdout) == (0, True), settled.output
+    assert "its own date proves nothing" in settled.stdout
+    again = command("commit", protected, "--out", out, "--no-server")
+    assert (again.exit_code, "expected no commitment at" in again.stderr) == (1, True), again.output
+    longer = [f"victim.{name}" for name in ("epochs=12", "batch_size=16", "learning_rate=0.002", "warmup_steps=5")]
+    named = [part for one in longer for part in ("--set", one)]
+    assert command("train", protected, victim, *named, *smoke).exit_code == 0
+    twins = "--twins", protected / "twins", "--commitment", out / "commitment.json"
+    found = command("detect", victim, *twins, "--out", out, *smoke)
+    assert (found.exit_code, "Evidence that victim learned from what was publ" in found.stdout) == (0, True), (
+        found.output
+    )
+    result, check = out / "detection.json", ("--check", out / "commitment.json")
+    closed = command("detect", result, *check)
+    assert (closed.exit_code, "name its file with --twins-key, or write the res" in closed.stderr) == (1, True)
+    (key,) = (tmp_path / "home" / "keys").glob("*.key")
+    checked = command("detect", result, *check, "--twins-key", key)
+    assert (checked.exit_code, "Evidence that victim learned" in checked.stdout) == (0, True), checked.output
+    assert key.read_text().strip() not in result.read_text()
+    assert command("detect", victim, *twins, "--out", out, "--open", *smoke).exit_code == 0
+    assert key.read_text().strip() in result.read_text()
+    assert command("detect", result, *check).stdout == checked.stdout
+    values = json.loads(result.read_text())
+    values["outcome"]["p"] /= 1000
+    result.write_text(json.dumps(values))
+    edited = command("detect", result, *check)
+    assert (edited.exit_code, "as memshield wrote it, but it was edited" in edited.stderr) == (1, True)
+    asked = command("detect", "service", *twins, "--queries", tmp_path / "ask", *smoke)
+    assert (asked.exit_code, "queries: " in asked.stdout) == (0, True), asked.output
+    (tmp_path / "answers.jsonl").write_text("")
+    silent = command("detect", "service", *twins, "--embeddings", tmp_path / "answers.jsonl", *smoke)
+    assert (silent.exit_code, "expected a vector for each query in" in silent.stderr) == (1, True), silent.output
+    key.chmod(0o640)
+    shown = command("detect", victim, *twins, "--out", out, *smoke)
+    assert (shown.exit_code, "to be readable by its owner alone" in shown.stderr) == (1, True), shown.output
+    key.unlink()
+    lost = command("detect", victim, *twins, "--out", out, *smoke)
+    assert (lost.exit_code, "expected the secret key of the twins" in lost.stderr) == (1, True), lost.output
