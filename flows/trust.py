@@ -32,9 +32,10 @@ def certify(
     stress: str | None = None,
     victims: tuple[str, ...] = (),
     controls: tuple[str, ...] = (),
+    commitment: str | None = None,
 ) -> CertificatePlace:
     """What was protected, how it was audited, against whom it was tested, and what was not tested."""
-    return certify_corpus(protected, out, clean, stress, victims, controls)
+    return certify_corpus(protected, out, clean, stress, victims, controls, commitment)
 
 
 @flow(name="commit", flow_run_name="commit {protected}")

@@ -10,6 +10,7 @@ from mem_core.audit.certificate.page import CERTIFICATE_PAGE, certificate_headli
 from mem_core.audit.evidence.blocks import blocks_of
 from mem_core.audit.evidence.commitment import (
     COMMITMENT_NAME,
+    committed_to,
     make_commitment,
     read_commitment,
     write_commitment,
@@ -97,15 +98,18 @@ def certify_corpus(
     stress: str | None = None,
     victims: tuple[str, ...] = (),
     controls: tuple[str, ...] = (),
+    commitment: str | None = None,
 ) -> CertificatePlace:
     """Audits the corpus if the clean one is at hand, gathers what was measured, writes certificate.json and .html."""
+    corpus = open_folder(protected)
     certificate = make_certificate(
-        open_folder(protected),
+        corpus,
         open_folder(clean) if clean is not None else None,
         partial(verify_protected.fn, clean, protected) if clean is not None else None,
         stress=open_folder(stress) if stress is not None else None,
         victims=map(open_folder, victims),
         controls=map(open_folder, controls),
+        committed=committed_to(read_commitment(*_file(commitment)), corpus) if commitment is not None else None,
     )
     write_certificate(open_folder(out), certificate)
     page, headline = address_below(out, CERTIFICATE_PAGE), certificate_headline(certificate)

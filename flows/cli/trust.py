@@ -43,6 +43,7 @@ def certify(
     stress: Annotated[str | None, address_option("What `memshield stress` wrote.")] = None,
     victim: Annotated[list[str] | None, address_option("An evaluated victim's folder; may be repeated.")] = None,
     control: Annotated[list[str] | None, address_option("The same, trained on clean pairs with its settings.")] = None,
+    commitment: Annotated[str | None, address_option("What `memshield commit` wrote.")] = None,
     out: Annotated[str, address_option("Folder for certificate.json and certificate.html.")] = "certificate",
     check: Annotated[str | None, address_option("A certificate.json to check instead.")] = None,
     no_server: NoServer = False,
@@ -57,7 +58,7 @@ def certify(
     with running(no_server):
         from flows.trust import certify
 
-        place = certify(protected, out, clean, stress, tuple(victim or ()), tuple(control or ()))
+        place = certify(protected, out, clean, stress, tuple(victim or ()), tuple(control or ()), commitment)
     typer.echo(place.headline)
     typer.echo(f"certificate: {place.page}")
     if place.certificate.audit.problems:

@@ -89,8 +89,19 @@ class Trial(Frozen):
         return self.best or self.last or Estimate(value=min(self.shares))
 
 
+class Committed(Frozen):
+    """A commitment to the corpus and its twins: its hash, its date by its writer's clock, its test, its pairs."""
+
+    sha256: str
+    written: str
+    statistic: str
+    alpha: float
+    pairs: int
+
+
 class Certificate(Frozen):
-    """Everything that is claimed. sha256: of all the rest."""
+    """Everything that is claimed. committed: by which training on the corpus may be shown, None for nothing. sha256: of
+    all the rest."""
 
     format: Literal[1, 2] = 2
     made_with: str = __version__
@@ -99,6 +110,7 @@ class Certificate(Frozen):
     trials: tuple[Trial, ...]
     worst: str = Field("", description="the attack that leaves the least protection; empty if none tells anything")
     not_tested: tuple[str, ...]
+    committed: Committed | None = None
     sha256: str = ""
 
     def sealed(self) -> "Certificate":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from mem_core.audit.certificate.certificate import (
     Audit,
     Certificate,
+    Committed,
     Made,
     Trial,
     manifest_fingerprint,
@@ -43,6 +44,7 @@ def make_certificate(
     stress: Folder | None = None,
     victims: Iterable[Folder] = (),
     controls: Iterable[Folder] = (),
+    committed: Committed | None = None,
 ) -> Certificate:
     """What is known about a corpus: what was made, how it was audited, and what was measured.
 
@@ -63,7 +65,8 @@ def make_certificate(
         )
     own, originals = corpus_fingerprint(protected), tars_fingerprint(originals_of(protected))
     trials = trials_of_cells(read_cells(stress, own)) if stress is not None else []
-    return certify(made, audit, [*trials, *trials_of_victims(victims, controls, protected=own, clean=originals)])
+    found = certify(made, audit, [*trials, *trials_of_victims(victims, controls, protected=own, clean=originals)])
+    return found.model_copy(update={"committed": committed}).sealed()
 
 
 def read_made(protected: Folder) -> Made:

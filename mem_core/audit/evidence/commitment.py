@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from mem_core import __version__
-from mem_core.audit.certificate.certificate import manifest_fingerprint
+from mem_core.audit.certificate.certificate import Committed, manifest_fingerprint
 from mem_core.audit.evidence.blocks import blocks_of
 from mem_core.audit.evidence.outcome import EvidencePlan, require_enough
 from mem_core.audit.evidence.timestamp import timestamp_request
@@ -133,6 +133,23 @@ def read_commitment(folder: Folder, name: str) -> Commitment:
     if commitment.sha256 != fingerprint({name: value for name, value in written.items() if name != "sha256"}):
         raise MismatchError(f"expected the commitment {place} as memshield wrote it, but it was edited")
     return commitment
+
+
+def committed_to(commitment: Commitment, dest: Folder) -> Committed:
+    """What a certificate says of a commitment. Raises `MismatchError` if it speaks of another corpus, or of this one
+    before it was changed."""
+    if (found := manifest_fingerprint(dest)) != commitment.manifest:
+        raise MismatchError(
+            f"expected a commitment to {dest.uri}, whose manifest has fingerprint {found[:12]}, but it is to "
+            f"{commitment.manifest[:12]}: to another corpus, or to this one before it was changed"
+        )
+    return Committed(
+        sha256=commitment.sha256,
+        written=commitment.written,
+        statistic=commitment.test.statistic,
+        alpha=commitment.test.alpha,
+        pairs=commitment.pairs,
+    )
 
 
 def require_key(commitment: Commitment, key: TwinKey) -> None:

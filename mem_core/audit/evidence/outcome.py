@@ -73,14 +73,16 @@ def outcome_of(plan: EvidencePlan, preferences: PerScore, coins: NDArray[np.int6
     Several scores share the level: the fixed test takes the lowest p-value times their number, the sequential one
     splits its stake among them. Raises `SourceError` for fewer than 20 pairs.
     """
-    p_values = running_p(plan, preferences, coins)
+    require_enough(len(coins))
+    parts = tuple(_part(score, preferences[score], coins) for score in plan.scores)
+    p_values = running_p(plan, preferences, coins) if plan.sequential else np.array([_shared([one.p for one in parts])])
     below = np.flatnonzero(p_values <= plan.alpha)
     return Outcome(
         p=float(p_values[-1]),
         evidence=len(below) > 0,
         pairs=len(coins),
         reached=int(below[0]) + 1 if plan.sequential and len(below) else None,
-        parts=tuple(_part(score, preferences[score], coins) for score in plan.scores),
+        parts=parts,
     )
 
 
@@ -90,7 +92,12 @@ def running_p(plan: EvidencePlan, preferences: PerScore, coins: NDArray[np.int64
     scores = [preferences[score] for score in plan.scores]
     if plan.sequential:
         return sequential_p(scores, coins)
-    return np.array([min(1.0, len(scores) * min(sign_flip(one, coins).p for one in scores))])
+    return np.array([_shared([sign_flip(one, coins).p for one in scores])])
+
+
+def _shared(p_values: Sequence[float]) -> float:
+    """The lowest of several p-values, times their number (Bonferroni)."""
+    return min(1.0, len(p_values) * min(p_values))
 
 
 def sequential_p(preferences: Sequence[NDArray[np.float64]], coins: NDArray[np.int64]) -> NDArray[np.float64]:

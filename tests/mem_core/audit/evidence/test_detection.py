@@ -12,6 +12,7 @@ from mem_core.audit.evidence.blocks import blocks_of
 from mem_core.audit.evidence.commitment import (
     Commitment,
     commitment_bytes,
+    committed_to,
     make_commitment,
     read_commitment,
     write_commitment,
@@ -112,6 +113,14 @@ def test_files_that_are_missing_or_edited_are_no_evidence(name: str, twins: Publ
     copied.dest.delete(name)
     with pytest.raises(MismatchError, match=f"{name} as it was committed to, but it is missing"):
         copied.pairs(commitment)
+
+
+def test_a_certificate_names_the_commitment_to_its_own_corpus(twins: Published, tmp_path: Path) -> None:
+    commitment, copied = twins.committed(), copy_of(twins, tmp_path)
+    assert committed_to(commitment, copied.dest).sha256 == commitment.sha256
+    copied.dest.delete("00002.receipt.json")
+    with pytest.raises(MismatchError, match="expected a commitment to .*: to another corpus, or to this one before"):
+        committed_to(commitment, copied.dest)
 
 
 def test_too_few_twins_are_not_committed_to(tmp_path: Path) -> None:
