@@ -50,7 +50,7 @@ clean:  ## Removes caches and the demo's files; corpora of yours stay
 	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 lock:  ## Pins all dependencies with their hashes, after a change in pyproject.toml; needs uv
-	uv pip compile pyproject.toml --extra ray --extra lm --extra dev --python-version 3.11 --generate-hashes --no-header -o requirements.lock
+	uv pip compile pyproject.toml --extra ray --extra lm --extra timestamp --extra dev --python-version 3.11 --generate-hashes --no-header -o requirements.lock
 
 # The stamp is written last: a set-up that was cut off is done again.
 $(VENV)/.stamp: requirements.lock pyproject.toml
