@@ -161,7 +161,7 @@ class CaptionTable:
                 read(found := Found(as_text(first.path), *first[1:6])),
                 tuple(one.text for one in good),
                 split or split_of_folder(found.path) or usual,
-                json.loads(first.metadata) if first.metadata else {},
+                json.loads(next(filter(None, (row.metadata for row in rows)), "{}")),  # a broken row has none
                 problem,
                 code,
                 tuple(one.place for one in good),

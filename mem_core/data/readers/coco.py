@@ -12,6 +12,7 @@ from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import LeftOut, RawSample, failed
 from mem_core.data.readers.captions import Row
 from mem_core.data.readers.reader import FormatReader
+from mem_core.data.readers.records import broken
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import load_json, repaired
 
@@ -25,13 +26,12 @@ class CocoReader(FormatReader):
         content = load_json(file)
         images, annotations = (_listed(content, key, file) for key in ("images", "annotations"))
         names = _names_by_id(images)
-        captions, broken = _by_image(annotations)
+        captions, unread = _by_image(annotations)
         licences = _licences(content)
         for number, image in enumerate(images):
             name, key = _name_and_id(image)
             if not name or not key:
-                where = f"{file.name}: image {number}"
-                yield failed(where, f"{where}: expected file_name and id")
+                yield broken(f"{file.name}: image {number}", "expected file_name and id", image=name)
             elif len(names[key]) > 1:
                 yield Row(name, None, problem=_shared(file, key, names[key]), code="duplicate")
             else:
@@ -45,7 +45,7 @@ class CocoReader(FormatReader):
                 self.left_out += [LeftOut(where, "caption", "duplicate", reason) for text in texts]
             elif key not in names:
                 yield failed(where, f"{where}: expected among `images`, but only captions name it")
-        for number in broken:
+        for number in unread:
             where = f"{file.name}: annotation {number}"
             yield failed(where, f"{where}: expected image_id and caption")
 
@@ -102,12 +102,12 @@ def _licences(content: object) -> dict[str, dict[str, str]]:
 def _by_image(annotations: list[Any]) -> tuple[dict[str, list[str | None]], list[int]]:
     """Captions by image id in the file's order, and the numbers of the annotations that cannot be read."""
     captions: defaultdict[str, list[str | None]] = defaultdict(list)
-    broken = []
+    unread = []
     for number, annotation in enumerate(annotations):
         entry = annotation if isinstance(annotation, dict) else {}
         key, text = _id(entry.get("image_id")), entry.get("caption")
         if key and isinstance(text, str):
             captions[key].append(text.strip())
         else:
-            broken.append(number)
-    return dict(captions), broken
+            unread.append(number)
+    return dict(captions), unread

@@ -4,6 +4,7 @@ Split lists: Flickr_8k.trainImages.txt (devImages -> val, testImages) or train.t
 line, with or without `.jpg`. With lists, images in none of them get the split `unlisted`.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -13,6 +14,8 @@ from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.split_lists import find_split_lists
 from mem_core.data.readers.text import read_lines, repaired
+
+_NAME = re.compile(r"([^\t#]+\.\w{3,4})#\d+\s")
 
 
 class FlickrTokenReader(RecordReader):
@@ -35,7 +38,9 @@ class FlickrTokenReader(RecordReader):
             if tab and mark and name and index.isdigit():
                 yield Record(place, {"image": name, "caption": caption})
             else:
-                yield broken(place, "expected `image.jpg#0<TAB>caption`, got another line")
+                found = _NAME.match(line)
+                reason = "expected `image.jpg#0<TAB>caption`, got another line"
+                yield broken(place, reason, image=found[1] if found else "")
         for split, path in find_split_lists(self.tree.inside(file.parent)):
             for _, line in read_lines(path, self.config.encoding):
                 if name := line.strip():

@@ -250,10 +250,13 @@ def test_a_column_that_stands_there_twice_is_refused(tmp_path: Path, header: str
 def test_a_json_key_that_comes_twice_fails_its_line(tmp_path: Path) -> None:
     lines = ['{"image": "a.jpg", "caption": "x", "caption": "y"}', '{"image": "a.jpg", "caption": "x", "Caption": "y"}']
     (tmp_path / "all.jsonl").write_text("\n".join([*lines, '{"image": "a.jpg", "caption": "x", "id": 1, "ID": 2}']))
-    *wrong, right = open_source(tmp_path)
-    assert [sample.problem for sample in wrong] == [
-        "all.jsonl:1: expected a JSON object: the key 'caption' comes more than once",
-        "all.jsonl:2: expected each column once, whatever its case, but caption stands there more than once",
+    reader = open_source(tmp_path)
+    wrong, right = reader
+    assert wrong.problem == (
+        "all.jsonl:2: expected each column once, whatever its case, but caption stands there more than once"
+    )
+    assert [left.reason for left in reader.left_out] == [
+        "all.jsonl:1: expected a JSON object: the key 'caption' comes more than once"
     ]
     assert (right.captions, right.metadata) == (("x",), {"id": 1, "ID": 2})
 

@@ -134,6 +134,7 @@ def test_broken_json_lines_cost_themselves(tmp_path: Path) -> None:
     for line in (*BROKEN_OBJECTS, *BROKEN_CAPTIONS):
         samples, _ = read(tmp_path, "all.jsonl", f"{line}\n{good}\n")
         assert samples["1.jpg"].captions == ("one",)
+        assert ("2.jpg" in line) == (samples["2.jpg"].code != "no-caption")  # fails once, by what is wrong in its line
         (wrong,) = (sample for sample in samples.values() if "all.jsonl:1: " in sample.problem)
         assert wrong.code == BROKEN_CAPTIONS.get(line, "bad-entry")
     samples, left_out = read(tmp_path, "all.jsonl", '{"image": "1.jpg", "captions": ["one", 5, "two"]}')
