@@ -16,9 +16,10 @@ from mem_core.data.readers.identities import DEFAULT_TEMPLATES, IdentitiesReader
 from mem_core.data.readers.imagefolder import ImagefolderReader
 from mem_core.data.readers.jsonl import JsonlReader
 from mem_core.data.readers.karpathy import KarpathyReader
-from mem_core.data.readers.kinds import format_by_name, kind_of
+from mem_core.data.readers.kinds import Kind, format_by_name, kind_of
 from mem_core.data.readers.look import look_of
 from mem_core.data.readers.parquet import ParquetReader
+from mem_core.data.readers.path_parts import TAR_SUFFIXES, packed
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
@@ -75,7 +76,7 @@ def open_source(
     tree = SourceTree(source)
     look = look_of(tree, config.encoding)
     if file:
-        found = _of_file(tree, file, kind_of(file, look(file), config).format if format == "auto" else format)
+        found = _of_file(tree, file, kind_of(file, look(file), config), format)
     else:
         found = detected(tree.names, look, tree.uri, config, format)
     files = [tree.file(name) for name in found.files]
@@ -89,13 +90,14 @@ def open_source(
     return reader
 
 
-def _of_file(tree: SourceTree, file: str, format: str) -> Detected:
+def _of_file(tree: SourceTree, file: str, kind: Kind, format: str) -> Detected:
     """A file that is named: what it is by content, else what its name promises."""
-    format = format or format_by_name(file)
-    if not format:
-        raise SourceError(
-            f"expected a folder, or a file of a known format, got {tree.file(file)}", hint="name the format"
-        )
+    if format == "auto":
+        format = kind.format or format_by_name(file)
+    is_packed = bool(packed(file)) and not file.lower().endswith(TAR_SUFFIXES)
+    if is_packed or not format:
+        what = f"expected a folder, or a file of a known format, got {tree.file(file)}, which {kind.about}"
+        raise SourceError(what, hint=None if is_packed else "name the format")
     if format in _OF_NO_FILE:
         raise SourceError(f"expected a folder as a source of the format {format}, got the file {tree.file(file)}")
     return Detected(format, (file,), "the file is named")

@@ -309,3 +309,17 @@ def test_two_spellings_of_a_path_are_one_image(tmp_path: Path) -> None:
     assert [(left.name, left.what, left.code) for left in reader.left_out] == [
         ("./in/a.jpg", "caption", "duplicate")
     ] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("photos.zip", "which is packed: unpack it first"),
+        ("captions.csv.gz", "which is packed: unpack it first"),
+        ("0.jpg", "which is no kind of caption file that is known"),
+    ],
+)
+def test_a_file_that_is_no_source_is_said_to_be_what_it_is(tmp_path: Path, name: str, words: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\3\4")
+    with pytest.raises(SourceError, match=f"a file of a known format, got .*{name}, {words}"):
+        open_source(tmp_path / name)
