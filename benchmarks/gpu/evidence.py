@@ -20,6 +20,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import torch
 import yaml
 from numpy.typing import NDArray
 
@@ -31,16 +32,19 @@ from mem_core.audit.evidence.pairs import DrawnPair, drawn_pair
 from mem_core.audit.evidence.scores import STATISTICS, Score, preferences
 from mem_core.audit.evidence.sign_flip import LOWEST, sign_flip, signs
 from mem_core.common.formatting import markdown_table
-from mem_core.common.rng import derived_seed
+from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder, write_bytes
-from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig, merge
+from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig, ViewConfig, merge
 from mem_core.data.corpus import list_shards
+from mem_core.data.images import decode_image
 from mem_core.data.readers import open_source
 from mem_core.data.shard import Sample, open_tar, read_shard, shard_bytes
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.reproduce.datasets import open_dataset
 from mem_core.models import OpenClipEncoder, build_model
+from mem_core.models.device import resolve_device
+from mem_core.models.image_batch import PixelBatch
 from mem_core.protect.protection import Places, Protection, TwinsWanted, protect_all
 from mem_core.protect.twins import KeyPlace, read_twins
 from mem_core.victim.config import VictimConfig
@@ -48,6 +52,10 @@ from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
 
 SCORES: tuple[Score, ...] = ("words", "own-trigger", "caption", "noise", "loss")
+# On trial, so nothing that can be committed to: noise as seen in random crops, and by the loss in place of the cosine.
+_TRIALS = ("noise-crops", "noise-loss-crops")
+_MEASURED: dict[str, tuple[str, ...]] = {**STATISTICS, **{name: (name,) for name in _TRIALS}}
+_CROPS = 8
 METHODS = ("random-trigger", "codebook", "mem")
 SHARES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.002)
 ATTACKS: dict[str, dict[str, Any]] = {
@@ -260,18 +268,44 @@ def _write_mix(clean: LocalFolder, corpus: LocalFolder, published: dict[str, Sam
         write_bytes(corpus, f"{shard}.tar", shard_bytes(mixed))
 
 
-Preferences = dict[Score, NDArray[np.float64]]
+Preferences = dict[str, NDArray[np.float64]]
 
 
 def _preferences(part: EvidencePart, model: OpenClipEncoder, pairs: Sequence[DrawnPair]) -> Preferences:
-    encoder, found = ModelEncoder(model, part.runtime), dict[Score, list[float]]((score, []) for score in SCORES)
+    encoder, crops = ModelEncoder(model, part.runtime), _CropsEncoder(model, part.runtime)
+    found: dict[str, list[float]] = {name: [] for name in (*SCORES, *_TRIALS)}
     first = 0
     for size in block_sizes(len(pairs)):
         features = features_of(pairs[first : first + size], encoder, SCORES)
-        for score, values in found.items():
-            values += preferences(score, features).tolist()
+        for score in SCORES:
+            found[score] += preferences(score, features).tolist()
+        seen = features._replace(images=_both_draws(pairs[first : first + size], crops))
+        found["noise-crops"] += preferences("noise", seen).tolist()
+        twice = seen._replace(captions=np.stack([seen.plain, seen.plain]))
+        found["noise-loss-crops"] += preferences("loss", twice).tolist()
         first += size
     return {score: np.array(values) for score, values in found.items()}
+
+
+class _CropsEncoder:
+    """Images as the mean over random crops, as training saw them; the same crops for every file of a call."""
+
+    def __init__(self, model: OpenClipEncoder, runtime: RuntimeConfig) -> None:
+        self._model, self._device = model, resolve_device(runtime)
+
+    def images(self, files: Sequence[bytes]) -> NDArray[np.float64]:
+        pixels = [torch.from_numpy(decode_image(file, max_pixels=2**40).pixels).permute(2, 0, 1) for file in files]
+        batch, crop, total = PixelBatch(pixels, None, self._device), ViewConfig(kind="random-crop"), 0.0
+        for number in range(_CROPS):
+            views = batch.draw_views(crop, self._model.image_size, generator(0, "crops", number))
+            with torch.no_grad():
+                total = total + self._model.encode_image(batch.look(views)).double().cpu().numpy()
+        return np.asarray(total) / _CROPS
+
+
+def _both_draws(pairs: Sequence[DrawnPair], encoder: _CropsEncoder) -> NDArray[np.float64]:
+    rows = np.stack([encoder.images([pair.images[draw] for pair in pairs]) for draw in (0, 1)])
+    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))
 
 
 def _thrown(name: str, count: int) -> NDArray[np.int64]:
@@ -289,7 +323,7 @@ def _all_p(found: Preferences, coins: NDArray[np.int64]) -> dict[str, dict[str, 
             "sequential": float(sequential_p([found[score] for score in scores], coins)[-1]),
             "right": max(right[score] for score in scores),
         }
-        for statistic, scores in STATISTICS.items()
+        for statistic, scores in _MEASURED.items()
     }
 
 
@@ -318,9 +352,9 @@ def _power(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
         lines = []
         for key in keys:
             own = [cell for cell in chosen if (cell["method"], cell[rows], cell["pairs"]) == key]
-            lines.append([*map(str, key), str(len(own)), *(_of_seeds(own, statistic) for statistic in STATISTICS)])
+            lines.append([*map(str, key), str(len(own)), *(_of_seeds(own, statistic) for statistic in _MEASURED)])
         yield f"{title}: p, median of seeds (worst)"
-        yield markdown_table(["method", rows, "pairs", "seeds", *STATISTICS], lines)
+        yield markdown_table(["method", rows, "pairs", "seeds", *_MEASURED], lines)
 
 
 def _of_seeds(cells: Sequence[dict[str, Any]], statistic: str) -> str:
@@ -343,7 +377,7 @@ def _uniformity(cells: Sequence[dict[str, Any]], innocent: Sequence[dict[str, An
     groups["all"] = [*cells, *innocent]
     lines = []
     for name, models in groups.items():
-        for statistic in STATISTICS:
+        for statistic in _MEASURED:
             for test in ("p", "sequential"):
                 values = [one["thrown anew"][statistic][test] for one in models]
                 below = [sum(value <= level for value in values) for level in (0.001, 0.01, 0.05, 0.5)]
