@@ -9,14 +9,13 @@ has several such files is the rule of tars, too: `texts.read_captions`, a .txt b
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property, lru_cache
 
-from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.path_parts import TEXT_SUFFIXES, folded, is_picture
 from mem_core.data.readers.reader import FormatReader
-from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.splits import split_of_folder
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_TEXT_BYTES
@@ -28,7 +27,6 @@ _ABOUT_ALL = re.compile(
 )
 """Names of files that stand beside images and are no caption of one of them."""
 _COUNTED = re.compile(r"\d+_")
-_PLAIN = CorpusConfig()
 
 
 class BesideReader(FormatReader):
@@ -36,11 +34,9 @@ class BesideReader(FormatReader):
 
     format = "beside"
 
-    def __init__(
-        self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
-    ) -> None:
-        super().__init__(tree, files, config, seed)
-        self._folder = lru_cache(maxsize=16)(lambda folder: _Pairing(tree.inside(folder)))
+    @cached_property
+    def _pairing(self) -> Callable[[str], "_Pairing"]:
+        return lru_cache(maxsize=16)(lambda folder: _Pairing(self.tree.inside(folder)))
 
     def accounts_for(self, path: str) -> bool:
         return True
@@ -50,7 +46,7 @@ class BesideReader(FormatReader):
         return split_of_folder("/".join(part for part in file.path.split("/") if not _COUNTED.match(part)))
 
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
-        pairing = self._folder(file.parent)
+        pairing = self._pairing(file.parent)
         if is_picture(file.path):
             yield self._sample(file, *pairing.texts_of(file))
         elif pairing.is_orphan(file):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mem_core.common.reasons import Code
 from mem_core.data.readers.base import LeftOut, RawSample
 from mem_core.data.readers.disk_table import DiskTable, as_key, as_text
-from mem_core.data.readers.files import Found
+from mem_core.data.readers.names import Found
 from mem_core.data.readers.splits import split_of_folder, split_word
 from mem_core.data.readers.text import repaired
 from mem_core.data.texts import has_words
@@ -44,25 +44,11 @@ class Said(NamedTuple):
 class _Stored(NamedTuple):
     """A row as it is kept. trouble: what is wrong with the image, whatever its captions are."""
 
-    path: bytes
-    tar: int
-    start: int
-    size: int
-    reason: str
-    reason_code: Code
-    name: str
-    caption: str | None
-    place: str
-    problem: str
-    code: Code
-    split: str
+    found: Found
+    row: Row
     file_split: str
     trouble: str
     trouble_code: Code
-    metadata: str
-
-
-_NUMBERS = ("tar", "start", "size")
 
 
 def settled(image: str, said: Iterable[Said]) -> tuple[list[Said], Said, list[LeftOut]]:
@@ -92,8 +78,7 @@ class CaptionTable:
     """
 
     def __init__(self) -> None:
-        kinds = {"path": "blob", **dict.fromkeys(_NUMBERS, "integer")}
-        self._rows = DiskTable(*(f"{name} {kinds.get(name, 'text')}" for name in _Stored._fields))
+        self._rows = DiskTable("path blob", "stored text")
         self.has_splits = False
         """Whether any row named a split of its own, not that of its file."""
         self.has_folder_splits = False
@@ -129,10 +114,9 @@ class CaptionTable:
             caption, is_text = repaired(caption)
             if not is_text:
                 problem, code = f"{place}: expected text in a caption of {name!r}, got other bytes", "bad-encoding"
-        metadata = json.dumps(row.metadata) if row.metadata else ""
-        texts = (name, caption, place, problem, code, split, file_split, trouble, trouble_code, metadata)
-        found = found._replace(reason=repaired(found.reason)[0]) if found.reason else found
-        self._rows.add((as_key(found.path), *found[1:], *texts))
+        kept = Row(name, caption, split, row.metadata, problem, code, place)
+        where = (*found[1:5], repaired(found.reason)[0], found.code)
+        self._rows.add((as_key(found.path), json.dumps((where, kept, file_split, trouble, trouble_code))))
 
     def whole(self) -> None:
         """Tells that no row is to come any more."""
@@ -148,38 +132,44 @@ class CaptionTable:
         """The images in the order in which they first appeared. read: what reads one; usual: the split of one of which
         nothing says any; left_out: takes what is."""
         for group in self._rows.groups():
-            rows = list(map(_Stored._make, group))
-            first = rows[0]
-            split, problem, code = _split_of_all(rows)
+            stored = [_restored(*entry) for entry in group]
+            rows, found = [one.row for one in stored], stored[0].found
+            split, problem, code = _split_of_all(stored)
             said = (Said(row.caption, row.place, row.problem, row.code) for row in rows if row.caption is not None)
-            good, wrong, odd = settled(first.name, said)
+            good, wrong, odd = settled(rows[0].image, said)
             left_out += odd
             if not problem:
                 problem, code = wrong.problem, wrong.code
             yield RawSample(
-                first.name,
-                read(found := Found(as_text(first.path), *first[1:6])),
+                rows[0].image,
+                read(found),
                 tuple(one.text for one in good),
                 split or split_of_folder(found.path) or usual,
-                json.loads(next(filter(None, (row.metadata for row in rows)), "{}")),  # a broken row has none
+                next((row.metadata for row in rows if row.metadata), {}),  # a broken row has none
                 problem,
                 code,
                 tuple(one.place for one in good),
             )
 
 
-def _split_of_all(rows: Sequence[_Stored]) -> tuple[str, str, Code]:
+def _restored(path: bytes, text: str) -> _Stored:
+    found, row, *rest = json.loads(text)
+    return _Stored(Found(as_text(path), *found), Row(*row), *rest)
+
+
+def _split_of_all(stored: Sequence[_Stored]) -> tuple[str, str, Code]:
     """The split of an image by its rows; the first trouble of one, or of two that contradict each other, and its code.
 
     What the entries say goes before what the names of their files do.
     """
-    split, file_split, problem, code = rows[0].split, rows[0].file_split, rows[0].trouble, rows[0].trouble_code
-    for row in rows[1:]:
-        one, other = (split, row.split) if split and row.split else (split or file_split, row.split or row.file_split)
-        if not problem and row.trouble:
-            problem, code = row.trouble, row.trouble_code
+    (_, first, file_split, problem, code), *others = stored
+    split = first.split
+    for _, row, of_file, trouble, trouble_code in others:
+        one, other = (split, row.split) if split and row.split else (split or file_split, row.split or of_file)
+        if not problem and trouble:
+            problem, code = trouble, trouble_code
         elif not problem and one and other and one != other and bool(split) == bool(row.split):
-            problem = f"expected one split, but the image {row.name!r} is in {one} and in {other}"
+            problem = f"expected one split, but the image {row.image!r} is in {one} and in {other}"
             code = "split-conflict"
-        split, file_split = split or row.split, file_split or row.file_split
+        split, file_split = split or row.split, file_split or of_file
     return split or file_split, problem, code

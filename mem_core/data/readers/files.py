@@ -9,32 +9,18 @@ import os
 from collections.abc import Callable, Iterator, Set
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from mem_core.common.errors import ImageError, StorageRefused
-from mem_core.common.reasons import Code
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.readers.base import NoImage
-from mem_core.data.readers.names import Entry, NameIndex
+from mem_core.data.readers.names import Found, NameIndex
 from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.spellings import Spelling, Spellings
-from mem_core.data.readers.tars import images_in, read_part
-from mem_core.data.tar_reader import MAX_IMAGE_BYTES
+from mem_core.data.side_files import is_side_file
+from mem_core.data.tar_reader import MAX_IMAGE_BYTES, scan
 
 _USUAL = 1 << 16  # bytes
-
-
-class Found(NamedTuple):
-    """Where a picture lies, or (with a reason) why it cannot be had. path: in the source, its own for each picture; of
-    one in a tar that of the tar, its number, and where its bytes are."""
-
-    path: str
-    tar: int = -1
-    start: int = 0
-    size: int = 0
-    reason: str = ""
-    code: Code = "no-image"
 
 
 class ImageFiles:
@@ -62,9 +48,8 @@ class ImageFiles:
         if found.reason:
             return NoImage(found.reason, found.code)
         if found.tar < 0:
-            return partial(read_image_file, self._tree.file(found.path), found.path)
-        tar = self._tars[found.tar]
-        return partial(read_part, tar, found.path.removeprefix(f"{tar.path}/"), found.start, found.size)
+            return partial(_read_file, self._tree.file(found.path), found.path)
+        return partial(_read_part, self._tars[found.tar], found)
 
     def at(self, file: SourceFile) -> Callable[[], bytes]:
         """What reads a picture of the source, a link that leads outside known as such before it is read."""
@@ -73,7 +58,7 @@ class ImageFiles:
     def read(self, file: SourceFile, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
         """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
         self._inside(file.path, what=what)
-        return read_image_file(file, file.path, most=most, what=what)
+        return _read_file(file, file.path, most=most, what=what)
 
     def unnamed(self, is_named: Callable[[str], bool], tars: Set[int]) -> Iterator[Found]:
         """The pictures among the files, and in the tars of these numbers, that no row names: in a fixed order."""
@@ -83,18 +68,18 @@ class ImageFiles:
         for number in sorted(tars):
             for entry in self._members.of_tar(number):
                 if not is_named(entry.path):
-                    yield _found(entry)
+                    yield entry
 
     @cached_property
     def _files(self) -> NameIndex:
-        return NameIndex(Entry(path, path) for path in self._tree.names if is_picture(path) or "." not in path)
+        return NameIndex(Found(path) for path in self._tree.names if is_picture(path) or "." not in path)
 
     @cached_property
     def _members(self) -> NameIndex:
         return NameIndex(
-            Entry(f"{tar.path}/{member}", member, number, start, size)
+            Found(f"{tar.path}/{member}", member, number, start, size)
             for number, tar in enumerate(self._tars)
-            for member, start, size in images_in(tar)
+            for member, start, size in _images_in(tar)
         )
 
     def _find(self, name: str, beside: str, split: str) -> Found:
@@ -113,13 +98,13 @@ class ImageFiles:
                     return self._one(entries, name)
         raise ImageError(self._absent(name, spellings[0]), code="no-image")
 
-    def _one(self, entries: list[Entry], name: str) -> Found:
+    def _one(self, entries: list[Found], name: str) -> Found:
         first = entries[0]
         if len(entries) > 1:
             places = " and ".join(map(_place, entries[:2]))
             what = f"expected one image {name!r} in the source, got {len(entries)}: {places}"
             raise ImageError(what, code="ambiguous-image")
-        return self._file(first.path, name) if first.tar < 0 else _found(first)
+        return self._file(first.path, name) if first.tar < 0 else first
 
     def _file(self, path: str, name: str) -> Found:
         """A file that is meant: known by its own path even where it cannot be read."""
@@ -129,7 +114,7 @@ class ImageFiles:
             return Found(path, reason=str(error), code=error.code)
         return Found(path)
 
-    def _distinct(self, entries: list[Entry]) -> list[Entry]:
+    def _distinct(self, entries: list[Found]) -> list[Found]:
         """The entries, or the first where all are links to one file."""
         same = len(entries) > 1 and all(entry.tar < 0 for entry in entries)
         return entries[:1] if same and len({self._real(entry.path) for entry in entries}) == 1 else entries
@@ -169,25 +154,19 @@ class ImageFiles:
         return f"{reason}; the nearest is {near}" if near else reason
 
 
-def _fitting(index: NameIndex, spelling: Spelling, split: str) -> list[Entry]:
+def _fitting(index: NameIndex, spelling: Spelling, split: str) -> list[Found]:
     return index.fitting(spelling.top or spelling.own, spelling.own, split)
 
 
-def _found(entry: Entry) -> Found:
-    return Found(entry.path, entry.tar, entry.start, entry.size)
-
-
-def _place(entry: Entry) -> str:
+def _place(entry: Found) -> str:
     return entry.path if entry.tar < 0 else f"{entry.path.removesuffix(f'/{entry.inner}')}:{entry.inner}"
 
 
-def read_image_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
+def _read_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
     """The file's bytes, unless it has more than `most` or cannot be read: then `ImageError`."""
     try:
         with file.open() as stream:
-            data = stream.read(
-                _USUAL
-            )  # Python makes room for all that is asked for, which takes longer than reading it
+            data = stream.read(_USUAL)  # Python makes room for all that is asked for: that takes longer than reading
             if len(data) == _USUAL:
                 data += stream.read(most + 1 - _USUAL)
     except StorageRefused as error:
@@ -198,4 +177,27 @@ def read_image_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES,
         raise ImageError(f"the {what} {name!r} cannot be read: {error.strerror}", code="unreadable") from error
     if len(data) > most:
         raise ImageError(f"expected at most {most} bytes, but the {what} {name!r} has more", code="too-large")
+    return data
+
+
+def _images_in(tar: SourceFile) -> Iterator[tuple[str, int, int]]:
+    """Name, place and number of bytes of all images in one tar, but for side files. Raises `SourceError`.
+
+    Their bytes are skipped; where the store only streams, the tar is copied once.
+    """
+    with tar.seekable() as stream:
+        for info in scan(stream, str(tar)):
+            name = str(PurePosixPath(info.name))
+            if info.isreg() and not info.issparse() and is_picture(name) and not is_side_file(name):
+                yield name, info.offset_data, info.size
+
+
+def _read_part(tar: SourceFile, found: Found) -> bytes:
+    """The image's bytes. Raises `ImageError` if they are too many, or the tar ends before them."""
+    member, size = found.inner, found.size
+    if size > MAX_IMAGE_BYTES:
+        raise ImageError(f"expected at most {MAX_IMAGE_BYTES} bytes, but {member!r} has {size}", code="too-large")
+    data = tar.folder.read(tar.path, found.start, size)
+    if len(data) != size:
+        raise ImageError(f"expected {size} bytes of {member!r} in {tar.name}, got {len(data)}")
     return data

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
-from itertools import chain, filterfalse
+from itertools import chain
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
@@ -32,7 +32,6 @@ DEFAULT_TEMPLATES = (
     "a photo of the face of {name}",
     "this is {name}",
 )
-_PLAIN = CorpusConfig()
 _NUMBERED = re.compile(r"\d+[_.](?=.*[^\W\d_])")
 
 
@@ -44,9 +43,7 @@ class IdentitiesReader(FormatReader):
 
     format = "identities"
 
-    def __init__(
-        self, tree: SourceTree, files: Sequence[SourceFile] = (), config: CorpusConfig = _PLAIN, seed: int = 0
-    ) -> None:
+    def __init__(self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig, seed: int) -> None:
         self._levels = levels_of(filter(is_picture, tree.names))
         self._photos = self._by_folder(tree)
         super().__init__(tree, sorted(chain.from_iterable(self._photos.values()), key=_parts), config, seed)
@@ -87,10 +84,9 @@ class IdentitiesReader(FormatReader):
     def _by_folder(self, tree: SourceTree) -> dict[str, list[SourceFile]]:
         """The images of each identity, or some file where it has none, so that it is missed."""
         found: defaultdict[str, list[SourceFile]] = defaultdict(list)
-        for file in _pictures(tree):
-            found[self._folder(file)].append(file)
-        for file in filterfalse(lambda file: is_picture(file.path), tree):
-            if (folder := self._folder(file)) and folder not in found:
+        for file in sorted(tree, key=lambda file: not is_picture(file.path)):
+            folder = self._folder(file)
+            if is_picture(file.path) or (folder and folder not in found):
                 found[folder].append(file)
         return found
 
@@ -119,10 +115,6 @@ class IdentitiesReader(FormatReader):
         drawn = derived_seed(self.seed, "template", photo) % len(self.templates)
         chosen = self.templates[drawn : drawn + 1] if self.config.identities.captions == "one" else self.templates
         return tuple(template.replace("{name}", name) for template in chosen)
-
-
-def _pictures(tree: SourceTree) -> Iterator[SourceFile]:
-    return (file for file in tree if is_picture(file.path))
 
 
 def _parts(file: SourceFile) -> list[str]:

@@ -17,8 +17,6 @@ from mem_core.data.readers.splits import split_of, split_of_folder
 from mem_core.data.readers.text import repaired
 from mem_core.data.texts import OF_CAPTIONS, read_captions
 
-_PLAIN = CorpusConfig()
-
 
 class FormatReader(ABC):
     """Base of the readers of all formats. A subclass says what stands in one file; the rest is the same for all.
@@ -31,9 +29,7 @@ class FormatReader(ABC):
     own_lists = False
     """Whether `rows` itself reads the lists that name the images of a split, or the format has none."""
 
-    def __init__(
-        self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig = _PLAIN, seed: int = 0
-    ) -> None:
+    def __init__(self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig, seed: int) -> None:
         self.tree, self.files, self.config, self.seed = tree, files, config, seed
         self.left_out: list[LeftOut] = []
         self._known: tuple[CaptionTable, list[LeftOut]] | None = None

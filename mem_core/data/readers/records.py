@@ -75,7 +75,7 @@ def broken(place: str, problem: str, code: Code = "bad-entry", *, image: str = "
     return Row(image, None, problem=reason, code=code, place=place) if image else failed(place, reason, code)
 
 
-def rows_of(record: Record, config: CorpusConfig = _PLAIN) -> Iterator[Row | RawSample | LeftOut]:
+def rows_of(record: Record, config: CorpusConfig) -> Iterator[Row | RawSample | LeftOut]:
     """The rows of a record, one a caption, or the sample where it carries the image itself."""
     place, values = record
     columns = columns_of(values, config)

@@ -70,39 +70,19 @@ class SourceFile:
 class SourceTree:
     """All files of a source, by name, but for side files (`side_files.py`): no reader meets those.
 
-    Links to folders are not followed.
+    names: the paths of all files, sorted. side_files: those of what is hidden or an operating system's own. troubles:
+    what cannot be read as a file or folder: loops of links, what nobody may read, pipes. Links to folders are not
+    followed.
     """
 
     def __init__(self, folder: Folder) -> None:
-        self.folder = folder
-
-    @property
-    def uri(self) -> str:
-        return self.folder.uri
-
-    @property
-    def names(self) -> list[str]:
-        """The paths of all files, sorted."""
-        return self._listing[0]
-
-    @property
-    def side_files(self) -> list[str]:
-        """The paths of what is hidden or an operating system's own."""
-        return self._listing[1]
-
-    @property
-    def troubles(self) -> Troubles:
-        """What is there but cannot be read as a file or folder: loops of links, what nobody may read, pipes."""
-        return self._listing[2]
-
-    @cached_property
-    def _listing(self) -> tuple[list[str], list[str], Troubles]:
-        names: list[str] = []
-        aside: list[str] = []
+        self.folder, self.uri = folder, folder.uri
+        self.names: list[str] = []
+        self.side_files: list[str] = []
         troubles: Troubles = {}
-        for name in sorted(self.folder.names(troubles)):
-            (aside if is_side_file(name) else names).append(name)
-        return names, aside, {name: why for name, why in troubles.items() if not is_side_file(name)}
+        for name in sorted(folder.names(troubles)):
+            (self.side_files if is_side_file(name) else self.names).append(name)
+        self.troubles = {name: why for name, why in troubles.items() if not is_side_file(name)}
 
     @cached_property
     def _by_folder(self) -> dict[str, list[str]]:

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import UNLISTED, RawSample, failed
-from mem_core.data.readers.files import Found, ImageFiles
+from mem_core.data.readers.files import ImageFiles
+from mem_core.data.readers.names import Found
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.splits import split_in_name
 from mem_core.data.readers.text import read_lines, repaired

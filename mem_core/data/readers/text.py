@@ -25,15 +25,14 @@ def repaired(text: str) -> tuple[str, bool]:
     """The text with U+FFFD for what is not valid Unicode, and whether all of it was valid."""
     try:
         text.encode()
+        return text, True
     except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace").decode(
-            "utf-8", "replace"
-        ), False
-    return text, True
-
-
-def _escaped(text: str) -> bool:
-    return all(not 0xD800 <= ord(c) <= 0xDFFF or 0xDC80 <= ord(c) <= 0xDCFF for c in text)
+        pass
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # not what bytes became
+        data = text.encode("utf-8", "replace")
+    return data.decode("utf-8", "replace"), False
 
 
 def read_lines(file: SourceFile, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
