@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import LeftOut, RawSample, failed
+from mem_core.data.readers.base import LeftOut, RawSample
 from mem_core.data.readers.captions import Row
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.records import broken
@@ -44,10 +44,9 @@ class CocoReader(FormatReader):
                 reason = _shared(file, key, names[key])
                 self.left_out += [LeftOut(where, "caption", "duplicate", reason) for text in texts]
             elif key not in names:
-                yield failed(where, f"{where}: expected among `images`, but only captions name it")
+                yield broken(where, "expected among `images`, but only captions name it")
         for number in unread:
-            where = f"{file.name}: annotation {number}"
-            yield failed(where, f"{where}: expected image_id and caption")
+            yield broken(f"{file.name}: annotation {number}", "expected image_id and caption")
 
 
 def _listed(content: object, key: str, table: SourceFile) -> list[Any]:

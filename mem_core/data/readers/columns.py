@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from mem_core.common.errors import SourceError
 from mem_core.config import CorpusConfig
+from mem_core.data.readers.text import repaired
 from mem_core.data.texts import CAPTION_NAMES
 
 IMAGE = (
@@ -70,6 +71,17 @@ def _columns_of(names: tuple[str, ...], image_key: str, caption_key: str) -> Col
     return Columns(image, data, captions, split, _first(spelled, NAME), others, wrong)
 
 
+def required_columns(names: Iterable[str], place: object, config: CorpusConfig) -> Columns:
+    """The same for a whole table. Raises `SourceError` where images or captions are missing, or stand there twice."""
+    names = tuple(names)
+    found = columns_of(names, config)
+    if not found.known:
+        raise unknown_columns(names, place, config)
+    if found.twice:
+        raise SourceError(f"expected {found.twice} in {place}")
+    return found
+
+
 def caption_in(names: Iterable[str]) -> str | None:
     """The key of the caption in an object that is one: `raw` in `{"raw": "...", "tokens": [...]}`."""
     return _first({_plain(name): name for name in names}, CAPTION_NAMES)
@@ -77,13 +89,12 @@ def caption_in(names: Iterable[str]) -> str | None:
 
 def unknown_columns(names: Iterable[str], place: object, config: CorpusConfig) -> SourceError:
     """The error for a table in which images or captions have no name that is known."""
-    image = f"the column {config.image_key!r}" if config.image_key else ACCEPTED
-    caption = (
-        f"the column {config.caption_key!r}"
-        if config.caption_key
-        else f"a caption in one of {', '.join(CAPTION_NAMES)}"
-    )
-    seen = ", ".join(name.strip() for name in names)[:300] or "nothing"
+    image, caption = ACCEPTED, f"a caption in one of {', '.join(CAPTION_NAMES)}"
+    if config.image_key:
+        image = f"the column {config.image_key!r}"
+    if config.caption_key:
+        caption = f"the column {config.caption_key!r}"
+    seen = repaired(", ".join(name.strip() for name in names))[0][:300] or "nothing"
     return SourceError(
         f"expected {image}, and {caption}, in {place}, got the columns {seen}", hint="name the columns", about=seen
     )

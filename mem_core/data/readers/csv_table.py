@@ -14,12 +14,11 @@ from itertools import repeat
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from mem_core.common.errors import SourceError
 from mem_core.config import CorpusConfig
-from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
-from mem_core.data.readers.columns import columns_of, unknown_columns
+from mem_core.data.readers.columns import columns_of, required_columns
+from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.text import open_text, read_lines, repaired
@@ -45,10 +44,9 @@ class CsvReader(RecordReader):
     format = "csv"
 
     def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
-        header = header_of(file, self.config)
-        columns = columns_of(header.columns, self.config)
-        if columns.twice:
-            raise SourceError(f"expected {columns.twice} in {file}")
+        with open_text(file, self.config.encoding) as stream:
+            header = header_in(iter(partial(stream.readline, _MOST_IN_HEADER), ""), self.config)
+        columns = required_columns(header.columns, f"the header line of {file}", self.config)
         name = repaired(file.name)[0]
         lines = read_lines(file, self.config.encoding)
         image = header.columns.index(columns.image or columns.data or "")
@@ -61,19 +59,8 @@ class CsvReader(RecordReader):
                 yield Record(place, dict(zip(header.columns, map(str.strip, fields), strict=True)))
 
 
-def header_of(file: SourceFile, config: CorpusConfig) -> Header:
-    """The header of a table. Raises `SourceError` for a file that is none, or whose columns are not known."""
-    with open_text(file, config.encoding) as stream:
-        found = headers(iter(partial(stream.readline, _MOST_IN_HEADER), ""), config)
-    if columns_of(found[0].columns, config).known:
-        return found[0]
-    columns = (repaired(column)[0] for column in found[0].columns)
-    raise unknown_columns(columns, f"the header line of {file}", config)
-
-
-def headers(lines: Iterable[str], config: CorpusConfig) -> list[Header]:
-    """What the first line that is not blank may be, by each delimiter: first one with known columns, else that
-    of the most."""
+def header_in(lines: Iterable[str], config: CorpusConfig) -> Header:
+    """The first line that is not blank, by the delimiter that gives known columns, else by that of the most."""
     number, text = 0, ""
     for line in lines:
         number += 1
@@ -86,7 +73,7 @@ def headers(lines: Iterable[str], config: CorpusConfig) -> list[Header]:
             fields = next(csv.reader([text], delimiter=delimiter), [])
             found.append(Header(tuple(field.strip() for field in fields), delimiter, number))
     found.sort(key=lambda one: (not columns_of(one.columns, config).known, -len(one.columns)))
-    return found or [Header((), ",", number)]
+    return found[0] if found else Header((), ",", number)
 
 
 class _Rows:
@@ -149,8 +136,7 @@ class _Rows:
         if len(alone) < 2 or len(alone) <= self._image or len(fields) <= self._image:
             return False
         own, other = fields[self._image].strip(), alone[self._image].strip()
-        suffix = PurePosixPath(other).suffix.lower()
-        return suffix in PICTURE_SUFFIXES or (bool(other) and _shape(own) == _shape(other))
+        return is_picture(other) or (bool(other) and _shape(own) == _shape(other))
 
 
 def _shape(name: str) -> str:

@@ -48,7 +48,7 @@ def _check(start: bytes, file: SourceFile) -> None:
     beyond = [entry for entry in entries if not entry.isascii()]
     if len(start) == _LOOKED_AT and beyond and beyond[-1] is entries[-1]:
         del beyond[-1]  # cut, perhaps inside a character
-    wrong = [entry for entry in beyond if not _is_utf8(entry)]
+    wrong = [entry for entry in beyond if entry.decode(errors="ignore").encode() != entry]
     many = 2 * len(wrong) > len(entries) or (len(wrong) >= 10 and 20 * len(wrong) >= len(entries))
     if not many or 2 * len(wrong) < len(beyond):
         return
@@ -74,14 +74,6 @@ def wide_of(start: bytes) -> str:
         return "utf-32-be"
     even, odd = zeros[0] + zeros[2], zeros[1] + zeros[3]
     return "utf-16-le" if odd > 4 * even else "utf-16-be" if even > 4 * odd else ""
-
-
-def _is_utf8(line: bytes) -> bool:
-    try:
-        line.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _guess(lines: bytes) -> tuple[str, str]:

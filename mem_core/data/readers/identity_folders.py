@@ -8,9 +8,8 @@ from mem_core.data.readers.splits import split_in_name
 
 _NOT_NAMES = frozenset(
     (
-        *("image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pic", "pics", "jpg", "jpeg"),
-        *("png", "data", "dataset", "files", "jpegimages", "all", "media", "raw", "samples", "dcim", "camera"),
-        *("download", "downloads", "camera roll", "screenshots", "thumbnails", "thumbs"),
+        *("png", "data", "files", "jpegimages", "all", "media", "raw", "samples", "dcim", "camera", "camera roll"),
+        *("download", "downloads", "screenshots", "thumbnails", "thumbs"),
     )
 )
 _OF_FILES = re.compile(

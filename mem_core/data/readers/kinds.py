@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from mem_core.config import CorpusConfig
 from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.columns import columns_of
-from mem_core.data.readers.csv_table import headers
+from mem_core.data.readers.csv_table import header_in
 from mem_core.data.readers.path_parts import packed
 
 _TOKEN = re.compile(r"[^\t\n]+#\d+\t")
@@ -46,7 +46,7 @@ def kind_of(path: str, seen: str, config: CorpusConfig) -> Kind:
     if suffix == ".parquet":
         kind = _of_columns("parquet", seen.split("\n"), config)
     elif suffix in (".jsonl", ".ndjson"):
-        kind = _of_record("jsonl", seen, seen.index(seen.lstrip()[0]), config)
+        kind = _of_record(seen, seen.index(seen.lstrip()[0]), config)
     elif suffix == ".json":
         kind = _json(seen.lstrip(), config)
     elif _TOKEN.match(seen.lstrip()):
@@ -111,7 +111,7 @@ def _of_columns(format: str, columns: list[str], config: CorpusConfig) -> Kind:
 
 
 def _table(seen: str, is_text: bool, config: CorpusConfig) -> Kind:
-    kind = _of_columns("csv", list(headers(re.split(r"[\r\n]+", seen), config)[0].columns), config)
+    kind = _of_columns("csv", list(header_in(re.split(r"[\r\n]+", seen), config).columns), config)
     if is_text and not kind.format:
         return Kind(
             about="is text without a header of columns, and no picture of its name lies beside it", near="beside"
@@ -121,7 +121,7 @@ def _table(seen: str, is_text: bool, config: CorpusConfig) -> Kind:
 
 def _json(text: str, config: CorpusConfig) -> Kind:
     if text.startswith("["):
-        return _of_record("jsonl", text, 1, config)
+        return _of_record(text, 1, config)
     for name in ("images", "annotations"):
         if match := re.search(rf'"{name}"\s*:\s*\[\s*', text):
             first = _value(text, match.end())
@@ -133,27 +133,27 @@ def _json(text: str, config: CorpusConfig) -> Kind:
             if keys & {"file_name", "image_id", "bbox"}:
                 return Kind(about="has images and annotations, but no captions among them", near="coco")
     for match in re.finditer(r'"\s*:\s*\[\s*(?=\{)', text):
-        if (kind := _of_record("jsonl", text, match.end(), config)).format:
+        if (kind := _of_record(text, match.end(), config)).format:
             return kind
     first_key = _KEY.search(text[:4000])
     if first_key and PurePosixPath(first_key[1]).suffix.lower() in PICTURE_SUFFIXES:
         return Kind("jsonl", "captions by the names of images")
-    if first_key and (kind := _of_record("jsonl", text, first_key.end(), config)).format:
+    if first_key and (kind := _of_record(text, first_key.end(), config)).format:
         return kind  # {"id 1": {"image": "1.jpg", "caption": "a dog"}, ...}
     record, end = _value_and_end(text, 0)
     if isinstance(record, dict) and text[end:].lstrip().startswith("{"):
-        return _of_record("jsonl", text, 0, config)
+        return _of_record(text, 0, config)
     named = [key for key in record if isinstance(key, str)] if isinstance(record, dict) else _KEY.findall(text[:4000])
     return Kind(about=f"is JSON with {', '.join(named[:_SHOWN])[:200] or 'no keys'}", near="jsonl")
 
 
-def _of_record(format: str, text: str, start: int, config: CorpusConfig) -> Kind:
+def _of_record(text: str, start: int, config: CorpusConfig) -> Kind:
     record = _value(text, start)
     if isinstance(record, Mapping):
-        return _of_columns(format, list(record), config)
+        return _of_columns("jsonl", list(record), config)
     if record is None:  # longer than the look, as one that carries its image may be: the keys that are seen
-        return _of_columns(format, list(dict.fromkeys(_KEY.findall(text))), config)
-    return Kind(about="holds no records with keys", near=format)
+        return _of_columns("jsonl", list(dict.fromkeys(_KEY.findall(text))), config)
+    return Kind(about="holds no records with keys", near="jsonl")
 
 
 def _value(text: str, start: int) -> object:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mem_core.common.errors import SourceError
 from mem_core.data.readers.base import RawSample
 from mem_core.data.readers.captions import Row
-from mem_core.data.readers.columns import Columns, columns_of, unknown_columns
+from mem_core.data.readers.columns import Columns, required_columns
 from mem_core.data.readers.encoding import DECODING
 from mem_core.data.readers.records import Record, RecordReader, broken
 from mem_core.data.readers.source import SourceFile
@@ -44,26 +44,22 @@ class ParquetReader(RecordReader):
                 pyarrow.parquet.ParquetFile(stream, pre_buffer=False, buffer_size=1 << 20) as opened,
             ):
                 schema = opened.schema_arrow
-                useful = _useful(schema, self._columns(schema.names, file))
+                useful = _useful(schema, required_columns(schema.names, file, self.config))
                 _check_sizes(opened.metadata, useful, file)
                 name, number = repaired(file.name)[0], 0
                 for group in range(opened.num_row_groups):
                     size = _rows_at_once(opened.metadata.row_group(group), useful)
                     for batch in opened.iter_batches(batch_size=size, row_groups=[group], columns=useful):
                         for values in _values(batch):
-                            yield _record(f"{name}:{number}", values)
+                            place = f"{name}:{number}"
+                            if isinstance(values, Exception):
+                                yield broken(place, f"expected values that can be read: {values}")
+                            else:
+                                yield Record(place, values)
                             number += 1
         except (pyarrow.ArrowException, OSError) as error:
             what = f"cannot be read (copy it anew, or leave it out of the source): {error}"
             raise SourceError(f"expected a Parquet file, but {file} {what}") from error
-
-    def _columns(self, names: list[str], file: SourceFile) -> Columns:
-        columns = columns_of(names, self.config)
-        if columns.twice:
-            raise SourceError(f"expected {columns.twice} in {file}")
-        if not columns.known:
-            raise unknown_columns(names, file, self.config)
-        return columns
 
 
 def _useful(schema: "pyarrow.Schema", columns: Columns) -> list[str]:
@@ -141,9 +137,3 @@ def _value(scalar: Any) -> Any:
         if isinstance(scalar, pyarrow.ListScalar):
             return [_value(value) for value in scalar.values]
         return scalar.as_buffer().to_pybytes().decode("utf-8", DECODING)
-
-
-def _record(place: str, values: dict[str, Any] | Exception) -> Record | Row | RawSample:
-    if isinstance(values, Exception):
-        return broken(place, f"expected values that can be read: {values}")
-    return Record(place, values)

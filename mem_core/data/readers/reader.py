@@ -63,9 +63,12 @@ class FormatReader(ABC):
         return SplitLists(self.images, found) if found else None
 
     def _all(self) -> Iterator[RawSample]:
-        if self._known is None:
+        if self._known is not None:
+            table, left_out = self._known
+            self.left_out = list(left_out)
+        else:
             table, is_whole = CaptionTable(), True
-            self.left_out = [*side_pictures(self.tree), *_packed(self.tree, self.files)]
+            self.left_out = list(_never_read(self.tree, self.files))
             try:
                 for file in self.files:
                     for sample in self._read(file, table):
@@ -75,13 +78,9 @@ class FormatReader(ABC):
                 what = f"expected text in UTF-8 or UTF-16 in {self.uri}, got other bytes: {error}"
                 raise SourceError(what) from error
             table.whole()
-            known = table, list(self.left_out)
             if is_whole:  # nothing else stands in the files: none has to be read again
-                self._known = known
-        else:
-            known = self._known
-        self.left_out = list(known[1])
-        yield from self._samples(known[0])
+                self._known = table, list(self.left_out)
+        yield from self._samples(table)
 
     def _read(self, file: SourceFile, table: CaptionTable) -> Iterator[RawSample]:
         """The whole samples that stand in a file; its rows go to the table."""
@@ -138,18 +137,15 @@ class FormatReader(ABC):
             yield RawSample(name, self.images.reader(found), (), split, problem=problem, code="no-caption")
 
 
-def side_pictures(tree: SourceTree) -> list[LeftOut]:
-    """The pictures among a source's side files."""
-    reason = "hidden, or an operating system's own"
-    names = [repaired(name)[0] for name in tree.side_files if is_picture(name)]
-    return [LeftOut(name, "picture", "side-file", reason) for name in names]
-
-
-def _packed(tree: SourceTree, files: Sequence[SourceFile]) -> list[LeftOut]:
-    """The archives in a source, but for the tars that are read."""
+def _never_read(tree: SourceTree, files: Sequence[SourceFile]) -> Iterator[LeftOut]:
+    """The pictures among a source's side files, and its archives, but for the tars that are read."""
+    for name in filter(is_picture, tree.side_files):
+        yield LeftOut(repaired(name)[0], "picture", "side-file", "hidden, or an operating system's own")
     read = {file.path for file in files}
-    found = [(repaired(name)[0], why) for name in tree.names if (why := packed(name)) and name not in read]
-    return [LeftOut(name, "shard", "unreadable", f"{name} {why}") for name, why in found]
+    for name in tree.names:
+        if (why := packed(name)) and name not in read:
+            name = repaired(name)[0]
+            yield LeftOut(name, "shard", "unreadable", f"{name} {why}")
 
 
 def _unlisted(tree: SourceTree, table: CaptionTable) -> list[LeftOut]:

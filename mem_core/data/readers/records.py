@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import LeftOut, NoImage, RawSample, failed
+from mem_core.data.readers.base import NoImage, RawSample, failed
 from mem_core.data.readers.captions import Row, Said, settled
 from mem_core.data.readers.columns import ACCEPTED, Columns, caption_in, columns_of, unknown_columns
 from mem_core.data.readers.encoding import DECODING
@@ -58,62 +58,51 @@ class RecordReader(FormatReader):
             if not isinstance(item, Record):
                 yield item
                 continue
-            understood = understood or columns_of(item.values, config).known
+            columns = columns_of(item.values, config)
+            understood = understood or columns.known
             strange = strange or item
-            for row in rows_of(item, config):
-                if isinstance(row, LeftOut):
-                    self.left_out.append(row)
-                else:
-                    yield row
+            yield from self._rows_of(*item, columns)
         if strange and not understood:
             raise unknown_columns(strange.values, file, config)
+
+    def _rows_of(self, place: str, values: Mapping[str, Any], columns: Columns) -> Iterator[Row | RawSample]:
+        """The rows of a record, one a caption, or the sample where it carries the image itself."""
+        if columns.twice:
+            yield broken(place, f"expected {columns.twice}")
+            return
+        try:
+            path, data = _image(values, columns)
+            split = _text(values[columns.split]) if columns.split else ""
+            name = _text(values[columns.name]) if columns.name and data is not None else path
+        except ValueError as error:
+            yield broken(place, str(error))
+            return
+        metadata = {key: values[key] for key in columns.others if _is_plain(key) and _is_plain(values[key])}
+        captions = list(_captions(values, columns, place))
+        if data is not None:
+            yield self._sample(repaired(name or path or place)[0], data, captions, split, metadata)
+            return
+        for text, _, problem, code in captions:
+            yield Row(path, None if problem else text, split, metadata, problem, code, place)
+        if not captions:
+            yield Row(path, None, split, metadata, place=place)
+
+    def _sample(self, name: str, data: bytes, captions: list[Said], split: str, metadata: dict[str, Any]) -> RawSample:
+        good, wrong, left_out = settled(name, captions)
+        problem, code = wrong.problem, wrong.code
+        try:
+            split = split_word(split)
+        except ValueError as error:
+            split, problem, code = "", str(error), "split-conflict"
+        self.left_out += left_out
+        texts, places = tuple(one.text for one in good), tuple(one.place for one in good)
+        return RawSample(name, _held(data), texts, split, metadata, problem, code, places)
 
 
 def broken(place: str, problem: str, code: Code = "bad-entry", *, image: str = "") -> Row | RawSample:
     """An entry that cannot be understood. image: what it seems to name, which fails if no other row names it."""
     reason = f"{place}: {problem}"
     return Row(image, None, problem=reason, code=code, place=place) if image else failed(place, reason, code)
-
-
-def rows_of(record: Record, config: CorpusConfig) -> Iterator[Row | RawSample | LeftOut]:
-    """The rows of a record, one a caption, or the sample where it carries the image itself."""
-    place, values = record
-    columns = columns_of(values, config)
-    if columns.twice:
-        yield broken(place, f"expected {columns.twice}")
-        return
-    try:
-        path, data = _image(values, columns)
-        split = _text(values[columns.split]) if columns.split else ""
-        name = _text(values[columns.name]) if columns.name and data is not None else path
-    except ValueError as error:
-        yield broken(place, str(error))
-        return
-    metadata = {key: values[key] for key in columns.others if _is_plain(key) and _is_plain(values[key])}
-    captions = list(_captions(values, columns, place))
-    if data is None:
-        yield from (
-            Row(path, None if problem else text, split, metadata, problem, code, place)
-            for text, _, problem, code in captions
-        )
-        if not captions:
-            yield Row(path, None, split, metadata, place=place)
-    else:
-        yield from _sample(repaired(name or path or place)[0], data, captions, split, metadata)
-
-
-def _sample(
-    name: str, data: bytes, captions: list[Said], split: str, metadata: dict[str, Any]
-) -> Iterator[RawSample | LeftOut]:
-    good, wrong, left_out = settled(name, captions)
-    problem, code = wrong.problem, wrong.code
-    try:
-        split = split_word(split)
-    except ValueError as error:
-        split, problem, code = "", str(error), "split-conflict"
-    yield from left_out
-    texts, places = tuple(one.text for one in good), tuple(one.place for one in good)
-    yield RawSample(name, _held(data), texts, split, metadata, problem, code, places)
 
 
 def _captions(values: Mapping[str, Any], columns: Columns, place: str) -> Iterator[Said]:

@@ -14,7 +14,7 @@ from mem_core.data.image_formats import PICTURE_SUFFIXES
 from mem_core.data.readers.disk_table import DiskTable
 from mem_core.data.readers.path_parts import TEXT_SUFFIXES
 from mem_core.data.side_files import is_side_file
-from mem_core.data.tar_reader import scan, shown
+from mem_core.data.tar_reader import scan
 
 TEXTS = tuple(suffix.removeprefix(".") for suffix in TEXT_SUFFIXES)
 _PICTURES = frozenset(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
@@ -41,7 +41,7 @@ class TarMembers:
     """
 
     def __init__(self, stream: BinaryIO, place: str) -> None:
-        self.side_files: list[str] = []
+        self.side_files: list[Member] = []
         self._stream = stream
         kinds = dict.fromkeys(("picture", "offset", "size"), "integer")
         self._rows = DiskTable(*(f"{name} {kinds.get(name, 'text')}" for name in Member._fields))
@@ -114,12 +114,13 @@ class TarMembers:
         picture = ending in _PICTURES
         if not dot or info.isdir() or not (picture or ending in TEXTS):
             return None
-        if is_side_file(path.removeprefix("../")):
-            self.side_files += [shown(name)] if picture else []
-            return None
         key = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
         size = info.size if info.isreg() and not info.issparse() else -1
-        return Member(key, name, stem, ending, picture, info.offset_data, size)
+        member = Member(key, name, stem, ending, picture, info.offset_data, size)
+        if not is_side_file(path.removeprefix("../")):
+            return member
+        self.side_files += [member] if picture else []
+        return None
 
 
 def blocks(members: Iterable[Member]) -> list[list[list[Member]]]:

@@ -12,11 +12,11 @@ import shutil
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from mem_core.common.errors import SampleError, SourceError, StopRun
 from mem_core.common.reasons import Code
@@ -57,8 +57,7 @@ class WebDatasetReader(FormatReader):
         with _unpacked(file) as stream:
             members = TarMembers(stream, str(file))
             tar = _Tar(self, file, members)
-            for name in members.side_files:
-                tar.leave_out(name, "picture", "side-file", "expected pictures, but a hidden or side file is none")
+            tar.leave_out(members.side_files, "side-file", "expected pictures, but a hidden or side file is none")
             twice = receipt_of_protected(file.folder, stem_of(file.path)) if self.config.protected == "refuse" else ""
             for group in members.groups():
                 for raw in (raw for one in blocks(group) for raw in tar.samples(one)):
@@ -94,9 +93,9 @@ class _Tar:
                 pictures = list(self._members.further(first[0].key))
             if pictures:
                 yield self._failed(f"{first[0].stem}#{number}", reason, "duplicate")
-                self._leave_out_pictures(pictures[1:], "duplicate", reason)
+                self.leave_out(pictures[1:], "duplicate", reason)
             elif any(member.ending != "json" for member in block):
-                self.leave_out(block[0].name, "caption", "duplicate", reason)
+                self.leave_out(block[:1], "duplicate", reason)
 
     def _sample(self, members: Sequence[Member]) -> Iterator[RawSample]:
         """Members of one name, each ending once."""
@@ -121,7 +120,7 @@ class _Tar:
             names = ", ".join(shown(member.name) for member in others[:5])
             reason = f"expected one picture called {shown(stem)} beside its text, got {len(others)}: {names}"
             yield self._failed(stem, reason, "ambiguous-image")
-            self._leave_out_pictures(others[1:], "ambiguous-image", reason)
+            self.leave_out(others[1:], "ambiguous-image", reason)
             return
         yield self._whole(candidates[0], texts)
         self._leave_out_further([member for member in others if member != candidates[0]], stem)
@@ -137,7 +136,7 @@ class _Tar:
         if owner is None:
             what = f"expected a caption of {shown(first.name)} in a .txt, .caption or .json of the same name, got none"
             yield RawSample(self._name(first.stem), self._image(first), (), problem=what, code="no-caption")
-            self._leave_out_pictures(pictures[1:], "no-caption", what)
+            self.leave_out(pictures[1:], "no-caption", what)
         elif owner[1]:
             self._leave_out_further(pictures, owner[0])
         # else the sample that they are further pictures of has none of its own, and tells of them
@@ -152,7 +151,7 @@ class _Tar:
             captions = self._captioned(first.stem, NoImage(reason), texts).captions
             yield self._failed(first.stem, reason, "no-image", captions)
         elif first.ending != "json":  # a further JSON is metadata of some kind
-            self.leave_out(first.name, "caption", "no-image", reason)
+            self.leave_out(texts[:1], "no-image", reason)
 
     def _whole(self, picture: Member, texts: Sequence[Member]) -> RawSample:
         sample = self._captioned(self._name(texts[0].stem), self._image(picture), texts)
@@ -194,15 +193,14 @@ class _Tar:
 
     def _leave_out_further(self, pictures: Sequence[Member], owner: str) -> None:
         reason = f"expected one picture a sample: this is a further one of {shown(owner)}"
-        self._leave_out_pictures(pictures, "ambiguous-image", reason)
+        self.leave_out(pictures, "ambiguous-image", reason)
 
-    def _leave_out_pictures(self, pictures: Sequence[Member], code: Code, reason: str) -> None:
-        for member in pictures:
-            self.leave_out(member.name, "picture", code, reason)
-
-    def leave_out(self, name: str, what: Literal["picture", "caption"], code: Code, reason: str) -> None:
+    def leave_out(self, members: Iterable[Member], code: Code, reason: str) -> None:
         """Notes what no sample has."""
-        self._reader.left_out.append(LeftOut(f"{self._place}/{shown(name)}", what, code, reason))
+        self._reader.left_out += [
+            LeftOut(f"{self._place}/{shown(one.name)}", "picture" if one.picture else "caption", code, reason)
+            for one in members
+        ]
 
 
 def _pictures(members: Sequence[Member]) -> list[Member]:

@@ -40,13 +40,13 @@ class SourceImage:
     """The image of one raw sample: nothing is read before it is asked for, and nothing twice."""
 
     def __init__(self, raw: RawSample, config: CorpusConfig) -> None:
-        self._raw, self._config = raw, config
+        self.raw, self._config = raw, config
 
     @cached_property
     def data(self) -> bytes | SampleError:
         """The bytes in the source, or why they cannot be read."""
         try:
-            return self._raw.image()
+            return self.raw.image()
         except SampleError as error:
             return error
 

@@ -96,18 +96,8 @@ class NewShard:
         except SampleError as error:
             self._fail(sample, error)
             return True
-        row = SampleRow(
-            key,
-            "clean",
-            image.note,
-            sample.image.sha256,
-            str(metadata["sha256"]),
-            image.width,
-            image.height,
-            caption=sample.captions[0],
-            name=sample.name,
-        )
-        self._row(sample, row)
+        facts = (image.note, sample.image.sha256, str(metadata["sha256"]), image.width, image.height)
+        self._row(sample, SampleRow(key, "clean", *facts, caption=sample.captions[0], name=sample.name))
         self.clean += 1
         return True
 
@@ -138,17 +128,8 @@ class NewShard:
 
     def _fail(self, sample: Candidate, error: SampleError) -> None:
         reason = str(error) if sample.name in str(error) else f"{sample.name}: {error}"
-        caption = sample.captions[0] if sample.captions else ""
-        digest = sample.image.sha256
-        row = SampleRow(
-            self._key(),
-            "failed",
-            repaired(reason)[0],
-            sha256_in=digest,
-            caption=caption,
-            code=error.code,
-            name=sample.name,
-        )
+        caption, facts = next(iter(sample.captions), ""), (repaired(reason)[0], sample.image.sha256)
+        row = SampleRow(self._key(), "failed", *facts, caption=caption, code=error.code, name=sample.name)
         self._row(sample, row)
 
     def _row(self, sample: Candidate, row: SampleRow) -> None:

@@ -8,9 +8,9 @@ Two draws, each by a hash of the seed and the image's name, so that no order and
   measured: all of it is protected, and nothing is held out.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from heapq import heappush, heapreplace
+from heapq import heappop, heappush
+from itertools import islice
 
 from mem_core.common.errors import MismatchError
 from mem_core.common.rng import derived_seed
@@ -39,20 +39,19 @@ class Splits:
             return plain
         lowest: list[int] = []  # a heap of the lowest draws, negated: the highest of them on top
         train, test = 0, False
-        for split, draw in _draws(reader, plain):
+        for raw in (raw for raw in reader if not raw.problem):
+            split = plain.split(raw)
             if split == VALIDATION:
                 return plain
             test = test or split == "test"
             if split == "train":
                 train += 1
-                if len(lowest) < config.validation:
-                    heappush(lowest, -draw)
-                elif -draw > lowest[0]:
-                    heapreplace(lowest, -draw)
+                heappush(lowest, -plain.draw(raw))
+                if len(lowest) > config.validation:
+                    heappop(lowest)
         drawn = sorted(-draw for draw in lowest)[: train // _MOST]
-        return (
-            cls(seed, config.holdout, drawn[-1]) if test and len(drawn) > 1 else plain
-        )  # one image ranks first among itself
+        is_enough = test and len(drawn) > 1  # one image ranks first among itself
+        return cls(seed, config.holdout, drawn[-1]) if is_enough else plain
 
     def split(self, raw: RawSample) -> str:
         """The split of one image."""
@@ -82,19 +81,4 @@ def require_held_out(dest: Folder, splits: Splits) -> None:
 
 def _names_splits(reader: SourceReader) -> bool:
     """By the first usable image: a source without splits may have no end to look for one at."""
-    return any(raw.split for raw in _first_usable(reader))
-
-
-def _first_usable(reader: SourceReader) -> Iterator[RawSample]:
-    for raw in reader:
-        if not raw.problem:
-            yield raw
-            return
-
-
-def _draws(reader: SourceReader, splits: Splits) -> Iterator[tuple[str, int]]:
-    """Split and draw of each usable image."""
-    for raw in reader:
-        if not raw.problem:
-            split = splits.split(raw)
-            yield split, splits.draw(raw) if split == "train" else 0
+    return any(raw.split for raw in islice((raw for raw in reader if not raw.problem), 1))

@@ -9,7 +9,7 @@ once into it, each image once, encoded; then the pairs come in their drawn order
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -31,6 +31,8 @@ _TABLES = """
     create table pairs (split text, place int, image int, caption int);
 """
 _ORDER = "split, place, image, caption"
+_SAID = ("name", "split", "captions", "metadata", "problem", "code")
+"""What of a raw sample is kept beside its image."""
 
 
 def shuffled_pairs(
@@ -53,19 +55,10 @@ def shuffled_pairs(
 
 def _store(database: sqlite3.Connection, number: int, raw: RawSample, config: CorpusConfig, seed: int) -> None:
     image = SourceImage(raw, config)
-    record = {
-        "name": raw.name,
-        "split": raw.split,
-        "captions": raw.captions,
-        "metadata": raw.metadata,
-        "problem": raw.problem,
-        "code": raw.code,
-        "sha256": image.sha256,
-        "trouble": image.trouble,
-        "trouble_code": image.data.code if isinstance(image.data, SampleError) else "",
-    }
-    file = None if isinstance(image.data, SampleError) else image.data
-    database.execute("insert into images values (?, ?, ?, null)", (number, json.dumps(record), file))
+    said = {name: getattr(raw, name) for name in _SAID}
+    file, code = (None, image.data.code) if isinstance(image.data, SampleError) else (image.data, "")
+    record = json.dumps((said, image.sha256, image.trouble, code))
+    database.execute("insert into images values (?, ?, ?, null)", (number, record, file))
     for index, pair in enumerate(candidates(raw, config)):
         place = derived_seed(seed, "pair order", raw.name, index, *pair.captions)
         database.execute("insert into pairs values (?, ?, ?, ?)", (raw.split, place, number, index))
@@ -73,18 +66,10 @@ def _store(database: sqlite3.Connection, number: int, raw: RawSample, config: Co
 
 def _pair(database: sqlite3.Connection, number: int, caption: int, config: CorpusConfig) -> Candidate:
     ((text,),) = database.execute("select record from images where number = ?", (number,))
-    record = json.loads(text)
-    raw = RawSample(
-        name=record["name"],
-        image=NoImage(record["trouble"], record["trouble_code"]),
-        captions=tuple(record["captions"]),
-        split=record["split"],
-        metadata=record["metadata"],
-        problem=record["problem"],
-        code=record["code"],
-    )
-    image = _StoredImage(raw, config, database, number, record)
-    return replace(list(candidates(raw, config))[caption], image=image)
+    said, *facts = json.loads(text)
+    said["captions"] = tuple(said["captions"])
+    image = _StoredImage(RawSample(image=NoImage(""), **said), config, database, number, *facts)
+    return replace(list(candidates(image.raw, config))[caption], image=image)
 
 
 class _StoredImage(SourceImage):
@@ -92,16 +77,11 @@ class _StoredImage(SourceImage):
     so that it is decoded once, and not at all if its pairs are in finished shards."""
 
     def __init__(
-        self,
-        raw: RawSample,
-        config: CorpusConfig,
-        database: sqlite3.Connection,
-        number: int,
-        record: Mapping[str, Any],
+        self, raw: RawSample, config: CorpusConfig, database: sqlite3.Connection, number: int, *facts: Any
     ) -> None:
         super().__init__(raw, config)
         self._database, self._number = database, number
-        self.sha256, self.trouble, self._code = record["sha256"], record["trouble"], record["trouble_code"]
+        self.sha256, self.trouble, self._code = facts
 
     @cached_property
     def data(self) -> bytes | SampleError:

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from types import TracebackType
 from typing import Any
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
@@ -59,7 +58,7 @@ def shard_source(
     else:
         samples = (sample for raw in images for sample in candidates(raw, config))
     writers = _Writers(dest, config, fingerprint(config.made_with(), seed), images.counts)
-    with writers:
+    try:
         for count, sample in enumerate(samples, start=1):
             if count == 1 and is_new:
                 write_bytes(dest, SHARDING_NAME, mark.encode() + b"\n")
@@ -67,13 +66,16 @@ def shard_source(
             if count % 100 == 0:
                 progress(count, 0, f"{sample.split}: {sample.name}")
         summaries = writers.finish(reader, is_new=is_new)
+    except BaseException:
+        writers.abort()
+        raise
     write_left_out(dest, [*reader.left_out, *images.left_out])
     progress(sum(s.samples + s.failed for s in summaries.values()), 0, "all shards are written")
     return summaries
 
 
 class _Writers:
-    """The split writers in use; when a run fails, none of them leaves a shard half written."""
+    """The split writers in use."""
 
     def __init__(self, dest: Folder, config: CorpusConfig, config_fingerprint: str, images: Counter[str]) -> None:
         """images: how many were taken of each split so far, counted by who takes them."""
@@ -112,11 +114,9 @@ class _Writers:
             writer.finish()
         return {split: writer.conclude(self._images[split]) for split, writer in sorted(self._splits.items())}
 
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for writer in self._splits.values() if kind is not None else ():
+    def abort(self) -> None:
+        """Leaves no shard half written."""
+        for writer in self._splits.values():
             writer.abort()
 
 
