@@ -13,7 +13,7 @@ from mem_core import __version__
 from mem_core.audit.evidence.blocks import block_sizes, blocks_of
 from mem_core.audit.evidence.commitment import Commitment, coin_of, names_hash, require_key
 from mem_core.audit.evidence.encoding import Encoder, features_of
-from mem_core.audit.evidence.outcome import EvidencePlan, Outcome, outcome_of, sequential_p
+from mem_core.audit.evidence.outcome import EvidenceOutcome, EvidencePlan, outcome_of, sequential_p
 from mem_core.audit.evidence.pairs import DrawnPair
 from mem_core.audit.evidence.recorded import RecordedVectors
 from mem_core.audit.evidence.scores import Score, preferences
@@ -48,7 +48,7 @@ class Detection(Frozen):
     model: AskedModel
     commitment: str = Field(description="its sha256")
     test: EvidencePlan
-    outcome: Outcome
+    outcome: EvidenceOutcome
     pairs: tuple[str, ...]
     preferences: dict[Score, tuple[float, ...]]
     key: str = ""
@@ -154,7 +154,7 @@ def read_detection(folder: Folder, name: str) -> Detection:
     return detection
 
 
-def check_detection(commitment: Commitment, detection: Detection, key: TwinKey | None = None) -> Outcome:
+def check_detection(commitment: Commitment, detection: Detection, key: TwinKey | None = None) -> EvidenceOutcome:
     """Computes a result again from the opened key and the recorded preferences.
 
     key: where the result was not opened. Raises `ConfigError` where neither has a key, `MismatchError` for a result

@@ -45,7 +45,7 @@ class ScoreOutcome(Frozen):
     effect: Effect
 
 
-class Outcome(Frozen):
+class EvidenceOutcome(Frozen):
     """p: of the committed statistic, in [1e-100, 1]. reached: after how many pairs a sequential test reached its bound,
     None where it did not or is none."""
 
@@ -67,7 +67,7 @@ def require_enough(pairs: int) -> None:
         raise SourceError(f"expected at least {FEWEST_TWINS} twin pairs to test with, got {pairs}")
 
 
-def outcome_of(plan: EvidencePlan, preferences: PerScore, coins: NDArray[np.int64]) -> Outcome:
+def outcome_of(plan: EvidencePlan, preferences: PerScore, coins: NDArray[np.int64]) -> EvidenceOutcome:
     """The committed test on preferences of draw 1 and published draws (0 or 1 [N]). Equal input, equal outcome.
 
     Several scores share the level: the fixed test takes the lowest p-value times their number, the sequential one
@@ -77,7 +77,7 @@ def outcome_of(plan: EvidencePlan, preferences: PerScore, coins: NDArray[np.int6
     parts = tuple(_part(score, preferences[score], coins) for score in plan.scores)
     p_values = running_p(plan, preferences, coins) if plan.sequential else np.array([_shared([one.p for one in parts])])
     below = np.flatnonzero(p_values <= plan.alpha)
-    return Outcome(
+    return EvidenceOutcome(
         p=float(p_values[-1]),
         evidence=len(below) > 0,
         pairs=len(coins),

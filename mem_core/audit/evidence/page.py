@@ -3,7 +3,7 @@
 from mem_core.audit.evidence.chart import draw_coins
 from mem_core.audit.evidence.commitment import Commitment
 from mem_core.audit.evidence.detection import Detection, coins_of, detection_bytes, opened
-from mem_core.audit.evidence.outcome import Outcome, p_text
+from mem_core.audit.evidence.outcome import EvidenceOutcome, p_text
 from mem_core.audit.evidence.scores import MEANING
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.protect.coins import TwinKey
@@ -42,7 +42,7 @@ def detection_page(commitment: Commitment, detection: Detection, key: TwinKey) -
     )
 
 
-def detection_headline(name: str, outcome: Outcome) -> str:
+def detection_headline(name: str, outcome: EvidenceOutcome) -> str:
     """The verdict in one sentence."""
     effect = outcome.strongest.effect
     guessed = f"{effect.right:,} of {effect.of:,} secret coins"
