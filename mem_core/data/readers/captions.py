@@ -5,6 +5,7 @@ The rows go to a temporary file; images come back in the order in which they fir
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
@@ -32,15 +33,6 @@ class Row(NamedTuple):
     place: str = ""
 
 
-class Said(NamedTuple):
-    """A caption, or why it is none."""
-
-    text: str
-    place: str = ""
-    problem: str = ""
-    code: Code = "bad-entry"
-
-
 class _Stored(NamedTuple):
     """A row as it is kept. trouble: what is wrong with the image, whatever its captions are."""
 
@@ -51,24 +43,29 @@ class _Stored(NamedTuple):
     trouble_code: Code
 
 
-def settled(image: str, said: Iterable[Said]) -> tuple[list[Said], Said, list[LeftOut]]:
-    """An image's captions, each once; if it has none that can be used, why; and what is left out."""
-    good: list[Said] = []
-    wrong: list[Said] = []
-    left_out = []
+def with_captions(sample: RawSample, rows: Iterable[Row], left_out: list[LeftOut]) -> RawSample:
+    """The sample with the captions of these rows, each once; without any that can be used it fails by the first.
+
+    left_out: takes what the sample does not have.
+    """
+    good: list[tuple[str, str]] = []
+    wrong: list[Row] = []
     places: dict[str, str] = {}
-    for one in said:
-        if one.problem:
-            wrong.append(one)
-        elif one.text in places and has_words(one.text):
-            reason = f"{one.place}: expected another caption of {image!r} than that of {places[one.text]}"
-            left_out.append(LeftOut(image, "caption", "duplicate", reason))
+    for row in rows:
+        text = row.caption or ""
+        if row.problem:
+            wrong.append(row)
+        elif text in places and has_words(text):
+            reason = f"{row.place}: expected another caption of {sample.name!r} than that of {places[text]}"
+            left_out.append(LeftOut(sample.name, "caption", "duplicate", reason))
         else:
-            places[one.text] = one.place
-            good.append(one)
-    problem = wrong.pop(0) if wrong and not good else Said("")
-    left_out += [LeftOut(image, "caption", one.code, one.problem) for one in wrong]
-    return good, problem, left_out
+            places[text] = row.place
+            good.append((text, row.place))
+    if wrong and not good:
+        first = wrong.pop(0)
+        sample = sample if sample.problem else replace(sample, problem=first.problem, code=first.code)
+    left_out += [LeftOut(sample.name, "caption", row.code, row.problem) for row in wrong]
+    return replace(sample, captions=tuple(text for text, _ in good), places=tuple(place for _, place in good))
 
 
 class CaptionTable:
@@ -135,21 +132,10 @@ class CaptionTable:
             stored = [_restored(*entry) for entry in group]
             rows, found = [one.row for one in stored], stored[0].found
             split, problem, code = _split_of_all(stored)
-            said = (Said(row.caption, row.place, row.problem, row.code) for row in rows if row.caption is not None)
-            good, wrong, odd = settled(rows[0].image, said)
-            left_out += odd
-            if not problem:
-                problem, code = wrong.problem, wrong.code
-            yield RawSample(
-                rows[0].image,
-                read(found),
-                tuple(one.text for one in good),
-                split or split_of_folder(found.path) or usual,
-                next((row.metadata for row in rows if row.metadata), {}),  # a broken row has none
-                problem,
-                code,
-                tuple(one.place for one in good),
-            )
+            name, split = rows[0].image, split or split_of_folder(found.path) or usual
+            metadata = next((row.metadata for row in rows if row.metadata), {})  # a broken row has none
+            sample = RawSample(name, read(found), (), split, metadata, problem, code)
+            yield with_captions(sample, (row for row in rows if row.caption is not None), left_out)
 
 
 def _restored(path: bytes, text: str) -> _Stored:

@@ -59,7 +59,7 @@ class IdentitiesReader(FormatReader):
         return split_in_name(_parts(file)[level]) if 0 <= level < len(_parts(file)) - 1 else ""
 
     def rows(self, file: SourceFile) -> Iterator[RawSample]:
-        folder = self._folder(file)
+        folder = self._levels.folder_of(file.path)
         where, is_text = repaired(folder)
         if not is_picture(file.path):
             yield failed(where, f"expected images in the identity folder {where!r}, got none", "no-image")
@@ -76,16 +76,11 @@ class IdentitiesReader(FormatReader):
             name = self._names[folder]
             yield sample(self._captions(path, name), self._held_out(file, folder), {"identity": name})
 
-    def _folder(self, file: SourceFile) -> str:
-        """That of the identity, "" for a file above all of them."""
-        depth, parts = self._levels.name + 1, _parts(file)
-        return "/".join(parts[:depth]) if len(parts) > depth else ""
-
     def _by_folder(self, tree: SourceTree) -> dict[str, list[SourceFile]]:
         """The images of each identity, or some file where it has none, so that it is missed."""
         found: defaultdict[str, list[SourceFile]] = defaultdict(list)
         for file in sorted(tree, key=lambda file: not is_picture(file.path)):
-            folder = self._folder(file)
+            folder = self._levels.folder_of(file.path)
             if is_picture(file.path) or (folder and folder not in found):
                 found[folder].append(file)
         return found

@@ -30,6 +30,11 @@ class Levels(NamedTuple):
     name: int
     split: int
 
+    def folder_of(self, path: str) -> str:
+        """The folder around a file that names what is shown, "" for a file above all of these."""
+        parts = path.split("/")
+        return "/".join(parts[: self.name + 1]) if len(parts) > self.name + 1 else ""
+
 
 def levels_of(pictures: Iterable[str]) -> Levels:
     """The same for all pictures of a source, of which these are the paths.

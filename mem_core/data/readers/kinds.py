@@ -55,20 +55,15 @@ def kind_of(path: str, seen: str, config: CorpusConfig) -> Kind:
         kind = _table(seen, suffix == ".txt", config)
     else:
         kind = Kind(about="is no kind of caption file that is known")
-    if (
-        kind.format in ("csv", "jsonl", "parquet")
-        and kind.about.startswith(_IMAGEFOLDER)
-        and file.stem.lower() == "metadata"
-    ):
-        return Kind("imagefolder", kind.about)
-    return kind
+    is_imagefolder = kind.about.startswith(_IMAGEFOLDER) and file.stem.lower() == "metadata"
+    return Kind("imagefolder", kind.about) if is_imagefolder else kind
 
 
 def fits_one_picture(path: str, seen: str, config: CorpusConfig) -> bool:
     """Whether a file beside a picture of its name may hold its caption: words, or JSON with a caption in it."""
     if not path.lower().endswith(".json"):
         return not seen.strip() or any(character.isalpha() for character in seen)  # not boxes of an object detector
-    record = _value(seen, 0)
+    record, _ = _value(seen, 0)
     keys = list(record) if isinstance(record, dict) else _KEY.findall(seen) if record is None else []
     return isinstance(record, str) or bool(columns_of(keys, config).captions)
 
@@ -78,8 +73,6 @@ _BY_SUFFIX = {
     **{".parquet": "parquet", ".json": "coco", ".token": "flickr-token"},
     **dict.fromkeys((".tar", ".tgz", ".gz"), "webdataset"),
 }
-
-
 CAPTION_SUFFIXES = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet")
 
 
@@ -124,7 +117,7 @@ def _json(text: str, config: CorpusConfig) -> Kind:
         return _of_record(text, 1, config)
     for name in ("images", "annotations"):
         if match := re.search(rf'"{name}"\s*:\s*\[\s*', text):
-            first = _value(text, match.end())
+            first, _ = _value(text, match.end())
             keys = set(first) if isinstance(first, dict) else set(_KEY.findall(text[match.end() : match.end() + 4000]))
             if keys >= {"filename", "sentences"}:
                 return Kind("karpathy", "images with sentences")
@@ -140,7 +133,7 @@ def _json(text: str, config: CorpusConfig) -> Kind:
         return Kind("jsonl", "captions by the names of images")
     if first_key and (kind := _of_record(text, first_key.end(), config)).format:
         return kind  # {"id 1": {"image": "1.jpg", "caption": "a dog"}, ...}
-    record, end = _value_and_end(text, 0)
+    record, end = _value(text, 0)
     if isinstance(record, dict) and text[end:].lstrip().startswith("{"):
         return _of_record(text, 0, config)
     named = [key for key in record if isinstance(key, str)] if isinstance(record, dict) else _KEY.findall(text[:4000])
@@ -148,7 +141,7 @@ def _json(text: str, config: CorpusConfig) -> Kind:
 
 
 def _of_record(text: str, start: int, config: CorpusConfig) -> Kind:
-    record = _value(text, start)
+    record, _ = _value(text, start)
     if isinstance(record, Mapping):
         return _of_columns("jsonl", list(record), config)
     if record is None:  # longer than the look, as one that carries its image may be: the keys that are seen
@@ -156,12 +149,8 @@ def _of_record(text: str, start: int, config: CorpusConfig) -> Kind:
     return Kind(about="holds no records with keys", near="jsonl")
 
 
-def _value(text: str, start: int) -> object:
-    """The JSON value that begins at a place, None if the text ends inside it."""
-    return _value_and_end(text, start)[0]
-
-
-def _value_and_end(text: str, start: int) -> tuple[object, int]:
+def _value(text: str, start: int) -> tuple[object, int]:
+    """The JSON value that begins at a place, and where it ends; None if the text ends inside it."""
     start += len(text[start:]) - len(text[start:].lstrip())
     try:
         found = json.JSONDecoder(strict=False).raw_decode(text, start)

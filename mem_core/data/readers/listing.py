@@ -143,11 +143,10 @@ class Listing:
     def identity_folders(self) -> dict[str, str]:
         """Each folder that may be named after what its pictures show -> one of them."""
         first: dict[str, str] = {}
-        depth = levels_of(self.pictures).name + 1
+        levels = levels_of(self.pictures)
         for name in self.pictures:
-            parts = name.split("/")
-            if len(parts) > depth:
-                first.setdefault("/".join(parts[:depth]), name)
+            if folder := levels.folder_of(name):
+                first.setdefault(folder, name)
         return first
 
     @property

@@ -30,14 +30,10 @@ class FormatReader(ABC):
     """Whether `rows` itself reads the lists that name the images of a split, or the format has none."""
 
     def __init__(self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig, seed: int) -> None:
-        self.tree, self.files, self.config, self.seed = tree, files, config, seed
+        self.tree, self.uri, self.files, self.config, self.seed = tree, tree.uri, files, config, seed
         self.left_out: list[LeftOut] = []
         self._known: tuple[CaptionTable, list[LeftOut]] | None = None
         self.found = Detected(self.format, tuple(file.path for file in files))
-
-    @property
-    def uri(self) -> str:
-        return self.tree.uri
 
     @abstractmethod
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:

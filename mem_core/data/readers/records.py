@@ -14,12 +14,13 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from mem_core.common.reasons import Code
 from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import NoImage, RawSample, failed
-from mem_core.data.readers.captions import Row, Said, settled
+from mem_core.data.readers.captions import Row, with_captions
 from mem_core.data.readers.columns import ACCEPTED, Columns, caption_in, columns_of, unknown_columns
 from mem_core.data.readers.encoding import DECODING
 from mem_core.data.readers.reader import FormatReader
@@ -80,23 +81,16 @@ class RecordReader(FormatReader):
         metadata = {key: values[key] for key in columns.others if _is_plain(key) and _is_plain(values[key])}
         captions = list(_captions(values, columns, place))
         if data is not None:
-            yield self._sample(repaired(name or path or place)[0], data, captions, split, metadata)
+            name = repaired(name or path or place)[0]
+            sample = RawSample(name, _held(data), (), metadata=metadata)
+            try:
+                sample = replace(sample, split=split_word(split))
+            except ValueError as error:
+                sample = replace(sample, problem=str(error), code="split-conflict")
+            yield with_captions(sample, captions, self.left_out)
             return
-        for text, _, problem, code in captions:
-            yield Row(path, None if problem else text, split, metadata, problem, code, place)
-        if not captions:
-            yield Row(path, None, split, metadata, place=place)
-
-    def _sample(self, name: str, data: bytes, captions: list[Said], split: str, metadata: dict[str, Any]) -> RawSample:
-        good, wrong, left_out = settled(name, captions)
-        problem, code = wrong.problem, wrong.code
-        try:
-            split = split_word(split)
-        except ValueError as error:
-            split, problem, code = "", str(error), "split-conflict"
-        self.left_out += left_out
-        texts, places = tuple(one.text for one in good), tuple(one.place for one in good)
-        return RawSample(name, _held(data), texts, split, metadata, problem, code, places)
+        for row in captions or [Row("", None, place=place)]:
+            yield row._replace(image=path, split=split, metadata=metadata)
 
 
 def broken(place: str, problem: str, code: Code = "bad-entry", *, image: str = "") -> Row | RawSample:
@@ -105,7 +99,7 @@ def broken(place: str, problem: str, code: Code = "bad-entry", *, image: str = "
     return Row(image, None, problem=reason, code=code, place=place) if image else failed(place, reason, code)
 
 
-def _captions(values: Mapping[str, Any], columns: Columns, place: str) -> Iterator[Said]:
+def _captions(values: Mapping[str, Any], columns: Columns, place: str) -> Iterator[Row]:
     several = len(columns.captions) > 1
     for column in columns.captions:
         value = values[column]
@@ -137,21 +131,24 @@ def _listed(text: str) -> list[Any] | None:
         return None
 
 
-def _caption(item: object, place: str) -> Said:
+def _caption(item: object, place: str) -> Row:
     if isinstance(item, Mapping):
         key = caption_in(map(str, item))
         item = item[key] if key else item
     if isinstance(item, bytes):
         item = item.decode("utf-8", DECODING)
-    expected = f"{place}: expected a caption as text, got"
-    if item is not None and not isinstance(item, str):
-        return Said("", place, f"{expected} {type(item).__name__}", "caption-not-text")
-    text = (item or "").strip()
-    if "\0" in text:
-        return Said("", place, f"{expected} a zero byte in it")
-    if not repaired(text)[1]:
-        return Said("", place, f"{place}: expected a caption of valid Unicode, got other bytes", "bad-encoding")
-    return Said(text, place)
+    text = item.strip() if isinstance(item, str) else ""
+    problem = ""
+    code: Code = "bad-entry"
+    if not isinstance(item, str | None):
+        problem, code = f"expected a caption as text, got {type(item).__name__}", "caption-not-text"
+    elif "\0" in text:
+        problem = "expected a caption as text, got a zero byte in it"
+    elif not repaired(text)[1]:
+        problem, code = "expected a caption of valid Unicode, got other bytes", "bad-encoding"
+    if problem:
+        return Row("", None, problem=f"{place}: {problem}", code=code, place=place)
+    return Row("", text, place=place)
 
 
 def _held(data: bytes) -> Callable[[], bytes]:

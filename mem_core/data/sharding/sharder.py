@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
+from itertools import compress
 from typing import Any
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
@@ -156,16 +157,15 @@ class TakenImages:
 
     def _with_words(self, raw: RawSample) -> RawSample:
         """The image without captions that have nothing to read in them, unless it has no other."""
-        kept = [number for number, caption in enumerate(raw.captions) if has_words(caption)]
-        if len(kept) in (0, len(raw.captions)):
+        kept = list(map(has_words, raw.captions))
+        if all(kept) or not any(kept):
             return raw
         for number, caption in enumerate(raw.captions):
-            if number not in kept:
+            if not kept[number]:
                 place = f"{raw.places[number]}: " if raw.places else ""
                 reason = f"{place}expected words in caption {number + 1} of {len(raw.captions)}, got {caption[:80]!r}"
                 self.left_out.append(LeftOut(raw.name, "caption", "empty-caption", reason))
-        captions, places = (tuple(of[number] for number in kept if of) for of in (raw.captions, raw.places))
-        return replace(raw, captions=captions, places=places)
+        return replace(raw, captions=tuple(compress(raw.captions, kept)), places=tuple(compress(raw.places, kept)))
 
     def _is_full(self, split: str) -> bool:
         config = self._config
