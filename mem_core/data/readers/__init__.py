@@ -79,15 +79,12 @@ def open_source(
         found = _of_file(tree, file, kind_of(file, look(file), config), format)
     else:
         found = detected(tree.names, look, tree.uri, config, format)
-    files = [tree.file(name) for name in found.files]
-    if len(files) > 1 and found.format in _OF_ONE_FILE:
+    if len(found.files) > 1 and found.format in _OF_ONE_FILE:
         names = ", ".join(found.files)
         raise SourceError(
             f"expected one file of the format {found.format} in {tree.uri}, got {names}: name one of them"
         )
-    reader = _READERS[found.format](tree, files, config, seed)
-    reader.found = found
-    return reader
+    return _READERS[found.format](tree, found, config, seed)
 
 
 def _of_file(tree: SourceTree, file: str, kind: Kind, format: str) -> Detected:

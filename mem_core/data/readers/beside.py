@@ -1,10 +1,8 @@
 """`beside`: each image with its caption in a file of the same name beside it: 1.jpg with 1.txt, 1.caption or 1.json.
 
-Flat or in folders of any depth; folders such as 10_cats/ (kohya's repeats) and 00000/ (img2dataset's `files`) say
-nothing of a caption. The file has the image's stem or its whole name (1.jpg.txt); where none fits to the letter, case
-and Unicode form do not matter. All of a text file is one caption, however many lines it has, as in the tars of
-WebDataset; several captions stand as a list in the JSON, whose other entries are metadata. What counts where an image
-has several such files is the rule of tars, too: `texts.read_captions`, a .txt before a .caption.
+The file has the image's stem or its whole name (1.jpg.txt); where none fits to the letter, case and Unicode form do not
+matter. A text file is one caption, however many lines it has. What counts of several files is the rule of tars, too:
+`texts.read_captions`.
 """
 
 import re

@@ -1,9 +1,8 @@
 """The names that columns of tables and keys of JSON objects may have. Case does not matter, nor do spaces for `_`.
 
 Images: the first of the usual names, else the only one that ends in `_file_name`, as Hugging Face's imagefolder has it.
-Captions: the first of the usual names that is there, and with it the same name with a number behind (`caption_0` to
-`caption_4`), all in the order of their numbers. `corpus.caption_key` and `corpus.image_key` take the place of the usual
-names. Addresses (`url`) are no files: they never name an image.
+Captions: the first that is there, with those of its name and a number (`caption_0` to `caption_4`) in their order.
+`corpus.caption_key` and `corpus.image_key` take the place of the usual names.
 """
 
 import re

@@ -1,8 +1,7 @@
-"""`csv`: one row per caption, in a CSV or TSV file with a header line, grouped by image.
+"""`csv`: one row per caption, in a CSV or TSV file with a header line, grouped by image. Columns: see `columns.py`.
 
-Images lie beside the file, in subfolders, or in tars beside it. Columns: see `columns.py`. Comma, tab, `|` (Flickr30k's
-results.csv, which does not quote) and `;` are told apart by the header. A row that is broken costs itself: one of too
-many or too few columns, one with text behind a closing quote, one whose quote is closed by other rows or never.
+Comma, tab, `|` and `;` are told apart by the header. A row that is broken costs itself: one of too many or too few
+columns, one with text behind a closing quote, one whose quote is closed by other rows or never.
 """
 
 import csv

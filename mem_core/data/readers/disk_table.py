@@ -1,7 +1,6 @@
 """Rows in a temporary SQLite file, so that memory does not grow with the source."""
 
 import sqlite3
-import threading
 from collections.abc import Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -13,7 +12,7 @@ _AT_ONCE = 1000  # rows
 class DiskTable:
     """Rows of the same columns, the first of them a key. What is added is there for all that asks later.
 
-    columns: their names and SQLite's types for them. Several threads may ask.
+    columns: their names and SQLite's types for them.
     """
 
     def __init__(self, *columns: str) -> None:
@@ -21,7 +20,6 @@ class DiskTable:
         self._insert = f"insert into entries values (null{', ?' * len(columns)})"
         self._waiting: list[tuple[Any, ...]] = []
         self._changes, self._last = 0, object()  # how often the key differs from the row before
-        self._lock = threading.RLock()
         self._database = sqlite3.connect("", check_same_thread=False)  # "": a private file that vanishes with it
         self._database.executescript(
             f"pragma journal_mode = off; create table entries (n integer primary key, {', '.join(columns)});"
@@ -37,7 +35,7 @@ class DiskTable:
     def select(self, rest: str, *values: Any) -> Iterator[tuple[Any, ...]]:
         """The rows that the rest of a query takes; `n` is a row's number."""
         found = self._run(f"select {self._names} from entries {rest}", *values)
-        while page := self._page(found):
+        while page := found.fetchmany(_AT_ONCE):
             yield from page
 
     def value(self, what: str, rest: str = "", *values: Any) -> Any:
@@ -64,19 +62,13 @@ class DiskTable:
         self._run(f"create index by_{'_'.join(columns)} on entries ({', '.join(columns)})")
 
     def _run(self, query: str, *values: Any) -> sqlite3.Cursor:
-        with self._lock:
-            self._store()
-            return self._database.execute(query, values)
-
-    def _page(self, found: sqlite3.Cursor) -> list[tuple[Any, ...]]:
-        with self._lock:
-            return found.fetchmany(_AT_ONCE)
+        self._store()
+        return self._database.execute(query, values)
 
     def _store(self) -> None:
-        with self._lock:
-            if self._waiting:
-                self._database.executemany(self._insert, self._waiting)
-                self._waiting.clear()
+        if self._waiting:
+            self._database.executemany(self._insert, self._waiting)
+            self._waiting.clear()
 
 
 def as_key(text: str) -> bytes:

@@ -1,7 +1,5 @@
-"""Finds the pictures that captions name: files anywhere in the source folder, or in its tars.
+"""Finds the pictures that captions name: files anywhere in the source folder, or in its tars (docs/names.md).
 
-As written is looked first, from the folder of the file that has the name, then from the source's. Else the name means
-the one picture that it fits, in other letters' forms and cases, without its suffix or its folders (`names.py`).
 Nothing outside the source folder is ever read: paths and links that lead out are refused.
 """
 

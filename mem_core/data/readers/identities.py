@@ -9,14 +9,14 @@ repeats, or of classes.
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property, partial
 from itertools import chain
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.rng import derived_seed
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import RawSample, failed
+from mem_core.data.readers.base import Detected, RawSample, failed
 from mem_core.data.readers.identity_folders import levels_of
 from mem_core.data.readers.path_parts import is_picture
 from mem_core.data.readers.reader import FormatReader
@@ -36,17 +36,15 @@ _NUMBERED = re.compile(r"\d+[_.](?=.*[^\W\d_])")
 
 
 class IdentitiesReader(FormatReader):
-    """Images in folders by name, as the config says; `seed` draws the invented names of `rename`.
-
-    files: none has to be named, as all images of the source are gone through.
-    """
+    """All images of the source, in folders by name, as the config says; `seed` draws the invented names of `rename`."""
 
     format = "identities"
 
-    def __init__(self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig, seed: int) -> None:
+    def __init__(self, tree: SourceTree, found: Detected, config: CorpusConfig, seed: int) -> None:
+        super().__init__(tree, found, config, seed)
         self._levels = levels_of(filter(is_picture, tree.names))
         self._photos = self._by_folder(tree)
-        super().__init__(tree, sorted(chain.from_iterable(self._photos.values()), key=_parts), config, seed)
+        self.files = sorted(chain.from_iterable(self._photos.values()), key=_parts)
         self.templates = config.identities.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")

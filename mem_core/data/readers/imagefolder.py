@@ -22,6 +22,6 @@ class ImagefolderReader(FormatReader):
     format = "imagefolder"
 
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
-        table = _TABLES.get(file.suffix, JsonlReader)(self.tree, [file], self.config, self.seed)
+        table = _TABLES.get(file.suffix, JsonlReader)(self.tree, self.found, self.config, self.seed)
         for row in table.rows(file):
             yield row._replace(image=f"{file.parent}/{row.image}") if isinstance(row, Row) and file.parent else row

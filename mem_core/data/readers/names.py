@@ -1,9 +1,6 @@
 """Which picture of a source a name means, where it is not written as the source writes it: an index on disk.
 
-A name fits the paths that end with it, part by part. Forms of the same letters (NFC, NFD) and cases count as equal,
-and a name without suffix fits every picture called so. Of several that fit, one is meant only if it is as near as any
-of them in each respect: in its letters, in having the suffix, and in where it lies. Else the name is ambiguous. A
-picture in a folder of another split than the row's is never meant, unless the name itself has that folder.
+A name fits the paths that end with it, part by part; which of several is meant, docs/names.md says.
 """
 
 import re

@@ -21,19 +21,19 @@ from mem_core.data.texts import OF_CAPTIONS, read_captions
 class FormatReader(ABC):
     """Base of the readers of all formats. A subclass says what stands in one file; the rest is the same for all.
 
-    files: the caption files, tars or images that the format reads. config: how (encoding, names of columns, templates).
-    seed: for what is drawn. found: why the source is read in this format, and what of it is not read.
+    found: why the source is read in this format, the files that it reads, what of it is not read. config: how
+    (encoding, names of columns, templates). seed: for what is drawn.
     """
 
     format = ""
     own_lists = False
     """Whether `rows` itself reads the lists that name the images of a split, or the format has none."""
 
-    def __init__(self, tree: SourceTree, files: Sequence[SourceFile], config: CorpusConfig, seed: int) -> None:
-        self.tree, self.uri, self.files, self.config, self.seed = tree, tree.uri, files, config, seed
+    def __init__(self, tree: SourceTree, found: Detected, config: CorpusConfig, seed: int) -> None:
+        self.tree, self.uri, self.found, self.config, self.seed = tree, tree.uri, found, config, seed
+        self.files: list[SourceFile] = [tree.file(name) for name in found.files]
         self.left_out: list[LeftOut] = []
         self._known: tuple[CaptionTable, list[LeftOut]] | None = None
-        self.found = Detected(self.format, tuple(file.path for file in files))
 
     @abstractmethod
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:

@@ -1,9 +1,7 @@
 """From the records of a table (rows of CSV and Parquet, JSON objects) to rows of captions, in one way for all of them.
 
-A record that names a path gives rows, which are grouped by image; one that carries the image is a sample by itself.
-An image is a path, bytes, base64 text (in a column for bytes), a `data:image/...;base64,` address, or a mapping with
-`bytes` and `path` as Hugging Face's Image feature writes it. Captions are a text, a list of texts or of objects with a
-text in them (`[{"raw": "..."}]`), or a text that is such a list: `["a", "b"]` as JSON, `['a', 'b']` as pandas writes.
+A record that names a path gives rows, which are grouped by image; one that carries the image (bytes, base64, Hugging
+Face's mapping of `bytes` and `path`) is a sample by itself. Several captions are a list, or a text that is one.
 """
 
 import ast

@@ -1,12 +1,7 @@
-"""Which split a sample is in, where its entry does not say so: one rule for the readers of all formats.
+"""Which split a sample is in, where its entry does not say so: one rule for all formats, as docs/formats.md states it.
 
-1. The entry: a split column, or the list that names the image.
-2. Else the name of the file that holds it: `test-00000.tar`, `val_000.parquet`, `captions_train2017.json`.
-3. Else the nearest folder around that file: `val/00000.tar`, `train/metadata.jsonl`.
-4. Else the nearest folder around the image: `images/test/1.jpg`.
-
-A name says a split where one of its words is train, val or test, or another word for these, digits behind it or not.
-Names that say two (`train_val.csv`) say none. A file without a split beside files with one is train.
+The name of the file that holds the sample goes before the nearest folder around that file, and both before the folders
+around the image. A name that says two splits (`train_val.csv`) says none.
 """
 
 import re
