@@ -5,7 +5,8 @@ find their image by its id, a number or a text; an id of two images leaves open 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from mem_core.common.errors import SourceError
@@ -25,7 +26,10 @@ class CocoReader(FormatReader):
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
         content = load_json(file)
         images, annotations = (_listed(content, key, file) for key in ("images", "annotations"))
-        names = _names_by_id(images)
+        names: defaultdict[str, dict[str, None]] = defaultdict(dict)  # the different file names that stand with each id
+        for name, key in map(_name_and_id, images):
+            if name and key:
+                names[key][name] = None
         captions, unread = _by_image(annotations)
         licences = _licences(content)
         for number, image in enumerate(images):
@@ -69,17 +73,8 @@ def _id(value: object) -> str:
     return str(value).strip() if isinstance(value, int | str) and not isinstance(value, bool) else ""
 
 
-def _names_by_id(images: list[Any]) -> dict[str, list[str]]:
-    """The different file names that stand with each id."""
-    found: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for name, key in map(_name_and_id, images):
-        if name and key:
-            found[key][name] = None
-    return {key: list(names) for key, names in found.items()}
-
-
-def _shared(file: SourceFile, key: str, names: list[str]) -> str:
-    listed = " and ".join(repaired(name)[0] for name in names[:2])
+def _shared(file: SourceFile, key: str, names: Iterable[str]) -> str:
+    listed = " and ".join(repaired(name)[0] for name in islice(names, 2))
     return (
         f"expected an id of its own for each image in {file.name}, but {key} is that of {listed}, so that nobody knows "
         "whose captions those of this id are"

@@ -7,7 +7,7 @@ read when it is asked for.
 import posixpath
 import tarfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from mem_core.data.image_formats import PICTURE_SUFFIXES
@@ -93,11 +93,9 @@ class TarMembers:
     def further(self, key: str) -> Iterator[Member]:
         """Pictures whose owner is this key and that have no text of their own."""
         alone = "not exists (select 1 from entries as other where other.key = entries.key and not other.picture)"
-        for member in self._select(
-            f"where key > ? and key < ? and picture and {alone} order by n", key + ".", key + "/"
-        ):
-            owner = self.owner(member.key)
-            if owner is not None and owner[0] == key:
+        longer = f"where key > ? and key < ? and picture and {alone} order by n"
+        for member in self._select(longer, key + ".", key + "/"):
+            if (self.owner(member.key) or ("",))[0] == key:
                 yield member
 
     def _select(self, rest: str, *values: str) -> Iterator[Member]:
@@ -123,23 +121,22 @@ class TarMembers:
         return None
 
 
-def blocks(members: Iterable[Member]) -> list[list[list[Member]]]:
+def blocks(members: list[Member]) -> list[list[list[Member]]]:
     """Members of one key cut where an ending comes again: a sample that stands there twice. One list of blocks for each
     spelling of the name where several have pictures."""
-    members = list(members)
     if len({member.ending for member in members}) == len(members):  # mostly
         return [[members]]
+    apart = [members]
     spellings = dict.fromkeys(member.stem for member in members)
     if len(spellings) > 1 and sum(member.picture for member in members) > 1:
         apart = [[member for member in members if member.stem == stem] for stem in spellings]
-    else:
-        apart = [members]
-    found = []
-    for one in apart:
-        cut: list[list[Member]] = [[]]
-        for member in one:
-            if any(member.ending == other.ending for other in cut[-1]):
-                cut.append([])
-            cut[-1].append(member)
-        found.append(cut)
+    return list(map(_cut, apart))
+
+
+def _cut(members: list[Member]) -> list[list[Member]]:
+    found: list[list[Member]] = [[]]
+    for member in members:
+        if any(member.ending == other.ending for other in found[-1]):
+            found.append([])
+        found[-1].append(member)
     return found

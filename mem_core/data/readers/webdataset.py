@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from mem_core.common.errors import SampleError, SourceError, StopRun
 from mem_core.common.reasons import Code
@@ -92,7 +92,7 @@ class _Tar:
             if not (usable or pictures):
                 pictures = list(self._members.further(first[0].key))
             if pictures:
-                yield self._failed(f"{first[0].stem}#{number}", reason, "duplicate")
+                yield failed(self._name(f"{first[0].stem}#{number}"), reason, "duplicate")
                 self.leave_out(pictures[1:], "duplicate", reason)
             elif any(member.ending != "json" for member in block):
                 self.leave_out(block[:1], "duplicate", reason)
@@ -119,7 +119,7 @@ class _Tar:
         if len(candidates) != 1:
             names = ", ".join(shown(member.name) for member in others[:5])
             reason = f"expected one picture called {shown(stem)} beside its text, got {len(others)}: {names}"
-            yield self._failed(stem, reason, "ambiguous-image")
+            yield failed(self._name(stem), reason, "ambiguous-image")
             self.leave_out(others[1:], "ambiguous-image", reason)
             return
         yield self._whole(candidates[0], texts)
@@ -149,7 +149,7 @@ class _Tar:
         reason = f"expected a picture beside {shown(first.name)}, got none of that name"
         if owner is None or not owner[1]:
             captions = self._captioned(first.stem, NoImage(reason), texts).captions
-            yield self._failed(first.stem, reason, "no-image", captions)
+            yield failed(self._name(first.stem), reason, "no-image", captions=captions)
         elif first.ending != "json":  # a further JSON is metadata of some kind
             self.leave_out(texts[:1], "no-image", reason)
 
@@ -167,26 +167,13 @@ class _Tar:
         )
 
     def _text(self, member: Member) -> bytes:
-        if member.size < 0:
-            raise SampleError(f"expected a text, but {shown(member.name)} {_NO_FILE}", code="unreadable")
-        if member.size > MAX_TEXT_BYTES:
-            what = f"expected at most {MAX_TEXT_BYTES} bytes, but {shown(member.name)} has {member.size}"
-            raise SampleError(what, code="too-large")
+        if trouble := _trouble(member, "text", MAX_TEXT_BYTES):
+            raise SampleError(trouble.reason, code=trouble.code)
         return self._members.read(member)
 
     def _image(self, member: Member) -> Callable[[], bytes]:
         """Read now: the tar is not open for long."""
-        name = shown(member.name)
-        if member.size < 0:
-            return NoImage(f"expected a picture, but {name} {_NO_FILE}", "unreadable")
-        if member.size > MAX_IMAGE_BYTES:
-            return NoImage(f"expected at most {MAX_IMAGE_BYTES} bytes, but {name} has {member.size}", "too-large")
-        if not member.size:
-            return NoImage(f"expected a picture, but {name} has 0 bytes", "empty-image")
-        return partial(bytes, self._members.read(member))
-
-    def _failed(self, stem: str, reason: str, code: Code, captions: tuple[str, ...] = ()) -> RawSample:
-        return failed(self._name(stem), reason, code, captions=captions)
+        return _trouble(member, "picture", MAX_IMAGE_BYTES) or partial(bytes, self._members.read(member))
 
     def _name(self, stem: str) -> str:
         return f"{self._place}/{shown(stem)}"
@@ -207,22 +194,33 @@ def _pictures(members: Sequence[Member]) -> list[Member]:
     return [member for member in members if member.picture]
 
 
+def _trouble(member: Member, what: Literal["picture", "text"], most: int) -> NoImage | None:
+    """Why a member cannot be read."""
+    name = shown(member.name)
+    if member.size < 0:
+        return NoImage(f"expected a {what}, but {name} {_NO_FILE}", "unreadable")
+    if member.size > most:
+        return NoImage(f"expected at most {most} bytes, but {name} has {member.size}", "too-large")
+    if not member.size and what == "picture":
+        return NoImage(f"expected a picture, but {name} has 0 bytes", "empty-image")
+    return None
+
+
 @contextmanager
 def _unpacked(file: SourceFile) -> Iterator[BinaryIO]:
     """The tar, to be read back and forth: where the store only streams, or it is gzipped, from a temporary copy."""
     try:
-        opened = file.seekable()
-        with opened as stream:
+        with file.seekable() as stream:
             start = stream.read(6)
             stream.seek(0)
-            if start.startswith(b"\x1f\x8b"):
-                with _gunzipped(stream, file) as copy:
-                    yield copy
-                return
-            packed = next((name for mark, name in _PACKED.items() if start.startswith(mark)), "")
-            if packed:
+            if packed := next((name for mark, name in _PACKED.items() if start.startswith(mark)), ""):
                 raise SourceError(f"expected an uncompressed tar, but {file} is a file of {packed}: unpack it first")
-            yield stream
+            if not start.startswith(b"\x1f\x8b"):
+                yield stream
+                return
+            with tempfile.TemporaryFile() as copy:
+                _gunzip(stream, copy, file)
+                yield copy
     except FileNotFoundError as error:
         raise SourceError(f"expected a tar in {file}, but it is missing") from error
     except OSError as error:
@@ -232,14 +230,10 @@ def _unpacked(file: SourceFile) -> Iterator[BinaryIO]:
         raise StopRun(what) from error
 
 
-@contextmanager
-def _gunzipped(stream: BinaryIO, file: SourceFile) -> Iterator[BinaryIO]:
-    with tempfile.TemporaryFile() as copy:
-        try:
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                shutil.copyfileobj(unpacked, copy, 1 << 20)
-                copy.flush()
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise SourceError(f"expected a whole gzip file, but {file} cannot be unpacked: {error}") from error
-        copy.seek(0)
-        yield copy
+def _gunzip(stream: BinaryIO, copy: BinaryIO, file: SourceFile) -> None:
+    try:
+        with gzip.GzipFile(fileobj=stream) as unpacked:
+            shutil.copyfileobj(unpacked, copy, 1 << 20)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise SourceError(f"expected a whole gzip file, but {file} cannot be unpacked: {error}") from error
+    copy.seek(0)  # writes what is buffered, too
