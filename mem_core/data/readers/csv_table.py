@@ -14,13 +14,11 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from mem_core.config import CorpusConfig
-from mem_core.data.readers.base import RawSample
-from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import columns_of, required_columns
 from mem_core.data.readers.path_parts import is_picture
-from mem_core.data.readers.records import Record, RecordReader, broken
+from mem_core.data.readers.records import Record, RecordReader
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.text import open_text, read_lines, repaired
+from mem_core.data.readers.text import open_text, read_lines
 
 _MOST_LINES = 100  # of one row, in quotes
 _MOST_IN_FIELD = 16 << 20  # characters: pictures in base64
@@ -42,20 +40,18 @@ class CsvReader(RecordReader):
 
     format = "csv"
 
-    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+    def records(self, file: SourceFile) -> Iterator[Record]:
         with open_text(file, self.config.encoding) as stream:
             header = header_in(iter(partial(stream.readline, _MOST_IN_HEADER), ""), self.config)
         columns = required_columns(header.columns, f"the header line of {file}", self.config)
-        name = repaired(file.name)[0]
         lines = read_lines(file, self.config.encoding)
         image = header.columns.index(columns.image or columns.data or "")
         rows = _Rows((line for line in lines if line[0] > header.line), header, image)
         for number, fields, problem in rows:
-            place = f"{name}:{number}"
             if problem:
-                yield broken(place, problem, image=rows.image_in(fields))
+                yield Record(f":{number}", {}, problem, rows.image_in(fields))
             elif fields:
-                yield Record(place, dict(zip(header.columns, map(str.strip, fields), strict=True)))
+                yield Record(f":{number}", dict(zip(header.columns, map(str.strip, fields), strict=True)))
 
 
 def header_in(lines: Iterable[str], config: CorpusConfig) -> Header:

@@ -46,7 +46,7 @@ class ImageFiles:
         if found.reason:
             return NoImage(found.reason, found.code)
         if found.tar < 0:
-            return partial(_read_file, self._tree.file(found.path), found.path)
+            return partial(_read_file, self._tree.file(found.path))
         return partial(_read_part, self._tars[found.tar], found)
 
     def at(self, file: SourceFile) -> Callable[[], bytes]:
@@ -55,8 +55,9 @@ class ImageFiles:
 
     def read(self, file: SourceFile, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
         """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
-        self._inside(file.path, what=what)
-        return _read_file(file, file.path, most=most, what=what)
+        if reason := self._outside(file.path, what=what):
+            raise ImageError(reason, code="outside")
+        return _read_file(file, most=most, what=what)
 
     def unnamed(self, is_named: Callable[[str], bool], tars: Set[int]) -> Iterator[Found]:
         """The pictures among the files, and in the tars of these numbers, that no row names: in a fixed order."""
@@ -106,25 +107,22 @@ class ImageFiles:
 
     def _file(self, path: str, name: str) -> Found:
         """A file that is meant: known by its own path even where it cannot be read."""
-        try:
-            self._inside(path, name)
-        except ImageError as error:
-            return Found(path, reason=str(error), code=error.code)
-        return Found(path)
+        reason = self._outside(path, name)
+        return Found(path, reason=reason, code="outside") if reason else Found(path)
 
     def _distinct(self, entries: list[Found]) -> list[Found]:
         """The entries, or the first where all are links to one file."""
         same = len(entries) > 1 and all(entry.tar < 0 for entry in entries)
         return entries[:1] if same and len({self._real(entry.path) for entry in entries}) == 1 else entries
 
-    def _inside(self, path: str, name: str = "", what: str = "image") -> None:
-        """Refuses a link that leads outside. Folders that are links are not in the listing."""
+    def _outside(self, path: str, name: str = "", what: str = "image") -> str:
+        """Why a link that leads outside is not read, else "". Folders that are links are not in the listing."""
         folder = self._tree.folder
-        if not isinstance(folder, LocalFolder) or not folder.is_link(path):
-            return
-        if not Path(self._real(path)).is_relative_to(self._root):
-            reason = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
-            raise ImageError(f"expected the {what} inside the source folder, but {reason}", code="outside")
+        is_link = isinstance(folder, LocalFolder) and folder.is_link(path)
+        if not is_link or Path(self._real(path)).is_relative_to(self._root):
+            return ""
+        reason = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
+        return f"expected the {what} inside the source folder, but {reason}"
 
     def _real(self, path: str) -> str:
         folder = self._tree.folder
@@ -160,7 +158,7 @@ def _place(entry: Found) -> str:
     return entry.path if entry.tar < 0 else f"{entry.path.removesuffix(f'/{entry.inner}')}:{entry.inner}"
 
 
-def _read_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
+def _read_file(file: SourceFile, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
     """The file's bytes, unless it has more than `most` or cannot be read: then `ImageError`."""
     try:
         with file.open() as stream:
@@ -170,11 +168,11 @@ def _read_file(file: SourceFile, name: str, *, most: int = MAX_IMAGE_BYTES, what
     except StorageRefused as error:
         if not isinstance(file.folder, LocalFolder):  # a store that refuses one refuses all
             raise
-        raise ImageError(f"the {what} {name!r} cannot be read: {error}", code="unreadable") from error
+        raise ImageError(f"the {what} {file.path!r} cannot be read: {error}", code="unreadable") from error
     except OSError as error:
-        raise ImageError(f"the {what} {name!r} cannot be read: {error.strerror}", code="unreadable") from error
+        raise ImageError(f"the {what} {file.path!r} cannot be read: {error.strerror}", code="unreadable") from error
     if len(data) > most:
-        raise ImageError(f"expected at most {most} bytes, but the {what} {name!r} has more", code="too-large")
+        raise ImageError(f"expected at most {most} bytes, but the {what} {file.path!r} has more", code="too-large")
     return data
 
 

@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 
 from mem_core.data.readers.base import UNLISTED, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
-from mem_core.data.readers.records import Record, RecordReader, broken
+from mem_core.data.readers.records import Record, RecordReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.split_lists import find_split_lists
-from mem_core.data.readers.text import read_lines, repaired
+from mem_core.data.readers.text import read_lines
 
 _NAME = re.compile(r"([^\t#]+\.\w{3,4})#\d+\s")
 
@@ -28,19 +28,18 @@ class FlickrTokenReader(RecordReader):
     def _unnamed(self, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
         return super()._unnamed(table, {UNLISTED} if table.has_splits else splits)
 
-    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+    def records(self, file: SourceFile) -> Iterator[Record | Row]:
         for number, line in read_lines(file, self.config.encoding):
             if not line.strip():
                 continue
-            place = f"{repaired(file.name)[0]}:{number}"
             image, tab, caption = line.partition("\t")
             name, mark, index = image.strip().rpartition("#")
             if tab and mark and name and index.isdigit():
-                yield Record(place, {"image": name, "caption": caption})
+                yield Record(f":{number}", {"image": name, "caption": caption})
             else:
                 found = _NAME.match(line)
                 reason = "expected `image.jpg#0<TAB>caption`, got another line"
-                yield broken(place, reason, image=found[1] if found else "")
+                yield Record(f":{number}", {}, reason, found[1] if found else "")
         for split, path in find_split_lists(self.tree.inside(file.parent)):
             for _, line in read_lines(path, self.config.encoding):
                 if name := line.strip():

@@ -15,13 +15,11 @@ from functools import partial
 from typing import Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample
-from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import columns_of
-from mem_core.data.readers.records import Record, RecordReader, broken
+from mem_core.data.readers.records import Record, RecordReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.splits import split_in_name
-from mem_core.data.readers.text import load_json, open_text, read_lines, repaired
+from mem_core.data.readers.text import load_json, open_text, read_lines
 
 _LOOKED_AT = 1 << 20  # characters of a line
 _ENTRY = re.compile(r'"([^"\\]{1,64})"\s*:\s*"([^"\\]{1,255})"')
@@ -32,14 +30,13 @@ class JsonlReader(RecordReader):
 
     format = "jsonl"
 
-    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
-        name = repaired(file.name)[0]
-        for place, value, text in self._whole(file, name) if self._is_one(file) else self._lines(file, name):
+    def records(self, file: SourceFile) -> Iterator[Record]:
+        for place, value, text in self._whole(file) if self._is_one(file) else self._lines(file):
             if isinstance(value, dict):
                 yield Record(place, value)
             else:
                 what = f": {value}" if isinstance(value, ValueError) else f", got {type(value).__name__}"
-                yield broken(place, f"expected a JSON object{what}", image=self._image_in(text))
+                yield Record(place, {}, f"expected a JSON object{what}", self._image_in(text))
 
     def _is_one(self, file: SourceFile) -> bool:
         """Whether the file is one JSON value rather than one a line."""
@@ -52,21 +49,21 @@ class JsonlReader(RecordReader):
             return file.suffix == ".json" or first.lstrip().startswith("[")
         return not second and (file.suffix == ".json" or isinstance(value, list))
 
-    def _lines(self, file: SourceFile, name: str) -> Iterator[tuple[str, object, str]]:
+    def _lines(self, file: SourceFile) -> Iterator[tuple[str, object, str]]:
         """(place, value, text) of each line."""
         for number, line in read_lines(file, self.config.encoding):
             if line.strip():
-                yield f"{name}:{number}", _parsed(line), line
+                yield f":{number}", _parsed(line), line
 
     def _image_in(self, text: str) -> str:
         """The image that a broken line names, which then fails by what is wrong there; "" if none can be made out."""
         named = {value for key, value in _ENTRY.findall(text[:_LOOKED_AT]) if columns_of([key], self.config).image}
         return named.pop() if len(named) == 1 else ""
 
-    def _whole(self, file: SourceFile, name: str) -> Iterator[tuple[str, object, str]]:
+    def _whole(self, file: SourceFile) -> Iterator[tuple[str, object, str]]:
         content = load_json(file, self.config.encoding, _each_once)
         if isinstance(content, _Twice) and all("." in key for key, _ in content.pairs):  # two captions of one image
-            yield from ((f"{name}: {key!r}", self._named(key, value), "") for key, value in content.pairs)
+            yield from ((f": {key!r}", self._named(key, value), "") for key, value in content.pairs)
             return
         if isinstance(content, dict):
             lists = {key: value for key, value in content.items() if "." not in key and _is_list_of_objects(value)}
@@ -75,14 +72,14 @@ class JsonlReader(RecordReader):
             elif lists and all(map(self._names_an_image, lists.values())):
                 for key, values in lists.items():
                     for at, value in enumerate(values):
-                        yield f"{name}: {key}[{at}]", self._in_split(key, value), ""
+                        yield f": {key}[{at}]", self._in_split(key, value), ""
                 return
         if isinstance(content, list):
-            yield from ((f"{name}[{number}]", value, "") for number, value in enumerate(content))
+            yield from ((f"[{number}]", value, "") for number, value in enumerate(content))
         elif isinstance(content, dict) and all(
             isinstance(value, str | list | dict | None) for value in content.values()
         ):
-            yield from ((f"{name}: {key!r}", self._named(key, value), "") for key, value in content.items())
+            yield from ((f": {key!r}", self._named(key, value), "") for key, value in content.items())
         else:
             got = f", but {content}" if isinstance(content, ValueError) else ", got neither"
             raise SourceError(f"expected a list of JSON objects, or captions by names of images, in {file}{got}")

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample
-from mem_core.data.readers.captions import Row
-from mem_core.data.readers.records import Record, RecordReader, broken
+from mem_core.data.readers.records import Record, RecordReader
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.text import load_json, repaired
+from mem_core.data.readers.text import load_json
 
 
 class KarpathyReader(RecordReader):
@@ -21,18 +19,15 @@ class KarpathyReader(RecordReader):
     own_keys = True
     own_lists = True
 
-    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+    def records(self, file: SourceFile) -> Iterator[Record]:
         content = load_json(file, self.config.encoding)
         images = content.get("images") if isinstance(content, dict) else None
         if not isinstance(images, list):
             raise SourceError(f"expected a Karpathy file with a list `images`, but {file} has none")
         for number, image in enumerate(images):
-            place = f"{repaired(file.name)[0]}: image {number}"
             values = _values(image) if isinstance(image, dict) else None
-            if values is None:
-                yield broken(place, "expected an object with a filename, and a filepath and a split that are texts")
-            else:
-                yield Record(place, values)
+            wrong = "expected an object with a filename, and a filepath and a split that are texts"
+            yield Record(f": image {number}", values or {}, "" if values else wrong)
 
 
 def _values(image: dict[str, Any]) -> dict[str, Any] | None:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 
 from mem_core.common.errors import StorageRefused
-from mem_core.data.readers.encoding import wide_of
 from mem_core.data.readers.source import SourceFile, SourceTree
+from mem_core.data.readers.text import wide_of
 from mem_core.data.texts import mark_of
 
 Look = Callable[[str], str]

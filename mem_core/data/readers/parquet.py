@@ -8,13 +8,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mem_core.common.errors import SourceError
-from mem_core.data.readers.base import RawSample
-from mem_core.data.readers.captions import Row
 from mem_core.data.readers.columns import Columns, required_columns
-from mem_core.data.readers.encoding import DECODING
-from mem_core.data.readers.records import Record, RecordReader, broken
+from mem_core.data.readers.records import Record, RecordReader
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.text import repaired
+from mem_core.data.readers.text import DECODING
 
 if TYPE_CHECKING:
     import pyarrow
@@ -34,7 +31,7 @@ class ParquetReader(RecordReader):
 
     format = "parquet"
 
-    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
+    def records(self, file: SourceFile) -> Iterator[Record]:
         import pyarrow
         import pyarrow.parquet
 
@@ -46,16 +43,12 @@ class ParquetReader(RecordReader):
                 schema = opened.schema_arrow
                 useful = _useful(schema, required_columns(schema.names, file, self.config))
                 _check_sizes(opened.metadata, useful, file)
-                name, number = repaired(file.name)[0], 0
+                number = 0
                 for group in range(opened.num_row_groups):
                     size = _rows_at_once(opened.metadata.row_group(group), useful)
                     for batch in opened.iter_batches(batch_size=size, row_groups=[group], columns=useful):
-                        for values in _values(batch):
-                            place = f"{name}:{number}"
-                            if isinstance(values, Exception):
-                                yield broken(place, f"expected values that can be read: {values}")
-                            else:
-                                yield Record(place, values)
+                        for values, problem in _values(batch):
+                            yield Record(f":{number}", values, problem)
                             number += 1
         except (pyarrow.ArrowException, OSError) as error:
             what = f"cannot be read (copy it anew, or leave it out of the source): {error}"
@@ -111,18 +104,19 @@ def _longest_repeated(chunk: "pyarrow.parquet.ColumnChunkMetaData") -> int:
     return min(whole, packed * _UNPACKED.get(chunk.compression, whole)) if packed > 0 else whole
 
 
-def _values(batch: "pyarrow.RecordBatch") -> Iterator[dict[str, Any] | Exception]:
-    """The rows; for one that Python cannot hold, why."""
+def _values(batch: "pyarrow.RecordBatch") -> Iterator[tuple[dict[str, Any], str]]:
+    """The rows; for one that Python cannot hold, what is wrong."""
     try:
         rows = batch.to_pylist()
     except (ValueError, OverflowError):
         rows = []
-    yield from rows
+    yield from ((row, "") for row in rows)
     for number in range(len(rows), batch.num_rows):
+        columns = zip(batch.schema.names, batch.columns, strict=True)
         try:
-            yield {name: _value(column[number]) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+            yield {name: _value(column[number]) for name, column in columns}, ""
         except (ValueError, OverflowError) as error:
-            yield error
+            yield {}, f"expected values that can be read: {error}"
 
 
 def _value(scalar: Any) -> Any:

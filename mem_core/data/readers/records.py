@@ -20,11 +20,10 @@ from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import NoImage, RawSample, failed
 from mem_core.data.readers.captions import Row, with_captions
 from mem_core.data.readers.columns import ACCEPTED, Columns, caption_in, columns_of, unknown_columns
-from mem_core.data.readers.encoding import DECODING
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceFile
 from mem_core.data.readers.splits import split_word
-from mem_core.data.readers.text import repaired
+from mem_core.data.readers.text import DECODING, repaired
 
 _MOST_LISTED = 1 << 16  # characters of a text that may be a list
 _QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -33,10 +32,13 @@ _PLAIN = CorpusConfig()
 
 
 class Record(NamedTuple):
-    """One row or object. place: the file and the line in it, or its number, for messages."""
+    """One row or object. place: where it stands in its file, as the name of that goes on in messages: `:17`. problem:
+    why it cannot be understood; image: what a broken one seems to name, which fails if no other row names it."""
 
     place: str
     values: Mapping[str, Any]
+    problem: str = ""
+    image: str = ""
 
 
 class RecordReader(FormatReader):
@@ -46,21 +48,24 @@ class RecordReader(FormatReader):
     """Whether the format has keys of its own, which no setting names."""
 
     @abstractmethod
-    def records(self, file: SourceFile) -> Iterator[Record | Row | RawSample]:
-        """All records of one of the files, in its order; rows and samples for entries that are broken."""
+    def records(self, file: SourceFile) -> Iterator[Record | Row]:
+        """All records of one of the files, in its order; a row for what is of one image and no record."""
 
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
         config = _PLAIN if self.own_keys else self.config
+        name = repaired(file.name)[0]
         strange: Record | None = None
         understood = False
         for item in self.records(file):
-            if not isinstance(item, Record):
+            if isinstance(item, Row):
                 yield item
-                continue
-            columns = columns_of(item.values, config)
-            understood = understood or columns.known
-            strange = strange or item
-            yield from self._rows_of(*item, columns)
+            elif item.problem:
+                yield broken(name + item.place, item.problem, image=item.image)
+            else:
+                columns = columns_of(item.values, config)
+                understood = understood or columns.known
+                strange = strange or item
+                yield from self._rows_of(name + item.place, item.values, columns)
         if strange and not understood:
             raise unknown_columns(strange.values, file, config)
 

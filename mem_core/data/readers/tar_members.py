@@ -95,7 +95,8 @@ class TarMembers:
         alone = "not exists (select 1 from entries as other where other.key = entries.key and not other.picture)"
         longer = f"where key > ? and key < ? and picture and {alone} order by n"
         for member in self._select(longer, key + ".", key + "/"):
-            if (self.owner(member.key) or ("",))[0] == key:
+            owner = self.owner(member.key)
+            if owner is not None and owner[0] == key:
                 yield member
 
     def _select(self, rest: str, *values: str) -> Iterator[Member]:
