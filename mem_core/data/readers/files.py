@@ -51,7 +51,7 @@ class ImageFiles:
 
     def at(self, file: SourceFile) -> Callable[[], bytes]:
         """What reads a picture of the source, a link that leads outside known as such before it is read."""
-        return self.reader(self._file(file.path, ""))
+        return self.reader(self._file(file.path))
 
     def read(self, file: SourceFile, *, most: int = MAX_IMAGE_BYTES, what: str = "image") -> bytes:
         """The bytes of a file of the source. Raises `ImageError`, also for a link that leads outside."""
@@ -93,44 +93,37 @@ class ImageFiles:
                 return troubled
         for index in ("_files", "_members"):
             for spelling in spellings:
-                if entries := self._distinct(_fitting(getattr(self, index), spelling, split)):
+                wanted = spelling.top or spelling.own
+                if entries := getattr(self, index).fitting(wanted, spelling.own, split):
                     return self._one(entries, name)
         raise ImageError(self._absent(name, spellings[0]), code="no-image")
 
     def _one(self, entries: list[Found], name: str) -> Found:
-        first = entries[0]
-        if len(entries) > 1:
+        """The picture that fits, also where several are links to one file."""
+        first, are_files = entries[0], all(entry.tar < 0 for entry in entries)
+        if len(entries) > 1 and not (are_files and len({self._real(entry.path) for entry in entries}) == 1):
             places = " and ".join(map(_place, entries[:2]))
             what = f"expected one image {name!r} in the source, got {len(entries)}: {places}"
             raise ImageError(what, code="ambiguous-image")
         return self._file(first.path, name) if first.tar < 0 else first
 
-    def _file(self, path: str, name: str) -> Found:
+    def _file(self, path: str, name: str = "") -> Found:
         """A file that is meant: known by its own path even where it cannot be read."""
         reason = self._outside(path, name)
         return Found(path, reason=reason, code="outside") if reason else Found(path)
-
-    def _distinct(self, entries: list[Found]) -> list[Found]:
-        """The entries, or the first where all are links to one file."""
-        same = len(entries) > 1 and all(entry.tar < 0 for entry in entries)
-        return entries[:1] if same and len({self._real(entry.path) for entry in entries}) == 1 else entries
 
     def _outside(self, path: str, name: str = "", what: str = "image") -> str:
         """Why a link that leads outside is not read, else "". Folders that are links are not in the listing."""
         folder = self._tree.folder
         is_link = isinstance(folder, LocalFolder) and folder.is_link(path)
-        if not is_link or Path(self._real(path)).is_relative_to(self._root):
+        if not is_link or Path(self._real(path)).is_relative_to(self._real()):
             return ""
         reason = f"{name or path!r} is a link that leads outside: copy what it stands for (cp -RL)"
         return f"expected the {what} inside the source folder, but {reason}"
 
-    def _real(self, path: str) -> str:
+    def _real(self, path: str = "") -> str:
         folder = self._tree.folder
         return os.path.realpath(folder.path / path) if isinstance(folder, LocalFolder) else path
-
-    @cached_property
-    def _root(self) -> str:
-        return self._real("")
 
     def _troubled(self, path: str, name: str) -> Found | None:
         """Whether the file, or a folder that it lies in, is there but could not be listed."""
@@ -148,10 +141,6 @@ class ImageFiles:
         near = self._files.nearest(wanted) or (self._members.nearest(wanted) if self._tars else "")
         reason = f"expected the image {name!r} inside the source folder or its tars, but it is not there"
         return f"{reason}; the nearest is {near}" if near else reason
-
-
-def _fitting(index: NameIndex, spelling: Spelling, split: str) -> list[Found]:
-    return index.fitting(spelling.top or spelling.own, spelling.own, split)
 
 
 def _place(entry: Found) -> str:

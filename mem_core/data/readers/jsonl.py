@@ -91,8 +91,9 @@ class JsonlReader(RecordReader):
     def _in_split(self, key: str, value: object) -> object:
         """The record of a list whose key may say the split of all that stand in it."""
         split = split_in_name(key)
-        says_none = split and isinstance(value, dict) and not columns_of(value, self.config).split
-        return {**value, "split": split} if says_none and isinstance(value, dict) else value
+        if not split or not isinstance(value, dict) or columns_of(value, self.config).split:
+            return value
+        return {**value, "split": split}
 
     def _named(self, image: str, value: object) -> dict[str, Any]:
         """The record of what stands under the name of an image."""

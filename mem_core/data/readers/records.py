@@ -12,6 +12,7 @@ import math
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -123,15 +124,13 @@ def _listed(text: str) -> list[Any] | None:
         return None
     try:
         found = json.loads(text)
-        return found if isinstance(found, list) and found and all(isinstance(item, str) for item in found) else None
     except (ValueError, RecursionError):
-        pass
-    try:
-        return (
-            [ast.literal_eval(item) for item in re.findall(_QUOTED, text, re.DOTALL)] if _LIST.fullmatch(text) else None
-        )
-    except (ValueError, SyntaxError):
-        return None
+        found = None
+        if _LIST.fullmatch(text):
+            with suppress(ValueError, SyntaxError):
+                found = [ast.literal_eval(item) for item in re.findall(_QUOTED, text, re.DOTALL)]
+    is_list = isinstance(found, list) and found and all(isinstance(item, str) for item in found)
+    return found if is_list else None
 
 
 def _caption(item: object, place: str) -> Row:
