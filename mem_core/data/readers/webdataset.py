@@ -78,18 +78,16 @@ class _Tar:
         is whole."""
         first, *again = cut
         everything = [member for block in cut for member in block]
-        if again and len(_pictures(everything)) == len(everything):
-            yield from self._without_text(everything)
+        if not again or len(_pictures(everything)) == len(everything):
+            yield from self._sample(everything)
             return
-        usable = not again or 0 < len(_pictures(first)) < len(first)
-        if usable:
+        is_whole = 0 < len(_pictures(first)) < len(first)
+        if is_whole:
             yield from self._sample(first)
-        else:
-            again = [everything]
         reason = f"expected each name once, but {shown(first[0].stem)} comes {len(cut)} times in the tar"
-        for number, block in enumerate(again, start=2):
+        for number, block in enumerate(again if is_whole else [everything], start=2):
             pictures = _pictures(block)
-            if not (usable or pictures):
+            if not (is_whole or pictures):
                 pictures = list(self._members.further(first[0].key))
             if pictures:
                 yield failed(self._name(f"{first[0].stem}#{number}"), reason, "duplicate")
@@ -98,32 +96,27 @@ class _Tar:
                 self.leave_out(block[:1], "duplicate", reason)
 
     def _sample(self, members: Sequence[Member]) -> Iterator[RawSample]:
-        """Members of one name, each ending once."""
-        pictures = _pictures(members)
+        """Members of one name, each ending once, or pictures alone."""
+        key, pictures = members[0].key, _pictures(members)
         texts = [member for member in members if not member.picture]
-        further = [] if pictures else list(self._members.further(members[0].key))
-        if pictures and not texts:
+        further = [] if pictures else list(self._members.further(key))
+        others = [*pictures, *further]
+        if not texts:
             yield from self._without_text(pictures)
-        elif not (pictures or further):
+            return
+        if not others:
             yield from self._without_picture(texts)
-        else:
-            yield from self._with_both(pictures, further, texts)
-
-    def _with_both(
-        self, pictures: Sequence[Member], further: Sequence[Member], texts: Sequence[Member]
-    ) -> Iterator[RawSample]:
-        stem, key = texts[0].stem, texts[0].key
+            return
         candidates = [member for member in pictures if member.ending in IMAGE_EXTENSIONS] or pictures
         candidates = candidates or [one for one in further if _CALLED_IMAGE.fullmatch(one.key[len(key) + 1 :])]
-        others = [*pictures, *further]
-        if len(candidates) != 1:
-            names = ", ".join(shown(member.name) for member in others[:5])
-            reason = f"expected one picture called {shown(stem)} beside its text, got {len(others)}: {names}"
-            yield failed(self._name(stem), reason, "ambiguous-image")
-            self.leave_out(others[1:], "ambiguous-image", reason)
+        if len(candidates) == 1:
+            yield self._whole(candidates[0], texts)
+            self._leave_out_further([member for member in others if member != candidates[0]], texts[0].stem)
             return
-        yield self._whole(candidates[0], texts)
-        self._leave_out_further([member for member in others if member != candidates[0]], stem)
+        names = ", ".join(shown(member.name) for member in others[:5])
+        reason = f"expected one picture called {shown(texts[0].stem)} beside its text, got {len(others)}: {names}"
+        yield failed(self._name(texts[0].stem), reason, "ambiguous-image")
+        self.leave_out(others[1:], "ambiguous-image", reason)
 
     def _without_text(self, pictures: Sequence[Member]) -> Iterator[RawSample]:
         key, names = pictures[0].key, Counter(picture.name for picture in pictures)
