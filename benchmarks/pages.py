@@ -1,4 +1,4 @@
-"""Tables of docs/results out of the committed JSON: `python -m benchmarks.pages` writes them anew.
+"""Tables of docs/results out of the committed JSON, and docs/settings.md: `python -m benchmarks.pages` writes them.
 
 The table of a study stands under a line that says where it comes from:
 
@@ -15,8 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from mem_core.audit.stress.page import StressReport, stress_markdown
+from mem_core.config.settings_list import SettingRow, setting_rows
+from mem_core.experiments.config import RunConfig
 
 RESULTS = Path(__file__).parents[1] / "docs/results"
+SETTINGS_PAGE = RESULTS.parent / "settings.md"
+_SETTINGS = """# Settings
+
+Everything that a preset or `--set NAME=VALUE` may set, as in `--set protect.noise.epsilon=4/255`. A value is YAML;
+fractions such as `8/255` are numbers. `memshield settings epsilon` prints the settings with that word, and `memshield
+presets show cpu` the values of a preset. `rows[].name` is a setting of one entry of the list `rows`: `{name: mem-5,
+method: mem, protect: {trigger: {length: 5}}}`, and `victim.countermeasures[jpeg].quality` of one such as `{kind: jpeg,
+quality: 50}`. Defaults are those of the models; a preset may have others, and so has `protect.profile=paper`.
+
+This page is written by `python -m benchmarks.pages` from the models, and a test compares it.
+"""
 _SOURCE = re.compile(r"^<!-- (\S+\.json)(?: \| (.+))? -->$")
 _ROWS = "rows: "
 
@@ -57,13 +70,41 @@ def _table(report: dict[str, Any], wanted: Sequence[str]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in cells]
 
 
+def settings_page() -> str:
+    """docs/settings.md: a table for each group of settings, out of the models."""
+    groups: dict[str, list[SettingRow]] = {}
+    for row in setting_rows(RunConfig):
+        groups.setdefault(_group(row.name), []).append(row)
+    out = [_SETTINGS]
+    for group, rows in groups.items():
+        out.append(f"\n## {group}\n\n| name | meaning | unit | default | range |\n| --- | --- | --- | --- | --- |\n")
+        out += [f"| `{row.name}` | {_meaning(row)} | {row.unit} | {_default(row)} | {row.range} |\n" for row in rows]
+    return "".join(out)
+
+
+def _meaning(row: SettingRow) -> str:
+    return "what is done to a sample: [methods.md](methods.md)" if row.name.endswith(".method") else row.meaning
+
+
+def _default(row: SettingRow) -> str:
+    return row.default if row.default in ("", "empty", "must be given") else f"`{row.default}`"
+
+
+def _group(name: str) -> str:
+    """The first part of a setting's name, two where the first is large."""
+    first, *more = name.split(".")
+    if not more:
+        return "The whole run" if "[" not in first else first
+    return f"{first}.{more[0].partition('[')[0]}" if first in ("protect", "victim") and len(more) > 1 else first
+
+
 def main() -> None:
-    for page in sorted(RESULTS.glob("*.md")):
-        before = page.read_text()
-        after = filled(before)
-        if after != before:
+    pages = {page: filled(page.read_text()) for page in sorted(RESULTS.glob("*.md"))}
+    pages[SETTINGS_PAGE] = settings_page()
+    for page, after in pages.items():
+        if not page.exists() or page.read_text() != after:
             page.write_text(after)
-            print(f"written: docs/results/{page.name}")
+            print(f"written: {page.relative_to(RESULTS.parents[1])}")
 
 
 if __name__ == "__main__":

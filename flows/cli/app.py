@@ -70,6 +70,18 @@ def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) 
     typer.echo(yaml.safe_dump(config_of(name, set).model_dump(mode="json"), sort_keys=False).rstrip())
 
 
+@app.command()
+def settings(
+    filter: Annotated[str, typer.Argument(help="Only settings with this text in their name or meaning.")] = "",
+) -> None:
+    """Every setting that a preset or `--set` may have: meaning, unit, default, range."""
+    from flows.cli.printing import print_settings
+    from mem_core.config.settings_list import matching, setting_rows
+    from mem_core.experiments.config import RunConfig
+
+    print_settings(matching(setting_rows(RunConfig), filter), filter)
+
+
 def main() -> None:
     """The console script."""
     try:

@@ -50,7 +50,9 @@ Format = Annotated[str, typer.Option(help="How the source is laid out; `auto` fi
 Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file; see `presets`.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting, as protect.noise.epsilon=4/255."),
+    typer.Option(
+        "--set", "-s", metavar="KEY=VALUE", help="A setting, as protect.noise.epsilon=4/255; `settings` lists all."
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Replaces the preset's seed.")]
 NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]

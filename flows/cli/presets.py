@@ -11,6 +11,7 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.paths import whole_path
 from mem_core.config import merge, parse_config
 from mem_core.config.base import parse_yaml, settings_text
+from mem_core.config.settings_list import setting_rows
 from mem_core.experiments.config import RunConfig
 
 _SHIPPED = files("deployments.presets")
@@ -67,10 +68,24 @@ def _unknown_keys(model: type[BaseModel], values: Mapping[str, Any], above: str 
         name = f"{above}{key}"
         if key not in model.model_fields:
             known = [f"{above}{field}" for field in model.model_fields]
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
-            yield f"{name} is not a setting; {hint}"
+            yield f"{name} is not a setting; {_meant(name, value, known)}"
             continue
         kind = model.model_fields[key].annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel) and isinstance(value, Mapping):
             yield from _unknown_keys(kind, value, f"{name}.")
+
+
+def _meant(name: str, value: Any, known: Sequence[str]) -> str:
+    """What to type instead: a setting that ends with this name, wherever it stands, or one spelt like it."""
+    given = name
+    while isinstance(value, Mapping) and len(value) == 1:
+        (part, value), *_ = value.items()
+        given = f"{given}.{part}"
+    rows = [row.name for row in setting_rows(RunConfig) if "[" not in row.name]
+    same = [row for row in rows if row.split(".")[-1] == given.split(".")[-1]]
+    ends = [row for row in same if row.endswith(f".{given}")] or [
+        row for row in same if row.split(".")[0] == given.split(".")[0]
+    ]
+    if close := ends or get_close_matches(name, known, n=1) or get_close_matches(given, rows, n=1):
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are {', '.join(known)}; `memshield settings` lists all"

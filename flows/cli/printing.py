@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, reasons, stress_cells, stress_headline
 from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import corpus_name, counted
+from mem_core.config.settings_list import SettingRow
 from mem_core.data.loaders.index import IndexSummary
 from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.experiments.estimate.forecast import fullest
@@ -78,6 +81,17 @@ def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
     first = splits.get("train") or next(iter(splits.values()))
     chosen = [] if preset == "cpu" else ["--preset", preset]
     typer.echo(f"next: {shlex.join(['memshield', 'protect', first.uri, 'PROTECTED', *chosen])}")
+
+
+def print_settings(rows: Sequence[SettingRow], filter: str) -> None:
+    """A block a setting: a table of five columns fits no terminal. Raises `ConfigError` if there are none."""
+    if not rows:
+        raise ConfigError(f"no setting has {filter!r} in its name or meaning: `memshield settings` lists all")
+    console = Console(highlight=False)
+    for row in rows:
+        facts = [row.unit, row.default and f"default {row.default}", row.range]
+        console.print(f"[bold]{escape(row.name)}[/bold]  {escape('; '.join(fact for fact in facts if fact))}")
+        console.print(Padding(escape(row.meaning), (0, 0, 0, 4)))
 
 
 def _table(title: str | None, heads: Sequence[str], *, words: int) -> Table:

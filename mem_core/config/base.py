@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.config import JsonDict
 
 from mem_core.common.errors import ConfigError
 
@@ -72,6 +73,11 @@ class Frozen(BaseModel):
     """Base of all settings: immutable, unknown keys refused, no silent float for an int."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def unit(name: str) -> JsonDict:
+    """Behind a setting's number in the list of settings: Field(..., json_schema_extra=unit("steps"))."""
+    return {"unit": name}
 
 
 _MAX_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from mem_core.config.base import Frozen
+from mem_core.config.base import Frozen, unit
 
 _VALIDATION = 500
 _YOUNGER = {"animated": "refuse", "encoding": "utf-8", "caption_key": "", "image_key": "", "protected": "refuse"}
@@ -25,26 +25,38 @@ class IdentitiesConfig(Frozen):
 class CorpusConfig(Frozen):
     """How a source becomes clean shards."""
 
-    samples_per_shard: int = Field(1000, ge=1, le=10_000, description="at most 10,000: keys count to 4 digits")
+    samples_per_shard: int = Field(
+        1000, ge=1, le=10_000, description="how many samples one tar holds", json_schema_extra=unit("samples")
+    )
     one_sample_per: Literal["image", "pair"] = Field(
-        "image", description="pair: a sample for every (image, caption), shuffled by the seed"
+        "image",
+        description="image: a sample has all captions of its image; pair: a sample a caption, shuffled by the seed",
     )
     resize: int | None = Field(
         None,
         ge=8,
         le=4096,
-        description="the shorter side to so many pixels, then the square in the middle (paper: 224); smaller ones grow",
+        description="the shorter side to so many pixels, then the square in the middle (paper: 224); smaller ones "
+        "grow; null: every image keeps its size",
+        json_schema_extra=unit("pixels"),
     )
-    limit: int | None = Field(None, ge=1, description="take only the first images of each split")
-    test_limit: int | None = Field(None, ge=1, description="in place of `limit` for every split but `train`")
+    limit: int | None = Field(
+        None, ge=1, description="take only the first images of each split", json_schema_extra=unit("images")
+    )
+    test_limit: int | None = Field(
+        None, ge=1, description="in place of `limit` for every split but `train`", json_schema_extra=unit("images")
+    )
     holdout: float = Field(0.0, ge=0, lt=1, description="share put into `test` when the source names no splits")
     validation: int = Field(
         _VALIDATION,
         ge=0,
         description="images held out of `train` as `val`, 0 or at least 2 and at most a tenth, where the source has "
         "test images, named or by `holdout`, but none for validation",
+        json_schema_extra=unit("images"),
     )
-    max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    max_pixels: int = Field(
+        64_000_000, ge=1, description="larger images are recorded as failed", json_schema_extra=unit("pixels")
+    )
     animated: Literal["refuse", "first-frame"] = Field(
         "refuse", description="what becomes of a file with several frames: a failed row, or its first frame is taken"
     )

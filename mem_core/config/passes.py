@@ -6,15 +6,29 @@ from typing import Annotated
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mem_core.config.base import Frozen
+from mem_core.config.base import Frozen, unit
 
 
 class PassesConfig(Frozen):
     """Surrogate steps that follow the corpus: so many passes over it in a round, but within bounds."""
 
-    passes: float = Field(2, gt=0, le=10_000, description="how often each sample is seen in a round")
-    least: int = Field(24, ge=1, le=1_000_000, description="steps a round, however small the corpus is")
-    most: int = Field(94, ge=1, le=1_000_000, description="steps a round, however large the corpus is")
+    passes: float = Field(
+        2, gt=0, le=10_000, description="how often each sample is seen in a round", json_schema_extra=unit("passes")
+    )
+    least: int = Field(
+        24,
+        ge=1,
+        le=1_000_000,
+        description="steps a round, however small the corpus is",
+        json_schema_extra=unit("steps"),
+    )
+    most: int = Field(
+        94,
+        ge=1,
+        le=1_000_000,
+        description="steps a round, however large the corpus is",
+        json_schema_extra=unit("steps"),
+    )
 
     @model_validator(mode="after")
     def _bounds_fit(self) -> "PassesConfig":

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from mem_core.config.base import Frozen, merge
+from mem_core.config.base import Frozen, merge, unit
 from mem_core.config.methods import MEM, METHODS, Method, Recipe
 from mem_core.config.optimizer import OptimizerConfig
 from mem_core.config.passes import StepsARound
@@ -17,9 +17,9 @@ from mem_core.config.values import PRETRAINED, PixelLevels, Scale, Strategy, Vie
 class NoiseConfig(Frozen):
     """The image noise: PGD that lowers the loss (UAP: raises it), in pixel units where 1.0 is white."""
 
-    epsilon: PixelLevels = Field(8 / 255, description="L-infinity budget")
-    step_size: PixelLevels = Field(2 / 255, description="one signed step; whole levels, as published pixels are")
-    num_steps: int = Field(6, ge=1, le=10_000, description="PGD steps a round")
+    epsilon: PixelLevels = Field(8 / 255, description="the most by which any pixel value may change")
+    step_size: PixelLevels = Field(2 / 255, description="length of one step of PGD")
+    num_steps: int = Field(6, ge=1, le=10_000, description="PGD steps a round", json_schema_extra=unit("steps"))
     caption_draws: int = Field(
         3, ge=1, le=10_000, description="caption draws a batch cycles through; num_steps of them: fresh at every step"
     )
@@ -40,7 +40,13 @@ class NoiseConfig(Frozen):
         le=16,
         description="codebook: number of topics of the captions, each with its own grating and trigger words",
     )
-    waves: int = Field(11, ge=2, le=1024, description="codebook: periods of a grating over the shorter side")
+    waves: int = Field(
+        11,
+        ge=2,
+        le=1024,
+        description="codebook: periods of a grating over the shorter side",
+        json_schema_extra=unit("periods"),
+    )
 
     @property
     def epsilon_levels(self) -> int:
@@ -68,17 +74,31 @@ class SurrogateConfig(Frozen):
     architecture: str = Field("tiny-resnet", description="a name of open_clip or memshield, or a path to a JSON file")
     pretrained: str = Field("", description=PRETRAINED)
     steps_per_round: StepsARound = Field(
-        94, description="so many training steps, or `passes` over the corpus with a `least` and a `most` of steps"
+        94,
+        description="so many training steps, or `passes` over the corpus with a `least` and a `most` of steps",
+        json_schema_extra=unit("steps"),
     )
-    batch_size: int = Field(128, ge=2, le=65_536)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    weight_decay: float = Field(0.2, ge=0, le=10)
+    batch_size: int = Field(
+        128, ge=2, le=65_536, description="samples in a training step", json_schema_extra=unit("samples")
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW's learning rate")
+    weight_decay: float = Field(0.2, ge=0, le=10, description="AdamW's weight decay")
     optimizer: OptimizerConfig = OptimizerConfig()
-    captions: Literal["shuffled", "matched"] = Field("shuffled", description="shuffled: learns only the shortcut")
+    captions: Literal["shuffled", "matched"] = Field(
+        "shuffled",
+        description="shuffled: captions are exchanged in the batch, so that the surrogate learns only the shortcut; "
+        "matched: its own caption for each image (paper)",
+    )
     cpu_threads: int = Field(
         1, ge=1, le=1024, description="threads on a CPU; another number gives other bytes, so it is a setting"
     )
-    pool_shards: int = Field(4, ge=1, le=1024, description="shards held in memory to draw mixed batches from")
+    pool_shards: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="shards held in memory to draw mixed batches from",
+        json_schema_extra=unit("shards"),
+    )
     checkpoint: str = Field(
         "",
         description="UAP: the folder of a victim trained on this very clean corpus, in place of training a surrogate",
@@ -111,8 +131,16 @@ class MetadataConfig(Frozen):
 class QualityConfig(Frozen):
     """How visible noise may be. An image below a floor has its noise scaled back; one that stays below has failed."""
 
-    min_psnr: float | None = Field(None, gt=0, le=100, description="floor in dB (8/255 random noise: about 35)")
-    min_ssim: float | None = Field(None, ge=-1, le=1, description="floor, 1 for identical images")
+    min_psnr: float | None = Field(
+        None,
+        gt=0,
+        le=100,
+        description="the lowest PSNR of a published image (8/255 random noise: about 35)",
+        json_schema_extra=unit("dB"),
+    )
+    min_ssim: float | None = Field(
+        None, ge=-1, le=1, description="the lowest SSIM of a published image; 1: identical to the clean one"
+    )
 
 
 # Settings younger than 0.3.0, which older settings do not name.
@@ -126,23 +154,40 @@ _YOUNGER: dict[str, tuple[str, ...]] = {
 class ProtectConfig(Frozen):
     """What is done to a corpus. `profile: paper` changes the defaults below it to the paper's."""
 
-    profile: Literal["publishable", "paper"] = "publishable"
+    profile: Literal["publishable", "paper"] = Field(
+        "publishable", description="publishable: for files that are handed out; paper: other defaults, as in the paper"
+    )
     method: Method = MEM
     strategy: Strategy = Field(
         "rounds",
         description="rounds: fit on this corpus; replay: use a stored protector; independent: fit on each shard alone",
     )
-    rounds: int = Field(4, ge=1, le=1000)
-    batch_size: int = Field(128, ge=2, le=65_536, description="samples that are each other's negatives")
+    rounds: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="how often the surrogate is trained, and trigger words and noise are updated",
+        json_schema_extra=unit("rounds"),
+    )
+    batch_size: int = Field(
+        128,
+        ge=2,
+        le=65_536,
+        description="samples protected at once: each other's negatives in the loss",
+        json_schema_extra=unit("samples"),
+    )
     loss_threshold: float = Field(0.01, ge=0, description="stop after a round whose mean noise loss is below")
     noise: NoiseConfig = NoiseConfig()
     trigger: TriggerConfig = TriggerConfig()
     surrogate: SurrogateConfig = SurrogateConfig()
-    image_format: Literal["png", "webp"] = Field("png", description="both lossless")
+    image_format: Literal["png", "webp"] = Field("png", description="of published files; both are lossless")
     on_error: Literal["skip", "passthrough"] = Field(
-        "skip", description="passthrough publishes samples that could not be protected UNPROTECTED"
+        "skip",
+        description="of a sample that cannot be protected; skip: not published; passthrough: published UNPROTECTED",
     )
-    max_pixels: int = Field(64_000_000, ge=1, description="larger images are recorded as failed")
+    max_pixels: int = Field(
+        64_000_000, ge=1, description="larger images are recorded as failed", json_schema_extra=unit("pixels")
+    )
     protected: Literal["refuse", "accept"] = Field(
         "refuse", description="what becomes of samples that were protected before: failed rows, or protected once more"
     )

@@ -4,14 +4,19 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mem_core.config.base import Frozen
+from mem_core.config.base import Frozen, unit
 from mem_core.config.values import Device
 
 
 class RuntimeConfig(Frozen):
     """Where and how fast a step computes; never part of a fingerprint."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
+        description="what computes; auto: a GPU where there is one, or else the CPU",
+        json_schema_extra={"range": "auto, cpu, mps, cuda, cuda:0, cuda:1, ..."},
+    )
     devices: tuple[Device, ...] = Field(
         (), description="of this machine, each with a shard of its own in work; none: all work on `device`"
     )
@@ -21,9 +26,14 @@ class RuntimeConfig(Frozen):
         ge=0,
         description="decoded pixels kept in memory, others are decoded at each use; besides, a fit keeps as much "
         "noise, a victim half as much of test images",
+        json_schema_extra=unit("MB"),
     )
     checkpoint_minutes: float = Field(
-        5, ge=0, le=1440, description="a victim in training is saved so often, and where it pauses; 0: after each epoch"
+        5,
+        ge=0,
+        le=1440,
+        description="a victim in training is saved so often, and where it pauses; 0: after each epoch",
+        json_schema_extra=unit("minutes"),
     )
 
     @model_validator(mode="after")
@@ -54,6 +64,7 @@ class RunnerConfig(RuntimeConfig):
         ge=1,
         le=1024,
         description="shards in work at the same time; never fewer than `devices`, or than Ray has room for",
+        json_schema_extra=unit("shards"),
     )
 
     @model_validator(mode="after")

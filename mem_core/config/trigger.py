@@ -4,17 +4,23 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from mem_core.config.base import Frozen
+from mem_core.config.base import Frozen, unit
 from mem_core.config.values import Placement, Word
 
 
 class TriggerConfig(Frozen):
     """The words put into each caption: HotFlip candidates, beam search."""
 
-    length: int = Field(3, ge=1, le=16)
-    rounds: int = Field(2, ge=0, description="HotFlip runs in this many rounds, from the first on")
-    candidates: int = Field(4, ge=1, le=512, description="replacements tried for a position")
-    beam: int = Field(1, ge=1, le=16)
+    length: int = Field(3, ge=1, le=16, description="trigger words a caption gets", json_schema_extra=unit("words"))
+    rounds: int = Field(
+        2, ge=0, description="HotFlip runs in this many rounds, from the first on", json_schema_extra=unit("rounds")
+    )
+    candidates: int = Field(
+        4, ge=1, le=512, description="replacements tried for a position", json_schema_extra=unit("words")
+    )
+    beam: int = Field(
+        1, ge=1, le=16, description="triggers that HotFlip keeps from one position to the next: beam search"
+    )
     scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
     captions: Literal["shuffled", "own"] = Field(
         "shuffled", description="which captions HotFlip reads: of other images of the batch, or the image's own (paper)"
@@ -35,7 +41,9 @@ class TriggerConfig(Frozen):
     source: Literal["vocabulary", "captions"] = Field(
         "vocabulary", description="captions: a codebook draws its trigger words from the words of the corpus's captions"
     )
-    start: Literal["random", "constant"] = "random"
+    start: Literal["random", "constant"] = Field(
+        "random", description="what HotFlip starts from: random words, or `constant_word`"
+    )
     constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
     personal_names: Literal["avoid", "allow"] = Field(
@@ -48,7 +56,9 @@ class TriggerConfig(Frozen):
         "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
     )
     language_model: str = Field("", description="for masked-lm: a folder that holds one, or a Hugging Face hub name")
-    fluent_words: int = Field(48, ge=2, le=10_000, description="for masked-lm: words proposed for a position")
+    fluent_words: int = Field(
+        48, ge=2, le=10_000, description="for masked-lm: words proposed for a position", json_schema_extra=unit("words")
+    )
 
     @model_validator(mode="after")
     def _proposals_fit(self) -> "TriggerConfig":

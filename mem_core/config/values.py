@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from mem_core.config.base import Frozen
+from mem_core.config.base import Frozen, unit
 
 PRETRAINED = "weights to start from: a tag of open_clip, or a local checkpoint file; empty: random weights"
 Strategy = Literal["rounds", "replay", "independent"]
@@ -42,7 +42,12 @@ def _not_blank(value: str) -> str:
 
 Device = Annotated[str, Field(pattern=r"^(cpu|mps|cuda(:\d{1,3})?)$")]
 Word = Annotated[str, AfterValidator(_not_blank)]
-PixelLevels = Annotated[float, BeforeValidator(_parse_fraction), AfterValidator(_whole_levels)]
+PixelLevels = Annotated[
+    float,
+    BeforeValidator(_parse_fraction),
+    AfterValidator(_whole_levels),
+    Field(json_schema_extra={**unit("of white"), "range": "1/255 to 64/255, in whole steps of 1/255"}),
+]
 Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from mem_core.common.errors import ConfigError
 from mem_core.common.storage.folder import Folder
-from mem_core.config.base import Frozen, merge, parse_config
+from mem_core.config.base import Frozen, merge, parse_config, unit
 from mem_core.config.corpus import CorpusConfig
 from mem_core.config.methods import CLEAN, MEM, METHODS, Method
 from mem_core.config.protect import ProtectConfig
@@ -25,8 +25,15 @@ class RowConfig(Frozen):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="unique in its table, as mem-5")
     method: Method
     label: str = Field("", description="what readers see; empty: the usual label of the method")
-    corpus: Literal["image", "pair"] | None = Field(None, description="None: as corpus.one_sample_per says")
-    fit_shards: int | None = Field(None, ge=1, description="fit on the first so many shards, then replay on all")
+    corpus: Literal["image", "pair"] | None = Field(
+        None, description="a sample an image or a caption; null: as corpus.one_sample_per says"
+    )
+    fit_shards: int | None = Field(
+        None,
+        ge=1,
+        description="fit on the first so many shards, then replay on all; null: fit on all",
+        json_schema_extra=unit("shards"),
+    )
     protect: dict[str, Any] = Field({}, description="laid on the run's `protect`")
     victim: dict[str, Any] = Field({}, description="laid on the run's `victim`")
 
@@ -62,12 +69,16 @@ class RowConfig(Frozen):
 class RunConfig(Frozen):
     """A preset: everything one pipeline run needs."""
 
-    name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$")
-    seed: int = Field(0, ge=0, lt=2**31)
+    name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$", description="what reports call the preset")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="of all random choices of sharding and protecting: equal seeds, equal bytes"
+    )
     rows: tuple[Method | RowConfig, ...] = Field(
         (CLEAN, MEM), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
     )
-    victim_seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field((0,), min_length=1)
+    victim_seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
+        (0,), min_length=1, description="a victim of each row is trained for each of these seeds"
+    )
     corpus: CorpusConfig = CorpusConfig()
     protect: ProtectConfig = ProtectConfig()
     victim: VictimConfig = VictimConfig()

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SerializationInfo, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from mem_core.config.base import Frozen
+from mem_core.config.base import Frozen, unit
 from mem_core.config.optimizer import OptimizerConfig
 from mem_core.config.values import PRETRAINED, Placement, Scale, Views, Word
 from mem_core.victim.countermeasures import AnyCountermeasure
@@ -17,38 +17,67 @@ class FinetuneConfig(Frozen):
     """
 
     share: float = Field(0.1, gt=0, le=1, description="share of the clean corpus that the trainer has")
-    epochs: int = Field(5, ge=1, le=10_000)
-    learning_rate: float = Field(3e-4, gt=0, le=1)
+    epochs: int = Field(5, ge=1, le=10_000, description="of fine-tuning", json_schema_extra=unit("epochs"))
+    learning_rate: float = Field(3e-4, gt=0, le=1, description="AdamW's learning rate")
     self_supervision: float = Field(1.0, ge=0, le=100, description="weight of the losses within a tower")
 
 
 class VictimConfig(Frozen):
     """The model an unauthorised trainer trains."""
 
-    architecture: str = "tiny-resnet"
+    architecture: str = Field("tiny-resnet", description="a name of open_clip or memshield, or a path to a JSON file")
     pretrained: str = Field("", description=PRETRAINED)
-    epochs: int = Field(10, ge=0, le=10_000, description="0: as drawn, never trained")
-    batch_size: int = Field(128, ge=2, le=65_536)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    weight_decay: float = Field(0.2, ge=0, le=10)
+    epochs: int = Field(
+        10,
+        ge=0,
+        le=10_000,
+        description="how often it sees each sample; 0: as drawn, never trained",
+        json_schema_extra=unit("epochs"),
+    )
+    batch_size: int = Field(
+        128, ge=2, le=65_536, description="samples in a training step", json_schema_extra=unit("samples")
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="AdamW's rate at its highest")
+    weight_decay: float = Field(0.2, ge=0, le=10, description="AdamW's weight decay")
     optimizer: OptimizerConfig = OptimizerConfig()
-    warmup_steps: int = Field(50, ge=0)
+    warmup_steps: int = Field(
+        50, ge=0, description="steps in which the rate rises to its highest", json_schema_extra=unit("steps")
+    )
     warmup: Literal["fitted", "exact"] = Field(
         "fitted", description="fitted: at most half of the training; exact: as long as it says (paper: past the end)"
     )
     rate_ahead: int = Field(
-        0, ge=0, le=1, description="epochs by which the rate's schedule runs ahead: the paper's code counts from 1"
+        0,
+        ge=0,
+        le=1,
+        description="epochs by which the rate's schedule runs ahead: the paper's code counts from 1",
+        json_schema_extra=unit("epochs"),
     )
-    views: Views = "random-crop"
-    crop_scale: Scale = (0.9, 1.0)
+    views: Views = Field("random-crop", description="what it sees of an image in training: a random crop or the centre")
+    crop_scale: Scale = Field((0.9, 1.0), description="area share of the random crop (open_clip: 0.9 to 1.0)")
     captions: Literal["text", "trigger-ids"] = Field(
-        "text", description="trigger-ids: as the paper, whose ids are lost as text"
+        "text",
+        description="text: captions as published; trigger-ids: with the paper's token ids, which are lost as text",
     )
-    evaluate_every: int = Field(1, ge=0, description="epochs between looks at the test pairs, for curves; 0: none")
+    evaluate_every: int = Field(
+        1,
+        ge=0,
+        description="epochs between looks at the test pairs, for curves; 0: none",
+        json_schema_extra=unit("epochs"),
+    )
     validation_pairs: int = Field(
-        500, ge=0, le=5000, description="clean pairs that choose the best epoch, where a corpus has some; 0: none"
+        500,
+        ge=0,
+        le=5000,
+        description="clean pairs that choose the best epoch, where a corpus has some; 0: none",
+        json_schema_extra=unit("pairs"),
     )
-    samples: int | None = Field(None, ge=2, description="train on so many samples, out of shards drawn at random")
+    samples: int | None = Field(
+        None,
+        ge=2,
+        description="train on so many samples, out of shards drawn at random; null: on all",
+        json_schema_extra=unit("samples"),
+    )
     countermeasures: tuple[AnyCountermeasure, ...] = Field((), description="what is done to the pairs before training")
     finetune: FinetuneConfig | None = Field(None, description="after that, training on clean pairs (CleanCLIP)")
 
@@ -63,9 +92,13 @@ class VictimConfig(Frozen):
 class EvaluateConfig(Frozen):
     """How a victim is queried on clean test pairs."""
 
-    batch_size: int = Field(256, ge=1, le=65_536)
+    batch_size: int = Field(
+        256, ge=1, le=65_536, description="samples embedded at once", json_schema_extra=unit("samples")
+    )
     prefix_word: Word = Field("the", min_length=1, description="repeated to the trigger's length in prefixed queries")
-    prefix_length: int = Field(3, ge=1, le=16)
+    prefix_length: int = Field(
+        3, ge=1, le=16, description="neutral words of prefixed queries", json_schema_extra=unit("words")
+    )
     prefix_placement: Placement = Field("front", description="where these neutral words stand: where a trigger does")
 
     def neutral(self, length: int, placement: Placement) -> "EvaluateConfig":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.pages import RESULTS, filled
+from benchmarks.pages import RESULTS, SETTINGS_PAGE, filled, settings_page
 
 REPORT = {
     "sections": [
@@ -26,6 +26,10 @@ REPORT = {
 @pytest.mark.parametrize("page", sorted(RESULTS.glob("*.md")), ids=lambda page: page.name)
 def test_tables_of_the_pages_are_those_of_their_files(page: Path) -> None:
     assert filled(page.read_text()) == page.read_text(), "python -m benchmarks.pages writes them anew"
+
+
+def test_the_page_of_settings_is_that_of_the_models() -> None:
+    assert settings_page() == SETTINGS_PAGE.read_text(), "python -m benchmarks.pages writes it anew"
 
 
 def test_a_table_has_the_rows_and_columns_asked_for(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from PIL import Image, ImageFilter
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError
+from mem_core.config.base import unit
 from mem_core.data.images import Pixels
 from mem_core.victim.countermeasures.base import Countermeasure
 
@@ -23,7 +24,7 @@ class GaussianBlur(Countermeasure):
     """Pillow's Gaussian blur. sigma: standard deviation in pixels."""
 
     kind: Literal["gaussian-blur"] = "gaussian-blur"
-    sigma: float = Field(1.0, gt=0, le=100)
+    sigma: float = Field(1.0, gt=0, le=100, description="width of the blur", json_schema_extra=unit("pixels"))
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return np.array(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(self.sigma)))
@@ -33,7 +34,7 @@ class MedianBlur(Countermeasure):
     """Each value becomes the median of a square of `size` pixels around it, channel by channel."""
 
     kind: Literal["median-blur"] = "median-blur"
-    size: Literal[3, 5, 7] = 3
+    size: Literal[3, 5, 7] = Field(3, description="side of the window", json_schema_extra=unit("pixels"))
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return np.array(Image.fromarray(pixels).filter(ImageFilter.MedianFilter(self.size)))
@@ -46,9 +47,13 @@ class Bilateral(Countermeasure):
     """
 
     kind: Literal["bilateral"] = "bilateral"
-    diameter: int = Field(5, ge=3, le=15)
-    sigma_colour: float = Field(30.0, gt=0, le=255)
-    sigma_space: float = Field(2.0, gt=0, le=50)
+    diameter: int = Field(5, ge=3, le=15, description="of the neighbourhood", json_schema_extra=unit("pixels"))
+    sigma_colour: float = Field(
+        30.0, gt=0, le=255, description="how unlike neighbours may be", json_schema_extra=unit("uint8 levels")
+    )
+    sigma_space: float = Field(
+        2.0, gt=0, le=50, description="how far away neighbours count", json_schema_extra=unit("pixels")
+    )
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         filtered = opencv(self.kind).bilateralFilter(pixels, self.diameter, self.sigma_colour, self.sigma_space)
@@ -68,7 +73,7 @@ class BitDepth(Countermeasure):
     """Each channel rounded to 2^bits levels, evenly from 0 to 255."""
 
     kind: Literal["bit-depth"] = "bit-depth"
-    bits: int = Field(4, ge=1, le=8)
+    bits: int = Field(4, ge=1, le=8, description="kept of each channel's eight", json_schema_extra=unit("bits"))
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         steps = 2**self.bits - 1
@@ -81,7 +86,7 @@ class Flip(Countermeasure):
 
     every_epoch: ClassVar[bool] = True
     kind: Literal["flip"] = "flip"
-    share: float = Field(0.5, ge=0, le=1)
+    share: float = Field(0.5, ge=0, le=1, description="of the images that are mirrored")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return pixels[:, ::-1].copy() if draw.random() < self.share else pixels
@@ -97,8 +102,8 @@ class Img2dataset(Countermeasure):
     """
 
     kind: Literal["img2dataset"] = "img2dataset"
-    side: int = Field(256, ge=8, le=4096)
-    quality: int = Field(95, ge=1, le=100)
+    side: int = Field(256, ge=8, le=4096, description="of the padded square", json_schema_extra=unit("pixels"))
+    quality: int = Field(95, ge=1, le=100, description="of the JPEG")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         cv2 = opencv(self.kind)
@@ -131,8 +136,8 @@ class Jpeg(Countermeasure):
     """Saved as JPEG and read again. 4:2:0 halves the resolution of colour, as almost every writer does by default."""
 
     kind: Literal["jpeg"] = "jpeg"
-    quality: int = Field(75, ge=1, le=100)
-    chroma: Literal["4:4:4", "4:2:2", "4:2:0"] = "4:2:0"
+    quality: int = Field(75, ge=1, le=100, description="of the JPEG")
+    chroma: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:2:0", description="chroma subsampling; 4:4:4: none")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return _through(pixels, format="JPEG", quality=self.quality, subsampling=_SUBSAMPLING[self.chroma])
@@ -142,7 +147,7 @@ class WebP(Countermeasure):
     """Saved as lossy WebP and read again; its colour is always at half resolution."""
 
     kind: Literal["webp"] = "webp"
-    quality: int = Field(80, ge=0, le=100)
+    quality: int = Field(80, ge=0, le=100, description="of the WebP")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return _through(pixels, format="WEBP", quality=self.quality)
@@ -159,7 +164,7 @@ class DownUp(Countermeasure):
     """Both sides times `factor`, then back to their lengths, bicubic and antialiased both ways."""
 
     kind: Literal["down-up"] = "down-up"
-    factor: float = Field(0.5, gt=0, lt=1)
+    factor: float = Field(0.5, gt=0, lt=1, description="by which the image is made smaller before it grows back")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         height, width = pixels.shape[:2]

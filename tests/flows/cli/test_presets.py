@@ -52,9 +52,14 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("protect.nois.epsilon=1/255", "protect.nois is not a setting; did you mean protect.noise?"),
+        ("protect.nois.epsilon=1/255", "protect.nois is not a setting; did you mean protect.noise.epsilon?"),
         ("protect.noise.epsilom=1/255", "did you mean protect.noise.epsilon?"),
         ("zzz=1", "zzz is not a setting; there are name, seed"),
+        ("epsilon=4/255", "epsilon is not a setting; did you mean protect.noise.epsilon?"),
+        ("noise.epsilon=4/255", "did you mean protect.noise.epsilon?"),
+        ("protect.epsilon=4/255", "did you mean protect.noise.epsilon?"),
+        ("image_key=img", "did you mean corpus.image_key?"),
+        ("epochs=3", "did you mean victim.epochs or victim.finetune.epochs?"),
         ("protect.noise.epsilon=0", "whole number of 1/255 levels between 1/255 and 64/255"),
         ("protect.noise.epsilon=300/255", "between 1/255 and 64/255"),
         ("protect.noise.epsilon=many", "a number or a fraction like 8/255, got 'many'"),
