@@ -1,4 +1,4 @@
-"""Where the noise of a picture much longer than wide lies: docs and README state it as a limit."""
+"""Where the noise of a picture much longer than wide lies: docs/methods.md states it as a limit."""
 
 from pathlib import Path
 from typing import Literal
