@@ -10,7 +10,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 help:  ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-setup: $(VENV)/.stamp  ## The environment, from the lock file
+setup: $(VENV)/.stamp  ## The environment, from the lock file: 3.4 GB to download, 7 GB on disk
 
 demo: setup  ## The whole pipeline on a drawn corpus, ten minutes on 2 cores; leaves a Prefect server on loopback
 	$(BIN)/memshield demo
@@ -24,11 +24,12 @@ reproduce: setup  ## Every table and figure of the study on drawn pictures: a mi
 chaos: setup  ## The long fault suite: kills, a failing object store, full disks; about half an hour on 2 idle cores
 	$(BIN)/python -m pytest -m "slow or not slow" tests/chaos tests/s3 tests/mem_core/protect/test_large_pictures.py
 
-check: setup  ## ruff, mypy --strict, import-linter
+check: setup  ## ruff, mypy --strict, import-linter, the links between Markdown files
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mdrefcheck .
 
 bench: setup  ## The benchmarks, as ratios measured in one run
 	$(BIN)/python -m benchmarks
@@ -54,13 +55,5 @@ lock:  ## Pins all dependencies with their hashes, after a change in pyproject.t
 
 # The stamp is written last: a set-up that was cut off is done again.
 $(VENV)/.stamp: requirements.lock pyproject.toml
-ifneq ($(UV),)
-	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-else
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-endif
-	touch $@
+	@deployments/install.sh $(VENV) $(PYTHON) $(UV)
+	@touch $@
