@@ -52,30 +52,20 @@ def detected(
         raise SourceError(f"expected one kind of captions in {uri}, got {found}", hint="name the format")
     for chosen, files in usable.items():
         return Detected(chosen, files, _reason(listing, chosen), _notes(listing, chosen))
-    if files := _identities(listing):
+    is_asked = config.identities != IdentitiesConfig()
+    is_alone = not (listing.kinds or listing.paired or listing.tars) and listing.has_named_folders
+    if (is_asked or is_alone) and (files := listing.promised("identities")):
         reason = "folders of images and nothing that could be captions; these are made of the folders' names"
         return Detected("identities", files, reason, _notes(listing, "identities"))
     raise _refused(listing, uri)
 
 
 def _asked_for(listing: Listing, format: str, uri: str) -> Detected:
-    if format == "identities":
-        files = tuple(listing.identity_folders.values())
-    else:
-        files = listing.usable.get(format) or listing.promised(format)
+    files = listing.usable.get(format) or listing.promised(format)
     if not files:
-        raise SourceError(
-            f"expected a source of the format {format} ({LOOKED_FOR[format]}) in {uri}, but it is not there; it has "
-            f"{listing.seen}"
-        )
+        what = f"a source of the format {format} ({LOOKED_FOR[format]}) in {uri}"
+        raise SourceError(f"expected {what}, but it is not there; it has {listing.seen}")
     return Detected(format, files, "it is asked for", _notes(listing, format))
-
-
-def _identities(listing: Listing) -> tuple[str, ...]:
-    """One image of each folder, where nothing else lies there or the settings ask for it."""
-    is_asked = listing.config.identities != IdentitiesConfig()
-    is_alone = not (listing.kinds or listing.paired or listing.tars) and listing.has_named_folders
-    return tuple(listing.identity_folders.values()) if is_asked or is_alone else ()
 
 
 def _refused(listing: Listing, uri: str) -> SourceError:

@@ -58,7 +58,7 @@ class Listing:
     @cached_property
     def paired(self) -> list[str]:
         """The texts that have a picture of their name beside them."""
-        texts = [name for name in self.texts if suffix_of(name) in TEXT_SUFFIXES]
+        texts = list(filter(_is_text, self.texts))
         folders = {folder_around(name) for name in texts}
         beside = [name for name in self.pictures if folder_around(name) in folders]
         stems = {folded(without_suffix(name)) for name in beside} | {folded(name) for name in beside}
@@ -118,17 +118,13 @@ class Listing:
             ]
         if self.captions_beside:
             found["beside"] = self._beside
-        if self.tars and (not found or self._tars_have_texts):
+        if self.tars and (not found or any(map(_is_text, self.look(self.tars[0]).split("\n")))):
             found["webdataset"] = self.tars
         return {name: tuple(sorted(files)) for name, files in found.items()}
 
     @property
     def _beside(self) -> list[str]:
-        return [*self.pictures, *(name for name in self.texts if suffix_of(name) in TEXT_SUFFIXES)]
-
-    @cached_property
-    def _tars_have_texts(self) -> bool:
-        return any(suffix_of(member) in TEXT_SUFFIXES for member in self.look(self.tars[0]).split("\n"))
+        return [*self.pictures, *filter(_is_text, self.texts)]
 
     def promised(self, format: str) -> tuple[str, ...]:
         """The files that by name or nearness are of a format, for a reader to say what they lack."""
@@ -136,6 +132,8 @@ class Listing:
             return tuple(sorted(self._beside)) if self.paired else ()
         if format == "webdataset":
             return tuple(self.tars)
+        if format == "identities":
+            return tuple(self.identity_folders.values())
         near = [name for name, kind in self.kinds.items() if not kind.sidecar and kind.near == format]
         return tuple(sorted(near or (name for name in self.kinds if format_by_name(name) == format)))
 
@@ -177,3 +175,7 @@ class Listing:
         if len(self.kinds) > _SAID:
             said.append(f"{len(self.kinds) - _SAID} more files")
         return "; ".join(said) or "no file that could be either"
+
+
+def _is_text(name: str) -> bool:
+    return suffix_of(name) in TEXT_SUFFIXES

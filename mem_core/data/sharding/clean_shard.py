@@ -84,14 +84,9 @@ class NewShard:
         """Adds the sample, or returns that it belongs to the next shard."""
         try:
             image = sample.checked()
-        except SampleError as error:
-            self._fail(sample, error)
-            return True
-        if self.rows >= self._full and self.clean:
-            return False
-        key = self._key()
-        metadata = sample.published_metadata(image)
-        try:
+            if self.rows >= self._full and self.clean:
+                return False
+            key, metadata = self._key(), sample.published_metadata(image)
             self._tar.write(Sample(key, image.data, image.extension, sample.captions, metadata))
         except SampleError as error:
             self._fail(sample, error)
