@@ -31,7 +31,12 @@ class JsonlReader(RecordReader):
     format = "jsonl"
 
     def records(self, file: SourceFile) -> Iterator[Record]:
-        for place, value, text in self._whole(file) if self._is_one(file) else self._lines(file):
+        if self._is_one(file):
+            entries = ((place, value, "") for place, value in self._whole(file))
+        else:
+            lines = read_lines(file, self.config.encoding)
+            entries = ((f":{number}", _parsed(line), line) for number, line in lines if line.strip())
+        for place, value, text in entries:
             if isinstance(value, dict):
                 yield Record(place, value)
             else:
@@ -49,37 +54,30 @@ class JsonlReader(RecordReader):
             return file.suffix == ".json" or first.lstrip().startswith("[")
         return not second and (file.suffix == ".json" or isinstance(value, list))
 
-    def _lines(self, file: SourceFile) -> Iterator[tuple[str, object, str]]:
-        """(place, value, text) of each line."""
-        for number, line in read_lines(file, self.config.encoding):
-            if line.strip():
-                yield f":{number}", _parsed(line), line
-
     def _image_in(self, text: str) -> str:
         """The image that a broken line names, which then fails by what is wrong there; "" if none can be made out."""
         named = {value for key, value in _ENTRY.findall(text[:_LOOKED_AT]) if columns_of([key], self.config).image}
         return named.pop() if len(named) == 1 else ""
 
-    def _whole(self, file: SourceFile) -> Iterator[tuple[str, object, str]]:
-        content = load_json(file, self.config.encoding, _each_once)
+    def _whole(self, file: SourceFile) -> Iterator[tuple[str, object]]:
+        """(place, value) of each record in a file that is one value."""
+        content, named = load_json(file, self.config.encoding, _each_once), None
         if isinstance(content, _Twice) and all("." in key for key, _ in content.pairs):  # two captions of one image
-            yield from ((f": {key!r}", self._named(key, value), "") for key, value in content.pairs)
-            return
-        if isinstance(content, dict):
+            named = content.pairs
+        elif isinstance(content, dict):
             lists = {key: value for key, value in content.items() if "." not in key and _is_list_of_objects(value)}
             if len(lists) == 1:
                 content = next(iter(lists.values()))
             elif lists and all(map(self._names_an_image, lists.values())):
                 for key, values in lists.items():
-                    for at, value in enumerate(values):
-                        yield f": {key}[{at}]", self._in_split(key, value), ""
+                    yield from ((f": {key}[{at}]", self._in_split(key, value)) for at, value in enumerate(values))
                 return
+            elif all(isinstance(value, str | list | dict | None) for value in content.values()):
+                named = list(content.items())
         if isinstance(content, list):
-            yield from ((f"[{number}]", value, "") for number, value in enumerate(content))
-        elif isinstance(content, dict) and all(
-            isinstance(value, str | list | dict | None) for value in content.values()
-        ):
-            yield from ((f": {key!r}", self._named(key, value), "") for key, value in content.items())
+            yield from ((f"[{number}]", value) for number, value in enumerate(content))
+        elif named is not None:
+            yield from ((f": {key!r}", self._named(key, value)) for key, value in named)
         else:
             got = f", but {content}" if isinstance(content, ValueError) else ", got neither"
             raise SourceError(f"expected a list of JSON objects, or captions by names of images, in {file}{got}")

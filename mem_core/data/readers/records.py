@@ -6,7 +6,6 @@ Face's mapping of `bytes` and `path`) is a sample by itself. Several captions ar
 
 import ast
 import base64
-import binascii
 import json
 import math
 import re
@@ -164,19 +163,16 @@ def _image(values: Mapping[str, Any], columns: Columns) -> tuple[str, bytes | No
         path = _text(value.get("path"))
         if (inner := value.get("bytes")) is not None:
             return path, _bytes(inner)
-    elif isinstance(value, bytes | bytearray):
-        return path, bytes(value)
-    elif isinstance(value, str) and value.startswith("data:image/"):
+    elif isinstance(value, bytes | bytearray) or (isinstance(value, str) and value.startswith("data:image/")):
         return path, _bytes(value)
     else:
         path = _text(value).strip()
     if columns.data and values[columns.data] is not None:
         return path, _bytes(values[columns.data])
     if not path:
-        none = columns.image is None and columns.data is None
-        raise ValueError(
-            f"expected {ACCEPTED}, got none" if none else "expected the path of an image or its bytes, got nothing"
-        )
+        has_column = columns.image is not None or columns.data is not None
+        wanted = "expected the path of an image or its bytes, got nothing"
+        raise ValueError(wanted if has_column else f"expected {ACCEPTED}, got none")
     return path, None
 
 
@@ -188,7 +184,7 @@ def _bytes(value: object) -> bytes:
     try:
         text = value.partition(",")[2] if value[:5] == "data:" else value
         return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"expected the image in base64: {error}") from error
 
 
