@@ -31,13 +31,11 @@ class BesideReader(FormatReader):
     """One sample for each image, in the order of the listing. files: the images and what may be their captions."""
 
     format = "beside"
+    all_pictures = True
 
     @cached_property
     def _pairing(self) -> Callable[[str], "_Pairing"]:
         return lru_cache(maxsize=16)(lambda folder: _Pairing(self.tree.inside(folder)))
-
-    def accounts_for(self, path: str) -> bool:
-        return True
 
     def split_of(self, file: SourceFile) -> str:
         """That of the folders; kohya's counted ones name what the pictures show."""

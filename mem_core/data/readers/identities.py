@@ -39,6 +39,7 @@ class IdentitiesReader(FormatReader):
     """All images of the source, in folders by name, as the config says; `seed` draws the invented names of `rename`."""
 
     format = "identities"
+    all_pictures = True
 
     def __init__(self, tree: SourceTree, found: Detected, config: CorpusConfig, seed: int) -> None:
         super().__init__(tree, found, config, seed)
@@ -48,9 +49,6 @@ class IdentitiesReader(FormatReader):
         self.templates = config.identities.templates or DEFAULT_TEMPLATES
         if any("{name}" not in template for template in self.templates):
             raise ConfigError(f"expected caption templates that contain {{name}}, got {self.templates!r}")
-
-    def accounts_for(self, path: str) -> bool:
-        return True
 
     def split_of(self, file: SourceFile) -> str:
         level = self._levels.split

@@ -28,6 +28,8 @@ class FormatReader(ABC):
     format = ""
     own_lists = False
     """Whether `rows` itself reads the lists that name the images of a split, or the format has none."""
+    all_pictures = False
+    """Whether `rows` itself gives a sample for each picture of the source, though nothing names it."""
 
     def __init__(self, tree: SourceTree, found: Detected, config: CorpusConfig, seed: int) -> None:
         self.tree, self.uri, self.found, self.config, self.seed = tree, tree.uri, found, config, seed
@@ -38,10 +40,6 @@ class FormatReader(ABC):
     @abstractmethod
     def rows(self, file: SourceFile) -> Iterator[Row | RawSample]:
         """All rows of one of the files, in its order; a whole sample where the image's bytes stand in the file too."""
-
-    def accounts_for(self, path: str) -> bool:
-        """Whether `rows` itself gives a sample for this picture of the source, though no row names it."""
-        return False
 
     def __iter__(self) -> Iterator[RawSample]:
         yield from self._lists.over(self._all()) if self._lists else self._all()
@@ -116,12 +114,13 @@ class FormatReader(ABC):
         for sample in table.samples(self.images.reader, usual, self.left_out):
             splits.add(sample.split)
             yield sample
-        yield from self._unnamed(table, splits)
+        if not self.all_pictures:
+            yield from self._unnamed(table, splits)
         self.left_out += _unlisted(self.tree, table)
 
     def _unnamed(self, table: CaptionTable, splits: set[str]) -> Iterator[RawSample]:
         """The pictures that no row names: failed where rows name others, in a split that these have, else left out."""
-        for found in self.images.unnamed(lambda path: self.accounts_for(path) or table.has(path), table.tars):
+        for found in self.images.unnamed(table.has, table.tars):
             name = repaired(found.path)[0]
             if not splits:
                 reason = "expected in one of the files that hold the samples of this source, but it lies beside them"
