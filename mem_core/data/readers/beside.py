@@ -8,7 +8,7 @@ matter. A text file is one caption, however many lines it has. What counts of se
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 from mem_core.data.readers.base import RawSample, failed
 from mem_core.data.readers.path_parts import TEXT_SUFFIXES, folded, is_picture
@@ -59,10 +59,8 @@ class BesideReader(FormatReader):
         if not texts:
             reason = f"expected a caption of {name!r} in a .txt, .caption or .json of the same name beside it"
             return RawSample(name, read, (), problem=reason, code="no-caption")
-        return self.captioned(name, read, lambda: [self._content(texts.get(suffix)) for suffix in TEXT_SUFFIXES])
-
-    def _content(self, file: SourceFile | None) -> bytes | None:
-        return self.images.read(file, most=MAX_TEXT_BYTES, what="caption file") if file else None
+        read_text = partial(self.images.read, most=MAX_TEXT_BYTES, what="caption file")
+        return self.captioned(name, read, {suffix: partial(read_text, file) for suffix, file in texts.items()})
 
 
 class _Pairing:
@@ -76,7 +74,7 @@ class _Pairing:
                 self._texts[file.stem][file.suffix] = file
             elif is_picture(file.path):
                 images.append(file)
-        self._stems_of = {image.name: self._as_written(image) for image in images}
+        self._stems_of = {one.name: [stem for stem in (one.name, one.stem) if stem in self._texts] for one in images}
         self._pairfolded(images)
         self._images_of: defaultdict[str, list[str]] = defaultdict(list)
         for name, stems in self._stems_of.items():
@@ -95,9 +93,6 @@ class _Pairing:
         """Whether it is the caption of an image that is not there: images beside it have such files, too."""
         named = text.stem in self._images_of or _ABOUT_ALL.fullmatch(text.stem)
         return text.suffix in self._used and not named
-
-    def _as_written(self, image: SourceFile) -> list[str]:
-        return [stem for stem in (image.name, image.stem) if stem in self._texts]
 
     def _pairfolded(self, images: Iterable[SourceFile]) -> None:
         """Gives the images that have no caption as written those that no image has, if one alone fits."""

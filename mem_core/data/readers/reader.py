@@ -1,7 +1,7 @@
 """The one way from the files of a source to its samples: rows, grouped by image, each image found, nothing lost."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from mem_core.config import CorpusConfig
 from mem_core.data.readers.base import UNLISTED, Detected, LeftOut, RawSample
 from mem_core.data.readers.captions import CaptionTable, Row
 from mem_core.data.readers.files import ImageFiles
-from mem_core.data.readers.path_parts import is_picture, packed
+from mem_core.data.readers.path_parts import TEXT_SUFFIXES, is_picture, packed
 from mem_core.data.readers.source import SourceFile, SourceTree
 from mem_core.data.readers.split_lists import SplitLists, find_split_lists
 from mem_core.data.readers.splits import split_of, split_of_folder
@@ -85,13 +85,11 @@ class FormatReader(ABC):
             else:
                 table.add(row, self.images.find, folder, split)
 
-    def captioned(
-        self, name: str, image: Callable[[], bytes], texts: Callable[[], Iterable[bytes | None]]
-    ) -> RawSample:
-        """The sample of an image and what stands beside it. texts: reads its .json, .txt and .caption; may raise
-        `SampleError`."""
+    def captioned(self, name: str, image: Callable[[], bytes], texts: Mapping[str, Callable[[], bytes]]) -> RawSample:
+        """The sample of an image and the texts beside it: suffix -> what reads one, or raises `SampleError`."""
         try:
-            found = read_captions(*texts(), key=self.config.caption_key, encoding=self.config.encoding)
+            data = [texts[suffix]() if suffix in texts else None for suffix in TEXT_SUFFIXES]
+            found = read_captions(*data, key=self.config.caption_key, encoding=self.config.encoding)
         except SampleError as error:
             return RawSample(name, image, (), problem=str(error), code=error.code)
         self.left_out += [LeftOut(name, "caption", one.code, str(one)) for one in found.odd]

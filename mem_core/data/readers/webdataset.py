@@ -29,7 +29,7 @@ from mem_core.data.readers.path_parts import stem_of
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.shard_gaps import missing_pictures, shard_gaps
 from mem_core.data.readers.source import SourceFile
-from mem_core.data.readers.tar_members import TEXTS, Member, TarMembers, blocks
+from mem_core.data.readers.tar_members import Member, TarMembers, blocks
 from mem_core.data.readers.text import repaired
 from mem_core.data.tar_reader import MAX_IMAGE_BYTES, MAX_TEXT_BYTES, shown
 
@@ -154,10 +154,7 @@ class _Tar:
         return replace(sample, name=name, metadata=metadata)
 
     def _captioned(self, name: str, image: Callable[[], bytes], texts: Sequence[Member]) -> RawSample:
-        of = {text.ending: text for text in texts}
-        return self._reader.captioned(
-            name, image, lambda: [self._text(of[end]) if end in of else None for end in TEXTS]
-        )
+        return self._reader.captioned(name, image, {f".{text.ending}": partial(self._text, text) for text in texts})
 
     def _text(self, member: Member) -> bytes:
         if trouble := _trouble(member, "text", MAX_TEXT_BYTES):
