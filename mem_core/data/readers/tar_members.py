@@ -16,19 +16,17 @@ from mem_core.data.readers.path_parts import TEXT_SUFFIXES
 from mem_core.data.side_files import is_side_file
 from mem_core.data.tar_reader import scan
 
-TEXTS = tuple(suffix.removeprefix(".") for suffix in TEXT_SUFFIXES)
-_PICTURES = frozenset(suffix.removeprefix(".") for suffix in PICTURE_SUFFIXES)
 _MOST_DOTS = 16  # of a name that are looked at when the sample is sought that it is a further member of
 
 
 class Member(NamedTuple):
-    """A picture or text. name: as in the tar; stem: without its ending; key: the stem as NFC; size: -1 for what is no
+    """A picture or text. name: as in the tar; stem: without its suffix; key: the stem as NFC; size: -1 for what is no
     plain file. Bytes of names that are no UTF-8 are written as `backslashreplace` writes them."""
 
     key: str
     name: str
     stem: str
-    ending: str
+    suffix: str
     picture: bool
     offset: int
     size: int
@@ -65,13 +63,13 @@ class TarMembers:
 
     def texts_of(self, picture: Member) -> list[Member]:
         """Texts with the picture's whole name, as `a.jpg.txt`."""
-        whole = picture.key + picture.name[-len(picture.ending) - 1 :]
-        return list(self._select("where key = ? and not picture group by ending order by n", whole))
+        whole = picture.key + picture.name[-len(picture.suffix) :]
+        return list(self._select("where key = ? and not picture group by suffix order by n", whole))
 
     def has_whole_name(self, key: str) -> bool:
         """Whether it is the whole name of a picture without other texts, so that `texts_of` gives those of the key."""
         base, _, ending = key.rpartition(".")
-        if ending.lower() not in _PICTURES:
+        if f".{ending.lower()}" not in PICTURE_SUFFIXES:
             return False
         of_base = list(self._select("where key = ?", base))
         return all(one.picture for one in of_base) and any(one.name.endswith(f".{ending}") for one in of_base)
@@ -103,19 +101,19 @@ class TarMembers:
         return map(Member._make, self._rows.select(rest, *values))
 
     def _member(self, info: tarfile.TarInfo) -> Member | None:
-        """None for what is neither picture nor text. Only the last part of a path has an ending."""
+        """None for what is neither picture nor text. Only the last part of a path has a suffix."""
         name = info.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         path = name.lstrip("/")
         if "//" in path or "./" in path:
             path = posixpath.normpath(path)
         stem, dot, ending = path.rpartition(".")
-        ending = ending.lower()
-        picture = ending in _PICTURES
-        if not dot or info.isdir() or not (picture or ending in TEXTS):
+        suffix = f".{ending.lower()}"
+        picture = suffix in PICTURE_SUFFIXES
+        if not dot or info.isdir() or not (picture or suffix in TEXT_SUFFIXES):
             return None
         key = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
         size = info.size if info.isreg() and not info.issparse() else -1
-        member = Member(key, name, stem, ending, picture, info.offset_data, size)
+        member = Member(key, name, stem, suffix, picture, info.offset_data, size)
         if not is_side_file(path.removeprefix("../")):
             return member
         self.side_files += [member] if picture else []
@@ -123,9 +121,9 @@ class TarMembers:
 
 
 def blocks(members: list[Member]) -> list[list[list[Member]]]:
-    """Members of one key cut where an ending comes again: a sample that stands there twice. One list of blocks for each
+    """Members of one key cut where a suffix comes again: a sample that stands there twice. One list of blocks for each
     spelling of the name where several have pictures."""
-    if len({member.ending for member in members}) == len(members):  # mostly
+    if len({member.suffix for member in members}) == len(members):  # mostly
         return [[members]]
     apart = [members]
     spellings = dict.fromkeys(member.stem for member in members)
@@ -137,7 +135,7 @@ def blocks(members: list[Member]) -> list[list[list[Member]]]:
 def _cut(members: list[Member]) -> list[list[Member]]:
     found: list[list[Member]] = [[]]
     for member in members:
-        if any(member.ending == other.ending for other in found[-1]):
+        if any(member.suffix == other.suffix for other in found[-1]):
             found.append([])
         found[-1].append(member)
     return found

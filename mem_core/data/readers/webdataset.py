@@ -1,6 +1,6 @@
 """`webdataset`: folders of tars, as img2dataset and others write them (key.jpg, key.txt, key.json).
 
-Members with the same name up to their ending are one sample, wherever in the tar they stand: names are only names, as
+Members with the same name up to their suffix are one sample, wherever in the tar they stand: names are only names, as
 new keys are given. Pictures with a longer name (`key.mask.png`) are further ones of the sample: it takes the one with
 its plain name, else the only one called image. A sample's name is the `name` in its metadata (our own corpora keep the
 source's name there), else `shard/key`.
@@ -23,7 +23,7 @@ from mem_core.common.reasons import Code
 from mem_core.common.storage.atomic_file import is_refusal
 from mem_core.data.already import receipt_of_protected
 from mem_core.data.corpus import SHARDING_NAME
-from mem_core.data.image_formats import IMAGE_EXTENSIONS
+from mem_core.data.image_formats import IMAGE_SUFFIXES
 from mem_core.data.readers.base import LeftOut, NoImage, RawSample, failed
 from mem_core.data.readers.path_parts import stem_of
 from mem_core.data.readers.reader import FormatReader
@@ -92,11 +92,11 @@ class _Tar:
             if pictures:
                 yield failed(self._name(f"{first[0].stem}#{number}"), reason, "duplicate")
                 self.leave_out(pictures[1:], "duplicate", reason)
-            elif any(member.ending != "json" for member in block):
+            elif any(member.suffix != ".json" for member in block):
                 self.leave_out(block[:1], "duplicate", reason)
 
     def _sample(self, members: Sequence[Member]) -> Iterator[RawSample]:
-        """Members of one name, each ending once, or pictures alone."""
+        """Members of one name, each suffix once, or pictures alone."""
         key, pictures = members[0].key, _pictures(members)
         texts = [member for member in members if not member.picture]
         further = [] if pictures else list(self._members.further(key))
@@ -107,7 +107,7 @@ class _Tar:
         if not others:
             yield from self._without_picture(texts)
             return
-        candidates = [member for member in pictures if member.ending in IMAGE_EXTENSIONS] or pictures
+        candidates = [member for member in pictures if member.suffix in IMAGE_SUFFIXES] or pictures
         candidates = candidates or [one for one in further if _CALLED_IMAGE.fullmatch(one.key[len(key) + 1 :])]
         if len(candidates) == 1:
             yield self._whole(candidates[0], texts)
@@ -143,7 +143,7 @@ class _Tar:
         if owner is None or not owner[1]:
             captions = self._captioned(first.stem, NoImage(reason), texts).captions
             yield failed(self._name(first.stem), reason, "no-image", captions=captions)
-        elif first.ending != "json":  # a further JSON is metadata of some kind
+        elif first.suffix != ".json":  # a further JSON is metadata of some kind
             self.leave_out(texts[:1], "no-image", reason)
 
     def _whole(self, picture: Member, texts: Sequence[Member]) -> RawSample:
@@ -154,7 +154,7 @@ class _Tar:
         return replace(sample, name=name, metadata=metadata)
 
     def _captioned(self, name: str, image: Callable[[], bytes], texts: Sequence[Member]) -> RawSample:
-        return self._reader.captioned(name, image, {f".{text.ending}": partial(self._text, text) for text in texts})
+        return self._reader.captioned(name, image, {text.suffix: partial(self._text, text) for text in texts})
 
     def _text(self, member: Member) -> bytes:
         if trouble := _trouble(member, "text", MAX_TEXT_BYTES):
