@@ -72,7 +72,9 @@ def presets_show(name: Annotated[str, typer.Argument()], set: Overrides = None) 
 
 @app.command()
 def settings(
-    filter: Annotated[str, typer.Argument(help="Only settings with this text in their name or meaning.")] = "",
+    filter: Annotated[
+        str, typer.Argument(metavar="FILTER", help="Only settings with this text in their name or meaning.")
+    ] = "",
 ) -> None:
     """Every setting that a preset or `--set` may have: meaning, unit, default, range."""
     from flows.cli.printing import print_settings

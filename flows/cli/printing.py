@@ -91,7 +91,7 @@ def print_settings(rows: Sequence[SettingRow], filter: str) -> None:
     for row in rows:
         facts = [row.unit, row.default and f"default {row.default}", row.range]
         console.print(f"[bold]{escape(row.name)}[/bold]  {escape('; '.join(fact for fact in facts if fact))}")
-        console.print(Padding(escape(row.meaning), (0, 0, 0, 4)))
+        console.print(Padding(escape(row.meaning), (0, 0, 0, 4), expand=False))
 
 
 def _table(title: str | None, heads: Sequence[str], *, words: int) -> Table:

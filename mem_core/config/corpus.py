@@ -61,10 +61,13 @@ class CorpusConfig(Frozen):
         "refuse", description="what becomes of a file with several frames: a failed row, or its first frame is taken"
     )
     encoding: str = Field(
-        "utf-8", description="of text files without a byte order mark, by Python's names: latin-1, cp1252, utf-16-le"
+        "utf-8",
+        description="encoding of text files without a byte order mark, by Python's names: latin-1, cp1252, utf-16-le",
     )
     caption_key: str = Field("", description="the column or key of the captions, where it has none of the usual names")
-    image_key: str = Field("", description="the column or key of the image or its path, likewise")
+    image_key: str = Field(
+        "", description="the column or key of the image or its path, where it has none of the usual names"
+    )
     protected: Literal["refuse", "accept"] = Field(
         "refuse", description="what becomes of samples that memshield protected before: failed rows, or taken as clean"
     )

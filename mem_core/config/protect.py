@@ -21,7 +21,10 @@ class NoiseConfig(Frozen):
     step_size: PixelLevels = Field(2 / 255, description="length of one step of PGD")
     num_steps: int = Field(6, ge=1, le=10_000, description="PGD steps a round", json_schema_extra=unit("steps"))
     caption_draws: int = Field(
-        3, ge=1, le=10_000, description="caption draws a batch cycles through; num_steps of them: fresh at every step"
+        3,
+        ge=1,
+        le=10_000,
+        description="pairings of images and captions that a batch cycles through; num_steps: a new one a step",
     )
     views: Views = Field("random-crop", description="what the surrogate sees: the trainer's crop or the centre")
     crop_scale: Scale = Field((0.9, 1.0), description="area share of the random crop (open_clip: 0.9 to 1.0)")
@@ -29,10 +32,10 @@ class NoiseConfig(Frozen):
         0.0,
         ge=0,
         le=1,
-        description="share of caption draws and surrogate batches that pair an image with its own captions, as in EM",
+        description="share of pairings and surrogate batches in which an image has its own captions, as in EM",
     )
     triggerless: float = Field(
-        0.0, ge=0, le=1, description="share of the draws with own captions that leave the trigger out"
+        0.0, ge=0, le=1, description="share of the pairings with own captions that leave the trigger words out"
     )
     topics: int = Field(
         8,
@@ -75,7 +78,7 @@ class SurrogateConfig(Frozen):
     pretrained: str = Field("", description=PRETRAINED)
     steps_per_round: StepsARound = Field(
         94,
-        description="so many training steps, or `passes` over the corpus with a `least` and a `most` of steps",
+        description="training steps, or {passes, least, most}: passes over the corpus, within these steps",
         json_schema_extra=unit("steps"),
     )
     batch_size: int = Field(
@@ -113,18 +116,24 @@ class SurrogateConfig(Frozen):
 class MetadataConfig(Frozen):
     """What is published beside the pixels. Files never carry more than the colour profile; sidecars are filtered."""
 
-    location: Literal["strip", "keep"] = Field("strip", description="sidecar entries that tell where a photo was taken")
-    camera: Literal["strip", "keep"] = Field("strip", description="sidecar entries on the device, `exif` among them")
+    location: Literal["strip", "keep"] = Field(
+        "strip", description="entries of key.json that tell where a photo was taken"
+    )
+    camera: Literal["strip", "keep"] = Field(
+        "strip", description="entries of key.json on the device, `exif` among them"
+    )
     origin: Literal["strip", "keep"] = Field(
         "strip",
-        description="sidecar entries that lead back to the clean file: addresses, names, ids, hashes; they stay in the "
-        "private table",
+        description="entries of key.json that lead back to the clean file: addresses, names, ids, hashes; they "
+        "stay in the private table",
     )
     rights: Literal["sidecar", "drop"] = Field(
-        "sidecar", description="author, licence and opt-out found inside an image file: into its sidecar, or dropped"
+        "sidecar",
+        description="author, licence and opt-out found inside an image file: into key.json (sidecar), or dropped",
     )
     note: Literal["sidecar", "file", "off"] = Field(
-        "sidecar", description="says that a sample is protected: in key.json; in the image file too; nowhere"
+        "sidecar",
+        description="where it says `protected`; sidecar: in key.json; file: in the image file, too; off: nowhere",
     )
 
 

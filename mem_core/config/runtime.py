@@ -18,9 +18,12 @@ class RuntimeConfig(Frozen):
         json_schema_extra={"range": "auto, cpu, mps, cuda, cuda:0, cuda:1, ..."},
     )
     devices: tuple[Device, ...] = Field(
-        (), description="of this machine, each with a shard of its own in work; none: all work on `device`"
+        (), description="devices of this machine, each with a shard of its own in work; none: all work on `device`"
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where it is native")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="of the model's arithmetic; auto: bfloat16 where the device has it natively, or else float32",
+    )
     cache_mb: int = Field(
         2048,
         ge=0,

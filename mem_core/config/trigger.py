@@ -21,15 +21,19 @@ class TriggerConfig(Frozen):
     beam: int = Field(
         1, ge=1, le=16, description="triggers that HotFlip keeps from one position to the next: beam search"
     )
-    scoring: Literal["sample", "batch"] = Field("sample", description="batch: one candidate rank for all (paper)")
+    scoring: Literal["sample", "batch"] = Field(
+        "sample",
+        description="which candidate is taken; sample: the best for each; batch: the same rank for all (paper)",
+    )
     captions: Literal["shuffled", "own"] = Field(
         "shuffled", description="which captions HotFlip reads: of other images of the batch, or the image's own (paper)"
     )
     gradient: Literal["each-position", "once"] = Field(
-        "each-position", description="once: HotFlip takes the gradient before the first position, for all (paper)"
+        "each-position", description="when HotFlip takes the gradient: before each position, or once for all (paper)"
     )
     vocabulary: Literal["words", "all"] = Field(
-        "words", description="words: re-tokenise to the same ids; all: any ids, listed in key.json (paper)"
+        "words",
+        description="words: those that CLIP reads back as the same token ids; all: any ids, lost as text (paper)",
     )
     kind: Literal["method", "none", "random"] = Field(
         "method", description="method: the method's own; none: no trigger words; random: random words for each image"
@@ -39,12 +43,13 @@ class TriggerConfig(Frozen):
         description="front: before the caption; end: behind it; inside: between words of it; replace: in place of them",
     )
     source: Literal["vocabulary", "captions"] = Field(
-        "vocabulary", description="captions: a codebook draws its trigger words from the words of the corpus's captions"
+        "vocabulary",
+        description="where a codebook draws its words from: the vocabulary, or the words of the corpus's captions",
     )
     start: Literal["random", "constant"] = Field(
         "random", description="what HotFlip starts from: random words, or `constant_word`"
     )
-    constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers and prefixes")
+    constant_word: Word = Field("the", min_length=1, description="the neutral word of constant triggers")
     blocklist: tuple[str, ...] = Field((), description="words never used, besides the built-in list")
     personal_names: Literal["avoid", "allow"] = Field(
         "avoid", description="avoid: no word that is a name (US census) in more than 15 of 100 uses"
@@ -53,7 +58,8 @@ class TriggerConfig(Frozen):
         "dictionary", description="dictionary: English words and allowed names only; any: fragments and hashtags, too"
     )
     proposals: Literal["gradient", "masked-lm"] = Field(
-        "gradient", description="masked-lm: a language model proposes words that read well, the gradient ranks them"
+        "gradient",
+        description="gradient: any words; masked-lm: words that read well, proposed by a language model",
     )
     language_model: str = Field("", description="for masked-lm: a folder that holds one, or a Hugging Face hub name")
     fluent_words: int = Field(

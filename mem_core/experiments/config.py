@@ -22,7 +22,7 @@ RUN_NAME = "run.json"
 class RowConfig(Frozen):
     """One row of a table: the run's settings with some changed, under a name of its own."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="unique in its table, as mem-5")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="the row's name, unique in its table, such as mem-5")
     method: Method
     label: str = Field("", description="what readers see; empty: the usual label of the method")
     corpus: Literal["image", "pair"] | None = Field(
@@ -34,8 +34,8 @@ class RowConfig(Frozen):
         description="fit on the first so many shards, then replay on all; null: fit on all",
         json_schema_extra=unit("shards"),
     )
-    protect: dict[str, Any] = Field({}, description="laid on the run's `protect`")
-    victim: dict[str, Any] = Field({}, description="laid on the run's `victim`")
+    protect: dict[str, Any] = Field({}, description="settings of `protect` that are different in this row")
+    victim: dict[str, Any] = Field({}, description="settings of `victim` that are different in this row")
 
     def protect_config(self, base: ProtectConfig) -> ProtectConfig:
         """How this row is protected. Raises `ConfigError`.
@@ -71,10 +71,15 @@ class RunConfig(Frozen):
 
     name: str = Field("default", pattern=r"^[a-z0-9][a-z0-9-]*$", description="what reports call the preset")
     seed: int = Field(
-        0, ge=0, lt=2**31, description="of all random choices of sharding and protecting: equal seeds, equal bytes"
+        0,
+        ge=0,
+        lt=2**31,
+        description="what all random choices of sharding and protecting are drawn from: equal seeds, equal bytes",
     )
     rows: tuple[Method | RowConfig, ...] = Field(
-        (CLEAN, MEM), min_length=1, description="rows of the pipeline's table: methods, or variants of them"
+        (CLEAN, MEM),
+        min_length=1,
+        description="rows of the pipeline's table: methods, or variants of one under names of their own",
     )
     victim_seeds: tuple[Annotated[int, Field(ge=0, lt=2**31)], ...] = Field(
         (0,), min_length=1, description="a victim of each row is trained for each of these seeds"

@@ -17,7 +17,7 @@ class FinetuneConfig(Frozen):
     """
 
     share: float = Field(0.1, gt=0, le=1, description="share of the clean corpus that the trainer has")
-    epochs: int = Field(5, ge=1, le=10_000, description="of fine-tuning", json_schema_extra=unit("epochs"))
+    epochs: int = Field(5, ge=1, le=10_000, description="epochs of fine-tuning", json_schema_extra=unit("epochs"))
     learning_rate: float = Field(3e-4, gt=0, le=1, description="AdamW's learning rate")
     self_supervision: float = Field(1.0, ge=0, le=100, description="weight of the losses within a tower")
 

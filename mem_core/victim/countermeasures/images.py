@@ -47,7 +47,9 @@ class Bilateral(Countermeasure):
     """
 
     kind: Literal["bilateral"] = "bilateral"
-    diameter: int = Field(5, ge=3, le=15, description="of the neighbourhood", json_schema_extra=unit("pixels"))
+    diameter: int = Field(
+        5, ge=3, le=15, description="of the neighbourhood that is averaged", json_schema_extra=unit("pixels")
+    )
     sigma_colour: float = Field(
         30.0, gt=0, le=255, description="how unlike neighbours may be", json_schema_extra=unit("uint8 levels")
     )
@@ -73,7 +75,7 @@ class BitDepth(Countermeasure):
     """Each channel rounded to 2^bits levels, evenly from 0 to 255."""
 
     kind: Literal["bit-depth"] = "bit-depth"
-    bits: int = Field(4, ge=1, le=8, description="kept of each channel's eight", json_schema_extra=unit("bits"))
+    bits: int = Field(4, ge=1, le=8, description="bits kept of each channel's eight", json_schema_extra=unit("bits"))
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         steps = 2**self.bits - 1
@@ -86,7 +88,7 @@ class Flip(Countermeasure):
 
     every_epoch: ClassVar[bool] = True
     kind: Literal["flip"] = "flip"
-    share: float = Field(0.5, ge=0, le=1, description="of the images that are mirrored")
+    share: float = Field(0.5, ge=0, le=1, description="share of the images that are mirrored")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return pixels[:, ::-1].copy() if draw.random() < self.share else pixels
@@ -102,8 +104,8 @@ class Img2dataset(Countermeasure):
     """
 
     kind: Literal["img2dataset"] = "img2dataset"
-    side: int = Field(256, ge=8, le=4096, description="of the padded square", json_schema_extra=unit("pixels"))
-    quality: int = Field(95, ge=1, le=100, description="of the JPEG")
+    side: int = Field(256, ge=8, le=4096, description="side of the padded square", json_schema_extra=unit("pixels"))
+    quality: int = Field(95, ge=1, le=100, description="JPEG quality")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         cv2 = opencv(self.kind)
@@ -136,7 +138,7 @@ class Jpeg(Countermeasure):
     """Saved as JPEG and read again. 4:2:0 halves the resolution of colour, as almost every writer does by default."""
 
     kind: Literal["jpeg"] = "jpeg"
-    quality: int = Field(75, ge=1, le=100, description="of the JPEG")
+    quality: int = Field(75, ge=1, le=100, description="JPEG quality")
     chroma: Literal["4:4:4", "4:2:2", "4:2:0"] = Field("4:2:0", description="chroma subsampling; 4:4:4: none")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
@@ -147,7 +149,7 @@ class WebP(Countermeasure):
     """Saved as lossy WebP and read again; its colour is always at half resolution."""
 
     kind: Literal["webp"] = "webp"
-    quality: int = Field(80, ge=0, le=100, description="of the WebP")
+    quality: int = Field(80, ge=0, le=100, description="WebP quality")
 
     def image(self, pixels: Pixels, draw: Random) -> Pixels:
         return _through(pixels, format="WEBP", quality=self.quality)

@@ -18,7 +18,7 @@ class StripFirst(Countermeasure):
 
     changes_text: ClassVar[bool] = True
     kind: Literal["strip-first"] = "strip-first"
-    words: int = Field(3, ge=1, le=16, description="dropped from the front", json_schema_extra=unit("words"))
+    words: int = Field(3, ge=1, le=16, description="words dropped from the front", json_schema_extra=unit("words"))
 
     def text(self, captions: Captions, draw: Random) -> Captions:
         return _each(captions, lambda words: words[self.words :] or words[-1:])
@@ -29,7 +29,7 @@ class StripLast(Countermeasure):
 
     changes_text: ClassVar[bool] = True
     kind: Literal["strip-last"] = "strip-last"
-    words: int = Field(3, ge=1, le=16, description="dropped from the end", json_schema_extra=unit("words"))
+    words: int = Field(3, ge=1, le=16, description="words dropped from the end", json_schema_extra=unit("words"))
 
     def text(self, captions: Captions, draw: Random) -> Captions:
         return _each(captions, lambda words: words[: -self.words] or words[:1])
@@ -57,7 +57,7 @@ class DropWords(Countermeasure):
     every_epoch: ClassVar[bool] = True
     changes_text: ClassVar[bool] = True
     kind: Literal["drop-words"] = "drop-words"
-    share: float = Field(0.3, ge=0, lt=1, description="of the words that are dropped")
+    share: float = Field(0.3, ge=0, lt=1, description="share of the words that are dropped")
 
     def text(self, captions: Captions, draw: Random) -> Captions:
         return _each(captions, lambda words: [w for w in words if draw.random() >= self.share] or [draw.choice(words)])
