@@ -4,7 +4,8 @@ set -eu
 venv=$1 python=$2 uv=${3:-} log=$1-setup.log started=$(date +%s)
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
-    echo "expected Python 3.11 or later, got $("$python" --version 2>&1 || true): name one with PYTHON=/path/to/python3.11" >&2
+    found=$("$python" --version 2>/dev/null) || found="no Python at $python"
+    echo "expected Python 3.11 or later, got $found: name one with PYTHON=/path/to/python3.11" >&2
     exit 1
 }
 free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1000000) }')

@@ -79,3 +79,17 @@ def test_ci_runs_what_people_run() -> None:
 
 def _function(deployment: dict[str, Any]) -> str:
     return str(deployment["entrypoint"]).partition(":")[2]
+
+
+def test_the_installer_names_what_is_missing_before_it_downloads(tmp_path: Path) -> None:
+    environment = tmp_path / "environment"
+    done = subprocess.run(
+        ["sh", str(ROOT / "deployments/install.sh"), str(environment), str(tmp_path / "no-python")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "expected Python 3.11 or later" in done.stderr
+    assert "name one with PYTHON=" in done.stderr
+    assert not environment.exists()
