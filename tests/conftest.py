@@ -19,9 +19,11 @@ settings.load_profile("laws")
 @pytest.fixture(scope="session")
 def prefect_api() -> Iterator[str]:
     """The address of a real Prefect server with an empty database, for this session."""
+    from prefect.logging.configuration import setup_logging
     from prefect.settings import PREFECT_API_URL
     from prefect.testing.utilities import prefect_test_harness
 
+    setup_logging()  # now, or the first command of a test does it, and its console is closed when that test ends
     with prefect_test_harness(server_startup_timeout=120):
         yield str(PREFECT_API_URL.value())
 
