@@ -92,7 +92,7 @@ def protect_stages(
         get=4 + shards * (3 + loads + (loads or not fits)),  # the noise of a fit stays as the pixels do
         memory=memory,
     )
-    verify = Stage(name="verify", seconds=costs.of(name, verify=samples), put=2, get=1 + shards * 8)
+    verify = Stage(name="verify", seconds=costs.of(name, verify=samples), put=2, get=2 + shards * 8)
     if not fits or reuses:
         return (publish, verify)
     fit = _fit_stage(survey, costs, config, hands, held)
