@@ -77,7 +77,12 @@ def require_finite(losses: Sequence[float], model: str, learning_rate: float) ->
 def save_checkpoint(folder: Folder, name: str, state: Mapping[str, Any]) -> None:
     """Tensors and plain values, written atomically, and as they come: in memory they would stand a second time."""
     with folder.write(name) as stream:
-        torch.save(dict(state), stream)
+        try:
+            torch.save(dict(state), stream)
+        except RuntimeError as error:  # torch misses the end of its archive, and hides why it could not be written
+            if error.__context__ is not None:
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(folder: Folder, name: str, device: torch.device) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def test_files_and_folders_that_may_not_be_read_are_named(folder: LocalFolder, m
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("mem_core.common.storage.folder.open", refuse, raising=False)
     with pytest.raises(StorageRefused, match=r"a\.txt, but: Permission denied"):
         folder.open("a.txt")
     monkeypatch.setattr(os, "scandir", refuse)
