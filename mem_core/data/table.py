@@ -58,11 +58,16 @@ def table_name(shard: str) -> str:
 
 
 def write_table(rows: Iterable[SampleRow]) -> bytes:
-    """The rows as Parquet; equal rows give equal bytes (for the same pyarrow)."""
+    """The rows as Parquet, as `parquet_bytes` writes them."""
+    return parquet_bytes(rows, _schema())
+
+
+def parquet_bytes(rows: Iterable[object], schema: "pyarrow.Schema") -> bytes:
+    """Objects with an attribute for each column as Parquet; equal rows give equal bytes (for the same pyarrow)."""
     import pyarrow
     import pyarrow.parquet
 
-    listed, schema = list(rows), _schema()
+    listed = list(rows)
     table = pyarrow.table({name: [getattr(row, name) for row in listed] for name in schema.names}, schema=schema)
     stream = io.BytesIO()
     pyarrow.parquet.write_table(table, stream, compression="zstd")

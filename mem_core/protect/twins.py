@@ -23,7 +23,7 @@ from mem_core.config.stored import read_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import Receipt, Sha256, read_receipt
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
-from mem_core.data.table import table_name
+from mem_core.data.table import parquet_bytes, table_name
 from mem_core.protect.coins import TwinKey, chosen, coin, load_key, new_key, require_unused, use_key
 from mem_core.protect.destination import TWINS
 from mem_core.protect.key_place import KeyPlace
@@ -154,15 +154,8 @@ class TwinRow:
 
 
 def write_twin_table(rows: Iterable[TwinRow]) -> bytes:
-    """The rows as Parquet; equal rows give equal bytes (for the same pyarrow)."""
-    import pyarrow
-    import pyarrow.parquet
-
-    listed, schema = list(rows), _schema()
-    table = pyarrow.table({name: [getattr(row, name) for row in listed] for name in schema.names}, schema=schema)
-    stream = io.BytesIO()
-    pyarrow.parquet.write_table(table, stream, compression="zstd")
-    return stream.getvalue()
+    """The rows as Parquet, as other tables are."""
+    return parquet_bytes(rows, _schema())
 
 
 def read_twin_table(data: bytes, name: str) -> list[TwinRow]:

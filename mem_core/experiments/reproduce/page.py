@@ -42,10 +42,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
         "sections": [_plain(section) for section in sections],
         "cells": without_draws([result.model_dump(mode="json") for result in results]),
     }
-    told = json.dumps(data, indent=1, ensure_ascii=False).replace(
-        f"{study.folder.uri}/", ""
-    )  # whoever made it, wherever
-    write_bytes(out, "report.json", f"{told}\n".encode())
+    write_bytes(out, "report.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
     write_bytes(out, "report.md", _markdown(study, sections, headline).encode())
     page = filled_page(
         "study.html.j2",

@@ -256,7 +256,7 @@ class Study:
         result = StudyResult(
             cell=cell,
             identity=self.identity(cell),
-            evaluation=evaluation,
+            evaluation=evaluation.model_copy(update={"test": evaluation.test.removeprefix(f"{self.folder.uri}/")}),
             history=record.history,
             steps=record.steps,
             samples=record.samples,
