@@ -70,6 +70,7 @@ def up(device_pool: DevicePool = "memshield-cpu") -> None:
     installation.deploy(device_pool, tell)
     installation.start_worker("memshield-cpu", tell)
     typer.echo(f"Prefect UI: {ui}")
+    typer.echo(f"for the command `prefect`: export PREFECT_API_URL={ui}/api")
 
 
 @app.command()

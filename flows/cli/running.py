@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from mem_core.common.errors import StopRun
+
 if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
     from mem_core.experiments.config import RunConfig
 
@@ -29,10 +31,19 @@ def running(no_server: bool) -> Iterator[str]:
         ui = server.use_server(tell)
         tell(f"Prefect UI: {ui}")
     tell("loading ...")
+    import httpx  # Prefect's way to its server
+
     from tasks.terminal import shown_on_terminal
 
     with shown_on_terminal():
-        yield ui
+        try:
+            yield ui
+        except httpx.TransportError as error:
+            why = str(error) or type(error).__name__
+            raise StopRun(
+                f"expected the Prefect server to stay, but it does not answer any more ({why}): start it and run the "
+                "same command again to go on"
+            ) from error
 
 
 def tell(message: str) -> None:

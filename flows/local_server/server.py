@@ -1,19 +1,23 @@
 """A Prefect server of our own on loopback: started when needed, shared by all commands, stopped by `server stop`.
 
 A server that is named by PREFECT_API_URL is used as it is, and nothing is started. Nothing here imports Prefect: its
-settings are read from the environment when it is first imported, which is why `use_server` must come before that.
+settings are read from the environment when it is first imported, which is why `use_server` and `use_no_server` must
+come before that.
 
 Prefect's own `server start --background` does not do (3.8.8): it takes no free port and does not wait until the server
 answers, its server writes into a pipe that nobody reads, so that no log says why one ended; `server stop` sends a
 signal to whatever process has the stored id by now, and of two commands that start at once the second fails.
 """
 
+import atexit
 import fcntl
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from flows.local_server.answering import require_answer
 from flows.local_server.processes import end, is_running
 from mem_core.common.errors import StopRun
 from mem_core.config import Frozen
@@ -72,10 +77,14 @@ def keys(file: str | None) -> KeyPlace:
 
 
 def use_server(tell: Callable[[str], None]) -> str:
-    """Points this process's Prefect to a server, started if need be; returns the address of its UI."""
+    """Points this process's Prefect to a server, started if need be; returns the address of its UI.
+
+    Raises `ConfigError` if the one that PREFECT_API_URL names does not answer, or refuses us.
+    """
     os.environ.update(_QUIET | _SILENT_CONSOLE)
     given = os.environ.get("PREFECT_API_URL")
     if given:
+        require_answer(given)
         return given.removesuffix("/").removesuffix("/api")
     server = running()
     if server is None:
@@ -87,12 +96,25 @@ def use_server(tell: Callable[[str], None]) -> str:
 
 
 def use_no_server() -> None:
-    """Lets this process's Prefect keep its own records, for the time of one command."""
+    """Gives this process's Prefect a server and a database that go with the command.
+
+    Prefect cannot run a flow without any. Where its own settings name a server or a database (environment, profile,
+    prefect.toml), these are left alone: nothing of them is read, and no record reaches them.
+    """
+    folder = tempfile.mkdtemp(prefix="memshield-prefect-")
+    atexit.register(
+        shutil.rmtree, folder, ignore_errors=True
+    )  # registered first, so it comes after Prefect's last words
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
     os.environ.update(_QUIET | _SILENT_CONSOLE)
-    os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
-    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # 20 is short on a busy machine
-    os.environ.setdefault("PREFECT_HOME", str(_prefect_home()))
-    Path(os.environ["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)  # Prefect makes no parents
+    os.environ |= {
+        "PREFECT_HOME": folder,
+        "PREFECT_API_URL": "",  # set, though to nothing: else a prefect.toml of this folder could name a server
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
+        "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 is short on a busy machine
+    }
 
 
 def start() -> Server:

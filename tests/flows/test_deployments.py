@@ -58,9 +58,11 @@ def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
     assert len([name for name in automations if name.startswith("memshield - ")]) == 3
 
 
-def test_it_is_deployed_from_the_root_only(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_deployed_from_the_root_only(
+    prefect_api: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     refused = command("deploy")
     assert (refused.exit_code, "go to the repository's root" in refused.stderr) == (1, True)
 

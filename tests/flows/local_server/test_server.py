@@ -1,10 +1,14 @@
 """Our own Prefect server: started, shared, stopped."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from flows.local_server import server
+from tests.support.command_line import Command
 
 
 def test_one_server_is_started_found_again_and_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +38,80 @@ def test_a_record_of_a_process_that_is_no_server_is_not_trusted(
     assert server.running() is None
 
 
-def test_a_server_named_by_the_user_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.environ", {"PREFECT_API_URL": "http://example.org/api", "MEMSHIELD_HOME": str(tmp_path)})
-    assert server.use_server(print) == "http://example.org"
+def test_a_server_named_by_the_user_is_used_as_it_is(
+    prefect_api: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.environ", {"PREFECT_API_URL": prefect_api, "MEMSHIELD_HOME": str(tmp_path)})
+    assert f"{server.use_server(print)}/api" == prefect_api
     assert not (tmp_path / "server.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://127.0.0.1:9/api", "Connection refused"),
+        ("http://nowhere.invalid/api", "nowhere.invalid"),
+        ("nonsense", "unknown url type"),
+        ("{ours}", "its address ends in /api"),
+    ],
+)
+def test_a_server_that_is_not_there_is_one_sentence(
+    prefect_api: str, command: Command, monkeypatch: pytest.MonkeyPatch, address: str, why: str
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", address.replace("{ours}", prefect_api.removesuffix("/api")))
+    for arguments in (
+        ("verify", "clean", "protected"),
+        ("deploy",),
+        ("up",),
+        ("reproduce", "dest", "--scale", "smoke"),
+    ):
+        refused = command(*arguments)
+        assert refused.exit_code == 1, refused.output
+        lines = refused.stderr.strip().splitlines()
+        assert len(lines) == 1
+        assert lines[0].startswith("memshield: expected a Prefect server at ")
+        assert why in lines[0]
+
+
+def test_a_command_without_a_server_touches_nobody_elses_records(
+    prefect_api: str, clean_corpus: Path, tmp_path: Path
+) -> None:
+    """Whatever the user has set: a server, a home, a profile, a database, a file in the folder."""
+    from prefect import get_client
+
+    database = tmp_path / "mine.db"
+    prefect_home = tmp_path / "home" / ".prefect"
+    prefect_home.mkdir(parents=True)
+    (prefect_home / "profiles.toml").write_text(
+        f'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "{prefect_api}"\n'
+        f'PREFECT_SERVER_DATABASE_CONNECTION_URL = "sqlite+aiosqlite:///{database}"\n'
+    )
+    (tmp_path / "prefect.toml").write_text(f'[api]\nurl = "{prefect_api}"\n')
+    (tmp_path / "temporary").mkdir()
+    mine = {
+        "HOME": str(tmp_path / "home"),
+        "MEMSHIELD_HOME": str(tmp_path / "memshield"),
+        "PREFECT_API_URL": prefect_api,
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
+        "PREFECT_HOME": str(prefect_home),
+        "PREFECT_PROFILE": "mine",
+        "TMPDIR": str(tmp_path / "temporary"),
+    }
+    with get_client(sync_client=True) as client:
+        before = client.request("POST", "/flow_runs/count").json()
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli", "preview", tmp_path / "none", "--clean", tmp_path, "--no-server"],
+            cwd=tmp_path,
+            env=os.environ | mine,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert client.request("POST", "/flow_runs/count").json() == before
+    assert done.returncode == 1
+    assert "expected" in done.stderr.splitlines()[-1], done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in prefect_home.iterdir()] == ["profiles.toml"]
+    assert not database.exists()
+    assert not (tmp_path / "memshield").exists()
+    assert not list((tmp_path / "temporary").glob("memshield-*"))
