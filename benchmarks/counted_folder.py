@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import BinaryIO, Literal
 
 from mem_core.common.storage.folder import Folder, Troubles
@@ -38,6 +39,10 @@ class CountedFolder:
     def size(self, name: str) -> int:
         self.calls.append(Call("get"))
         return self._folder.size(name)
+
+    def modified(self, name: str) -> datetime:
+        self.calls.append(Call("get"))
+        return self._folder.modified(name)
 
     def open(self, name: str) -> BinaryIO:
         self.calls.append(Call("get"))

@@ -10,6 +10,7 @@ from prefect.futures import PrefectFuture
 
 from flows.shard_runner import ShardRunner
 from mem_core.common.errors import RetryShard, StopRun
+from mem_core.common.formatting import counted
 
 R = TypeVar("R")
 
@@ -17,10 +18,13 @@ _NAMED = 5  # failures in the message; all of them are in the UI
 
 
 class ShardsFailed(StopRun):
-    """Some shards failed, the others are done. failures: shard -> why, as a sentence. results: of the others."""
+    """Some shards failed, the others are done. failures: shard -> why, as a sentence. results: of the others. advice:
+    what to do."""
 
-    def __init__(self, failures: Mapping[str, str], results: Mapping[str, Any]) -> None:
-        super().__init__(_sentence(failures, len(results)))
+    def __init__(
+        self, failures: Mapping[str, str], results: Mapping[str, Any], advice: str = "run again to do the rest"
+    ) -> None:
+        super().__init__(f"{_sentence(failures, len(results))}: {advice}")
         self.failures, self.results = dict(failures), dict(results)
 
 
@@ -69,4 +73,4 @@ def _putting(shard: str, ended: SimpleQueue[str]) -> Callable[[PrefectFuture[R]]
 def _sentence(failures: Mapping[str, str], done: int) -> str:
     named = "; ".join(f"{shard}: {error}" for shard, error in islice(sorted(failures.items()), _NAMED))
     more = f"; and {len(failures) - _NAMED} more" if len(failures) > _NAMED else ""
-    return f"{len(failures)} shards failed after every try, {done} are done ({named}{more}): run again to do the rest"
+    return f"{counted(len(failures), 'shard')} failed on every attempt, {counted(done, 'shard')} done ({named}{more})"

@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.advice import about_failed_shards
 from flows.local_server.server import keys
 from flows.mapping import ShardsFailed, map_shards
 from flows.shard_runner import shard_runner_of
@@ -49,5 +50,5 @@ def protect_waiting(job: ProtectJob, plan: NightPlan) -> NightSummary:
             done = map_shards(publish_shard, plan.waiting, runner=runner, set_aside=_SET_ASIDE, job=job)
     except ShardsFailed as failure:
         finish_night(job, list(failure.results.values()), failure.failures, plan)
-        raise
+        raise ShardsFailed(failure.failures, failure.results, about_failed_shards(job.dest)) from failure
     return finish_night(job, list(done.values()), {}, plan)

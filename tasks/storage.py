@@ -21,6 +21,7 @@ from tasks.listing import listed
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 _IN_MEMORY = 16 * 2**20  # larger files wait on disk until they are complete
 _BUFFER = 1 << 20
@@ -102,9 +103,15 @@ class S3Folder:
         return True
 
     def size(self, name: str) -> int:
+        return self._head(name)["ContentLength"]
+
+    def modified(self, name: str) -> datetime:
+        return self._head(name)["LastModified"]
+
+    def _head(self, name: str) -> "HeadObjectOutputTypeDef":
         with _translated(self._address(name)):
             try:
-                return _client().head_object(Bucket=self.bucket, Key=self._key(name))["ContentLength"]
+                return _client().head_object(Bucket=self.bucket, Key=self._key(name))
             except _client().exceptions.ClientError as error:
                 if status_of(error.response) == 404:  # the answer to HEAD has no words: key or bucket?
                     self._require_bucket()

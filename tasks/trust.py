@@ -24,7 +24,7 @@ from mem_core.audit.evidence.detection import (
     read_detection,
 )
 from mem_core.audit.evidence.encoding import ModelEncoder
-from mem_core.audit.evidence.outcome import EvidencePlan
+from mem_core.audit.evidence.outcome import EvidenceOutcome, EvidencePlan
 from mem_core.audit.evidence.page import DETECTION_PAGE, detection_headline, write_detection
 from mem_core.audit.evidence.pairs import committed_pairs
 from mem_core.audit.evidence.recorded import read_vectors, write_queries
@@ -151,10 +151,13 @@ def commit_corpus(protected: str, out: str, plan: EvidencePlan, key: KeyPlace, s
 
 
 class DetectionPlace(Frozen):
-    """The page of a detection by its address, and its verdict in one sentence."""
+    """The page of a detection by its address ("" where none was written), its verdict in one sentence and in numbers.
+    model: as it was named."""
 
     page: str
+    model: str
     headline: str
+    outcome: EvidenceOutcome
 
 
 @step("detect", run_name="detect {model}", tags=("memshield-device",))
@@ -187,7 +190,7 @@ def detect_in_model(
     write_detection(open_folder(out), committed, found, secret, open_key=open_key)
     page, headline = address_below(out, DETECTION_PAGE), detection_headline(asked.name, found.outcome)
     say(headline)
-    return DetectionPlace(page=page, headline=headline)
+    return DetectionPlace(page=page, model=asked.name, headline=headline, outcome=found.outcome)
 
 
 @step("detection queries", run_name="detection queries of {twins}")
@@ -198,11 +201,12 @@ def write_detection_queries(twins: str, commitment: str, key: KeyPlace, out: str
     return write_queries(open_folder(out), blocks, secret, committed.test.scores)
 
 
-def check_result(commitment: str, result: str, key_file: str) -> str:
-    """Computes a result again and says its verdict. key_file: the key where the result was not opened, "" if it was."""
+def check_result(commitment: str, result: str, key_file: str) -> DetectionPlace:
+    """Computes a result again, for its verdict. key_file: the key where the result was not opened, "" if it was."""
     found = read_detection(*_file(result))
     key = load_key(Path(key_file)) if key_file else None
-    return detection_headline(found.model.name, check_detection(read_commitment(*_file(commitment)), found, key))
+    outcome, name = check_detection(read_commitment(*_file(commitment)), found, key), found.model.name
+    return DetectionPlace(page="", model=name, headline=detection_headline(name, outcome), outcome=outcome)
 
 
 def _file(path: str) -> tuple[Folder, str]:

@@ -55,4 +55,7 @@ Overrides = Annotated[
     ),
 ]
 Seed = Annotated[int | None, typer.Option(help="Replaces the preset's seed.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object for programs in place of text; exit codes are the same.")
+]
 NoServer = Annotated[bool, typer.Option("--no-server", help="Keep no records of the run.")]

@@ -1,7 +1,9 @@
 """What commands print when they are done: tables on standard output, for people."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -12,13 +14,12 @@ from rich.table import Table
 from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, reasons, stress_cells, stress_headline
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import ConfigError
-from mem_core.common.formatting import corpus_name, counted
+from mem_core.common.formatting import counted
 from mem_core.config.settings_list import SettingRow
 from mem_core.data.loaders.index import IndexSummary
 from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.estimate.hand_out import HandOut
-from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
 from mem_core.report import ReportSummary
 from mem_core.report.intervals import percent
 from mem_core.victim.evaluation import Evaluation
@@ -26,7 +27,12 @@ from tasks.artifacts import REPORT_ABOUT, REPORT_HEADER, retrieval_lines, retrie
 from tasks.estimating import RunEstimate
 from tasks.protecting import ProtectSummary
 
-_NAMED = 20  # problems and reasons that are printed
+NAMED = 20  # problems and reasons that are printed
+
+
+def print_json(values: Mapping[str, Any]) -> None:
+    """One object on one line: all that stands on standard output."""
+    typer.echo(json.dumps(values))
 
 
 def print_report(summary: ReportSummary) -> None:
@@ -106,12 +112,12 @@ def print_problems(found: VerifyReport) -> None:
     """What is wrong, and what is merely to be known."""
     console = Console()
     for word, style, entries in (("problem", "red", found.problems), ("warning", "yellow", found.warnings)):
-        for entry in entries[:_NAMED]:
+        for entry in entries[:NAMED]:
             where = " ".join(part for part in (entry.shard, entry.key) if part)
             console.print(f"[{style}]{word}[/{style}] {escape(where)}: {escape(entry.what)}", highlight=False)
-        if len(entries) > _NAMED:
-            console.print(f"... and {len(entries) - _NAMED} more", highlight=False)
-    checked = f"{counted(found.shards, 'shard')}, {_counts(found.counts)}"
+        if len(entries) > NAMED:
+            console.print(f"... and {len(entries) - NAMED} more", highlight=False)
+    checked = f"{counted(found.shards, 'shard')}, {counts_text(found.counts)}"
     console.print(f"{checked}: {counted(len(found.problems), 'problem')}", highlight=False)
 
 
@@ -128,7 +134,7 @@ def print_index(found: IndexSummary) -> None:
     if found.card_kept:
         typer.echo("README.md was there and is not memshield's: it stays as it is")
     if found.empty:
-        typer.echo(f"hold no sample, leave them out: {', '.join(found.empty[:_NAMED])}")
+        typer.echo(f"hold no sample, leave them out: {', '.join(found.empty[:NAMED])}")
 
 
 def print_handing_out(folder: str, found: VerifyReport) -> None:
@@ -198,56 +204,6 @@ def _bytes(count: float) -> str:
     return f"{count:,.2f} TB"
 
 
-def print_status(found: DestinationStatus) -> None:
-    """Corpora with totals, why samples failed, victims, report."""
-    table = Table(title=escape(found.uri), title_style="bold")
-    for head in ("corpus", "method", "done", "pending", "failed", "samples", "state"):
-        table.add_column(head, justify="right" if head in ("done", "pending", "failed") else "left")
-    for corpus in found.corpora:
-        numbers = map(str, (corpus.done, corpus.pending, len(corpus.failed)))
-        name = escape(_shown(corpus, found))
-        table.add_row(name, corpus.method, *numbers, _counts(corpus.counts), _state(corpus))
-    if len(found.corpora) > 1:
-        done, pending = (sum(getattr(c, name) for c in found.corpora) for name in ("done", "pending"))
-        failed = sum(len(corpus.failed) for corpus in found.corpora)
-        table.add_row("total", "", str(done), str(pending), str(failed), "", "", style="bold")
-    console = Console()
-    console.print(table)
-    for corpus in found.corpora:
-        name = escape(_shown(corpus, found))
-        if corpus.backed_off:
-            console.print(f"{name}: {backed_off_line(corpus.backed_off)}", highlight=False)
-        for shard, why in list(corpus.failed.items())[:_NAMED]:
-            console.print(f"{name}: shard {shard} failed: {escape(why)}", highlight=False)
-        for reason, count in list(corpus.reasons.items())[:_NAMED]:
-            console.print(f"{name}: {count} x {escape(reason)}", highlight=False)
-        if len(corpus.reasons) > _NAMED:
-            more = len(corpus.reasons) - _NAMED
-            console.print(f"{name}: ... and {more} more reasons", highlight=False)
-    for place, codes in found.left_out.items():
-        said = ", ".join(f"{count} {code}" for code, count in codes.items())
-        console.print(f"{escape(place)}: left out of the source: {said or 'captions only'}", highlight=False)
-    for victim in found.victims:
-        state = "evaluated" if victim.evaluated else "trained" if victim.trained else "pending"
-        console.print(f"{escape(victim.place)}: {state}", highlight=False)
-    if found.report:
-        console.print(f"report: {escape(found.report)}", highlight=False)
-
-
-def _shown(corpus: CorpusStatus, found: DestinationStatus) -> str:
-    """A corpus by its place in the destination, or by the destination's name where it is all that is there."""
-    return corpus_name(found.uri) if corpus.place == "." else corpus.place
-
-
-def _state(corpus: CorpusStatus) -> str:
-    if corpus.failed:
-        return "failed shards: `memshield retry`"
-    if corpus.finished and not corpus.pending:
-        return "finished"
-    if corpus.fitting:
-        return f"fitting, round {corpus.fitting[0]} of {corpus.fitting[1]}"
-    return "not begun" if not corpus.done else "unfinished"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
+def counts_text(counts: Mapping[str, int]) -> str:
+    """`60 protected, 4 failed`."""
     return ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "-"

@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from flows.cli.options import Format, NoServer, Overrides, Preset, Protector, Seed, address_argument, address_option
+from flows.cli.options import (
+    AsJson,
+    Format,
+    NoServer,
+    Overrides,
+    Preset,
+    Protector,
+    Seed,
+    address_argument,
+    address_option,
+)
 from flows.cli.running import config_of, running
 from mem_core.common.errors import ConfigError
 from mem_core.common.paths import whole_path
@@ -45,14 +55,16 @@ def estimate(
     pipeline: Annotated[bool, typer.Option("--pipeline", help="All rows and victims, not only `protect`.")] = False,
     protector: Protector = None,
     scratch: Annotated[str | None, address_option("An empty folder to calibrate in, as s3://bucket/try.")] = None,
+    as_json: AsJson = False,
     no_server: NoServer = False,
 ) -> None:
     """Says what a run will take: time, GPU memory, storage, requests; and how near past estimates were."""
     config = config_of(preset, [*(set or []), *(["protect.strategy=replay"] if protector else [])], seed)
     with running(no_server):
-        from flows.cli.printing import print_estimate
+        from flows.cli.printing import print_estimate, print_json
         from flows.estimate import estimate
         from flows.local_server.server import estimates
+        from tasks.as_json import estimate_values
         from tasks.estimating import EstimateJob
 
         job = EstimateJob(
@@ -65,4 +77,7 @@ def estimate(
             history=estimates(),
         )
         found = estimate(job)
-    print_estimate(found)
+    if as_json:
+        print_json(estimate_values(found))
+    else:
+        print_estimate(found)

@@ -8,6 +8,7 @@ import typer
 import typer.core
 
 from flows.cli.options import (
+    AsJson,
     Clean,
     Dest,
     Format,
@@ -180,16 +181,21 @@ def evaluate(
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
+    as_json: AsJson = False,
     no_server: NoServer = False,
 ) -> None:
     """Measures what a victim retrieves on clean test pairs at its last and best epoch, bare and prefixed."""
     config = config_of(preset, set, seed)
     with running(no_server):
-        from flows.cli.printing import print_evaluation
+        from flows.cli.printing import print_evaluation, print_json
         from flows.evaluate import evaluate
+        from tasks.as_json import evaluate_values
 
         found = evaluate(victim, test, config.evaluate, config.runtime, Path(victim).name)
-    print_evaluation(found)
+    if as_json:
+        print_json(evaluate_values(victim, found))
+    else:
+        print_evaluation(found)
 
 
 @app.command()
@@ -203,6 +209,7 @@ def verify(
         str | None, address_option("With --published-only: the protected corpus whose tars were taken.")
     ] = None,
     twins_key: TwinsKey = None,
+    as_json: AsJson = False,
     no_server: NoServer = False,
 ) -> None:
     """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong.
@@ -212,16 +219,20 @@ def verify(
     if published_only == (protected is not None) or (against and not published_only):
         raise typer.BadParameter("expected CLEAN and PROTECTED, or FOLDER --published-only and maybe --against")
     with running(no_server):
-        from flows.cli.printing import print_handing_out, print_problems
+        from flows.cli.printing import print_handing_out, print_json, print_problems
         from flows.verify import verify, verify_published
+        from tasks.as_json import verify_values
 
         if protected is not None:
             found = verify(clean, protected, twins_key=twins_key)
         else:
             found = verify_published(clean, against)
-    print_problems(found)
-    if published_only:
-        print_handing_out(clean, found)
+    if as_json:
+        print_json(verify_values(found))
+    else:
+        print_problems(found)
+        if published_only:
+            print_handing_out(clean, found)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -259,12 +270,29 @@ def report(dest: Annotated[str, address_argument("A pipeline's destination.")], 
 def status(
     dest: Annotated[str, address_argument("A corpus or a pipeline's destination.")],
     clean: Annotated[str | None, address_option("The clean corpus, to count what is still to come.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 1 if shards failed, or wait for longer than --max-age.")
+    ] = False,
+    max_age: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="With --check: as 90m or 2d; counted from when a clean tar was written."),
+    ] = "26h",
+    as_json: AsJson = False,
 ) -> None:
     """Shows what is done, pending and failed, by reason, from storage alone."""
-    from flows.cli.printing import print_status
+    from flows.cli.printing import print_json
+    from flows.cli.status_table import print_status
+    from mem_core.common.formatting import read_duration
+    from tasks.as_json import status_values
     from tasks.status import read_status
 
-    print_status(read_status(dest, clean))
+    found = read_status(dest, clean, ages=as_json, max_age=read_duration(max_age) if check else None)
+    if as_json:
+        print_json(status_values(found))
+    else:
+        print_status(found)
+    if found.problems:
+        raise typer.Exit(1)
 
 
 @app.command()

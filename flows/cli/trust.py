@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.cli.options import (
+    AsJson,
     CleanOption,
     NoServer,
     Overrides,
@@ -121,15 +122,20 @@ def detect(
     ] = False,
     check: Annotated[str | None, address_option("A commitment.json: check a result under it instead.")] = None,
     preset: Preset = "cpu",
+    as_json: AsJson = False,
     no_server: NoServer = False,
 ) -> None:
     """Shows whether MODEL learned from what was published: an exact p-value from coins that only the owner knows."""
     if check is not None:
+        from flows.cli.printing import print_json
+        from tasks.as_json import detect_values
         from tasks.trust import check_result
 
-        typer.echo(
-            f"as it follows from the key and the recorded preferences: {check_result(check, model, twins_key or '')}"
-        )
+        place = check_result(check, model, twins_key or "")
+        if as_json:
+            print_json(detect_values(place))
+        else:
+            typer.echo(f"as it follows from the key and the recorded preferences: {place.headline}")
         return
     for name, given in (("--twins", twins), ("--commitment", commitment)):
         if given is None:
@@ -140,15 +146,23 @@ def detect(
     config = config_of(preset)
     with running(no_server):
         from flows import trust
+        from flows.cli.printing import print_json
         from flows.local_server.server import keys
+        from tasks.as_json import detect_values, queries_values
 
         if queries is not None:
-            count = trust.queries(twins, commitment, keys(twins_key), queries)
-            typer.echo(f"{count:,} queries: {queries}/queries.jsonl")
+            count, file = trust.queries(twins, commitment, keys(twins_key), queries), f"{queries}/queries.jsonl"
+            if as_json:
+                print_json(queries_values(file, count))
+            else:
+                typer.echo(f"{count:,} queries: {file}")
             return
         place = trust.detect(
             model, twins, commitment, keys(twins_key), out, architecture, embeddings, open, config.runtime
         )
+    if as_json:
+        print_json(detect_values(place))
+        return
     typer.echo(place.headline)
     typer.echo(f"result: {place.page}")
 
@@ -170,13 +184,15 @@ def stress(
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Annotated[int | None, typer.Option(help="One seed in place of the preset's victim_seeds.")] = None,
+    as_json: AsJson = False,
     no_server: NoServer = False,
 ) -> None:
     """Trains victims under every countermeasure, and shows what protection is left, worst case first."""
     config = config_of(preset, set)
     with running(no_server):
-        from flows.cli.printing import print_stress
+        from flows.cli.printing import print_json, print_stress
         from flows.stress import stress
+        from tasks.as_json import stress_values
 
         place = stress(
             protected,
@@ -192,5 +208,8 @@ def stress(
             pretrained,
             validation,
         )
+    if as_json:
+        print_json(stress_values(place))
+        return
     print_stress(place.report)
     typer.echo(f"report:     file://{place.page}")

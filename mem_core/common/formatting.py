@@ -1,6 +1,10 @@
 """Numbers and tables as people write them, for lines on a terminal and captions on a page."""
 
+import re
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from mem_core.common.errors import ConfigError
 
 _ROUND_FROM = 90  # of a unit: below that it reads better than the next larger unit
 
@@ -16,6 +20,17 @@ def duration(seconds: float) -> str:
         return counted(max(1, round(seconds)), "second")
     minutes = seconds / 60
     return counted(round(minutes), "minute") if minutes < _ROUND_FROM else f"{minutes / 60:.1f} hours"
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def read_duration(text: str) -> timedelta:
+    """`90m`, `26h`, `1.5d` and the like. Raises `ConfigError` for anything else."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?([smhd])", text.strip())
+    if match is None:
+        raise ConfigError(f"expected a time as 90m, 26h or 2d, got {text!r}")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
@@ -10,12 +11,14 @@ from mem_core.common.errors import SourceError
 from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import Frozen, ProtectConfig
+from mem_core.config.methods import CLEAN
 from mem_core.config.stored import parse_record
 from mem_core.data.finished_shard import missing_output, receipts_of
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.receipt import receipt_name, stats_name
 from mem_core.data.sharding.left_out import LEFT_OUT_NAME, counted_codes, read_left_out
 from mem_core.experiments.config import RunConfig, clean_folder, read_run
+from mem_core.experiments.waiting import Waiting, longest_waiting
 from mem_core.protect.destination import STATE
 from mem_core.protect.failures import read_failures
 
@@ -23,6 +26,9 @@ JOB = f"{STATE}/job.json"
 """In a destination while work goes on: the job, from which one learns which clean corpus the shards come from."""
 
 OpenFolder = Callable[[str], Folder]
+MADE_ELSEWHERE = "made elsewhere"
+"""The method of a corpus whose shards have no receipts of ours."""
+
 _TAR, _STATS, _RECEIPT = ".tar", stats_name(""), receipt_name("")
 
 
@@ -30,7 +36,9 @@ class CorpusStatus(Frozen):
     """One corpus. done, pending: shards; a done one has a receipt, and the files it names. counts: samples by status.
     reasons: why samples failed, most common first. failed: shard -> why it failed after every try; those are not among
     the pending ones. fitting: (round, of how many) while the protector is fitted: the last round whose surrogate is
-    there, and the first before that. backed_off: samples whose noise was scaled back for the quality budget."""
+    there, and the first before that. backed_off: samples whose noise was scaled back for the quality budget.
+    source: the clean corpus that tells which shards are still to come, "" if it is not known. longest_waiting: of the
+    pending shards, None without any, and where nobody asked."""
 
     place: str
     method: str
@@ -42,6 +50,13 @@ class CorpusStatus(Frozen):
     failed: dict[str, str] = Field(default_factory=dict)
     fitting: tuple[int, int] | None = None
     backed_off: int = 0
+    source: str = ""
+    longest_waiting: Waiting | None = None
+
+    @property
+    def has_source(self) -> bool:
+        """Whether it is made from another corpus: not a clean one, nor one that another tool made."""
+        return self.method not in (CLEAN, MADE_ELSEWHERE)
 
 
 class VictimStatus(Frozen):
@@ -52,10 +67,21 @@ class VictimStatus(Frozen):
     evaluated: bool
 
 
+class StatusProblem(Frozen):
+    """What somebody has to see to. place: of the corpus. kind: shards that failed; shards that wait too long; a corpus
+    of which nobody knows what is to come. shards: how many of them."""
+
+    place: str
+    kind: Literal["failed", "waiting", "unknown"]
+    shards: int
+    what: str
+
+
 class DestinationStatus(Frozen):
     """Everything found, or known to come, below an address.
 
-    left_out: clean corpus, by its place -> code -> pictures of its source that are in no sample.
+    left_out: clean corpus, by its place -> code -> pictures of its source that are in no sample. problems: what
+    somebody has to see to, None where nobody checked (`mem_core/experiments/status_check.py`).
     """
 
     uri: str
@@ -63,6 +89,7 @@ class DestinationStatus(Frozen):
     victims: tuple[VictimStatus, ...] = ()
     report: str = ""
     left_out: dict[str, dict[str, int]] = Field(default_factory=dict)
+    problems: tuple[StatusProblem, ...] | None = None
 
     @property
     def finished(self) -> bool:
@@ -71,18 +98,20 @@ class DestinationStatus(Frozen):
         return not open_ends and all(v.evaluated for v in self.victims)
 
 
-def read_status(folder: Folder, clean: Folder | None, open_folder: OpenFolder) -> DestinationStatus:
+def read_status(
+    folder: Folder, clean: Folder | None, open_folder: OpenFolder, *, ages: bool = False
+) -> DestinationStatus:
     """The state of a corpus or of a whole pipeline. Raises `SourceError` where there is neither.
 
     `clean` tells which shards are still to come; a pipeline, or a run that is not over, knows it by itself, as an
-    address for `open_folder`.
+    address for `open_folder`. ages: also since when shards wait, which takes a request for each of them.
     """
     listing = list(folder.names())
     run = read_run(folder)
     sources = _sources(folder, run) if run else {}
     places = {_corpus_of(name) for name in listing if _shows_corpus(name)} | set(sources)
     corpora = tuple(
-        _corpus(folder, place, listing, clean or sources.get(place), open_folder) for place in sorted(places)
+        _corpus(folder, place, listing, clean or sources.get(place), open_folder, ages=ages) for place in sorted(places)
     )
     victims = {name.rpartition("/")[0] for name in listing if name.startswith("rows/") and "/victim-" in name}
     victims |= {f"rows/{row.name}/victim-{seed}" for row in run.table for seed in run.victim_seeds} if run else set()
@@ -127,7 +156,7 @@ def _corpus_of(name: str) -> str:
 
 
 def _corpus(
-    root: Folder, place: str, listing: list[str], clean: Folder | None, open_folder: OpenFolder
+    root: Folder, place: str, listing: list[str], clean: Folder | None, open_folder: OpenFolder, *, ages: bool
 ) -> CorpusStatus:
     folder = root.below(place) if place else root
     start = f"{place}/" if place else ""
@@ -138,7 +167,8 @@ def _corpus(
     failures = read_failures(folder)
     if clean is None and (address := noted or failures.clean):
         clean = open_folder(address)
-    expected = set(_stems(clean.top(), _TAR)) if clean is not None and clean.uri != folder.uri else set()
+    source = clean if clean is not None and clean.uri != folder.uri else None
+    expected = set(_stems(source.top(), _TAR)) if source is not None else set()
     foreign = bool(tars) and not receipts and not expected  # shards that another tool made are complete as they are
     sizes = folder.top()
     found = [one for one in receipts_of(folder, sorted(receipts)) if not missing_output(one, sizes.get)]
@@ -149,17 +179,20 @@ def _corpus(
     stats = _statistics(folder, top)
     for one in stats:
         reasons.update(one.status_dict)
+    pending = set() if foreign else (expected | tars | receipts) - whole - set(failures.shards)
     return CorpusStatus(
         place=place or ".",
-        method="made elsewhere" if foreign else ", ".join(sorted({receipt.method for receipt in found})),
+        method=MADE_ELSEWHERE if foreign else ", ".join(sorted({receipt.method for receipt in found})),
         finished=foreign or MANIFEST_NAME in top,
         done=len(tars if foreign else whole),
-        pending=0 if foreign else len((expected | tars | receipts) - whole - set(failures.shards)),
+        pending=len(pending),
         counts={status: count for status, count in sorted(counts.items()) if count},
         reasons=dict(reasons.most_common()),
         failed=failures.shards,
         fitting=_fitting(own, rounds),
         backed_off=sum(one.backed_off for one in stats),
+        source=source.uri if source is not None else "",
+        longest_waiting=longest_waiting(pending, source, folder) if ages else None,
     )
 
 

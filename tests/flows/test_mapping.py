@@ -63,7 +63,7 @@ def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> Non
         with shard_runner_of(RunnerConfig(workers=2)) as runner:
             map_shards(work, SHARDS, runner=runner)
 
-    with pytest.raises(StopRun, match="1 shards failed after every try, 6 are done .00001: the store is slow"):
+    with pytest.raises(StopRun, match="1 shard failed on every attempt, 6 shards done .00001: the store is slow"):
         over_all()
     assert sorted(done) == [shard for shard in SHARDS if shard != "00001"]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.advice import about_failed_shards
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import read_receipt
@@ -79,14 +80,19 @@ def test_a_tar_that_cannot_be_read_holds_up_no_other_and_is_retried(
     failed = command("nightly", crawl, dest, *SETTINGS)
     assert failed.exit_code == 1
     said = failed.stderr.strip().splitlines()[-1]
-    assert said.startswith("memshield: 1 shards failed")
+    assert said.startswith("memshield: 1 shard failed")
     assert "00001" in said
     assert read_receipt(LocalFolder(dest), "00002") is not None  # the other one is done and listed
     (corpus,) = read_status(str(dest)).corpora
     assert (corpus.done, corpus.pending, list(corpus.failed)) == (2, 0, ["00001"])
-    assert "00001 failed" in command("status", dest).stdout
+    advice = about_failed_shards(str(dest))
+    assert said.endswith(advice)
+    shown = command("status", dest).stdout
+    assert "00001 failed" in shown
+    assert advice in shown
 
-    assert command("retry", dest, *SETTINGS).exit_code == 1  # nothing has changed
+    again = command("retry", dest, *SETTINGS)  # nothing has changed
+    assert (again.exit_code, again.stderr.strip().endswith(advice)) == (1, True)
     (crawl / "00001.tar").write_bytes(whole)
     finished = (dest / "00002.tar").stat().st_mtime_ns
     retried = command("retry", dest, *SETTINGS)  # and it knows by itself where the shards come from

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect import get_client
 
-from flows.cli.printing import print_status
+from flows.cli.status_table import print_status
 from flows.pipeline import pipeline
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import merge

@@ -18,7 +18,9 @@ from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
 from mem_core.experiments.config import RunConfig
 from mem_core.protect.protection import Places, Protection
+from tasks.as_json import stress_values
 from tasks.stressing import StressJob, StressPlace, plan_stress
+from tests.support.documented_fields import documented_fields
 
 SHORT = ("as-published", "stop-early", "autoencoder", "mix-50")
 
@@ -72,6 +74,7 @@ def test_a_stress_test_from_plan_to_page(
     place = run(protected, clean_corpus, tmp_path, smoke)
     assert {row.name for row in place.report.findings.rows} == set(SHORT)
     assert Path(place.page).is_file()
+    assert set(stress_values(place)) == documented_fields("stress")
     files = read_tree(tmp_path)
     assert len([name for name in files if name.startswith("cells/")]) == 6
     assert not [name for name in files if name.startswith("scratch/")]

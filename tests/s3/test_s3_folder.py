@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +209,14 @@ def test_clocks_that_disagree_are_named(folder: Folder, monkeypatch: pytest.Monk
     monkeypatch.setattr(auth, "get_current_datetime", lambda *args, **kwargs: late)
     with pytest.raises(StorageRefused, match="clocks"):
         list(folder.names())
+
+
+def test_a_name_knows_when_it_was_written(folder: Folder) -> None:
+    before = datetime.now(UTC)
+    write_bytes(folder, "new", b"1")
+    assert abs(folder.modified("new") - before) < timedelta(minutes=1)  # a store's clock has whole seconds
+    with pytest.raises(FileNotFoundError):
+        folder.modified("nothing")
 
 
 def test_a_missing_key_is_no_file(folder: Folder) -> None:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -173,6 +174,9 @@ class Failing:
 
     def size(self, name: str) -> int:
         return self.folder.size(name)
+
+    def modified(self, name: str) -> datetime:
+        return self.folder.modified(name)
 
     def sweep(self, ours: Callable[[str], bool], finished: Callable[[str], bool]) -> int:
         return self.folder.sweep(ours, finished)

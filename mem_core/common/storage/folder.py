@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path, PurePath, PurePosixPath
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -48,6 +49,10 @@ class Folder(Protocol):
 
     def size(self, name: str) -> int:
         """How many bytes the name has. Raises FileNotFoundError."""
+        ...
+
+    def modified(self, name: str) -> datetime:
+        """When its bytes were last written, in UTC. Raises FileNotFoundError."""
         ...
 
     def open(self, name: str) -> BinaryIO:
@@ -123,8 +128,14 @@ class LocalFolder:
         return self._file(name).is_file()
 
     def size(self, name: str) -> int:
+        return self._stat(name).st_size
+
+    def modified(self, name: str) -> datetime:
+        return datetime.fromtimestamp(self._stat(name).st_mtime, UTC)
+
+    def _stat(self, name: str) -> os.stat_result:
         try:
-            return self._file(name).stat().st_size
+            return self._file(name).stat()
         except NotADirectoryError as error:
             raise FileNotFoundError(errno.ENOENT, "no such file", str(self._file(name))) from error
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import Command
+from tests.support.documented_fields import as_documented
 
 pytestmark = pytest.mark.usefixtures("prefect_api")
 
@@ -103,9 +104,13 @@ def test_from_two_versions_to_a_verdict_that_others_check(
     checked = command("detect", result, *check, "--twins-key", key)
     assert (checked.exit_code, "Evidence that victim learned" in checked.stdout) == (0, True), checked.output
     assert key.read_text().strip() not in result.read_text()
-    assert command("detect", victim, *twins, "--out", out, "--open", *smoke).exit_code == 0
+    opened = command("detect", victim, *twins, "--out", out, "--open", "--json", *smoke)
+    told = as_documented(opened.stdout, "detect")
+    assert (opened.exit_code, told["outcome"]["evidence"], told["model"]) == (0, True, "victim"), opened.output
     assert key.read_text().strip() in result.read_text()
     assert command("detect", result, *check).stdout == checked.stdout
+    again = command("detect", result, *check, "--json")
+    assert as_documented(again.stdout, "detect") == {**told, "page": ""}
     values = json.loads(result.read_text())
     values["outcome"]["p"] /= 1000
     result.write_text(json.dumps(values))
@@ -113,6 +118,8 @@ def test_from_two_versions_to_a_verdict_that_others_check(
     assert (edited.exit_code, "as memshield wrote it, but it was edited" in edited.stderr) == (1, True)
     asked = command("detect", "service", *twins, "--queries", tmp_path / "ask", *smoke)
     assert (asked.exit_code, "queries: " in asked.stdout) == (0, True), asked.output
+    asked = command("detect", "service", *twins, "--queries", tmp_path / "ask", "--json", *smoke)
+    assert as_documented(asked.stdout, "detect --queries")["file"] == f"{tmp_path}/ask/queries.jsonl"
     (tmp_path / "answers.jsonl").write_text("")
     silent = command("detect", "service", *twins, "--embeddings", tmp_path / "answers.jsonl", *smoke)
     assert (silent.exit_code, "expected a vector for each query in" in silent.stderr) == (1, True), silent.output

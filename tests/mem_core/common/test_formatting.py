@@ -2,7 +2,8 @@
 
 import pytest
 
-from mem_core.common.formatting import corpus_name, counted, duration, markdown_table
+from mem_core.common.errors import ConfigError
+from mem_core.common.formatting import corpus_name, counted, duration, markdown_table, read_duration
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 shards"), (1, "1 shard"), (2, "2 shards"), (2000, "2,000 shards")])
@@ -16,6 +17,17 @@ def test_one_of_a_thing_has_no_s(number: int, said: str) -> None:
 )
 def test_times_are_said_in_the_unit_that_tells_most(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90m", 5400), ("26h", 93_600), ("1.5d", 129_600), (" 5 s ", 5)])
+def test_times_are_read(text: str, seconds: int) -> None:
+    assert read_duration(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["", "26", "h", "-1h", "1h30m", "1w", "9999999d"])
+def test_what_is_no_time_is_named(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected a time as 90m, 26h or 2d, got"):
+        read_duration(text)
 
 
 @pytest.mark.parametrize(
