@@ -4,15 +4,16 @@
 
 Rounds of the default settings with tiny-resnet, on images with as many pixels as one of 500 x 375 has: two surrogate
 steps for every batch, HotFlip and six PGD steps, then encoding, auditing and writing. Bare are the steps alone, on
-batches that are ready: the surrogate's, HotFlip's and PGD's. All the rest of a round is overhead: reading shards and
-states, captions to tokens, batches put together, views for the surrogate, weights and states stored. Both are told:
-with the views of surrogate batches as a part of the step, which they are as much as PGD's are of its own, and without.
-The first round, which loads models, warms up. Processor time, of a part that of its own thread: batches are prepared
-beside a step.
+batches that are ready: the surrogate's, HotFlip's with the image features that it compares with, and PGD's with the
+caption features that it descends to. All the rest of a round is overhead: reading shards and states, captions to
+tokens, batches put together, weights and states stored; views of the surrogate's batches are a part of its step, as
+PGD's are of its own. Two figures: processor time of all threads, and the time of the thread that takes the steps, which
+is how long a round waits where a second core is free. The first round, which loads models, warms up.
 """
 
 import argparse
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,20 +26,22 @@ from benchmarks.harness import Figure, print_figures, quartiles, seconds
 from benchmarks.memory import make_corpus
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, RuntimeConfig, SurrogateConfig
+from mem_core.models.frozen_encoder import FrozenEncoder
 from mem_core.perturb import rounds, surrogate
 from mem_core.protect.protection import Places, Protection
 
 _BATCH = 128
 _STEPS_A_BATCH = 2
 _MOST = 1.10  # a round over its bare steps
-_STEPS = {"training_step": surrogate, "update_triggers": rounds, "update_noise": rounds}
-_VIEWS = {"seen_once": surrogate}
 _PARTS = {
-    "training_step": "surrogate steps",
-    "seen_once": "views of the surrogate's batches",
-    "update_triggers": "HotFlip",
-    "update_noise": "PGD",
+    "training_step": ("surrogate steps", surrogate),
+    "seen_once": ("views of the surrogate's batches", surrogate),
+    "update_triggers": ("HotFlip", rounds),
+    "encode_images": ("image features for HotFlip", FrozenEncoder),
+    "update_noise": ("PGD", rounds),
+    "encode_texts": ("caption features for PGD", FrozenEncoder),
 }
+_BESIDE = {"seen_once"}  # by the thread that prepares batches
 
 
 def run(*, samples: int = 256, side: int = 432, repeats: int = 3) -> list[Figure]:
@@ -48,18 +51,18 @@ def run(*, samples: int = 256, side: int = 432, repeats: int = 3) -> list[Figure
         make_corpus(Path(folder) / "clean", samples, samples, side)
         found, publish = _rounds(Path(folder), samples, repeats)
     case = f"tiny-resnet, {samples} x {side} px"
-    strict = [parts["round"] / sum(parts[name] for name in _STEPS) for parts in found]
-    usual = [parts["round"] / sum(parts[name] for name in (*_STEPS, *_VIEWS)) for parts in found]
+    whole = [parts["round"] / sum(parts[name] for name in _PARTS) for parts in found]
+    waited = [parts["waited"] / sum(parts[name] for name in _PARTS if name not in _BESIDE) for parts in found]
     figures = [
-        _figure("a round over its steps", case, usual, "x", _MOST),
-        _figure("a round over its steps, views of the surrogate's batches as overhead", case, strict, "x", None),
+        _figure("a round over its steps, waiting time", case, waited, "x", _MOST),
+        _figure("a round over its steps, all threads", case, whole, "x", None),
     ]
     mean = {name: sum(parts[name] for parts in found) / len(found) for name in found[0]}
-    known = {told: mean[name] for name, told in _PARTS.items()}
+    known = {told: mean[name] for name, (told, _) in _PARTS.items()}
     known["reading, tokens, batches, storing"] = mean["round"] - sum(known.values())
     known["encoding, audit, writing"] = publish
-    whole = sum(known.values())
-    shares = [_figure("share of a round", name, [100 * taken / whole], "%", None) for name, taken in known.items()]
+    total = sum(known.values())
+    shares = [_figure("share of a round", name, [100 * taken / total], "%", None) for name, taken in known.items()]
     return [*figures, *shares]
 
 
@@ -89,8 +92,10 @@ def _rounds(folder: Path, samples: int, repeats: int) -> tuple[list[dict[str, fl
 
     for number in range(repeats + 1):
         with _watched() as spent:
+            before = time.thread_time()
             whole = seconds(lambda number=number: one(number))  # type: ignore[misc]
-        found.append({**spent, "round": whole})
+            waited = time.thread_time() - before
+        found.append({**spent, "round": whole, "waited": waited})
     protection.fit.finish(losses)
     publish = seconds(lambda: [protection.publish(shard) for shard in protection.shards])
     return found[1:], publish
@@ -98,27 +103,30 @@ def _rounds(folder: Path, samples: int, repeats: int) -> tuple[list[dict[str, fl
 
 @contextmanager
 def _watched() -> Iterator[dict[str, float]]:
-    """Processor seconds of every part inside the block."""
-    spent = dict.fromkeys((*_STEPS, *_VIEWS), 0.0)
-    places = {**_STEPS, **_VIEWS}
-    original = {name: getattr(place, name) for name, place in places.items()}
-    for name, place in places.items():
-        setattr(place, name, _timed(original[name], name, spent))
+    """Processor seconds of every part inside the block; what a part calls is its own."""
+    spent, inside = dict.fromkeys(_PARTS, 0.0), threading.local()
+    original = {name: getattr(place, name) for name, (_, place) in _PARTS.items()}
+    for name, (_, place) in _PARTS.items():
+        setattr(place, name, _timed(original[name], name, spent, inside))
     try:
         yield spent
     finally:
-        for name, place in places.items():
+        for name, (_, place) in _PARTS.items():
             setattr(place, name, original[name])
 
 
-def _timed(work: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    """`work` that adds its time to `spent`."""
+def _timed(work: Callable[..., Any], name: str, spent: dict[str, float], inside: threading.local) -> Callable[..., Any]:
+    """`work` that adds its time to `spent`, unless another part has called it."""
 
     def timed(*arguments: Any, **named: Any) -> Any:
-        start = time.thread_time()
-        result = work(*arguments, **named)
-        spent[name] += time.thread_time() - start
-        return result
+        if getattr(inside, "part", ""):
+            return work(*arguments, **named)
+        inside.part, start = name, time.thread_time()
+        try:
+            return work(*arguments, **named)
+        finally:
+            spent[name] += time.thread_time() - start
+            inside.part = ""
 
     return timed
 

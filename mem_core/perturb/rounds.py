@@ -5,11 +5,14 @@ Step 1 is in `surrogate.py`. In step 3 (eq. 5) captions are shuffled in a batch 
 Departure: in step 2 as well (`trigger.captions: own` is the original's).
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from mem_core.common.prefetch import prefetch_map
 from mem_core.common.progress import Progress
 from mem_core.common.rng import generator
 from mem_core.data.shard_cache import LoadedShard
@@ -25,6 +28,7 @@ from mem_core.perturb.state import ShardState
 from mem_core.perturb.surrogate import Surrogate
 
 _LOSS_DECIMALS = 3
+_MOST_READ_AHEAD = 512 * 2**20  # bytes of clean pixels and noise in two batches; large pictures go one batch at a time
 
 
 def update_shard(
@@ -41,8 +45,8 @@ def update_shard(
     noise, triggers = list(state.noise), state.trigger_ids.clone()
     losses = []
     done = 0
-    for places in batches(len(shard.samples), context.config.batch_size, draw):
-        pixels = PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], context.device)
+    order = list(batches(len(shard.samples), context.config.batch_size, draw))
+    for places, pixels in _with_pixels(order, shard, state.noise, context.device):
         batch = _Batch(shard, places, pixels, captions, surrogate.for_batch(len(places), context), context, draw)
         if context.recipe.trigger == "optimised" and round_number < context.config.trigger.rounds:
             triggers[places] = batch.better_triggers(triggers[places], settled=round_number > 0)
@@ -55,6 +59,21 @@ def update_shard(
     # Rounded, as it is kept: further digits of a sum over a batch depend on the number of threads.
     mean = round(torch.stack(losses).mean().item(), _LOSS_DECIMALS) if losses else 0.0
     return ShardState(noise, triggers, round_number + 1, (*state.losses, mean))
+
+
+def _with_pixels(
+    order: Sequence[Tensor], shard: LoadedShard, noise: Sequence[Tensor], device: torch.device
+) -> Iterator[tuple[Tensor, PixelBatch]]:
+    """The batches with their pixels and the noise so far; the next one is read while one is worked on."""
+
+    def read(places: Tensor) -> tuple[Tensor, PixelBatch]:
+        return places, PixelBatch([shard.pixels(i) for i in places], [noise[i] for i in places], device)
+
+    def size(places: Tensor) -> int:
+        return sum(2 * 3 * shard.pictures[i].height * shard.pictures[i].width for i in places)
+
+    with closing(prefetch_map(read, order, depth=1, weight=size, heaviest=_MOST_READ_AHEAD)) as found:
+        yield from found
 
 
 @dataclass(frozen=True)

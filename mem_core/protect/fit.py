@@ -174,9 +174,9 @@ class Fit:
             with retry_if_lost(shard):
                 before, surrogate = self._state_after(loaded, number), self._surrogates.of_round(number)
                 state = update_shard(loaded, before, surrogate, self._context, number, progress)
-            data = state.to_bytes(self._fingerprint)
             self._writing.settle()  # no state without the surrogate that it was made with
-            write_bytes(self._work, _state_name(shard), data)
+            with self._work.write(_state_name(shard)) as stream:
+                state.write(stream, self._fingerprint)
             self._states.put(shard, state)
         return state.losses[number]
 

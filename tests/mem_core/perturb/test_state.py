@@ -1,9 +1,13 @@
 """The state of a shard between rounds: read(write(x)) = x, and damage is seen."""
 
+import json
+from io import BytesIO
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 
 from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.rng import generator
@@ -27,26 +31,40 @@ def state_of(sizes: list[tuple[int, int]], length: int, rounds: int = 2) -> Shar
     return ShardState(noise, triggers, rounds, tuple(0.1 * n for n in range(rounds)))
 
 
+def to_bytes(state: ShardState) -> bytes:
+    stream = BytesIO()
+    state.write(stream, "f")
+    return stream.getvalue()
+
+
 @settings(max_examples=50, deadline=None)
 @given(SIZES, st.integers(0, 5), st.integers(0, 3))
 def test_what_is_written_is_read(sizes: list[tuple[int, int]], length: int, rounds: int) -> None:
     state = state_of(sizes, length, rounds)
-    found = ShardState.from_bytes(state.to_bytes("f"), "f", "here")
+    found = ShardState.from_bytes(to_bytes(state), "f", "here")
     assert found is not None
     assert all(torch.equal(one, other) for one, other in zip(found.noise, state.noise, strict=True))
     assert torch.equal(found.trigger_ids, state.trigger_ids)
     assert (found.rounds, found.losses) == (state.rounds, state.losses)
-    assert state.to_bytes("f") == found.to_bytes("f")
+    assert to_bytes(state) == to_bytes(found)
+
+
+@settings(max_examples=20, deadline=None)
+@given(SIZES, st.integers(0, 5))
+def test_the_bytes_are_the_librarys(sizes: list[tuple[int, int]], length: int) -> None:
+    data = to_bytes(state_of(sizes, length))
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert data == save(load(data), metadata=header["__metadata__"])
 
 
 def test_the_state_of_another_run_is_none() -> None:
-    assert ShardState.from_bytes(state_of([(4, 4)], 3).to_bytes("f"), "g", "here") is None
+    assert ShardState.from_bytes(to_bytes(state_of([(4, 4)], 3)), "g", "here") is None
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damage_is_never_read_as_a_state(data: st.DataObject) -> None:
-    whole = state_of([(4, 5), (1, 1)], 3).to_bytes("f")
+    whole = to_bytes(state_of([(4, 5), (1, 1)], 3))
     place = data.draw(st.integers(0, len(whole) - 1))
     bit = data.draw(st.integers(0, 7))
     cut = data.draw(st.booleans())
