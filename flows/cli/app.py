@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import language, operations, reproduce, speed, steps, trust
+from flows.cli import handing_out, language, operations, reproduce, speed, steps, trust
 from flows.cli.options import Overrides
 from flows.cli.remedies import with_remedy
 from flows.cli.running import config_of
@@ -42,7 +42,7 @@ app = typer.Typer(
 )
 presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(presets_app, name="presets")
-for group in (steps, operations, speed, trust, language, reproduce):
+for group in (steps, handing_out, operations, speed, trust, language, reproduce):
     app.add_typer(group.app)
 
 

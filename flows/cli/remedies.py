@@ -32,6 +32,7 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "run the pipeline": (": `memshield pipeline` makes them", ()),
     "ask for twins": (", or add --twins", ("protect",)),
     "open the key": (": name its file with --twins-key, or write the result with --open", ("detect",)),
+    "finish it": (": `memshield protect` again goes on where it stopped", ()),
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
 }
 

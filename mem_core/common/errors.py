@@ -39,6 +39,7 @@ Hint = Literal[
     "train a language model",
     "ask for twins",
     "open the key",
+    "finish it",
 ]
 
 

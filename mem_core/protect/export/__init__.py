@@ -1,0 +1,1 @@
+"""A protected corpus as a folder of pictures: under their original names, with their captions beside them."""
