@@ -20,6 +20,7 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
         ("retry",),
     ),
     "name the protector": (": name the folder of one with --protector", ("protect", "estimate")),
+    "protect once": (": run `memshield protect {about}` once, and then `nightly` every night", ("nightly",)),
     "take the protector's method": (": ask for --method {about}", ("protect",)),
     "redo shards": (f", or have such shards made again with {_REDO}", ("protect",)),
     "redo the fit": (

@@ -29,6 +29,7 @@ Hint = Literal[
     "name the clean corpus",
     "look for failed samples",
     "name the protector",
+    "protect once",
     "take the protector's method",
     "redo shards",
     "redo the fit",

@@ -96,7 +96,7 @@ class TestDockerfile:
     def test_bases_are_pinned_and_the_user_is_not_root(self) -> None:
         bases = [rest for name, rest in self.STEPS if name == "FROM"]
         assert all(re.match(r"python:3\.11\.\d+-slim-bookworm", base) for base in bases)
-        assert [rest for name, rest in self.STEPS if name == "USER"] == ["memshield"]
+        assert [rest for name, rest in self.STEPS if name == "USER"] == ["10001"]
 
     def test_what_is_copied_exists_and_is_let_in(self) -> None:
         allowed = {

@@ -140,7 +140,8 @@ def test_shards_may_wait_for_their_statistics(nights: Path, clean_corpus: Path, 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nightly", "{crawl}", "{tmp}/new"], "expected a finished protector"),
+        (["nightly", "{crawl}", "{tmp}/new"], "run `memshield protect {crawl} {tmp}/new` once, and then `nightly`"),
+        (["nightly", "{crawl}", "{dest}", "--protector", "{tmp}/nowhere"], "expected a finished protector in {tmp}"),
         (["nightly", "{tmp}/nowhere", "{dest}"], "expected shards"),
         (["nightly", "{dest}", "{dest}"], "is the source"),
         (["nightly", "{dest}", "{tmp}/new", "--protector", "{dest}/protector"], "was protected with mem: protecting"),
@@ -154,6 +155,7 @@ def test_mistakes_end_as_one_sentence(
     places = {"{crawl}": crawl / "crawl", "{dest}": crawl / "protected", "{tmp}": tmp_path}
     for mark, place in places.items():
         arguments = [argument.replace(mark, str(place)) for argument in arguments]
+        sentence = sentence.replace(mark, str(place))
     result = command(*arguments, *SETTINGS)
     assert result.exit_code == 1
     said = result.stderr.strip().splitlines()[-1]

@@ -25,7 +25,7 @@ def last_line(command: Command, *arguments: object) -> str:
 
 
 def test_every_hint_has_a_sentence_for_every_or_for_some_command() -> None:
-    commands = ("protect", "shard", "train", "reproduce", "estimate", "retry", "detect")
+    commands = ("protect", "nightly", "shard", "train", "reproduce", "estimate", "retry", "detect")
     for hint in get_args(Hint):
         error = SourceError("wrong", hint=hint, about="/x")
         said = {with_remedy(error, name) for name in commands}
