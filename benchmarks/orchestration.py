@@ -128,7 +128,7 @@ def _protect_bare(clean: Path, dest: Path) -> None:
 def _protect_by_flow(clean: Path, dest: Path) -> None:
     from flows.protect import protect
 
-    protect(str(clean), str(dest), _CONFIG, _RUNTIME)
+    protect(str(clean), str(dest), config=_CONFIG, runtime=_RUNTIME)
 
 
 def _spent(pid: int) -> float:

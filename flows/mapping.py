@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture
 from flows.shard_runner import ShardRunner
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.formatting import counted
+from tasks.cancelling import stop_if_cancelled
 
 R = TypeVar("R")
 
@@ -48,6 +49,7 @@ def map_shards(
     results: dict[str, R] = {}
     failures: dict[str, str] = {}
     while True:
+        stop_if_cancelled()
         for shard in islice(left, max(0, runner.room() - len(at_work))):
             at_work[shard] = runner.submit(task, shard=shard, **shared)
             at_work[shard].add_done_callback(_putting(shard, ended))

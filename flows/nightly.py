@@ -1,42 +1,44 @@
 """Protects what came since the last night, with the protector of the first one."""
 
-from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from typing import Annotated
 
 from flows.advice import about_failed_shards
 from flows.local_server.server import keys
 from flows.mapping import ShardsFailed, map_shards
+from flows.parameters import Clean, Dest, Preset, Runtime, Settings, Then, TwinsKey, chosen, said
+from flows.recorded import recorded
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import RetryShard, SourceError
-from mem_core.config import RunnerConfig
 from mem_core.protect.night import NightPlan, NightSummary, Ready
-from tasks.events import Measure, announce_corpus
-from tasks.nightly import finish_night, plan_night, stored_job
+from tasks.events import announce_corpus
+from tasks.nightly import finish_night, night_told, plan_night, stored_job
 from tasks.protecting import publish_shard
 from tasks.workspace import ProtectJob
 
 _SET_ASIDE = (RetryShard, SourceError)  # a tar that cannot be read must not hold up the others of its night
 
 
-@flow(name="nightly", flow_run_name="nightly into {dest}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+@recorded("nightly", run_name="nightly into {dest}", told=night_told)
 def nightly(
-    clean: str,
-    dest: str,
-    protector: str | None = None,
-    runtime: RunnerConfig = RunnerConfig(),
-    ready: Ready = "tar",
-    then: Measure | None = None,
-    twins_key: str | None = None,
+    clean: Clean,
+    dest: Dest,
+    protector: Annotated[str | None, said("Folder of a finished protector; empty: DEST/protector.")] = None,
+    ready: Annotated[
+        Ready, said("stats: leave shards alone until their _stats.json is there, which img2dataset writes last.")
+    ] = "tar",
+    twins_key: TwinsKey = None,
+    preset: Preset = "cpu",
+    settings: Settings = (),
+    runtime: Runtime = None,
+    then: Then = None,
 ) -> NightSummary:
     """Protects exactly the shards of CLEAN that have no receipt in DEST; finished shards are not touched.
 
-    protector: the folder of a finished one, DEST/protector if none is named; its settings and seed hold. ready:
-    `stats` waits for a shard's _stats.json, which img2dataset writes last, so that no half-written tar is taken from
-    a disk; objects in S3 are whole as soon as they are listed. then: what to measure afterwards, by the triggers of
-    the deployments `train` and `evaluate`, if anything was new. twins_key: the path of the secret key, where DEST has
-    twins and it is not among the keys of this installation; new shards get coins of their own from it.
+    Of preset and settings only `runtime` is used: the protector has all others. With `ready: stats` no half-written
+    tar is taken from a disk; objects in S3 are whole as soon as they are listed. New shards of a corpus with twins
+    get coins of their own from its key.
     """
-    job = stored_job(clean, dest, protector, runtime, keys(twins_key))
+    job = stored_job(clean, dest, protector, chosen(preset, settings, runtime=runtime).runtime, keys(twins_key))
     summary = protect_waiting(job, plan_night(job, ready))
     if then is not None and summary.protected:
         announce_corpus(dest, summary.fingerprint, then)

@@ -9,12 +9,15 @@ DEST/report/report.html
 
 import time
 from dataclasses import dataclass
+from typing import Annotated
 
-from prefect import flow
+from prefect.runtime import flow_run
 
 from flows.evaluate import evaluate
 from flows.local_server.server import estimates
+from flows.parameters import Dest, Format, Preset, Seed, Settings, Source, chosen, said
 from flows.protect import protect
+from flows.recorded import recorded
 from flows.report import report
 from flows.shard import shard
 from flows.train import train
@@ -36,13 +39,32 @@ from tasks.sharding import take_shards
 from tasks.storage import address_below
 
 
-@flow(name="pipeline", flow_run_name="pipeline {config.name}")
-def pipeline(source: str, dest: str, config: RunConfig = RunConfig(), format: str = "auto") -> ReportPlace:
+def _run_name() -> str:
+    given = flow_run.parameters
+    preset = given["config"].name if given["config"] else given["preset"]
+    return f"pipeline {preset}, {given['source']} into {given['dest']}"
+
+
+@recorded("pipeline", run_name=_run_name, told=lambda place: place.summary.verdict.headline)
+def pipeline(
+    source: Source,
+    dest: Dest,
+    format: Format = "auto",
+    preset: Preset = "cpu",
+    settings: Settings = (),
+    seed: Seed = None,
+    config: Annotated[
+        RunConfig | None,
+        said("Everything at once, in place of preset, settings and seed: rows, seeds and all their settings."),
+    ] = None,
+) -> ReportPlace:
     """Everything from a source to a report. Running it again does only what is missing."""
     started = time.monotonic()
+    config = config or chosen(preset, settings, seed)
     own = config.corpus.one_sample_per
     kinds = dict.fromkeys([own, *(row.corpus or own for row in config.table)])
-    clean = {kind: _clean(kind, source, dest, config, format) for kind in kinds}
+    steps = FlowSteps(dest, config, preset)
+    clean = {kind: steps.shard(source, kind, format) for kind in kinds}
     for splits in clean.values():
         _require(splits, "train", source)
     _require(clean[own], "test", source)
@@ -50,7 +72,7 @@ def pipeline(source: str, dest: str, config: RunConfig = RunConfig(), format: st
     validated = VALIDATION in clean[own] and clean[own][VALIDATION].samples > 1
     if not validated and config.victim.validation_pairs:
         say(f"no validation pairs in {source}, so no best epoch: `corpus.validation` holds some out of train")
-    plans, steps, begun = plan_run(config, validated=validated), FlowSteps(dest, config), time.monotonic()
+    plans, begun = plan_run(config, validated=validated), time.monotonic()
     rows = [plan.row for plan in plans]
     for number, plan in enumerate(plans):
         left = time_left(rows, number, time.monotonic() - begun, config.protect, len(config.victim_seeds))
@@ -70,6 +92,13 @@ class FlowSteps:
 
     dest: str
     config: RunConfig
+    preset: str
+
+    def shard(self, source: str, kind: str, format: str) -> dict[str, ShardingSummary]:
+        """The clean corpus with a sample for each `kind`, image or pair."""
+        corpus = self.config.corpus.model_copy(update={"one_sample_per": kind})
+        dest = self._at(clean_folder(kind, self.config))
+        return shard(source, dest, format, self.preset, seed=self.config.seed, config=corpus)
 
     def take(self, clean: str, part: str, shards: int) -> None:
         take_shards(self._at(clean), self._at(part), shards)
@@ -80,9 +109,10 @@ class FlowSteps:
         protect(
             self._at(clean),
             self._at(dest),
-            config,
-            self.config.runtime,
-            self.config.seed,
+            self.preset,
+            seed=self.config.seed,
+            config=config,
+            runtime=self.config.runtime,
             protector=self._at(protector) if protector else None,
             reuse=self._at(reuse) if reuse else None,
         )
@@ -95,26 +125,22 @@ class FlowSteps:
         return train(
             corpus,
             out,
-            victim.config,
-            self.config.runtime,
-            victim.seed,
             test,
-            victim.queries,
-            victim.label,
-            validation=self._at(victim.validation) if victim.validation else None,
+            self._at(victim.validation) if victim.validation else None,
+            preset=self.preset,
+            seed=victim.seed,
+            config=victim.config,
+            evaluate=victim.queries,
+            runtime=self.config.runtime,
+            label=victim.label,
         )
 
     def evaluate(self, victim: VictimPlan) -> Evaluation:
         out, test, label = self._at(victim.out), self._at(victim.test), f"{victim.label}, seed {victim.seed}"
-        return evaluate(out, test, victim.queries, self.config.runtime, label)
+        return evaluate(out, test, self.preset, config=victim.queries, runtime=self.config.runtime, label=label)
 
     def _at(self, name: str) -> str:
         return address_below(self.dest, name)
-
-
-def _clean(kind: str, source: str, dest: str, config: RunConfig, format: str) -> dict[str, ShardingSummary]:
-    corpus = config.corpus.model_copy(update={"one_sample_per": kind})
-    return shard(source, address_below(dest, clean_folder(kind, config)), corpus, format, config.seed)
 
 
 def _require(splits: dict[str, ShardingSummary], name: str, source: str) -> None:

@@ -1,21 +1,35 @@
 """Protects a clean corpus: the rounds of MEM over all shards, then every shard as it will be published."""
 
 import time
+from typing import Annotated
 
-from prefect import flow
 from prefect.runtime import flow_run
-from prefect.task_runners import ThreadPoolTaskRunner
 
 from flows.local_server.server import estimates, keys
 from flows.mapping import map_shards
+from flows.parameters import (
+    Clean,
+    Dest,
+    Preset,
+    Protector,
+    Runtime,
+    Seed,
+    Settings,
+    Then,
+    TwinsKey,
+    chosen,
+    said,
+    whole,
+)
+from flows.recorded import recorded
 from flows.shard_runner import shard_runner_of
-from mem_core.common.formatting import corpus_name
-from mem_core.config import ProtectConfig, RunnerConfig
+from mem_core.common.errors import ConfigError
+from mem_core.config import ProtectConfig
 from mem_core.protect.protection import TwinsWanted
 from mem_core.protect.remaining import OnMismatch
 from mem_core.protect.round_loop import Rounds
 from tasks.estimating import note_run
-from tasks.events import Measure, announce_corpus
+from tasks.events import announce_corpus
 from tasks.progress import say
 from tasks.protecting import (
     ProtectSummary,
@@ -32,39 +46,50 @@ from tasks.workspace import ProtectJob
 
 def _run_name() -> str:
     given = flow_run.parameters
-    return f"protect {corpus_name(given['dest'])} with {given['config'].method}"
+    try:
+        method = (given["config"] or chosen(given["preset"], given["settings"]).protect).method
+    except ConfigError:  # the run itself says so
+        method = "?"
+    return f"protect {given['clean']} with {method} into {given['dest']}"
 
 
-@flow(name="protect", flow_run_name=_run_name, task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+def _told(summary: ProtectSummary) -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in sorted(summary.counts.items()))
+    return f"{counts} in {summary.shards} shards of {summary.uri}, {summary.repeated} of them finished before"
+
+
+@recorded("protect", run_name=_run_name, told=_told)
 def protect(
-    clean: str,
-    dest: str,
-    config: ProtectConfig = ProtectConfig(),
-    runtime: RunnerConfig = RunnerConfig(),
-    seed: int = 0,
-    protector: str | None = None,
-    reuse: str | None = None,
-    on_mismatch: OnMismatch = "fail",
-    then: Measure | None = None,
-    twins: float | None = None,
-    twins_key: str | None = None,
+    clean: Clean,
+    dest: Dest,
+    preset: Preset = "cpu",
+    settings: Settings = (),
+    seed: Seed = None,
+    protector: Protector = None,
+    reuse: Annotated[
+        str | None,
+        said("For a control that is a part of mem: mem's corpus, whose noise or words it publishes."),
+    ] = None,
+    on_mismatch: Annotated[
+        OnMismatch, said("What becomes of finished shards of other input or settings; redo makes them again.")
+    ] = "fail",
+    twins: Annotated[
+        float | None,
+        said("Share of the samples (1: all) of which DEST/twins keeps another version. Empty: none."),
+    ] = None,
+    twins_key: TwinsKey = None,
+    config: Annotated[ProtectConfig | None, said(whole("protect"))] = None,
+    runtime: Runtime = None,
+    then: Then = None,
 ) -> ProtectSummary:
-    """Fits a protector where none is given, then publishes all shards; only what is missing is done.
-
-    protector: the folder of a finished one, with `strategy: replay`. reuse: for a control that is a part of a method,
-    the corpus protected by that method, whose noise or trigger words it publishes. on_mismatch: what to
-    do with finished shards that were made from other input or with other settings, or whose files are missing or of
-    another size; redo makes them again.
-    then: what to measure afterwards, by the triggers of the deployments `train` and `evaluate`, if anything was made.
-    twins: the share of the samples of which another version is kept in DEST/twins. twins_key: the path of the secret
-    key that decides which version is published, where it is not among those of this installation.
-    """
+    """Fits a protector where none is given, then publishes all shards; only what is missing is done."""
+    run = chosen(preset, settings, seed, protect=config, runtime=runtime)
     job = ProtectJob(
         clean=clean,
         dest=dest,
-        config=config,
-        runtime=runtime,
-        seed=seed,
+        config=run.protect,
+        runtime=run.runtime,
+        seed=run.seed,
         protector=protector,
         reuse=reuse,
         on_mismatch=on_mismatch,
@@ -72,9 +97,9 @@ def protect(
     )
     started = time.monotonic()
     plan = begin_protection(job)
-    with shard_runner_of(runtime) as runner:
+    with shard_runner_of(run.runtime) as runner:
         if plan.rounds:
-            rounds = Rounds(config)
+            rounds = Rounds(run.protect)
             for number in rounds:
                 runner.alone(train_surrogate, job=job, number=number + 1)
                 mean = rounds.close(map_shards(update_shard, plan.shards, runner=runner, job=job, number=number + 1))
@@ -85,7 +110,7 @@ def protect(
     summary = finish_protection(job, todo, list(published.values()))
     if plan.fresh:
         samples = sum(summary.counts.values())
-        note_run(estimates(), config, runtime, samples, time.monotonic() - started, dest)
+        note_run(estimates(), run.protect, run.runtime, samples, time.monotonic() - started, dest)
     if then is not None and summary.repeated < summary.shards:
         announce_corpus(dest, summary.fingerprint, then)
     return summary

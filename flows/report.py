@@ -1,12 +1,17 @@
 """The report on all victims of a pipeline."""
 
-from prefect import flow
+from typing import Annotated
 
+from flows.parameters import said
+from flows.recorded import recorded
 from mem_core.experiments.config import RunConfig
 from tasks.reporting import ReportPlace, write_report
 
 
-@flow(name="report", flow_run_name="report on {dest}")
-def report(dest: str, config: RunConfig | None = None) -> ReportPlace:
+@recorded("report", run_name="report on {dest}", told=lambda place: place.summary.verdict.headline)
+def report(
+    dest: Annotated[str, said("A pipeline's destination.")],
+    config: Annotated[RunConfig | None, said("Report on its rows and seeds alone. None: on all.")] = None,
+) -> ReportPlace:
     """Writes DEST/report: report.html, report.json and pictures. With a config, only of its rows and seeds."""
     return write_report(dest, config)

@@ -1,22 +1,27 @@
 """The paper's tables and figures with their controls, at the scale of the machine; goes on where it was left."""
 
 import time
+from typing import Annotated
 
-from prefect import flow
-
+from flows.parameters import Dest, said
+from flows.recorded import recorded
 from mem_core.experiments.reproduce import StudyReport, StudyScale
 from tasks.progress import say
 from tasks.storage import address_below
 from tasks.studying import StudyJob, measure_cell, prepare_study, write_study_report
 
 
-@flow(name="reproduce", flow_run_name="reproduce at scale {scale.name}")
+def _told(report: StudyReport) -> str:
+    return f"{report.done} of {report.total} cells measured"
+
+
+@recorded("reproduce", run_name="reproduce at scale {scale.name} into {dest}", told=_told)
 def reproduce(
-    dest: str,
-    scale: StudyScale,
-    data: str | None = None,
-    only: tuple[str, ...] = (),
-    minutes: float | None = None,
+    dest: Dest,
+    scale: Annotated[StudyScale, said("Datasets, models, seeds and settings of the study.")],
+    data: Annotated[str | None, said("Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
+    only: Annotated[tuple[str, ...], said("Experiments by name, as table1; none: all of them.")] = (),
+    minutes: Annotated[float | None, said("Stop after so many; what is done is kept. Empty: go on to the end.")] = None,
 ) -> StudyReport:
     """Measures cell by cell until all are there or the time is over, then writes DEST/report.
 

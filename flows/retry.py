@@ -1,26 +1,28 @@
 """Tries again what failed, and nothing else."""
 
-from prefect import flow
-from prefect.task_runners import ThreadPoolTaskRunner
+from typing import Annotated
 
 from flows.local_server.server import keys
 from flows.nightly import protect_waiting
-from mem_core.config import RunnerConfig
+from flows.parameters import Dest, Preset, Runtime, Settings, TwinsKey, chosen, said
+from flows.recorded import recorded
 from mem_core.protect.night import NightSummary
-from tasks.nightly import plan_retry, retry_job
+from tasks.nightly import night_told, plan_retry, retry_job
 
 
-@flow(name="retry", flow_run_name="retry {dest}", task_runner=ThreadPoolTaskRunner())  # type: ignore[arg-type]
+@recorded("retry", run_name="retry {dest}", told=night_told)
 def retry(
-    dest: str,
-    clean: str | None = None,
-    protector: str | None = None,
-    runtime: RunnerConfig = RunnerConfig(),
-    twins_key: str | None = None,
+    dest: Dest,
+    clean: Annotated[str | None, said("The clean shards; empty: as the run that failed noted them.")] = None,
+    protector: Annotated[str | None, said("Folder of the protector; empty: as the run that failed noted it.")] = None,
+    twins_key: TwinsKey = None,
+    preset: Preset = "cpu",
+    settings: Settings = (),
+    runtime: Runtime = None,
 ) -> NightSummary:
     """Shards that failed after every try, and shards with failed samples whose clean tar has been replaced since.
 
-    clean, protector: as the run that failed noted them, unless they are named here. twins_key: as of `nightly`.
+    Of preset and settings only `runtime` is used: the protector has all others.
     """
-    job = retry_job(dest, clean, protector, runtime, keys(twins_key))
+    job = retry_job(dest, clean, protector, chosen(preset, settings, runtime=runtime).runtime, keys(twins_key))
     return protect_waiting(job, plan_retry(job))

@@ -1,10 +1,12 @@
 """Trains victims under every countermeasure, and shows what protection is left."""
 
-from prefect import flow
+from typing import Annotated
 
+from flows.parameters import Clean, Preset, Protected, Runtime, Settings, Validation, chosen, said, whole
+from flows.recorded import recorded
 from mem_core.audit.stress.attacks import Suite
+from mem_core.audit.stress.page import stress_headline
 from mem_core.audit.stress.stress_test import StressSettings
-from mem_core.config import RunnerConfig
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from tasks.stressing import (
     StressJob,
@@ -16,38 +18,38 @@ from tasks.stressing import (
 )
 
 
-@flow(name="stress", flow_run_name="stress test of {protected}")
+@recorded("stress", run_name="stress test of {protected}", told=lambda place: stress_headline(place.report.findings))
 def stress(
-    protected: str,
-    clean: str,
-    test: str,
-    out: str,
-    suite: Suite = "default",
-    victim: VictimConfig = VictimConfig(),
-    evaluate: EvaluateConfig = EvaluateConfig(),
-    runtime: RunnerConfig = RunnerConfig(),
-    seeds: tuple[int, ...] = (0,),
-    samples: int = 2000,
-    pretrained: str = "",
-    validation: str | None = None,
+    protected: Protected,
+    clean: Clean,
+    test: Annotated[str, said("Clean test shards to query victims on.")],
+    out: Annotated[str, said("Folder to write into, on the machine of the worker.")],
+    validation: Validation = None,
+    suite: Annotated[Suite, said("default: a dozen attacks; full: all of them.")] = "default",
+    samples: Annotated[int, said("Pairs that each victim trains on at most: this bounds the cost.")] = 2000,
+    pretrained: Annotated[str, said("Weights for the row whose victim is fine-tuned, of the full suite.")] = "",
+    preset: Preset = "cpu",
+    settings: Settings = (),
+    seeds: Annotated[tuple[int, ...], said("Victims of each row; none: the preset's victim_seeds.")] = (),
+    victim: Annotated[VictimConfig | None, said(whole("victim"))] = None,
+    evaluate: Annotated[EvaluateConfig | None, said(whole("evaluate"))] = None,
+    runtime: Runtime = None,
 ) -> StressPlace:
     """Writes OUT/stress.html and OUT/cells/*.json; a test that was killed goes on where it was.
 
-    clean: the originals of `protected`, for the controls. samples: pairs that each victim trains on at most, which
-    bounds the cost whatever the size of the corpus. pretrained: weights for one more row of the full suite.
-    validation: further clean pairs, by which the best epoch of each victim is chosen; without them no row can be
-    judged.
+    Without validation pairs no row can be judged.
     """
-    settings = StressSettings(
+    run = chosen(preset, settings, victim=victim, evaluate=evaluate, runtime=runtime)
+    wanted = StressSettings(
         suite=suite,
-        victim=victim,
-        evaluate=evaluate,
-        runtime=runtime,
-        seeds=seeds,
+        victim=run.victim,
+        evaluate=run.evaluate,
+        runtime=run.runtime,
+        seeds=seeds or run.victim_seeds,
         samples=samples,
         pretrained=pretrained,
     )
-    job = StressJob(protected=protected, clean=clean, test=test, out=out, validation=validation, settings=settings)
+    job = StressJob(protected=protected, clean=clean, test=test, out=out, validation=validation, settings=wanted)
     plan = plan_stress(job)
     found = measure_detectability(job)
     results = [measure_cell(job, plan, cell) for cell in plan.cells]

@@ -6,6 +6,7 @@ The events carry addresses and the parameters of the next step; `prefect.yaml` s
 from typing import Any
 
 from prefect.events import emit_event
+from pydantic import Field
 
 from mem_core.config import Frozen, RunnerConfig
 from mem_core.data.manifest import MANIFEST_NAME
@@ -17,19 +18,18 @@ PROTECTED, TRAINED = "memshield.corpus.protected", "memshield.victim.trained"
 
 
 class Measure(Frozen):
-    """What to measure once a corpus is protected: a victim trained on it, and queried on clean test pairs.
+    """What to measure once a corpus is protected: a victim trained on it, and queried on clean test pairs."""
 
-    out: the victim goes into OUT/<start of the manifest's fingerprint>, so that every night has its own. validation:
-    further clean pairs, by which its best epoch is chosen.
-    """
-
-    test: str
-    out: str
+    test: str = Field(description="clean test shards to query the victim on")
+    out: str = Field(
+        description="folder of the victims; each goes into OUT/<start of the manifest's fingerprint>, so that every "
+        "night has its own"
+    )
     victim: VictimConfig = VictimConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RunnerConfig = RunnerConfig()
-    seed: int = 0
-    validation: str = ""
+    seed: int = Field(0, description="what the victim's random choices are drawn from")
+    validation: str = Field("", description="other clean shards, by which its best epoch is chosen; empty: none")
 
     def training(self, corpus: str, fingerprint: str) -> dict[str, Any]:
         """The parameters of the flow `train` for a corpus, as JSON values."""

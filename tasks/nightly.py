@@ -77,9 +77,15 @@ def finish_night(
     summary = night.conclude_night(protection.dest, protection.finish(), done, failed, noted)
     forget(job)
     show_night(job.dest, done, summary.failed, plan.differing)
-    samples = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no new samples"
-    say(f"{summary.protected} shards protected ({samples}), {len(failed)} failed, {summary.shards} in the manifest")
+    say(night_told(summary))
     return summary
+
+
+def night_told(summary: NightSummary) -> str:
+    """A night in one line, for the message of its run."""
+    samples = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no new samples"
+    failed = len(summary.failed)
+    return f"{summary.protected} shards protected ({samples}), {failed} failed, {summary.shards} in the manifest"
 
 
 def _said(plan: NightPlan) -> NightPlan:

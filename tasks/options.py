@@ -9,13 +9,16 @@ The one mapping of mem_core's three classes of errors to Prefect:
 
 import logging
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Cancelled
 
 from mem_core.common.errors import MemshieldError, RetryShard
+from tasks.cancelling import RunCancelled
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,7 +58,14 @@ def step(name: str, *, run_name: str, tags: tuple[str, ...] = ()) -> Callable[[C
     """
 
     def make(function: Callable[P, R]) -> Task[P, R]:
-        return task(
+        @wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except RunCancelled as error:  # whoever waits for the task gets the error; its run is none that failed
+                return Cancelled(data=error, message=str(error))
+
+        made: Any = task(
             name=name,
             task_run_name=run_name,
             tags=list(tags),
@@ -64,6 +74,7 @@ def step(name: str, *, run_name: str, tags: tuple[str, ...] = ()) -> Callable[[C
             retry_condition_fn=_tries_again,
             cache_policy=NO_CACHE,
             persist_result=False,
-        )(function)
+        )(run)
+        return cast("Task[P, R]", made)
 
     return make

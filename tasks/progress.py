@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from uuid import UUID
 
+from prefect import get_client
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.logging import get_run_logger
 
 from mem_core.common.progress import Progress
+from tasks.cancelling import stop_if_cancelled
 from tasks.terminal import display, in_words, now_and_then
 
 _BETWEEN_UPDATES = 2.0  # seconds; each update is a request to the server
@@ -18,7 +20,10 @@ _BETWEEN_LOG_LINES = 30.0
 
 @contextmanager
 def watched(title: str) -> Iterator[Progress]:
-    """What mem_core calls while it works on `title`; quick work leaves no trace but its result."""
+    """What mem_core calls while it works on `title`, batch by batch; it raises `RunCancelled` if the run is cancelled.
+
+    Quick work leaves no trace but its result, and longer work its lines in the log: the bar goes when the work ends.
+    """
     with ExitStack() as stack:
         watchers: list[Progress] = []
         shown = display()
@@ -30,6 +35,7 @@ def watched(title: str) -> Iterator[Progress]:
             watchers += [artifact, now_and_then(_BETWEEN_LOG_LINES, get_run_logger().info)]
 
         def tell(done: int, total: int, detail: str = "") -> None:
+            stop_if_cancelled()
             for watcher in watchers:
                 watcher(done, total, detail)
 
@@ -59,9 +65,13 @@ class _Artifact:
             self._send(100 * min(1.0, done / total), f"{self._title}: {in_words(done, total, detail)}")
 
     def close(self) -> None:
-        """The work is over, well or not; only a bar that was seen is filled up."""
-        if self._id is not None:
-            self._send(100.0, self._title)
+        """The work is over, well or not: its bar would only stand between the tables that stay."""
+        if self._id is not None and not self._broken:
+            try:
+                with get_client(sync_client=True) as client:
+                    client.delete_artifact(self._id)
+            except Exception as error:
+                get_run_logger().warning("a bar of finished work stays: %s", error)
 
     def _send(self, percent: float, description: str) -> None:
         if self._broken:

@@ -33,11 +33,11 @@ def nightly(
 
     Of preset and settings only `runtime` is used: the protector has all others.
     """
-    config = config_of(preset, set)
+    config_of(preset, set)  # a mistake is said before anything is started
     with running(no_server):
         from flows.nightly import nightly
 
-        nightly(clean, dest, protector, config.runtime, ready, twins_key=twins_key)
+        nightly(clean, dest, protector, ready, twins_key, preset, tuple(set or ()))
 
 
 @app.command()
@@ -54,11 +54,11 @@ def retry(
 
     Of preset and settings only `runtime` is used: the protector has all others.
     """
-    config = config_of(preset, set)
+    config_of(preset, set)
     with running(no_server):
         from flows.retry import retry
 
-        retry(dest, clean, protector, config.runtime, twins_key)
+        retry(dest, clean, protector, twins_key, preset, tuple(set or ()))
 
 
 @app.command()

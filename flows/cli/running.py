@@ -32,10 +32,11 @@ def running(no_server: bool) -> Iterator[str]:
         tell(f"Prefect UI: {ui}")
     tell("loading ...")
     import httpx  # Prefect's way to its server
+    from prefect import tags
 
     from tasks.terminal import shown_on_terminal
 
-    with shown_on_terminal():
+    with shown_on_terminal(), tags("memshield"):
         try:
             yield ui
         except httpx.TransportError as error:

@@ -1,7 +1,6 @@
 """The steps of a run as commands, and all of them in one."""
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -27,6 +26,7 @@ from flows.cli.running import config_of, running
 
 if TYPE_CHECKING:
     from mem_core.experiments.config import RunConfig
+    from tasks.reporting import ReportPlace
 
 app = typer.Typer()
 
@@ -50,8 +50,8 @@ def shard(
 ) -> None:
     """Turns any source into a clean corpus: DEST/train, DEST/test, ..."""
     chosen = {"caption_key": caption_key, "image_key": image_key, "encoding": encoding}
-    named = [f"corpus.{name}={value}" for name, value in chosen.items() if value]
-    config = config_of(preset, [*(set or []), *named], seed)
+    settings = (*(set or ()), *(f"corpus.{name}={value}" for name, value in chosen.items() if value))
+    config = config_of(preset, settings, seed)
     if dry_run:
         from tasks.sharding import look_at
 
@@ -68,7 +68,7 @@ def shard(
         from flows.cli.printing import print_sharded
         from flows.shard import shard
 
-        found = shard(source, dest, config.corpus, format, config.seed)
+        found = shard(source, dest, format, preset, settings, seed)
     print_sharded(found, preset)
 
 
@@ -117,8 +117,8 @@ def protect(
         raise typer.BadParameter("expected --twins with it", param_hint="--twins-key")
     strategy = strategy or ("replay" if protector else None)
     chosen = {"method": method, "strategy": strategy, "on_error": on_error}
-    named = [f"protect.{name}={value}" for name, value in chosen.items() if value is not None]
-    config = config_of(preset, [*(set or []), *named], seed)
+    settings = (*(set or ()), *(f"protect.{name}={value}" for name, value in chosen.items() if value is not None))
+    config_of(preset, settings, seed)  # a mistake is said before anything is started
     with running(no_server):
         from flows.cli.printing import print_open_clip
         from flows.protect import protect
@@ -126,9 +126,9 @@ def protect(
         done = protect(
             clean,
             dest,
-            config.protect,
-            config.runtime,
-            config.seed,
+            preset,
+            settings,
+            seed,
             protector=protector,
             reuse=reuse,
             on_mismatch=on_mismatch,
@@ -156,22 +156,11 @@ def train(
 
     With --validation the weights of the best epoch are kept beside those of the last, and `evaluate` measures both.
     """
-    config = config_of(preset, set, seed)
+    config_of(preset, set, seed)
     with running(no_server):
         from flows.train import train
 
-        train(
-            corpus,
-            out,
-            config.victim,
-            config.runtime,
-            config.seed,
-            test=test,
-            evaluate=config.evaluate,
-            label=Path(corpus).name,
-            clean=clean,
-            validation=validation,
-        )
+        train(corpus, out, test, validation, clean, preset, tuple(set or ()), seed)
 
 
 @app.command()
@@ -185,13 +174,13 @@ def evaluate(
     no_server: NoServer = False,
 ) -> None:
     """Measures what a victim retrieves on clean test pairs at its last and best epoch, bare and prefixed."""
-    config = config_of(preset, set, seed)
+    config_of(preset, set, seed)
     with running(no_server):
         from flows.cli.printing import print_evaluation, print_json
         from flows.evaluate import evaluate
         from tasks.as_json import evaluate_values
 
-        found = evaluate(victim, test, config.evaluate, config.runtime, Path(victim).name)
+        found = evaluate(victim, test, preset, tuple(set or ()))
     if as_json:
         print_json(evaluate_values(victim, found))
     else:
@@ -308,7 +297,9 @@ def pipeline(
     """All of it: shard, then protect, verify, train and evaluate every row of the preset, then the report."""
     config = config_of(preset, set, seed)
     with running(no_server) as ui:
-        _run_pipeline(source, dest, config, format, ui)
+        from flows.pipeline import pipeline
+
+        _print_pipeline(pipeline(source, dest, format, preset, tuple(set or ()), seed), dest, config, ui)
 
 
 @app.command()
@@ -329,18 +320,19 @@ def demo(
         from tasks.sharding import draw_source
 
         source = draw_source.fn(f"{dest}/source", images, test_images, size, config.seed, validation_images)
-        _run_pipeline(source, f"{dest}/run", config, "csv", ui)
+        from flows.pipeline import pipeline
+
+        place = pipeline(source, f"{dest}/run", "csv", preset, tuple(set or ()), seed)
+        _print_pipeline(place, f"{dest}/run", config, ui)
     if not no_server:
         typer.echo("The server stays up for you to look at; `memshield server stop` ends it.")
 
 
-def _run_pipeline(source: str, dest: str, config: "RunConfig", format: str, ui: str) -> None:
+def _print_pipeline(place: "ReportPlace", dest: str, config: "RunConfig", ui: str) -> None:
     from flows.cli.printing import print_report
-    from flows.pipeline import pipeline
     from mem_core.config.methods import METHODS
     from tasks.artifacts import page_link
 
-    place = pipeline(source, dest, config, format)
     print_report(place.summary)
     typer.echo(f"report:     {page_link(place.page)}")
     for row in config.table:

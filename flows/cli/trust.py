@@ -188,7 +188,7 @@ def stress(
     no_server: NoServer = False,
 ) -> None:
     """Trains victims under every countermeasure, and shows what protection is left, worst case first."""
-    config = config_of(preset, set)
+    config_of(preset, set)
     with running(no_server):
         from flows.cli.printing import print_json, print_stress
         from flows.stress import stress
@@ -199,14 +199,13 @@ def stress(
             clean,
             test,
             out,
+            validation,
             suite,
-            config.victim,
-            config.evaluate,
-            config.runtime,
-            config.victim_seeds if seed is None else (seed,),
             samples,
             pretrained,
-            validation,
+            preset,
+            tuple(set or ()),
+            () if seed is None else (seed,),
         )
     if as_json:
         print_json(stress_values(place))

@@ -59,7 +59,7 @@ def finished(
         config = RunConfig.model_validate(
             merge(smoke.model_dump(), {"rows": ("clean", *(row.name for row in reversed(ROWS)))})
         )
-        yield dest, pipeline(str(drawn_source), str(dest), config)  # which verifies every row
+        yield dest, pipeline(str(drawn_source), str(dest), config=config)  # which verifies every row
 
 
 def test_they_are_seen_by_readers(finished: tuple[Path, ReportPlace]) -> None:

@@ -21,13 +21,11 @@ Tree = Callable[[Path], dict[str, bytes]]
 @pytest.fixture(scope="module")
 def crawl(clean_corpus: Path, tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Path:
     """A crawl/ with one shard that is protected in protected/, for tests to copy."""
-    from flows.cli.presets import load_preset
     from flows.protect import protect
 
     place = tmp_path_factory.mktemp("nights")
     arrive(clean_corpus, place / "crawl", "00000")
-    config = load_preset("smoke")
-    protect(str(place / "crawl"), str(place / "protected"), config.protect, config.runtime, config.seed)
+    protect(str(place / "crawl"), str(place / "protected"), "smoke")
     return place
 
 

@@ -31,7 +31,7 @@ def finished(
     prefect_api: str, drawn_source: Path, config: RunConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, ReportPlace]:
     dest = tmp_path_factory.mktemp("pipeline")
-    return dest, pipeline(str(drawn_source), str(dest), config)
+    return dest, pipeline(str(drawn_source), str(dest), config=config)
 
 
 def test_leaves_corpora_victims_and_report(finished: tuple[Path, ReportPlace]) -> None:
@@ -101,23 +101,27 @@ def test_a_second_run_does_nothing_again(
     times = {path: path.stat().st_mtime_ns for path in dest.rglob("*") if _is_costly(path)}
     assert times
     with shown_on_terminal():
-        pipeline(str(drawn_source), str(dest), config)
+        pipeline(str(drawn_source), str(dest), config=config)
     assert times == {path: path.stat().st_mtime_ns for path in dest.rglob("*") if _is_costly(path)}
     said = capfd.readouterr().err
     for news in ("finished before", "protected before", "verified before", "trained before", "evaluated before"):
         assert news in said
 
 
-def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace]) -> None:
+def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace], drawn_source: Path) -> None:
+    dest = finished[0]
     with get_client(sync_client=True) as client:
         artifacts = {artifact.key: artifact.type for artifact in client.read_artifacts(limit=100)}
-        runs = {run.name for run in client.read_flow_runs()}
+        runs = {run.name: run.state.message for run in client.read_flow_runs() if run.state}
         tasks = {run.name for run in client.read_task_runs(limit=200)}
     run = f"{finished[0].name}-mem"
     expected = {f"retrieval-{run}-victim-0": "table", f"shards-{run}-mem": "table", f"verification-{run}": "markdown"}
     expected |= {f"montage-{finished[0].name}": "image", f"report-{finished[0].name}": "markdown"}
     assert expected.items() <= artifacts.items()
-    assert {"pipeline smoke", f"protect {finished[0].name} mem with mem", "train on mem, seed 0"} <= runs
+    assert {f"protect {dest}/clean/train with mem into {dest}/rows/mem/protected", "train on mem, seed 0"} <= set(runs)
+    assert f"pipeline smoke, {drawn_source} into {dest}" in runs
+    assert "samples" in runs[f"shard {drawn_source} into {dest}/clean"]
+    assert all(runs.values())  # every one of them says what came of it
     assert {"update 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
 
 

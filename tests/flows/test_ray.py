@@ -45,13 +45,13 @@ def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
     clean, by_ray, by_threads = str(clean_corpus / "train"), tmp_path / "ray", tmp_path / "threads"
 
     with ThreadPoolExecutor(1) as pool:
-        run = pool.submit(protect, clean, str(by_ray), smoke.protect, on(cluster), smoke.seed)
+        run = pool.submit(protect, clean, str(by_ray), "smoke", runtime=on(cluster))
         wait_until(lambda: run.done() or list((by_ray / "_state").glob("0*.safetensors")))  # a shard is in round two
         assert not run.done(), run.result()
         cluster.remove_node(cluster.machines.pop(), allow_graceful=False)  # SIGKILL for it and its workers
         cluster.machines.append(cluster.add_node(num_cpus=1))
         run.result()
-    protect(clean, str(by_threads), smoke.protect, smoke.runtime.model_copy(update={"workers": 3}), smoke.seed)
+    protect(clean, str(by_threads), "smoke", ("runtime.workers=3",))
     assert read_tree(by_ray) == read_tree(by_threads)
 
     for path in by_ray.glob("00001*"):  # a night has one shard to make

@@ -41,19 +41,16 @@ def protected(clean_corpus: Path, smoke: RunConfig, tmp_path_factory: pytest.Tem
     return dest
 
 
-def run(protected: Path, clean_corpus: Path, out: Path, smoke: RunConfig) -> StressPlace:
+def run(protected: Path, clean_corpus: Path, out: Path) -> StressPlace:
     clean, test = str(clean_corpus / "train"), str(clean_corpus / "test")
     return stress(
         str(protected),
         clean,
         test,
         str(out),
-        "default",
-        smoke.victim,
-        smoke.evaluate,
-        smoke.runtime,
+        str(clean_corpus / "val"),
         samples=40,
-        validation=str(clean_corpus / "val"),
+        preset="smoke",
     )
 
 
@@ -71,7 +68,7 @@ def test_a_stress_test_from_plan_to_page(
 
     monkeypatch.setattr(stress_test, "suite", short)
     monkeypatch.setattr(stress_test, "measure_detectability", partial(measure_detectability, steps=5))
-    place = run(protected, clean_corpus, tmp_path, smoke)
+    place = run(protected, clean_corpus, tmp_path)
     assert {row.name for row in place.report.findings.rows} == set(SHORT)
     assert Path(place.page).is_file()
     assert set(stress_values(place)) == documented_fields("stress")
@@ -88,7 +85,7 @@ def test_a_stress_test_from_plan_to_page(
     assert "the clean victim is itself near chance (median rank at" in certified.headline
     assert certified.headline.endswith("0 of 3 tests can be judged.")
     assert "no longer what was written" in (tmp_path.parent / "certificate/certificate.html").read_text()
-    run(protected, clean_corpus, tmp_path, smoke)
+    run(protected, clean_corpus, tmp_path)
     assert read_tree(tmp_path) == files
 
 

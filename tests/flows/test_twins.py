@@ -106,7 +106,7 @@ def test_no_record_of_a_run_has_the_key(clean_corpus: Path, tmp_path: Path, home
     crawl, dest = tmp_path / "crawl", tmp_path / "dest"
     arrive(clean_corpus, crawl, "00000")
     config = load_preset("smoke", ["protect.method=random-trigger"])
-    protect(str(crawl), str(dest), config.protect, config.runtime, config.seed, twins=1.0)
+    protect(str(crawl), str(dest), config=config.protect, runtime=config.runtime, twins=1.0)
     record = read_twins_record(LocalFolder(dest))
     assert record is not None
     secret = load_key(home / "keys" / f"{record.corpus}.key").secret

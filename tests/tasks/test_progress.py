@@ -1,6 +1,7 @@
 """What a task shows of its progress in the UI and in its log, and that it never fails over that."""
 
 import logging
+from collections.abc import Callable
 
 import pytest
 from prefect import flow, get_client, task
@@ -16,14 +17,15 @@ def bars(name: str) -> list[float]:
     return [artifact["data"] for artifact in found if (artifact["description"] or "").startswith(name)]
 
 
-def run(title: str) -> None:
-    """A task of a flow that reports twice."""
+def run(title: str, look: Callable[[], None] = lambda: None) -> None:
+    """A task of a flow that reports twice, and then looks."""
 
     @task
     def work() -> None:
         with watched(title) as told:
             told(1, 4, "of a shard")
             told(2, 4)
+            look()
 
     @flow
     def over_all() -> None:
@@ -38,12 +40,13 @@ def test_outside_of_runs_nothing_is_needed() -> None:
     say("nobody listens")
 
 
-def test_quick_work_leaves_no_bar_and_longer_work_a_full_one(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("quick work")
-    assert bars("quick work") == []
+def test_longer_work_has_a_bar_that_goes_with_it(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[float]] = []
+    run("quick work", lambda: seen.append(bars("quick work")))
     monkeypatch.setattr(progress, "_BETWEEN_UPDATES", 0.0)
-    run("longer work")
-    assert bars("longer work") == [100.0]
+    run("longer work", lambda: seen.append(bars("longer work")))
+    assert seen == [[], [50.0]]
+    assert bars("longer work") == []
 
 
 def test_the_log_has_a_line_now_and_then(
