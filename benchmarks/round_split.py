@@ -91,7 +91,7 @@ def _rounds(folder: Path, samples: int, repeats: int) -> tuple[list[dict[str, fl
         losses.extend(protection.fit.update_shard(shard, number) for shard in protection.shards)
 
     for number in range(repeats + 1):
-        with _watched() as spent:
+        with watched() as spent:
             before = time.thread_time()
             whole = seconds(lambda number=number: one(number))  # type: ignore[misc]
             waited = time.thread_time() - before
@@ -102,7 +102,7 @@ def _rounds(folder: Path, samples: int, repeats: int) -> tuple[list[dict[str, fl
 
 
 @contextmanager
-def _watched() -> Iterator[dict[str, float]]:
+def watched() -> Iterator[dict[str, float]]:
     """Processor seconds of every part inside the block; what a part calls is its own."""
     spent, inside = dict.fromkeys(_PARTS, 0.0), threading.local()
     original = {name: getattr(place, name) for name, (_, place) in _PARTS.items()}
