@@ -29,6 +29,8 @@ from benchmarks.harness import Figure, Results, machine, print_figures, readable
 
 _COMMITTED = Path(__file__).parents[1] / "docs" / "results" / "speed-cpu.json"
 _SMALL_PORT: dict[str, Any] = {"architecture": "tiny-resnet-32", "samples": 64, "batch": 32, "repeats": 1}
+_SMALL_TWINS: dict[str, Any] = {"samples": 64, "pictures": 16, "repeats": 1}
+_SMALL_UPLOADS: dict[str, Any] = {"sides": (256,), "images": 6}
 _SLACK = 0.15  # a figure with a bound counts as worse than the committed one from here on
 
 
@@ -41,12 +43,12 @@ def measure(*, quick: bool, only: str = "") -> list[Figure]:
         "round": lambda: round_split.run(samples=128 if quick else 256),
         "victim": lambda: victim_epoch.run(quick=quick),
         "shards": lambda: shard_io.run(quick=quick),
-        "protect_image": lambda: protect_image.run(**({"sides": (256,), "images": 6} if quick else {})),
+        "protect_image": lambda: protect_image.run(**_SMALL_UPLOADS if quick else {}),
         "sharding": lambda: sharding.run(sizes=(500, 1500) if quick else (2000, 6000)),
         "encoders": lambda: encoders.run(images=4 if quick else 12),
         "publishing": lambda: publishing.run(images=4 if quick else 12),
         "two workers": lambda: workers.run(samples=32 if quick else 64, repeats=3 if quick else 5),
-        "twins": lambda: twins.run(**{"samples": 64, "pictures": 16, "repeats": 1} if quick else {}),
+        "twins": lambda: twins.run(**_SMALL_TWINS if quick else {}),
         "orchestration": lambda: orchestration.run(many=30 if quick else 60),
         "memory": lambda: memory.run(sizes=(1000, 2000) if quick else (1000, 2000, 4000, 8000)),
     }

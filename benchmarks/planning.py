@@ -147,7 +147,7 @@ def _kind(bucket: str) -> Literal["clean", "protected"]:
 def plan_once(folder: Path, shards: int, new: int, pause: float) -> dict[str, float]:
     """One plan in this process. Returns seconds, processor seconds, megabytes above the start, requests."""
     store = SimulatedStore({"clean": shards + 2 * new, "protected": shards + new}, folder, pause)
-    storage._client = lambda: store  # type: ignore[assignment,return-value]
+    storage._client = lambda: store  # type: ignore[assignment]
     clean, dest = S3Folder("clean", ""), S3Folder("protected", "")
     start, cpu, before = time.monotonic(), time.process_time(), _peak()
     plan = plan_shards(clean, dest, expected)
