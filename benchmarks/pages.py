@@ -5,7 +5,8 @@ The table of a study stands under a line that says where it comes from:
     <!-- paper/report.json | table2 | flickr8k | rows: rn50; rn101 | victim | seeds | of chance, best = of chance -->
 
 A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=". A stress
-test has one table: `<!-- stress/mem-3.json -->`.
+test has one table, `<!-- stress/mem-3.json -->`; the study of evidence two, `<!-- evidence.json | shares -->` and
+`attacks`.
 """
 
 import json
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.evidence_tables import evidence_table
 from mem_core.audit.stress.page import StressReport, stress_markdown
 from mem_core.config.settings_list import SettingRow, setting_rows
 from mem_core.experiments.config import RunConfig
@@ -47,7 +49,9 @@ def filled(text: str, folder: Path = RESULTS) -> str:
     return "\n".join(out)
 
 
-def _lines(report: dict[str, Any], wanted: str | None) -> list[str]:
+def _lines(report: Any, wanted: str | None) -> list[str]:
+    if isinstance(report, list):
+        return _markdown(evidence_table(report, wanted or ""))
     if wanted is None:
         return stress_markdown(StressReport.model_validate(report).findings).splitlines()
     return _table(report, wanted.split(" | "))
@@ -66,8 +70,12 @@ def _table(report: dict[str, Any], wanted: Sequence[str]) -> list[str]:
     columns = [part.partition(" = ") for part in rest]
     places = [table["header"].index(name) for name, _, _ in columns]
     header = [shown or name for name, _, shown in columns]
-    cells = [header, ["---"] * len(header), *([row[place] for place in places] for row in rows)]
-    return [f"| {' | '.join(row)} |" for row in cells]
+    return _markdown([header, *([row[place] for place in places] for row in rows)])
+
+
+def _markdown(table: Sequence[Sequence[str]]) -> list[str]:
+    header, *rows = table
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
 def settings_page() -> str:
