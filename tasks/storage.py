@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 from mem_core.common.errors import ConfigError, DestinationError, RetryShard, StorageRefused
+from mem_core.common.paths import require_spelled
 from mem_core.common.storage.atomic_file import is_refusal
 from mem_core.common.storage.folder import Folder, LocalFolder, Trouble, Troubles
 from tasks.listing import listed
@@ -40,6 +41,7 @@ _SWEPT = {"NoSuchUpload"}  # by a run that had finished the same object
 
 def open_folder(uri: str) -> Folder:
     """The folder at an address; nothing is read yet. Raises `ConfigError` for an address of another kind."""
+    require_spelled(uri)
     scheme, separator, _ = uri.partition("://")
     if not separator:
         return LocalFolder(uri)

@@ -7,7 +7,7 @@ then. Nothing is shown until `shown_on_terminal` is entered: a worker of a deplo
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -46,7 +46,8 @@ class Display:
     def say(self, message: str) -> None:
         """News that stays."""
         if self._bars is None:
-            print(message, file=self._stream, flush=True)
+            with suppress(OSError):  # whoever read it is gone: no reason to stop
+                print(message, file=self._stream, flush=True)
         else:
             self._bars.console.print(escape(message), highlight=False)
 
@@ -78,10 +79,10 @@ def display() -> Display | None:
 
 
 @contextmanager
-def shown_on_terminal(stream: TextIO | None = None) -> Iterator[None]:
-    """Shows all work of this process on the stream (standard error) while the block runs."""
+def shown_on_terminal(stream: TextIO | None = None, *, quiet: bool = False) -> Iterator[None]:
+    """Shows all work of this process on the stream (standard error) while the block runs, unless it is to be quiet."""
     global _display
-    if _display is not None:
+    if _display is not None or quiet:
         yield
         return
     console = Console(file=stream or sys.stderr)

@@ -1,12 +1,17 @@
 """`memshield`: the flows as commands. Nothing heavy is imported before a command runs."""
 
+import signal
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from flows.cli import handing_out, language, operations, reproduce, speed, steps, trust
+from flows.cli.grammar import UsageError, in_order, polish, usage_sentence
 from flows.cli.options import Overrides
+from flows.cli.quiet import be_quiet
 from flows.cli.remedies import with_remedy
 from flows.cli.running import config_of
 from mem_core.common.errors import MemshieldError
@@ -17,14 +22,37 @@ _INTERRUPTED = "memshield: interrupted; run the same command again to go on"
 class _Sentences(typer.core.TyperGroup):
     """Errors that a user can cause end as one sentence, not as a stack of calls."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        return in_order(super().list_commands(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            polish(cmd_name, command, ctx)
+        return command
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`--quiet` may stand anywhere, as `--help` may."""
+        typed = args[: args.index("--")] if "--" in args else args
+        quiet = [place for place, word in enumerate(typed) if word in ("--quiet", "-q")]
+        rest = [word for place, word in enumerate(args) if place not in quiet]
+        be_quiet(on=bool(quiet))
+        polish("", self, ctx)
+        try:
+            return super().parse_args(ctx, rest)
+        except UsageError as error:
+            raise _wrong_usage(error) from error
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except UsageError as error:
+            raise _wrong_usage(error) from error
         except MemshieldError as error:
             typer.echo(f"memshield: {with_remedy(error, ctx.invoked_subcommand)}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:  # here, as typer would end without a word
-            typer.echo(_INTERRUPTED, err=True)
+            _say_interrupted()
             raise typer.Exit(130) from error
         except OSError as error:
             if error.filename is None:  # not about a place that the user named
@@ -33,13 +61,43 @@ class _Sentences(typer.core.TyperGroup):
             raise typer.Exit(1) from error
 
 
+def _wrong_usage(error: Exception) -> typer.Exit:
+    """The exit of a command that was typed wrongly, once its sentence is printed. Help that was asked for is help."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        raise error
+    typer.echo(f"memshield: {usage_sentence(error)}", err=True)
+    return typer.Exit(2)
+
+
 app = typer.Typer(
     cls=_Sentences,
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
     help="Protects image-caption corpora before they are published, and measures what protection is worth.",
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from mem_core import __version__
+
+        typer.echo(f"memshield {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print results and errors, no progress; may stand anywhere.")
+    ] = False,
+) -> None:
+    """Protects image-caption corpora before they are published, and measures what protection is worth."""
+
+
 presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(presets_app, name="presets")
 for group in (steps, handing_out, operations, speed, trust, language, reproduce):
@@ -86,11 +144,23 @@ def settings(
 
 def main() -> None:
     """The console script."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not where nohup has it ignored
+        signal.signal(signal.SIGHUP, _hung_up)
     try:
-        app()
+        app(prog_name="memshield")
     except KeyboardInterrupt:
-        typer.echo(_INTERRUPTED, err=True)
+        _say_interrupted()
         sys.exit(130)
+
+
+def _hung_up(_: int, __: object) -> None:
+    """The terminal was closed: stop as for Ctrl-C, so that what is half done is cleaned up."""
+    raise KeyboardInterrupt
+
+
+def _say_interrupted() -> None:
+    with suppress(OSError):  # nobody may be there to read it
+        typer.echo(_INTERRUPTED, err=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.cli.options import Protected, address_argument, address_option
+from flows.cli.quiet import is_quiet
 
 app = typer.Typer()
 
@@ -35,7 +36,7 @@ def export(
     from tasks.exporting import export_to
     from tasks.terminal import shown_on_terminal
 
-    with shown_on_terminal():
+    with shown_on_terminal(quiet=is_quiet()):
         found = export_to(protected, folder, captions, clean)
     print_export(found, protected, captions, clean)
     if found.refused:

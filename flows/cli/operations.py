@@ -11,8 +11,8 @@ app = typer.Typer()
 server_app = typer.Typer(no_args_is_help=True, help="The Prefect server that keeps the records of all runs.")
 app.add_typer(server_app, name="server")
 
-Dest = Annotated[str, address_argument("Folder of the protected corpus, or s3://bucket/prefix.")]
-Protector = Annotated[str | None, address_option("Folder of a finished protector; DEST/protector if not named.")]
+Dest = Annotated[str, address_argument("Folder of the protected corpus, or s3://bucket/prefix.", "PROTECTED")]
+Protector = Annotated[str | None, address_option("Folder of a finished protector; PROTECTED/protector if not named.")]
 DevicePool = Annotated[str, typer.Option(help="Work pool of the deployments that benefit from a GPU.")]
 
 
@@ -36,7 +36,9 @@ def nightly(
     config_of(preset, set)  # a mistake is said before anything is started
     with running(no_server):
         from flows.nightly import nightly
+        from tasks.order import require_clean_first
 
+        require_clean_first(clean, dest)
         nightly(clean, dest, protector, ready, twins_key, preset, tuple(set or ()))
 
 

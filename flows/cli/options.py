@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from mem_core.common.errors import ConfigError
-from mem_core.common.paths import whole_path
+from mem_core.common.paths import require_spelled, whole_path
 
 
 def address(given: str) -> str:
@@ -15,6 +15,7 @@ def address(given: str) -> str:
     """
     if not given.strip():
         raise ConfigError("expected a path or an s3:// address, got an empty one")
+    require_spelled(given)
     return given if "://" in given else str(whole_path(given))
 
 
@@ -24,18 +25,24 @@ def _file(given: str) -> str:
     return str(whole_path(given))
 
 
-def address_argument(help: str) -> Any:
-    """An argument that is an address."""
-    return typer.Argument(parser=address, help=help)
+def address_argument(help: str, metavar: str | None = None) -> Any:
+    """An argument that is an address. metavar: what it is called in help, if not by its name in capitals."""
+    return typer.Argument(parser=address, help=help, metavar=metavar)
 
 
-def address_option(help: str) -> Any:
+def address_option(help: str, metavar: str = "FOLDER") -> Any:
     """An option that is an address."""
-    return typer.Option(parser=address, help=help)
+    return typer.Option(parser=address, help=help, metavar=metavar)
+
+
+def _presets(incomplete: str) -> list[str]:
+    """For the shell's completion."""
+    from flows.cli.presets import preset_names
+
+    return [name for name in preset_names() if name.startswith(incomplete)]
 
 
 Clean = Annotated[str, address_argument("Folder of clean shards, or s3://bucket/prefix.")]
-CleanOption = Annotated[str, address_option("The clean shards it was made from.")]
 Protected = Annotated[str, address_argument("Folder of protected shards, or s3://bucket/prefix.")]
 Dest = Annotated[str, address_argument("Folder to write into, or s3://bucket/prefix.")]
 Source = Annotated[
@@ -44,10 +51,21 @@ Source = Annotated[
 Protector = Annotated[str | None, address_option("Folder of a finished protector, to replay it on this corpus.")]
 TwinsKey = Annotated[
     str | None,
-    typer.Option(parser=_file, help="File of the secret key of the twins, if not in this installation's keys/."),
+    typer.Option(
+        parser=_file, metavar="FILE", help="File of the secret key of the twins, if not in this installation's keys/."
+    ),
 ]
-Format = Annotated[str, typer.Option(help="How the source is laid out; `auto` finds out.")]
-Preset = Annotated[str, typer.Option("--preset", "-p", help="A preset's name, or a YAML file; see `presets`.")]
+Format = Annotated[str, typer.Option(metavar="NAME", help="How the source is laid out; `auto` finds out.")]
+Preset = Annotated[
+    str,
+    typer.Option(
+        "--preset",
+        "-p",
+        metavar="NAME",
+        autocompletion=_presets,
+        help="A preset's name, or a YAML file; see `presets`.",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

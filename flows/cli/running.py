@@ -1,11 +1,12 @@
 """What all commands share: their settings, and Prefect pointed to its server before anything imports it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import typer
 
+from flows.cli.quiet import is_quiet
 from mem_core.common.errors import StopRun
 
 if TYPE_CHECKING:  # all settings, with what they import, are not needed to ask for help
@@ -36,7 +37,7 @@ def running(no_server: bool) -> Iterator[str]:
 
     from tasks.terminal import shown_on_terminal
 
-    with shown_on_terminal(), tags("memshield"):
+    with shown_on_terminal(quiet=is_quiet()), tags("memshield"):
         try:
             yield ui
         except httpx.TransportError as error:
@@ -49,4 +50,6 @@ def running(no_server: bool) -> Iterator[str]:
 
 def tell(message: str) -> None:
     """Progress before there is a display: what is imported for it takes seconds itself."""
-    typer.echo(message, err=True)
+    if not is_quiet():
+        with suppress(OSError):  # whoever read it is gone: no reason to stop
+            typer.echo(message, err=True)

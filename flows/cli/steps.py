@@ -22,6 +22,7 @@ from flows.cli.options import (
     address_argument,
     address_option,
 )
+from flows.cli.quiet import is_quiet
 from flows.cli.running import config_of, running
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class _ShareMayBeLeftOut(typer.core.TyperCommand):
 @app.command(cls=_ShareMayBeLeftOut)
 def protect(
     clean: Clean,
-    dest: Dest,
+    dest: Annotated[str, address_argument("Folder to write into, or s3://bucket/prefix.", "PROTECTED")],
     method: Annotated[str | None, typer.Option(help="As mem; a name that does not exist lists all that do.")] = None,
     strategy: Annotated[str | None, typer.Option(help="rounds, or replay of a stored protector.")] = None,
     protector: Protector = None,
@@ -101,7 +102,7 @@ def protect(
             metavar="[SHARE]",
             min=0,
             max=1,
-            help="Keep another version of each sample, or of a share, in DEST/twins: proof that a model saw the data.",
+            help="Keep another version of each sample, or of a share, in PROTECTED/twins: proof that a model saw it.",
         ),
     ] = None,
     twins_key: TwinsKey = None,
@@ -122,7 +123,9 @@ def protect(
     with running(no_server):
         from flows.cli.printing import print_open_clip
         from flows.protect import protect
+        from tasks.order import require_clean_first
 
+        require_clean_first(clean, dest)
         done = protect(
             clean,
             dest,
@@ -179,7 +182,9 @@ def evaluate(
         from flows.cli.printing import print_evaluation, print_json
         from flows.evaluate import evaluate
         from tasks.as_json import evaluate_values
+        from tasks.order import require_victim_first
 
+        require_victim_first(victim, test)
         found = evaluate(victim, test, preset, tuple(set or ()))
     if as_json:
         print_json(evaluate_values(victim, found))
@@ -211,8 +216,10 @@ def verify(
         from flows.cli.printing import print_handing_out, print_json, print_problems
         from flows.verify import verify, verify_published
         from tasks.as_json import verify_values
+        from tasks.order import require_clean_first
 
         if protected is not None:
+            require_clean_first(clean, protected)
             found = verify(clean, protected, twins_key=twins_key)
         else:
             found = verify_published(clean, against)
@@ -237,7 +244,7 @@ def index(
     from tasks.indexing import index_corpus
     from tasks.terminal import shown_on_terminal
 
-    with shown_on_terminal():
+    with shown_on_terminal(quiet=is_quiet()):
         found = index_corpus(protected, license, license_link)
     print_index(found)
 

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from flows.cli.grammar import CleanFirst
 from flows.cli.options import (
     AsJson,
-    CleanOption,
+    Clean,
+    Dest,
     NoServer,
     Overrides,
     Preset,
@@ -21,10 +23,10 @@ from flows.cli.running import config_of, running
 app = typer.Typer()
 
 
-@app.command()
+@app.command(cls=CleanFirst)
 def preview(
+    clean: Clean,
     protected: Protected,
-    clean: CleanOption,
     out: Annotated[str, address_option("Folder for preview.html and preview.png.")] = "preview",
     samples: Annotated[int, typer.Option(min=1, max=200, help="How many of the most visible samples.")] = 24,
     no_server: NoServer = False,
@@ -32,7 +34,9 @@ def preview(
     """Shows the samples whose noise is most visible, before anything is uploaded."""
     with running(no_server):
         from flows.trust import preview
+        from tasks.order import require_clean_first
 
+        require_clean_first(clean, protected)
         found = preview(protected, clean, out, samples)
     typer.echo(f"preview: {out}/{found.page}")
 
@@ -44,9 +48,9 @@ def certify(
     stress: Annotated[str | None, address_option("What `memshield stress` wrote.")] = None,
     victim: Annotated[list[str] | None, address_option("An evaluated victim's folder; may be repeated.")] = None,
     control: Annotated[list[str] | None, address_option("The same, trained on clean pairs with its settings.")] = None,
-    commitment: Annotated[str | None, address_option("What `memshield commit` wrote.")] = None,
+    commitment: Annotated[str | None, address_option("What `memshield commit` wrote.", "FILE")] = None,
     out: Annotated[str, address_option("Folder for certificate.json and certificate.html.")] = "certificate",
-    check: Annotated[str | None, address_option("A certificate.json to check instead.")] = None,
+    check: Annotated[str | None, address_option("A certificate.json to check instead.", "FILE")] = None,
     no_server: NoServer = False,
 ) -> None:
     """Writes what is known about PROTECTED: audit, tests, the worst case, and what was not tested."""
@@ -109,18 +113,18 @@ def detect(
         ),
     ],
     twins: Annotated[str | None, address_option("DEST/twins, as `protect --twins` left it.")] = None,
-    commitment: Annotated[str | None, address_option("The commitment.json from before publishing.")] = None,
+    commitment: Annotated[str | None, address_option("The commitment.json from before publishing.", "FILE")] = None,
     twins_key: TwinsKey = None,
     architecture: Annotated[str, typer.Option(help="Of a checkpoint: an open_clip name, or a JSON file.")] = "",
     embeddings: Annotated[
-        str | None, address_option("Vectors recorded from an endpoint in place of a model: .npz or .jsonl.")
+        str | None, address_option("Vectors recorded from an endpoint in place of a model: .npz or .jsonl.", "FILE")
     ] = None,
     queries: Annotated[str | None, address_option("Only write what to ask an endpoint, into this folder.")] = None,
     out: Annotated[str, address_option("Folder for detection.json and detection.html.")] = "detection",
     open: Annotated[
         bool, typer.Option("--open", help="Put the secret key into detection.json: then anybody can check it.")
     ] = False,
-    check: Annotated[str | None, address_option("A commitment.json: check a result under it instead.")] = None,
+    check: Annotated[str | None, address_option("A commitment.json: check a result under it instead.", "FILE")] = None,
     preset: Preset = "cpu",
     as_json: AsJson = False,
     no_server: NoServer = False,
@@ -167,11 +171,11 @@ def detect(
     typer.echo(f"result: {place.page}")
 
 
-@app.command()
+@app.command(cls=CleanFirst)
 def stress(
+    clean: Clean,
     protected: Protected,
-    out: Annotated[str, address_argument("Local folder to write into.")],
-    clean: CleanOption,
+    out: Dest,
     test: Annotated[str, address_option("Clean test shards to query victims on.")],
     validation: Annotated[
         str | None, address_option("Other clean shards, by which the best epoch of each victim is chosen.")
@@ -193,7 +197,9 @@ def stress(
         from flows.cli.printing import print_json, print_stress
         from flows.stress import stress
         from tasks.as_json import stress_values
+        from tasks.order import require_clean_first
 
+        require_clean_first(clean, protected)
         place = stress(
             protected,
             clean,

@@ -38,7 +38,7 @@ def test_a_certificate_from_the_command_line(command: Command, clean_corpus: Pat
     assert refused.exit_code == 1
     assert "its hash does not match: it was edited" in refused.stderr
 
-    shown = command("preview", protected, "--clean", clean, "--out", out, "--no-server")
+    shown = command("preview", clean, protected, "--out", out, "--no-server")
     assert shown.exit_code == 1
     assert "expected samples with noise" in shown.stderr
 
@@ -47,7 +47,9 @@ def test_what_shows_most(command: Command, clean_corpus: Path, tmp_path: Path) -
     clean, protected = clean_corpus / "train", tmp_path / "protected"
     smoke = "--preset", "smoke", "--no-server"
     assert command("protect", clean, protected, "--set", "protect.rounds=1", *smoke).exit_code == 0
-    shown = command("preview", protected, "--clean", clean, "--out", tmp_path / "preview", "--no-server")
+    typed_before = "preview", protected, "--clean", clean, "--out", tmp_path / "preview", "--no-server"
+    shown = command(*typed_before)
+    assert "CLEAN is typed first now: memshield preview CLEAN PROTECTED" in shown.stderr
     assert (shown.exit_code, "Traceback" in shown.output) == (0, False), shown.output
     assert (tmp_path / "preview" / "preview.html").is_file()
 
