@@ -1,9 +1,7 @@
 """The steps of a night as tasks; what they do is in `mem_core.protect.night`."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 
-from mem_core.common.errors import ConfigError
 from mem_core.config import RunnerConfig
 from mem_core.protect import night
 from mem_core.protect.destination import PROTECTOR
@@ -11,7 +9,7 @@ from mem_core.protect.failures import Failures
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.night import NightPlan, NightSummary, Ready
 from mem_core.protect.protection import ShardSummary, twins_so_far
-from mem_core.protect.protector import read_protector, require_protector
+from mem_core.protect.protector import require_protector
 from tasks.artifacts import show_night
 from tasks.options import step
 from tasks.progress import say, watched
@@ -24,14 +22,7 @@ def stored_job(clean: str, dest: str, protector: str | None, runtime: RunnerConf
     """The job of protecting CLEAN as the stored protector did the rest: its settings, its seed, replayed; with twins
     where DEST has them. Raises `ConfigError` if their key is not at hand, or where nothing was protected before."""
     folder = open_folder(protector or address_below(dest, PROTECTOR))
-    stored = read_protector(folder) if protector is None else require_protector(folder)
-    if stored is None:
-        raise ConfigError(
-            f"expected the protector of the first run in {folder.uri}, but there is none: the corpus has to be "
-            "protected as a whole before its first night",
-            hint="protect once",
-            about=shlex.join([clean, dest]),
-        )
+    stored = require_protector(folder) if protector else night.first_protector(folder, open_folder(dest), clean)
     say(f"protector of {folder.uri}: {stored.config.method}, {stored.rounds} rounds, {stored.fingerprint[:12]}")
     return ProtectJob(
         clean=clean,

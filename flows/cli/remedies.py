@@ -21,6 +21,10 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     ),
     "name the protector": (": name the folder of one with --protector", ("protect", "estimate")),
     "protect once": (": run `memshield protect {about}` once, and then `nightly` every night", ("nightly",)),
+    "protect again": (
+        ": `memshield protect {about}`, with the settings of before, makes the shards that are new",
+        ("nightly",),
+    ),
     "take the protector's method": (": ask for --method {about}", ("protect",)),
     "redo shards": (f", or have such shards made again with {_REDO}", ("protect",)),
     "redo the fit": (

@@ -30,6 +30,7 @@ Hint = Literal[
     "look for failed samples",
     "name the protector",
     "protect once",
+    "protect again",
     "take the protector's method",
     "redo shards",
     "redo the fit",

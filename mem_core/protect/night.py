@@ -4,6 +4,7 @@ A night protects what has no receipt. A shard with one is kept even if it is not
 input changed, or today's settings would make other bytes): that is said, and making it again is for the user to ask.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -15,13 +16,13 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, ProtectConfig
 from mem_core.data.already import require_clean
 from mem_core.data.corpus import input_sha256_of
-from mem_core.data.finished_shard import current_manifest
+from mem_core.data.finished_shard import current_manifest, receipts_of
 from mem_core.data.manifest import Manifest
 from mem_core.data.receipt import stats_name
 from mem_core.protect.destination import claim
 from mem_core.protect.failures import Failures, read_failures, write_failures
 from mem_core.protect.protection import ShardSummary
-from mem_core.protect.protector import publishing_fingerprint, require_protector
+from mem_core.protect.protector import Protector, publishing_fingerprint, read_protector, require_protector
 from mem_core.protect.remaining import plan_shards, withdraw
 from mem_core.protect.twins import read_twins_record
 
@@ -49,6 +50,27 @@ class NightSummary(Frozen):
     failed: dict[str, str]
     shards: int
     fingerprint: str
+
+
+def first_protector(folder: Folder, dest: Folder, clean: str) -> Protector:
+    """The protector that the first run left in a folder of its destination. clean: address of the corpus.
+
+    Raises `ConfigError` where there was no such run, or one whose method leaves none.
+    """
+    stored = read_protector(folder)
+    if stored is not None:
+        return stored
+    what, about = f"expected the protector of the first run in {folder.uri}, but", shlex.join([clean, dest.uri])
+    made = receipts_of(dest, [entry.name for entry in current_manifest(dest).shards[:1]])
+    if made:
+        raise ConfigError(
+            f"{what} its shards were made with {made[0].method}, without one", hint="protect again", about=about
+        )
+    raise ConfigError(
+        f"{what} there is none: a corpus is protected as a whole before its first night",
+        hint="protect once",
+        about=about,
+    )
 
 
 def plan_night(

@@ -161,6 +161,16 @@ def test_mistakes_end_as_one_sentence(
     assert sentence in said
 
 
+def test_a_method_that_learns_nothing_has_no_nights(crawl: Path, tmp_path: Path, command: Command) -> None:
+    clean, dest = crawl / "crawl", tmp_path / "words"
+    assert command("protect", clean, dest, "--method", "random-trigger", *SETTINGS).exit_code == 0
+    said = command("nightly", clean, dest, *SETTINGS).stderr.strip().splitlines()[-1]
+    assert "its shards were made with random-trigger, without one" in said
+    assert said.endswith(
+        f"`memshield protect {clean} {dest}`, with the settings of before, makes the shards that are new"
+    )
+
+
 def test_notes_that_cannot_be_read_are_named(nights: Path, command: Command) -> None:
     (nights / "protected/_state").mkdir(exist_ok=True)
     (nights / "protected/_state/failures.json").write_text("{")
