@@ -22,7 +22,8 @@ reproduce: setup  ## Every table and figure of the study on drawn pictures: a mi
 	$(BIN)/memshield reproduce runs/smoke --scale smoke --no-server
 
 chaos: setup  ## The long fault suite: kills, a failing object store, full disks; about half an hour on 2 idle cores
-	$(BIN)/python -m pytest -m "slow or not slow" tests/chaos tests/s3 tests/mem_core/protect/test_large_pictures.py
+	$(BIN)/python -m pytest -m "slow or not slow" tests/chaos tests/s3 tests/flows/test_ray.py \
+		tests/mem_core/protect/test_large_pictures.py
 
 check: setup  ## ruff, mypy --strict, import-linter, the links between Markdown files
 	$(BIN)/ruff check .

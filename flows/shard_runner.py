@@ -1,6 +1,7 @@
 """Where shards are processed: threads of this machine, or a Ray cluster. The bytes are the same."""
 
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ R = TypeVar("R")
 
 _LOCAL = "local"  # Ray's word for a cluster of this machine alone, that ends with the run
 _KNOCK_SECONDS = 10.0
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")  # in Ray's words about a cluster of other versions
 _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
@@ -129,11 +131,25 @@ def _joined(runner: "RayTaskRunner[Any]") -> Iterator[None]:
         _knock(str(runner.address))
         runner.__enter__()
     except (OSError, RuntimeError, ValueError) as error:
+        _leave()
+        if versions := _VERSIONS.findall(str(error)):
+            theirs, ours = (f"Ray {ray} and Python {python}" for ray, python in versions)
+            raise StopRun(
+                f"expected the same versions here and in the Ray cluster at {runner.address}, but it has {theirs}, and "
+                f"this machine {ours}"
+            ) from error
         raise StopRun(f"expected a Ray cluster at {runner.address}, but: {_first(error)}") from error
     try:
         yield
     finally:
         runner.__exit__(None, None, None)
+
+
+def _leave() -> None:
+    """A connection that failed half-way must not be taken for one by who tries again."""
+    import ray
+
+    ray.shutdown()
 
 
 def _knock(address: str) -> None:

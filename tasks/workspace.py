@@ -1,10 +1,13 @@
 """One `Protection` a job and device in a process, so that decoded shards and surrogates serve all task runs."""
 
+import socket
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mem_core import __version__
+from mem_core.common.errors import StopRun
 from mem_core.config import Frozen, ProtectConfig, RunnerConfig
 from mem_core.models.device import resolve_device, share_of_threads
 from mem_core.protect.protection import Places, Protection, TwinsWanted
@@ -14,7 +17,8 @@ from tasks.storage import open_folder
 
 class ProtectJob(Frozen):
     """Everything that says which protection a task works on; folders by address. twins: with the path of the key alone,
-    as Prefect shows it and a file in the destination keeps it while work goes on."""
+    as Prefect shows it and a file in the destination keeps it while work goes on. code_version: of where the run was
+    started, and so of all that work on it."""
 
     clean: str
     dest: str
@@ -25,6 +29,7 @@ class ProtectJob(Frozen):
     reuse: str | None = None
     on_mismatch: OnMismatch = "fail"
     twins: TwinsWanted | None = None
+    code_version: str = __version__
 
     @property
     def method(self) -> str:
@@ -89,6 +94,11 @@ def _on(job: ProtectJob, device: str) -> Protection:
 
 
 def _opened(job: ProtectJob) -> Protection:
+    if job.code_version != __version__:
+        raise StopRun(
+            f"expected memshield {job.code_version} on every machine, as where the run was started, but "
+            f"{socket.gethostname()} has {__version__}: install the same version there, and start Ray there again"
+        )
     if job.runtime.devices:
         resolve_device(job.runtime)  # now, not when the first of them is needed
     checkpoint = job.config.surrogate.checkpoint
