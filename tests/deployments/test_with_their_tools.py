@@ -112,6 +112,19 @@ class TestKubernetes:
         assert {source["secretRef"]["name"] for source in container["envFrom"]} == {"memshield-s3", "memshield-prefect"}
         assert "{{" not in json.dumps(job)
 
+    def test_a_server_takes_the_template_as_documented(self, prefect_api: str) -> None:
+        from prefect import get_client
+
+        documented = "prefect work-pool create memshield-gpu --type kubernetes --base-job-template " + str(
+            TEMPLATE.relative_to(ROOT)
+        )
+        assert documented in (ROOT / "docs/operations.md").read_text()
+        made = run(sys.executable, "-m", *documented.split(), PREFECT_API_URL=prefect_api)
+        assert made.returncode == 0, made.stderr[-2000:]
+        with get_client(sync_client=True) as client:
+            pool = client.read_work_pool("memshield-gpu")
+        assert (pool.type, pool.base_job_template) == ("kubernetes", json.loads(TEMPLATE.read_text()))
+
     def test_every_release_of_kubernetes_knows_its_fields(self, job: Any, tools: Path) -> None:
         pod = job["spec"]["template"]["spec"]
         right = {name: value for name, value in pod.items() if name not in MISPLACED}
