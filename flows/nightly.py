@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from flows.advice import about_failed_shards
-from flows.local_server.server import keys
+from flows.local_server.logs import trim_logs
+from flows.local_server.server import home, keys
 from flows.mapping import ShardsFailed, map_shards
 from flows.parameters import Clean, Dest, Preset, Runtime, Settings, Then, TwinsKey, chosen, said
 from flows.recorded import recorded
@@ -13,6 +14,7 @@ from mem_core.protect.night import NightPlan, NightSummary, Ready
 from tasks.events import announce_corpus
 from tasks.nightly import finish_night, night_told, plan_night, stored_job
 from tasks.protecting import publish_shard
+from tasks.stale_runs import end_stale_runs, say_if_given_up
 from tasks.workspace import ProtectJob
 
 _SET_ASIDE = (RetryShard, SourceError)  # a tar that cannot be read must not hold up the others of its night
@@ -38,8 +40,11 @@ def nightly(
     tar is taken from a disk; objects in S3 are whole as soon as they are listed. New shards of a corpus with twins
     get coins of their own from its key.
     """
+    end_stale_runs()
+    trim_logs(home())
     job = stored_job(clean, dest, protector, chosen(preset, settings, runtime=runtime).runtime, keys(twins_key))
     summary = protect_waiting(job, plan_night(job, ready))
+    say_if_given_up()
     if then is not None and summary.protected:
         announce_corpus(dest, summary.fingerprint, then)
     return summary

@@ -14,6 +14,14 @@ app.add_typer(server_app, name="server")
 Dest = Annotated[str, address_argument("Folder of the protected corpus, or s3://bucket/prefix.", "PROTECTED")]
 Protector = Annotated[str | None, address_option("Folder of a finished protector; PROTECTED/protector if not named.")]
 DevicePool = Annotated[str, typer.Option(help="Work pool of the deployments that benefit from a GPU.")]
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        help="Notification block of Prefect's that alerts are sent to, such as slack-webhook/ops; `off` for none. "
+        "Not given: as it was.",
+        metavar="BLOCK",
+    ),
+]
 
 
 @app.command()
@@ -64,24 +72,24 @@ def retry(
 
 
 @app.command()
-def up(device_pool: DevicePool = "memshield-cpu") -> None:
+def up(device_pool: DevicePool = "memshield-cpu", notify: Notify = None) -> None:
     """One machine, ready to work: server on loopback, work pools, deployments, triggers, automations, a worker."""
     from flows.local_server import installation, server
 
     ui = server.use_server(tell)
-    installation.deploy(device_pool, tell)
+    installation.deploy(device_pool, notify, tell)
     installation.start_worker("memshield-cpu", tell)
     typer.echo(f"Prefect UI: {ui}")
     typer.echo(f"for the command `prefect`: export PREFECT_API_URL={ui}/api")
 
 
 @app.command()
-def deploy(device_pool: DevicePool = "memshield-cpu") -> None:
+def deploy(device_pool: DevicePool = "memshield-cpu", notify: Notify = None) -> None:
     """Work pools, deployments, triggers and automations on the server that PREFECT_API_URL names, or on ours."""
     from flows.local_server import installation, server
 
     server.use_server(tell)
-    installation.deploy(device_pool, tell)
+    installation.deploy(device_pool, notify, tell)
 
 
 @app.command()

@@ -6,52 +6,69 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
-from typing import cast
+from typing import Any
 
+from flows.local_server import automations
+from flows.local_server.logs import trim_logs
 from flows.local_server.processes import end, is_running
+from flows.local_server.records import HEARTBEATS
 from flows.local_server.server import home
 from mem_core.common.errors import ConfigError, StopRun
 
 Tell = Callable[[str], None]
 
 POOLS = ("memshield-cpu", "memshield-gpu")
-_DEFINITIONS, _AUTOMATIONS = Path("prefect.yaml"), Path("deployments/automations.yaml")
+OFF = "off"
+"""In place of a block's name: no alerts."""
+
+_DEFINITIONS = Path("prefect.yaml")
 _RUNS_AT_ONCE = 2  # of one worker; each of them may use all cores
 _STOP_SECONDS = 30.0  # in which a worker tells its runs; they go on from their receipts when they are run again
 _PATIENCE = 300.0  # seconds for one command of Prefect's, on a busy machine
 
 
-def deploy(device_pool: str, tell: Tell) -> None:
+def deploy(device_pool: str, notify: str | None, tell: Tell) -> None:
     """Makes or renews everything that a server knows about memshield; safe to repeat.
 
-    device_pool: where deployments with the tag `gpu` go. Reads prefect.yaml of the current folder: deployments mean
-    the code at this place. Raises `ConfigError` without it, `StopRun` with Prefect's words if it refuses.
+    device_pool: where deployments with the tag `gpu` go. notify: the notification block that alerts are sent to,
+    `off` for none; None leaves alerts as they are. Reads prefect.yaml of the current folder: deployments mean the code
+    at this place. Raises `ConfigError` without it, for a block that is not there and for a server of another version
+    of Prefect, `StopRun` with Prefect's words if it refuses.
     """
-    if not _DEFINITIONS.is_file() or not _AUTOMATIONS.is_file():
-        raise ConfigError(f"expected {_DEFINITIONS} and {_AUTOMATIONS} in {Path.cwd()}: go to the repository's root")
+    if not _DEFINITIONS.is_file():
+        raise ConfigError(f"expected {_DEFINITIONS} in {Path.cwd()}: go to the repository's root")
     if device_pool not in POOLS:
         raise ConfigError(f"expected a device pool out of {', '.join(POOLS)}, got {device_pool!r}")
+    _require_same_prefect()
+    alerts = automations.alerts_to(_ask, notify) if notify not in (None, OFF) else []
     _make_pools(tell)
     tell("deployments ...")
     _prefect("deploy", "--all")
     _place_on(device_pool, tell)
-    _make_automations(tell)
+    for name in automations.renew(_ask, [*automations.watching(), *alerts]):
+        tell(f"automation: {name}")
+    _say_who_is_told(notify, tell)
 
 
 def start_worker(pool: str, tell: Tell) -> int:
-    """A worker that outlives this command; returns its process id. Where ours works already, that one is kept."""
-    record = _record(pool)
+    """A worker that outlives this command; returns its process id. Where ours works already, that one is kept, unless
+    it asks at an address where its server was before."""
+    record, url = _record(pool), os.environ.get("PREFECT_API_URL", "")
     known = _recorded(record)
-    if known is not None:
+    if known is not None and _read(record).get("url", url) == url:
         tell(f"worker of {pool} is running (process {known})")
         return known
+    if known is not None:
+        end(known, _STOP_SECONDS)
+    trim_logs(home())
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--limit", str(_RUNS_AT_ONCE)]
     with (home() / f"worker-{pool}.log").open("ab") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment()
         )
-    record.write_text(json.dumps({"pid": process.pid}) + "\n")
+    record.write_text(json.dumps({"pid": process.pid, "url": url}) + "\n")
     tell(f"worker of {pool} started (process {process.pid}, log in {home()})")
     return process.pid
 
@@ -92,17 +109,35 @@ def _place_on(pool: str, tell: Tell) -> None:
                 tell(f"{found.name} on {pool}")
 
 
-def _make_automations(tell: Tell) -> None:
-    """Those of the file replace what the server has under their names."""
-    import yaml
-    from prefect.automations import Automation
+def _say_who_is_told(notify: str | None, tell: Tell) -> None:
+    names = [alert["name"] for alert in automations.alerts()]
+    if notify == OFF:
+        gone = automations.remove(_ask, names)
+        tell(f"alerts: off, {len(gone)} removed")
+    elif notify is not None:
+        tell(f"alerts: to {notify}")
+    else:
+        there = automations.known_among(_ask, names)
+        kept = "as they were" if there else "off: name a notification block with --notify"
+        tell(f"alerts: {kept}")
 
-    for values in yaml.safe_load(_AUTOMATIONS.read_text()):
-        wanted = Automation.model_validate(values)
-        with suppress(ValueError):  # there is none of the name
-            cast(Automation, Automation.read(name=wanted.name)).delete()
-        wanted.create()
-        tell(f"automation: {wanted.name}")
+
+def _ask(method: str, path: str, body: Any) -> Any:
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        answer = client.request(method, path, json=body)  # type: ignore[arg-type]
+        return answer.json() if answer.content else None
+
+
+def _require_same_prefect() -> None:
+    """Raises `ConfigError` for a server that does not know what ours would tell it."""
+    ours, theirs = version("prefect"), str(_ask("GET", "/admin/version", None))
+    if theirs.split(".")[:2] != ours.split(".")[:2]:
+        raise ConfigError(
+            f"expected a server of Prefect {ours} at {os.environ.get('PREFECT_API_URL')}, but it is {theirs}: install "
+            "the same version there, from requirements.lock"
+        )
 
 
 def _prefect(*arguments: str) -> None:
@@ -123,7 +158,7 @@ def _prefect(*arguments: str) -> None:
 def _environment() -> dict[str, str]:
     """A worker shows its runs' lines in its log, and sends heartbeats for them."""
     plain = {name: value for name, value in os.environ.items() if name != "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"}
-    return plain | {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+    return plain | HEARTBEATS
 
 
 def _record(pool: str) -> Path:
@@ -133,8 +168,13 @@ def _record(pool: str) -> Path:
 
 def _recorded(record: Path) -> int | None:
     """The worker's process id, if that process is one."""
+    pid = _read(record).get("pid")
+    return pid if isinstance(pid, int) and is_running(pid, "prefect worker start") else None
+
+
+def _read(record: Path) -> dict[str, Any]:
     try:
-        pid = int(json.loads(record.read_text())["pid"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return pid if is_running(pid, "prefect worker start") else None
+        read = json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -24,16 +24,21 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+from flows.local_server import automations
 from flows.local_server.answering import require_answer
+from flows.local_server.logs import trim_logs
 from flows.local_server.processes import end, is_running
-from mem_core.common.errors import StopRun
+from flows.local_server.records import HEARTBEATS, RECORDS
+from mem_core.common.errors import ConfigError, StopRun
 from mem_core.config import Frozen
 from mem_core.protect.key_place import KeyPlace
 
 _HOST = "127.0.0.1"
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0  # on a busy machine; an idle one takes five to fifteen
 _STOP_SECONDS = 15.0
+_ANSWER_SECONDS = 60.0  # for a request, on a busy machine
 _COMMAND = "prefect server start"
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -81,7 +86,7 @@ def use_server(tell: Callable[[str], None]) -> str:
 
     Raises `ConfigError` if the one that PREFECT_API_URL names does not answer, or refuses us.
     """
-    os.environ.update(_QUIET | _SILENT_CONSOLE)
+    os.environ.update(_QUIET | _SILENT_CONSOLE | HEARTBEATS)
     given = os.environ.get("PREFECT_API_URL")
     if given:
         require_answer(given)
@@ -123,6 +128,7 @@ def start() -> Server:
         known = running()
         if known is not None:
             return known
+        trim_logs(home())
         port = _free_port()
         with (home() / "server.log").open("ab") as log:
             process = subprocess.Popen(
@@ -135,6 +141,7 @@ def start() -> Server:
             )
         server = Server(pid=process.pid, port=port)
         _wait_until_it_answers(server, process)
+        automations.renew(_asking(server), automations.watching())
         _record().write_text(server.model_dump_json() + "\n")
         return server
 
@@ -175,16 +182,25 @@ def _recorded() -> Server | None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """Two commands that start at once must not start two servers."""
-    home().mkdir(parents=True, exist_ok=True)
-    with (home() / "server.lock").open("w") as lock:
+    try:
+        home().mkdir(parents=True, exist_ok=True)
+        file = (home() / "server.lock").open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"expected a folder to keep records in at {home()}, but it cannot be written ({error.strerror}): set "
+            "MEMSHIELD_HOME to one that can, or give --no-server"
+        ) from error
+    with file as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _free_port() -> int:
-    """Prefect's usual port if nobody has it, else any."""
-    for port in (4200, 0):
+    """The last one, where workers look for the server; else Prefect's usual port if nobody has it, else any."""
+    last = _recorded()
+    for port in (last.port if last else 4200, 4200, 0):
         with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a killed server linger
             probe.bind((_HOST, port))
             return int(probe.getsockname()[1])
     raise StopRun(f"expected a free port on {_HOST} for the Prefect server, but there is none")
@@ -193,7 +209,19 @@ def _free_port() -> int:
 def _server_environment(port: int) -> dict[str, str]:
     api = f"http://{_HOST}:{port}/api"
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    return plain | _QUIET | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
+    kept = RECORDS | {name: os.environ[name] for name in RECORDS if name in os.environ}
+    return plain | _QUIET | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
+
+
+def _asking(server: Server) -> automations.Ask:
+    def ask(method: str, path: str, body: Any) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{server.url}{path}", data=data, headers=headers, method=method)
+        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
+            return json.loads(answer.read() or b"null")
+
+    return ask
 
 
 def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -> None:

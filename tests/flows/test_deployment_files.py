@@ -158,9 +158,23 @@ def test_no_file_holds_a_secret() -> None:
 def test_automations_are_what_prefect_understands() -> None:
     from prefect.automations import Automation
 
-    (dead,) = [Automation.model_validate(v) for v in yaml.safe_load((DEPLOYMENTS / "automations.yaml").read_text())]
-    assert dead.trigger.posture.value == "Proactive"
-    assert dead.trigger.within.total_seconds() > 2 * 30  # two heartbeats may get lost
+    from flows.local_server.automations import watching
+
+    dead, unborn = [Automation.model_validate(values) for values in watching()]
+    assert {dead.trigger.posture.value, unborn.trigger.posture.value} == {"Proactive"}
+    assert dead.trigger.within.total_seconds() >= 10 * 30  # nine heartbeats may get lost
+    assert "prefect.flow-run.heartbeat" in unborn.trigger.expect  # Running is not enough: a process may die before it
+
+
+def test_a_crashed_night_is_made_up_for_with_its_own_parameters() -> None:
+    import inspect
+
+    from flows.nightly import nightly
+
+    deployments = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    (trigger,) = next(entry for entry in deployments if entry["name"] == "nightly")["triggers"]
+    assert set(trigger["parameters"]) == set(inspect.signature(nightly.fn).parameters)
+    assert trigger["within"] >= 3600  # one that crashes every time is not begun for ever
 
 
 def test_heartbeats_are_on_wherever_runs_start() -> None:

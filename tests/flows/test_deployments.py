@@ -55,7 +55,7 @@ def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
         assert found[entry["name"]].work_pool_name == ("memshield-gpu" if "gpu" in entry["tags"] else "memshield-cpu")
     assert found["nightly"].schedules
     assert found["nightly"].global_concurrency_limit.limit == 1
-    assert len([name for name in automations if name.startswith("memshield - ")]) == 3
+    assert len([name for name in automations if name.startswith("memshield - ")]) == 5
 
 
 def test_it_is_deployed_from_the_root_only(

@@ -1,13 +1,18 @@
 """Our own Prefect server: started, shared, stopped."""
 
+import json
 import os
+import socket
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
+from prefect.settings import Settings
 
-from flows.local_server import server
+from flows.local_server import automations, server
+from mem_core.common.errors import ConfigError
 from tests.support.command_line import Command
 
 
@@ -21,10 +26,18 @@ def test_one_server_is_started_found_again_and_stopped(tmp_path: Path, monkeypat
         assert server.start() == started == server.running()
         assert started.url.startswith("http://127.0.0.1:")
         assert (tmp_path / "home/prefect").is_dir()
+        assert watched_by(started.url) >= {automation["name"] for automation in automations.watching()}
     finally:
         stopped = server.stop()
     assert stopped == started
     assert server.running() is None
+
+
+def watched_by(url: str) -> set[str]:
+    """The automations of a server."""
+    ask = urllib.request.Request(f"{url}/automations/filter", b"{}", {"Content-Type": "application/json"})
+    with urllib.request.urlopen(ask, timeout=60) as answer:
+        return {automation["name"] for automation in json.load(answer)}
 
 
 def test_a_record_of_a_process_that_is_no_server_is_not_trusted(
@@ -115,3 +128,41 @@ def test_a_command_without_a_server_touches_nobody_elses_records(
     assert not database.exists()
     assert not (tmp_path / "memshield").exists()
     assert not list((tmp_path / "temporary").glob("memshield-*"))
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "file/home"))
+    with pytest.raises(ConfigError, match=r"file/home, but it cannot be written .*set MEMSHIELD_HOME"):
+        server.start()
+
+
+def test_a_server_that_was_killed_comes_back_where_its_workers_look_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path))
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        port = other.getsockname()[1]
+    (tmp_path / "server.json").write_text(server.Server(pid=1, port=port).model_dump_json())
+    assert server._free_port() == port
+    with socket.socket() as taken:  # by another installation, say
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        assert server._free_port() != port
+
+
+def test_our_servers_keep_records_for_a_time_whatever_prefect_does_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_SERVER_EVENTS_RETENTION_PERIOD", "P3D")  # the user's word is kept
+    made = server._server_environment(4200)
+    assert made["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] == "P3D"
+    assert made["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"] == "events,flow_runs"
+    with monkeypatch.context() as patched:
+        patched.setattr("os.environ", made)
+        kept = Settings().server
+    assert kept.services.db_vacuum.enabled_vacuum_types >= {"events", "flow_runs"}
+    assert kept.services.db_vacuum.retention_period.days == 90
+    assert kept.concurrency.lease_storage.endswith("filesystem")

@@ -1,0 +1,148 @@
+"""Nights played fast in a real installation: shards arrive, processes are killed, and somebody is told."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from prefect import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+
+from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.data.receipt import has_receipt
+from tests.chaos.installation import PATIENCE, ROOT, Installation
+from tests.support.waiting import wait_until
+
+Moment = Literal["pending", "running", "middle", "end"]
+MOMENTS: tuple[Moment, ...] = ("pending", "running", "middle", "end")
+DEPLOYMENT = "nightly/nightly"
+_FASTER = {  # the same installation with clocks that run faster; not faster: a busy machine takes a minute to begin a run
+    "deployments/automations.yaml": [("within: 300", "within: 90"), ("within: 600", "within: 150")],
+    "prefect.yaml": [("within: 21600", "within: 1")],
+    "tasks/stale_runs.py": [("timedelta(minutes=5)", "timedelta(seconds=90)")],
+}
+
+
+def faster_code(folder: Path) -> Path:
+    """A copy of the code in which waiting for a dead run takes seconds, not minutes."""
+    for name in ("mem_core", "tasks", "flows", "deployments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", folder)
+    for name, changes in _FASTER.items():
+        text = (folder / name).read_text()
+        for slow, fast in changes:
+            assert slow in text, f"expected {slow!r} in {name}"
+            text = text.replace(slow, fast)
+        (folder / name).write_text(text)
+    return folder
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[str]]]:
+    """The address of a webhook, and the texts that were sent there."""
+    heard: list[str] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@dataclass
+class Nights:
+    """A crawl that grows, its destination, and the runs of the deployment `nightly`."""
+
+    installation: Installation
+    arrived: Folder
+    crawl: Folder
+    dest: Folder
+    runtime: dict[str, Any]
+    ended: dict[UUID, str] = field(default_factory=dict)
+
+    def arrive(self, *shards: str) -> None:
+        """The files of these shards, whole."""
+        for name in list(self.arrived.names()):
+            if name.partition(".")[0].removesuffix("_stats") in shards:
+                write_bytes(self.crawl, name, read_bytes(self.arrived, name))
+
+    def spoil(self, shard: str) -> None:
+        """A tar that the crawler cut short."""
+        write_bytes(self.crawl, f"{shard}.tar", read_bytes(self.arrived, f"{shard}.tar")[:700])
+
+    def begin(self) -> FlowRun:
+        parameters = {"clean": self.crawl.uri, "dest": self.dest.uri, "runtime": self.runtime}
+        with self.installation.entered():
+            return run_deployment(DEPLOYMENT, parameters=parameters, timeout=0)  # type: ignore[return-value]
+
+    def runs(self) -> list[FlowRun]:
+        with self.installation.entered(), get_client(sync_client=True) as client:
+            return client.read_flow_runs(limit=200)
+
+    def state(self, run: FlowRun) -> str:
+        with self.installation.entered(), get_client(sync_client=True) as client:
+            return str(client.read_flow_run(run.id).state_name)
+
+    def wait_for(self, run: FlowRun, moment: Moment, shards: tuple[str, ...]) -> None:
+        """Until the run is there, or past it."""
+        states = {"pending": {"Pending"}, "running": {"Running"}}.get(moment, set())
+        over = {"Completed", "Failed", "Crashed", "Cancelled"}
+
+        def reached() -> bool:
+            now = self.state(run)
+            done = [has_receipt(self.dest, shard) for shard in shards]
+            return now in states | over or (moment == "middle" and any(done)) or (moment == "end" and all(done))
+
+        wait_until(reached, PATIENCE)
+
+    def kill(self, *, server: bool) -> None:
+        """SIGKILL for the worker and the runs it is at; for the server, too."""
+        for name in ("worker-memshield-cpu", *(["server"] if server else [])):
+            os.killpg(self.installation.process(name)["pid"], signal.SIGKILL)
+
+    def settle(self) -> dict[UUID, str]:
+        """Waits until no run is under way any more; returns the runs that ended since the last time, by state."""
+
+        def over() -> bool:
+            return all(run.state is not None and run.state.is_final() for run in self.runs())
+
+        wait_until(over, PATIENCE)
+        now = {run.id: str(run.state_name) for run in self.runs()}
+        new = {run: state for run, state in now.items() if run not in self.ended}
+        self.ended = now
+        return new
+
+
+def told_of(heard: list[str]) -> Counter[str]:
+    """How often each run was named, by the id at the end of its address."""
+    texts = [json.loads(said)["text"] for said in heard]
+    return Counter(text.strip().rpartition("/")[2] for text in texts)
+
+
+def moment_of(rng: random.Random) -> Moment:
+    """When this night is killed."""
+    return rng.choice(MOMENTS)
