@@ -24,7 +24,7 @@ _SET_ASIDE = (RetryShard, SourceError)  # a tar that cannot be read must not hol
 def nightly(
     clean: Clean,
     dest: Dest,
-    protector: Annotated[str | None, said("Folder of a finished protector; empty: DEST/protector.")] = None,
+    protector: Annotated[str | None, said("Folder of a finished protector. None: DEST/protector.")] = None,
     ready: Annotated[
         Ready, said("stats: leave shards alone until their _stats.json is there, which img2dataset writes last.")
     ] = "tar",

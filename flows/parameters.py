@@ -33,9 +33,9 @@ Preset = Annotated[
 ]
 Settings = Annotated[
     tuple[str, ...],
-    said("Settings that differ from the preset, one a line, as protect.noise.epsilon=4/255 (`memshield settings`)."),
+    said("Settings that differ from the preset, one an item, as protect.noise.epsilon=4/255 (`memshield settings`)."),
 ]
-Seed = Annotated[int | None, said("What all random choices are drawn from; empty: the preset's.")]
+Seed = Annotated[int | None, said("What all random choices are drawn from. None: the preset's.")]
 Runtime = Annotated[
     RunnerConfig | None,
     said("Devices, workers, Ray. None: the preset's. Filled in, it replaces the preset's `runtime` as a whole."),

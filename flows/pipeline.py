@@ -35,6 +35,7 @@ from mem_core.victim.record import VictimRecord
 from tasks.estimating import note_run
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run
+from tasks.result_pages import show_pipeline
 from tasks.sharding import take_shards
 from tasks.storage import address_below
 
@@ -79,6 +80,7 @@ def pipeline(
         say(f"row {number + 1} of {len(rows)}: {plan.row.name}" + (f", about {duration(left)} left" if left else ""))
         run_row(plan, steps)
     place = report(dest, config)
+    show_pipeline(dest, place.summary, config.table)
     if fresh:
         taken = clean[own]["train"]
         samples = taken.samples + taken.failed

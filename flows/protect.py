@@ -75,7 +75,7 @@ def protect(
     ] = "fail",
     twins: Annotated[
         float | None,
-        said("Share of the samples (1: all) of which DEST/twins keeps another version. Empty: none."),
+        said("Share of the samples (1: all) of which DEST/twins keeps another version. None: of no sample."),
     ] = None,
     twins_key: TwinsKey = None,
     config: Annotated[ProtectConfig | None, said(whole("protect"))] = None,

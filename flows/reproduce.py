@@ -21,7 +21,7 @@ def reproduce(
     scale: Annotated[StudyScale, said("Datasets, models, seeds and settings of the study.")],
     data: Annotated[str | None, said("Folder that holds flickr8k/, flickr30k/, coco/, ...")] = None,
     only: Annotated[tuple[str, ...], said("Experiments by name, as table1; none: all of them.")] = (),
-    minutes: Annotated[float | None, said("Stop after so many; what is done is kept. Empty: go on to the end.")] = None,
+    minutes: Annotated[float | None, said("Stop after so many; what is done is kept. None: go on to the end.")] = None,
 ) -> StudyReport:
     """Measures cell by cell until all are there or the time is over, then writes DEST/report.
 

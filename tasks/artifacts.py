@@ -1,23 +1,16 @@
-"""What a run shows in Prefect's UI: tables, a picture, a link.
+"""The tables that the steps of a run show in Prefect's UI. (What came of a whole run: `tasks.result_pages`.)
 
-Outside of a run nothing is made. Keys are stable and name the corpus or run, so that the UI shows each of them as a
-history over runs of its own.
+Outside of a run nothing is made. Keys are stable, and each corpus or run has its own, so that the UI shows each of them
+as a history over runs.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
 
-from prefect.artifacts import (
-    create_image_artifact,
-    create_link_artifact,
-    create_markdown_artifact,
-    create_table_artifact,
-)
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from mem_core.audit.stress.page import StressReport, stress_headline, stress_markdown
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.formatting import corpus_name, counted, markdown_table
 from mem_core.data.readers import LeftOut
@@ -32,7 +25,6 @@ from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult
 
 _ROWS = 500  # of a table; the rest is in storage
-_PICTURE_BYTES = 2_000_000  # above that a page with a data URI gets slow
 _KEY_LETTERS, _KEY_DIGEST = 100, 8  # a folder's name alone may have 255
 
 
@@ -45,9 +37,9 @@ def show_sharding(uri: str, splits: Mapping[str, ShardingSummary], left_out: Seq
     for what in ("picture", "caption", "shard"):
         codes = counted_codes(left_out, what)
         rows += [{"split": "", "what": f"{what} left out", "code": code, "count": n} for code, n in codes.items()]
-    if _in_run():
+    if in_run():
         about = f"what became of the source of {uri}"
-        create_table_artifact(rows, key=artifact_key("sharding", corpus_name(uri)), description=about)
+        create_table_artifact(rows, key=artifact_key("sharding", uri), description=about)
 
 
 def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
@@ -56,9 +48,9 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
         {"shard": s.shard, **s.counts, "largest difference": "finished before" if s.repeated else s.max_abs_difference}
         for s in sorted(shards, key=lambda s: s.shard)[:_ROWS]
     ]
-    if _in_run():
+    if in_run():
         about = f"{counted(len(shards), 'shard')} in {uri}"
-        create_table_artifact(rows, key=artifact_key("shards", corpus_name(uri), method), description=about)
+        create_table_artifact(rows, key=artifact_key("shards", uri, method), description=about)
 
 
 def show_night(
@@ -69,10 +61,10 @@ def show_night(
     new = sorted(shards, key=lambda s: s.shard)
     rows += [{"shard": s.shard, "state": "protected", "what": _samples(s)} for s in new]
     rows += [{"shard": s, "state": "left as it was", "what": why} for s, why in sorted(differing.items())]
-    if _in_run():
+    if in_run():
         about = f"{counted(len(shards), 'new shard')} in {uri}, {len(failed)} failed"
         nothing: list[dict[str, object]] = [{"shard": "-", "state": "nothing new", "what": ""}]
-        create_table_artifact(rows[:_ROWS] or nothing, key=artifact_key("night", corpus_name(uri)), description=about)
+        create_table_artifact(rows[:_ROWS] or nothing, key=artifact_key("night", uri), description=about)
 
 
 def show_retrieval(victim: str, label: str, found: Evaluation) -> None:
@@ -82,7 +74,7 @@ def show_retrieval(victim: str, label: str, found: Evaluation) -> None:
         for epoch, query, results in retrieval_lines(found)
         for direction, result in (("image to text", results.image_to_text), ("text to image", results.text_to_image))
     ]
-    if _in_run():
+    if in_run():
         queried = f"{counted(found.images, 'image')}, {counted(found.captions, 'caption')}"
         about = f"{label}: {queried} in {found.test}, prefix “{found.prefix}”. {retrieval_note(found)}"
         create_table_artifact(rows, key=retrieval_key(victim), description=about)
@@ -108,48 +100,15 @@ def retrieval_note(found: Evaluation) -> str:
 
 def show_problems(uri: str, report: VerifyReport) -> None:
     """What verification found."""
-    if not _in_run():
+    if not in_run():
         return
-    key = artifact_key("verification", corpus_name(uri))
+    key = artifact_key("verification", uri)
     if report.ok:
         said = f"Nothing wrong in {counted(report.shards, 'shard')} of `{uri}`."
         create_markdown_artifact(said, key=key, description=uri)
         return
     rows = [{"shard": p.shard, "sample": p.key, "what": p.what} for p in report.problems[:_ROWS]]
     create_table_artifact(rows, key=key, description=f"{counted(len(report.problems), 'problem')} in {uri}")
-
-
-def show_report(findings: Findings, verdict: Verdict, page: str, montage: bytes | None) -> None:
-    """The verdict and the table of all rows, the montage, and a link to the page."""
-    if not _in_run():
-        return
-    run = _show_page("report", page, verdict.headline, report_markdown(findings, verdict))
-    if montage is not None and len(montage) <= _PICTURE_BYTES:
-        picture = "data:image/png;base64," + base64.b64encode(montage).decode()
-        key = artifact_key("montage", run)
-        create_image_artifact(picture, key=key, description="clean, protected, noise x16")
-
-
-def show_stress(report: StressReport, page: str) -> None:
-    """The table of a stress test, worst case first, and a link to its page."""
-    if not _in_run():
-        return
-    said = stress_headline(report.findings)
-    _show_page("stress", page, said, f"**{said}**\n\n{stress_markdown(report.findings)}\n")
-
-
-def _show_page(kind: str, page: str, said: str, markdown: str) -> str:
-    """What a page says, as Markdown, and a link to it; returns the run it belongs to, the folder above its own."""
-    run = corpus_name(page.rpartition("/")[0].rpartition("/")[0])
-    create_markdown_artifact(markdown, key=artifact_key(kind, run), description=said)
-    key = artifact_key(f"{kind}-page", run)
-    create_link_artifact(page_link(page), link_text=f"{kind}.html", key=key, description=said)
-    return run
-
-
-def page_link(page: str) -> str:
-    """The address of a page as browsers take it."""
-    return page if "://" in page else f"file://{page}"
 
 
 REPORT_HEADER = (
@@ -198,7 +157,8 @@ def _samples(shard: ShardSummary) -> str:
     return f"{counts}; largest difference {shard.max_abs_difference}/255"
 
 
-def _in_run() -> bool:
+def in_run() -> bool:
+    """Whether there is a run to show something in."""
     return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
@@ -206,17 +166,19 @@ def retrieval_key(victim: str) -> str:
     """The key of a victim's results: after its folder and the one above, or in a pipeline after run, row and folder."""
     parts = [part for part in victim.split("/") if part]
     names = (*parts[-4:-3], *parts[-2:]) if parts[-3:-2] == ["rows"] else parts[-2:]
-    return artifact_key("retrieval", *names)
+    return _key("-".join(("retrieval", *names)), victim)
 
 
-def artifact_key(*words: str) -> str:
+def artifact_key(kind: str, address: str, *words: str) -> str:
+    """The key of what is shown about an address: KIND-NAME-DIGEST, or KIND-NAME-WORDS-DIGEST."""
+    return _key("-".join((kind, corpus_name(address), *words)), address)
+
+
+def _key(said: str, address: str) -> str:
     """Lower case, digits and dashes: all that Prefect allows in a key.
 
-    Words with other letters, and long ones, are told from words with the same rest by a digest.
+    The digest tells addresses with the same last part from each other, and names whose letters a key cannot have.
     """
-    said = "-".join(words).lower()
-    key = re.sub(r"[^a-z0-9]+", "-", said).strip("-")
-    if len(key) <= _KEY_LETTERS and said.isascii():
-        return key
-    digest = hashlib.sha256(said.encode()).hexdigest()[:_KEY_DIGEST]
-    return f"{key[: _KEY_LETTERS - _KEY_DIGEST - 1].strip('-')}-{digest}"
+    digest = hashlib.sha256(f"{said} {address.rstrip('/')}".encode()).hexdigest()[:_KEY_DIGEST]
+    name = re.sub(r"[^a-z0-9]+", "-", said.lower())[: _KEY_LETTERS - _KEY_DIGEST - 1].strip("-")
+    return f"{name}-{digest}"

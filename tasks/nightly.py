@@ -51,6 +51,18 @@ def plan_retry(job: ProtectJob) -> NightPlan:
     return _said(night.plan_retry(open_folder(job.clean), open_folder(job.dest)))
 
 
+@step("look for failures", run_name="look for failures in {dest}")
+def nothing_to_retry(dest: str) -> NightSummary | None:
+    """What `retry` comes to where no run has noted a failure, None where there is something to find out."""
+    found = night.nothing_to_retry(open_folder(dest))
+    if found is not None:
+        failed = found.counts.get("failed", 0)
+        say(f"nothing to try again: no run has noted a failed shard of {dest}")
+        if failed:
+            say(f"{failed} samples failed: name the clean corpus to look whether their tars were replaced")
+    return found
+
+
 @step("retry job", run_name="what to retry")
 def retry_job(dest: str, clean: str | None, protector: str | None, runtime: RunnerConfig, keys: KeyPlace) -> ProtectJob:
     """The job that the failed shards belong to. Raises `ConfigError` if nobody says where they come from."""
@@ -74,6 +86,8 @@ def finish_night(
 
 def night_told(summary: NightSummary) -> str:
     """A night in one line, for the message of its run."""
+    if not summary.protected and not summary.failed:
+        return f"0 shards protected, nothing to do: {summary.shards} in the manifest"
     samples = ", ".join(f"{count} {status}" for status, count in summary.counts.items()) or "no new samples"
     failed = len(summary.failed)
     return f"{summary.protected} shards protected ({samples}), {failed} failed, {summary.shards} in the manifest"

@@ -1,16 +1,13 @@
 """The report about what a pipeline has left below one address."""
 
-from mem_core.common.storage.folder import read_bytes
 from mem_core.config import Frozen
 from mem_core.experiments.config import RunConfig, write_run
 from mem_core.experiments.run_report import report_run
 from mem_core.report import ReportSummary
-from tasks.artifacts import show_report
 from tasks.options import step
 from tasks.progress import say
+from tasks.result_pages import show_report
 from tasks.storage import address_below, open_folder
-
-_MONTAGE = "pictures/montage.png"
 
 
 class ReportPlace(Frozen):
@@ -33,7 +30,6 @@ def write_report(dest: str, config: RunConfig | None = None) -> ReportPlace:
     summary = report_run(folder, config)
     out = folder.below("report")
     page = address_below(out.uri, summary.page)
-    montage = read_bytes(out, _MONTAGE) if _MONTAGE in summary.pictures else None
-    show_report(summary.findings, summary.verdict, page, montage)
+    show_report(dest, summary)
     say(f"report: {page}")
     return ReportPlace(page=page, summary=summary)

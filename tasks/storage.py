@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from mem_core.common.errors import ConfigError, DestinationError, RetryShard, StorageRefused
 from mem_core.common.paths import require_spelled
@@ -53,6 +53,14 @@ def open_folder(uri: str) -> Folder:
             raise ConfigError(f"expected s3://bucket/prefix, the bucket of letters, digits, `.`, `_`, `-`, got {uri!r}")
         return S3Folder(bucket, prefix.strip("/"))
     raise ConfigError(f"expected a local path or an s3:// address, got {uri!r}")
+
+
+def web_address(uri: str) -> str:
+    """Where a browser finds an object of a store, if whoever looks may read it; "" for what only lies on a disk."""
+    if not uri.startswith("s3://"):
+        return ""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return f"{_client().meta.endpoint_url.rstrip('/')}/{bucket}/{quote(key)}"
 
 
 def address_below(uri: str, name: str) -> str:

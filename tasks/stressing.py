@@ -6,9 +6,9 @@ from mem_core.audit.stress.page import STRESS_PAGE, StressReport, stress_headlin
 from mem_core.audit.stress.stress_test import StressPlan, StressSettings, StressTest
 from mem_core.common.formatting import counted, duration
 from mem_core.config import Frozen
-from tasks.artifacts import show_stress
 from tasks.options import step
 from tasks.progress import say, watched
+from tasks.result_pages import show_stress
 from tasks.storage import address_below, open_folder
 
 
@@ -67,7 +67,7 @@ def report_stress(
     test = _test(job, plan.settings)
     report = test.report(plan, results, detectability)
     page = address_below(test.out.uri, STRESS_PAGE)
-    show_stress(report, page)
+    show_stress(job.out, page, report)
     say(stress_headline(report.findings))
     return StressPlace(page=page, report=report)
 

@@ -8,6 +8,7 @@ from mem_core.experiments.reproduce.scale import require_own
 from mem_core.experiments.reproduce.study import StudyCell
 from tasks.options import step
 from tasks.progress import say, watched
+from tasks.result_pages import show_study
 from tasks.storage import open_folder
 
 
@@ -55,7 +56,9 @@ def measure_cell(job: StudyJob, cell: StudyCell, minutes: float | None) -> bool:
 def write_study_report(job: StudyJob) -> StudyReport:
     """The page on everything measured so far, in DEST/report."""
     study = _study(job)
-    return write_study(study, make_plan(study, job.only), study.folder.below("report"))
+    report = write_study(study, make_plan(study, job.only), study.folder.below("report"))
+    show_study(job.dest, report)
+    return report
 
 
 def _study(job: StudyJob) -> Study:

@@ -255,7 +255,7 @@ def report(dest: Annotated[str, address_argument("A pipeline's destination.")], 
     with running(no_server):
         from flows.cli.printing import print_report
         from flows.report import report
-        from tasks.artifacts import page_link
+        from tasks.result_pages import page_link
 
         place = report(dest)
     print_report(place.summary)
@@ -338,7 +338,7 @@ def demo(
 def _print_pipeline(place: "ReportPlace", dest: str, config: "RunConfig", ui: str) -> None:
     from flows.cli.printing import print_report
     from mem_core.config.methods import METHODS
-    from tasks.artifacts import page_link
+    from tasks.result_pages import page_link
 
     print_report(place.summary)
     typer.echo(f"report:     {page_link(place.page)}")

@@ -17,7 +17,7 @@ from mem_core.config import Frozen, ProtectConfig
 from mem_core.data.already import require_clean
 from mem_core.data.corpus import input_sha256_of
 from mem_core.data.finished_shard import current_manifest, receipts_of
-from mem_core.data.manifest import Manifest
+from mem_core.data.manifest import Manifest, manifest_or_none
 from mem_core.data.receipt import stats_name
 from mem_core.protect.destination import claim
 from mem_core.protect.failures import Failures, read_failures, write_failures
@@ -129,6 +129,25 @@ def plan_retry(clean: Folder, dest: Folder) -> NightPlan:
             f"{same} failed samples stay as they are: their input has not changed, they would fail the same way"
         )
     return NightPlan(waiting=tuple(sorted({*failed, *mended})), finished=len(entries), lines=tuple(lines))
+
+
+def nothing_to_retry(dest: Folder) -> NightSummary | None:
+    """A night without work, where no run has noted a failed shard; None where one has, and where nothing was protected.
+
+    Failed samples may do better once their clean tars are replaced, which takes the clean corpus to know.
+    """
+    noted, manifest = read_failures(dest), manifest_or_none(dest)
+    if noted.clean or noted.shards or manifest is None:
+        return None
+    failed = sum(entry.counts.get("failed", 0) for entry in manifest.shards)
+    return NightSummary(
+        uri=dest.uri,
+        protected=0,
+        counts={"failed": failed} if failed else {},
+        failed={},
+        shards=len(manifest.shards),
+        fingerprint=manifest.fingerprint,
+    )
 
 
 def source_of_failures(dest: Folder, clean: str | None, protector: str | None) -> tuple[str, str | None]:

@@ -126,6 +126,11 @@ def test_failed_samples_are_retried_when_their_shard_was_replaced(
     assert command("verify", crawl, dest, "--no-server").exit_code == 0
 
 
+def test_a_retry_with_nothing_to_do_succeeds_and_says_so(nights: Path, command: Command) -> None:
+    done = command("retry", nights / "protected", *SETTINGS)
+    assert (done.exit_code, "nothing to try again: no run has noted a failed shard" in done.output) == (0, True)
+
+
 def test_shards_may_wait_for_their_statistics(nights: Path, clean_corpus: Path, command: Command) -> None:
     crawl, dest = nights / "crawl", nights / "protected"
     arrive(clean_corpus, crawl, "00001")
@@ -143,7 +148,6 @@ def test_shards_may_wait_for_their_statistics(nights: Path, clean_corpus: Path, 
         (["nightly", "{tmp}/nowhere", "{dest}"], "expected shards"),
         (["nightly", "{dest}", "{dest}"], "is the source"),
         (["nightly", "{dest}", "{tmp}/new", "--protector", "{dest}/protector"], "was protected with mem: protecting"),
-        (["retry", "{dest}"], "name the clean corpus with --clean"),
         (["retry", "{tmp}/nowhere"], "name the clean corpus with --clean"),
     ],
 )

@@ -15,6 +15,7 @@ from mem_core.experiments.config import RunConfig
 from mem_core.experiments.direct_steps import DirectSteps
 from mem_core.experiments.row_runner import plan_run, run_row
 from mem_core.victim.evaluation import read_evaluation
+from tasks.artifacts import artifact_key, retrieval_key
 from tasks.reporting import ReportPlace
 from tasks.status import read_status
 
@@ -111,18 +112,34 @@ def test_a_second_run_does_nothing_again(
 def test_the_ui_can_explain_the_run(finished: tuple[Path, ReportPlace], drawn_source: Path) -> None:
     dest = finished[0]
     with get_client(sync_client=True) as client:
-        artifacts = {artifact.key: artifact.type for artifact in client.read_artifacts(limit=100)}
+        kept = client.read_artifacts(limit=100)
         runs = {run.name: run.state.message for run in client.read_flow_runs() if run.state}
         tasks = {run.name for run in client.read_task_runs(limit=200)}
-    run = f"{finished[0].name}-mem"
-    expected = {f"retrieval-{run}-victim-0": "table", f"shards-{run}-mem": "table", f"verification-{run}": "markdown"}
-    expected |= {f"montage-{finished[0].name}": "image", f"report-{finished[0].name}": "markdown"}
-    assert expected.items() <= artifacts.items()
+    protected, victim = f"{dest}/rows/mem/protected", f"{dest}/rows/mem/victim-0"
+    expected = {retrieval_key(victim): "table", artifact_key("shards", protected, "mem"): "table"}
+    expected |= {artifact_key("verification", protected): "markdown", artifact_key("report", str(dest)): "markdown"}
+    assert expected.items() <= {artifact.key: artifact.type for artifact in kept}.items()
     assert {f"protect {dest}/clean/train with mem into {dest}/rows/mem/protected", "train on mem, seed 0"} <= set(runs)
     assert f"pipeline smoke, {drawn_source} into {dest}" in runs
     assert "samples" in runs[f"shard {drawn_source} into {dest}/clean"]
     assert all(runs.values())  # every one of them says what came of it
     assert {"update 00002 round 2", "publish 00000", "train surrogate, mem round 1"} <= tasks
+
+
+def test_the_run_itself_shows_what_came_of_it(finished: tuple[Path, ReportPlace]) -> None:
+    dest, place = finished
+    with get_client(sync_client=True) as client:
+        runs = {run.id: run for run in client.read_flow_runs()}
+        key = artifact_key("pipeline", str(dest))
+        shown = next(found for found in client.read_artifacts(limit=100) if found.key == key)
+    assert shown.flow_run_id is not None
+    assert runs[shown.flow_run_id].parent_task_run_id is None  # the top one
+    text = str(shown.data)
+    assert place.summary.verdict.headline in text
+    assert "| Clean |" in text  # the table
+    assert text.count("(data:image/png;base64,") == 2  # shares and montage
+    assert f"`{dest}/rows/mem/protected` on " in text
+    assert f"`{dest}/report/report.html` on " in text
 
 
 def _is_costly(path: Path) -> bool:

@@ -1,0 +1,107 @@
+"""What came of a whole run, on one page in Prefect's UI: what is said, tables, figures, and where everything lies.
+
+The figures are inside: a browser opens no files of a worker. Outside of a run nothing is made.
+"""
+
+import base64
+import re
+import socket
+from collections.abc import Mapping
+
+from prefect.artifacts import create_markdown_artifact
+
+from mem_core.audit.stress.page import StressReport, stress_headline, stress_markdown
+from mem_core.common.formatting import markdown_table
+from mem_core.common.storage.folder import Folder, read_bytes
+from mem_core.config.methods import METHODS
+from mem_core.experiments.config import RowConfig
+from mem_core.experiments.reproduce import StudyReport
+from mem_core.report import ReportSummary
+from tasks.artifacts import artifact_key, in_run, report_markdown
+from tasks.storage import address_below, open_folder, web_address
+
+_PICTURE_BYTES = 2_000_000  # of all pictures on a page: above that a page gets slow
+_FIGURES = {
+    "pictures/shares.png": "Median rank of trained models in percent of chance, for every training set",
+    "pictures/montage.png": "Clean, protected, and their difference times 16",
+}
+_PICTURE = re.compile(r"!\[([^]]*)\]\(([^)\s]+\.png)\)")
+
+
+def page_link(page: str) -> str:
+    """The address of a page for a terminal, most of which open such."""
+    return page if "://" in page else f"file://{page}"
+
+
+def show_report(dest: str, summary: ReportSummary) -> None:
+    """The verdict, the table of all rows and the figures of DEST/report."""
+    if in_run():
+        _show("report", dest, summary.verdict.headline, _of_report(dest, summary, {}))
+
+
+def show_pipeline(dest: str, summary: ReportSummary, rows: tuple[RowConfig, ...]) -> None:
+    """The same for the run of a whole pipeline, with the corpora that it made."""
+    if in_run():
+        made = {
+            f"{row.name}: its .tar files are what to hand out": address_below(dest, f"rows/{row.name}/protected")
+            for row in rows
+            if METHODS[row.method].kind == "method"
+        }
+        _show("pipeline", dest, summary.verdict.headline, _of_report(dest, summary, made))
+
+
+def show_stress(out: str, page: str, report: StressReport) -> None:
+    """The table of a stress test, worst case first, and its figure."""
+    if in_run():
+        said = stress_headline(report.findings)
+        figure = "![Protection left after each attack](stress.png)"
+        text = f"**{said}**\n\n{stress_markdown(report.findings)}\n\n{figure}\n\n{_places({'the page': page})}"
+        _show("stress", out, said, with_pictures(text, open_folder(out)))
+
+
+def show_study(dest: str, report: StudyReport) -> None:
+    """Every table and figure that a study has so far."""
+    if in_run():
+        out = open_folder(dest).below("report")
+        text = read_bytes(out, report.markdown).decode()
+        page = _places({"the page, with all settings": address_below(out.uri, report.page)})
+        said = f"{report.done} of {report.total} cells measured"
+        _show("study", dest, said, f"{with_pictures(text, out)}\n\n{page}")
+
+
+def with_pictures(markdown: str, folder: Folder) -> str:
+    """Markdown with the pictures of a folder inside, as long as they fit; a name in place of the others."""
+    left = _PICTURE_BYTES
+
+    def inside(found: re.Match[str]) -> str:
+        nonlocal left
+        caption, name = found.groups()
+        data = read_bytes(folder, name) if folder.exists(name) else b""
+        if not data or len(data) > left:
+            return f"{caption}: {placed(address_below(folder.uri, name))}"
+        left -= len(data)
+        return f"![{caption}](data:image/png;base64,{base64.b64encode(data).decode()})"
+
+    return _PICTURE.sub(inside, markdown)
+
+
+def placed(address: str) -> str:
+    """An address in Markdown: a link to an object in a store, a path as text, with the machine whose path it is."""
+    link = web_address(address)
+    return f"[{address}]({link})" if link else f"`{address}` on {socket.gethostname()}"
+
+
+def _of_report(dest: str, summary: ReportSummary, made: Mapping[str, str]) -> str:
+    out = open_folder(dest).below("report")
+    figures = [f"![{caption}]({name})" for name, caption in _FIGURES.items() if name in summary.pictures]
+    places = _places({**made, "the report, one file": address_below(out.uri, summary.page), "everything": dest})
+    text = report_markdown(summary.findings, summary.verdict)
+    return with_pictures("\n\n".join((text, *figures, places)), out)
+
+
+def _places(what: Mapping[str, str]) -> str:
+    return markdown_table(("what", "where"), [(name, placed(address)) for name, address in what.items()])
+
+
+def _show(kind: str, address: str, said: str, markdown: str) -> None:
+    create_markdown_artifact(markdown, key=artifact_key(kind, address), description=said)

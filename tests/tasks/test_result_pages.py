@@ -1,0 +1,34 @@
+"""What a page in Prefect's UI is made of: pictures inside, places that a browser can use."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from mem_core.common.storage.folder import LocalFolder
+from tasks import result_pages
+from tasks.result_pages import page_link, placed, with_pictures
+
+
+def test_pictures_are_inside_as_long_as_they_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/small.png").write_bytes(b"small")
+    (tmp_path / "pictures/large.png").write_bytes(b"large" * 10)
+    monkeypatch.setattr(result_pages, "_PICTURE_BYTES", 20)
+    found = with_pictures("a ![S](pictures/small.png) b ![L](pictures/large.png) ![N](no.png)", LocalFolder(tmp_path))
+    assert f"a ![S](data:image/png;base64,{base64.b64encode(b'small').decode()}) b L: `" in found
+    assert f"`{tmp_path}/pictures/large.png` on " in found
+    assert f"N: `{tmp_path}/no.png` on " in found
+
+
+def test_a_place_is_a_link_in_a_store_and_text_on_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9/")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    from tasks.storage import _client
+
+    _client.cache_clear()
+    assert placed("s3://b/a b/report.html") == "[s3://b/a b/report.html](http://127.0.0.1:9/b/a%20b/report.html)"
+    _client.cache_clear()
+    assert placed("/data/report.html").startswith("`/data/report.html` on ")
+    assert page_link("/data/report.html") == "file:///data/report.html"
+    assert page_link("s3://b/report.html") == "s3://b/report.html"
