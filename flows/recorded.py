@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect import Flow, flow
+from prefect import Flow, flow, tags
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -27,7 +27,8 @@ def recorded(
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> Any:
             try:
-                found = function(*args, **kwargs)
+                with tags("memshield"):  # of what it calls; the run itself has those of its deployment or command
+                    found = function(*args, **kwargs)
             except RunCancelled as error:
                 return Cancelled(data=error, message=str(error))
             return Completed(data=found, message=told(found))

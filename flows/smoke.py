@@ -7,6 +7,7 @@ from flows.parameters import Preset, said
 from flows.pipeline import pipeline
 from flows.recorded import recorded
 from tasks.reporting import ReportPlace
+from tasks.result_pages import show_pipeline
 from tasks.sharding import draw_source
 from tasks.storage import address_below
 
@@ -22,4 +23,6 @@ def smoke(
     """Draws a corpus into DEST, a local folder, and runs the pipeline on it; a second run finds all of it done."""
     config = load_preset(preset)
     source = draw_source(address_below(dest, "source"), images, test_images, 32, config.seed, validation_images)
-    return pipeline(source, address_below(dest, "run"), format="csv", preset=preset)
+    place = pipeline(source, address_below(dest, "run"), format="csv", preset=preset)
+    show_pipeline(address_below(dest, "run"), place.summary, config.table)
+    return place
