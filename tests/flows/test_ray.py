@@ -83,7 +83,7 @@ def nights(smoke: RunConfig, tmp_path_factory: pytest.TempPathFactory, prefect_a
     first.mkdir()
     for path in clean.glob("00000*"):
         shutil.copy(path, first)
-    protect(str(first), str(place / "protected"), smoke.protect, smoke.runtime, smoke.seed)
+    protect(str(first), str(place / "protected"), "smoke")
     shutil.copytree(place / "protected", place / "by_threads")
     nightly(str(clean), str(place / "by_threads"), runtime=smoke.runtime)
     return place
