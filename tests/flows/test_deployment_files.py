@@ -63,6 +63,11 @@ class TestCompose:
             named = {name for name in service.get("environment", {}) if name.startswith("PREFECT_")}
             assert {name.lower() for name in named} <= known
 
+    def test_the_server_keeps_what_all_of_ours_keep(self) -> None:
+        from flows.local_server.records import RECORDS
+
+        assert RECORDS.items() <= SERVICES["server"]["environment"].items()
+
     def test_workers_serve_the_pools_that_deployments_use(self) -> None:
         from flows.local_server.installation import POOLS
 
