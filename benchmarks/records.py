@@ -54,7 +54,10 @@ def main() -> None:
             if number % WEEK == 0:
                 _wait_until_cleared(database)
             if number % (4 * WEEK) == 0 or number == chosen.nights:
-                print(f"{number:4d} nights: {_megabytes(database):7.1f} MB, {_counts(database)}", flush=True)
+                print(
+                    f"{number:4d} nights: {_megabytes(database, '')} MB, write-ahead log {_megabytes(database, '-wal')} MB, {_counts(database)}",
+                    flush=True,
+                )
 
 
 @contextmanager
@@ -63,15 +66,14 @@ def _server(home: Path) -> Iterator[Path]:
     os.environ["MEMSHIELD_HOME"] = str(home)
     from flows.local_server import server
 
-    environment = server._server_environment(port := server._free_port()) | {
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2",
-        "PREFECT_HOME": str(home / "prefect"),
-    }
+    faster = {"PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
+    port = server._free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     with (home / "server.log").open("ab") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, env=server._server_environment(port) | faster, stdout=log, stderr=log)
     try:
-        server._wait_until_it_answers(server.Server(pid=process.pid, port=port), process)
+        if not server._is_up(server.Server(pid=process.pid, port=port), process):
+            sys.exit(f"expected port {port} to stay free: run it again")
         os.environ |= {"PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
         os.environ |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
         yield home / "prefect/prefect.db"
@@ -176,9 +178,9 @@ def _counts(database: Path) -> str:
     return ", ".join(f"{_count(database, table)} {table}" for table in ("flow_run", "task_run", "log", "events"))
 
 
-def _megabytes(database: Path) -> float:
-    """With what is still in the log of the database."""
-    return sum(path.stat().st_size for path in database.parent.glob(f"{database.name}*")) / 1e6
+def _megabytes(database: Path, suffix: str) -> str:
+    file = database.with_name(database.name + suffix)
+    return f"{file.stat().st_size / 1e6:.0f}" if file.exists() else "0"
 
 
 if __name__ == "__main__":

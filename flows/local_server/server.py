@@ -24,7 +24,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from flows.local_server import automations
 from flows.local_server.answering import require_answer
@@ -38,7 +37,6 @@ from mem_core.protect.key_place import KeyPlace
 _HOST = "127.0.0.1"
 _START_SECONDS = 300.0  # on a busy machine; an idle one takes five to fifteen
 _STOP_SECONDS = 15.0
-_ANSWER_SECONDS = 60.0  # for a request, on a busy machine
 _COMMAND = "prefect server start"
 _QUIET = {
     "DO_NOT_TRACK": "1",
@@ -129,19 +127,11 @@ def start() -> Server:
         if known is not None:
             return known
         trim_logs(home())
-        port = _free_port()
-        with (home() / "server.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)],
-                env=_server_environment(port),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # it outlives the command, and a Ctrl-C meant for that
-            )
-        server = Server(pid=process.pid, port=port)
-        _wait_until_it_answers(server, process)
-        automations.renew(_asking(server), automations.watching())
+        server, process = _launched()
+        while not _is_up(server, process):  # another installation was faster to take the port
+            end(process.pid, _STOP_SECONDS)
+            server, process = _launched()
+        automations.renew(automations.asking(server.url), automations.watching())
         _record().write_text(server.model_dump_json() + "\n")
         return server
 
@@ -161,7 +151,9 @@ def stop() -> Server | None:
 def running() -> Server | None:
     """The server that we started, if it still answers."""
     known = _recorded()
-    return known if known is not None and is_running(known.pid, _COMMAND) and _answers(known) else None
+    if known is None or not is_running(known.pid, _COMMAND) or _home_of(known) != str(_prefect_home()):
+        return None
+    return known
 
 
 def _record() -> Path:
@@ -213,20 +205,24 @@ def _server_environment(port: int) -> dict[str, str]:
     return plain | _QUIET | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
 
 
-def _asking(server: Server) -> automations.Ask:
-    def ask(method: str, path: str, body: Any) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{server.url}{path}", data=data, headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=_ANSWER_SECONDS) as answer:
-            return json.loads(answer.read() or b"null")
+def _launched() -> tuple[Server, "subprocess.Popen[bytes]"]:
+    port = _free_port()
+    with (home() / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)],
+            env=_server_environment(port),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # it outlives the command, and a Ctrl-C meant for that
+        )
+    return Server(pid=process.pid, port=port), process
 
-    return ask
 
-
-def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -> None:
+def _is_up(server: Server, process: "subprocess.Popen[bytes]") -> bool:
+    """Waits until the port answers: True if it is our server that does. Raises `StopRun` if nobody does."""
     deadline = time.monotonic() + _START_SECONDS
-    while not _answers(server):
+    while not (place := _home_of(server)):
         if process.poll() is not None:
             raise StopRun(f"expected the Prefect server to start, but it ended: see {home() / 'server.log'}")
         if time.monotonic() > deadline:
@@ -235,11 +231,13 @@ def _wait_until_it_answers(server: Server, process: "subprocess.Popen[bytes]") -
                 f"expected the Prefect server to answer within {_START_SECONDS:g} s: see {home() / 'server.log'}"
             )
         time.sleep(0.3)
+    return place == str(_prefect_home())
 
 
-def _answers(server: Server) -> bool:
+def _home_of(server: Server) -> str:
+    """Where the server that answers at this port keeps its records; nothing if none does."""
     try:
-        with urllib.request.urlopen(f"{server.url}/health", timeout=5) as answer:
-            return json.load(answer) is True
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
+        with urllib.request.urlopen(f"{server.url}/admin/settings", timeout=5) as answer:
+            return str(json.load(answer)["home"])
+    except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
+        return ""

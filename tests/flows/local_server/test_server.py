@@ -26,6 +26,11 @@ def test_one_server_is_started_found_again_and_stopped(tmp_path: Path, monkeypat
         assert server.start() == started == server.running()
         assert started.url.startswith("http://127.0.0.1:")
         assert (tmp_path / "home/prefect").is_dir()
+        monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "other"))  # which is not taken for that of another home
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other/server.json").write_text(started.model_dump_json())
+        assert server.running() is None
+        monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
         assert watched_by(started.url) >= {automation["name"] for automation in automations.watching()}
     finally:
         stopped = server.stop()
