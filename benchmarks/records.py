@@ -54,10 +54,8 @@ def main() -> None:
             if number % WEEK == 0:
                 _wait_until_cleared(database)
             if number % (4 * WEEK) == 0 or number == chosen.nights:
-                print(
-                    f"{number:4d} nights: {_megabytes(database, '')} MB, write-ahead log {_megabytes(database, '-wal')} MB, {_counts(database)}",
-                    flush=True,
-                )
+                size, log = (_megabytes(database, suffix) for suffix in ("", "-wal"))
+                print(f"{number:4d} nights: {size} MB, its log {log} MB, {_counts(database)}", flush=True)
 
 
 @contextmanager
