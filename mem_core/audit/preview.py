@@ -1,11 +1,14 @@
 """The samples whose noise is most visible, as one sheet and one page, to look at before anything is uploaded."""
 
+from collections.abc import Sequence
+
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config.base import Frozen
 from mem_core.report.gather import pick_samples, summarise_protection
-from mem_core.report.page import filled_page
+from mem_core.report.inputs import MontageItem
 from mem_core.report.pictures import AMPLIFY, contact_sheet
+from mem_core.report.templates import filled_page
 
 _PAGE, _SHEET = "preview.html", "preview.png"
 
@@ -28,12 +31,16 @@ def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -
     _, worst = pick_samples(clean, protected, montage=0, worst=samples)
     if not worst:
         raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")
-    summary = summarise_protection(protected)
+    protected_samples = summarise_protection(protected).counts.get("protected", 0)
     write_bytes(out, _SHEET, contact_sheet(worst[:8]))
-    page = filled_page("preview.html.j2", samples=worst, counts=summary.counts, amplify=AMPLIFY, uri=protected.uri)
-    write_bytes(out, _PAGE, page)
+    write_bytes(out, _PAGE, preview_page(worst, protected_samples, protected.uri))
     return Preview(
         samples=tuple(item.key for item in worst),
         psnr=tuple(item.psnr for item in worst),
         ssim=tuple(item.ssim for item in worst),
     )
+
+
+def preview_page(worst: Sequence[MontageItem], protected: int, address: str) -> bytes:
+    """The HTML of the page: the most visible samples, of how many, and of which corpus."""
+    return filled_page("report/preview.html.j2", samples=worst, protected=protected, address=address, amplify=AMPLIFY)

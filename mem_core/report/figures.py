@@ -8,14 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from mem_core.config.methods import METHODS
 from mem_core.report.inputs import ReportInputs, ReportRow
 
 INK, SOFT, RULE = "#1d232b", "#5d6673", "#d9dde3"
+NARROW = 4.2  # inches: a chart for a phone, whose letters are as large as those of the page there
 _DPI = 200
+_READABLE = 4.6  # contrast of text with its ground: WCAG 2 asks for 4.5, and hexadecimal colours are rounded
 _LONGEST_LABEL = 22
 _THIN, _DASHED = 0.9, (0, (3, 2))
 Dashes = str | tuple[float, tuple[float, ...]]
@@ -55,10 +59,13 @@ class OtherCurve:
     values: Mapping[str, Mapping[int, float]]
 
 
-def draw_curves(inputs: ReportInputs, styles: Styles, others: Sequence[OtherCurve] = ()) -> Figure | None:
+def draw_curves(
+    inputs: ReportInputs, styles: Styles, others: Sequence[OtherCurve] = (), *, narrow: bool = False
+) -> Figure | None:
     """Training loss and the two test median ranks at every epoch: seeds thin, their mean thick.
 
-    others: runs of an independent rerun, thin and dashed in the colour of their row.
+    others: runs of an independent rerun, thin and dashed in the colour of their row. narrow: for a phone, panels below
+    each other.
     """
     rows = [row for row in inputs.rows if any(row.history)]
     panels = [
@@ -69,9 +76,9 @@ def draw_curves(inputs: ReportInputs, styles: Styles, others: Sequence[OtherCurv
     panels = [panel for panel in panels if any(_series(row, panel[0]) for row in rows)]
     if not panels:
         return None
-    figure = Figure(figsize=(10.4, 3.6), dpi=_DPI)
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    figure.subplots_adjust(left=0.045, right=0.86 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=1.05)
+    figure, grid = _panels(len(panels), 3.6, narrow)
+    if not narrow:
+        figure.subplots_adjust(left=0.045, right=0.86 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=1.05)
     for axes, (field, title, guess) in zip(grid, panels, strict=True):
         for other in others:
             values = other.values.get(field, {})
@@ -84,6 +91,17 @@ def draw_curves(inputs: ReportInputs, styles: Styles, others: Sequence[OtherCurv
         line = Line2D([], [], color=SOFT, linewidth=_THIN, linestyle=_DASHED, label="independent rerun")
         figure.legend(handles=[line], loc="lower right", frameon=False, fontsize=8)
     return figure
+
+
+def _panels(count: int, height: float, narrow: bool) -> tuple[Figure, list[Axes]]:
+    """Beside each other; narrow: below each other, with room at the right for names at the ends of lines."""
+    if not narrow:
+        figure = Figure(figsize=(10.4, height), dpi=_DPI)
+        return figure, list(figure.subplots(1, count, squeeze=False)[0])
+    tall = 2.9 * count
+    figure = Figure(figsize=(NARROW, tall), dpi=_DPI)
+    figure.subplots_adjust(left=0.12, right=0.66, top=1 - 0.35 / tall, bottom=0.45 / tall, hspace=0.42)
+    return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
 
 
 def _series(row: ReportRow, field: str) -> list[dict[int, float]]:
@@ -145,7 +163,7 @@ def _label_ends(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
             (1.06, (place - low) / (high - low)),
             textcoords="axes fraction",
             fontsize=7.5,
-            color=colour,
+            color=text_colour(colour),
             va="center",
             annotation_clip=False,
             arrowprops=leader,
@@ -164,18 +182,23 @@ def spread_apart(values: Sequence[float], gap: float, low: float, high: float) -
     return [max(low, min(middle, last)) + index * gap for index, middle in enumerate(middles)]
 
 
-def draw_histograms(inputs: ReportInputs, styles: Styles) -> Figure | None:
-    """PSNR and SSIM of every protected sample, a line for each row; rows without noise would all be one bar at 1."""
+def draw_histograms(inputs: ReportInputs, styles: Styles, *, narrow: bool = False) -> Figure | None:
+    """PSNR and SSIM of every protected sample, a line for each row; rows without noise would all be one bar at 1.
+
+    narrow: for a phone, panels below each other.
+    """
     rows = [row for row in inputs.rows if row.protected and not _unchanged(row)]
     plain = [row.title for row in inputs.rows if row.protected and _unchanged(row)]
-    panels = [("psnr", "PSNR, dB"), ("ssim", "SSIM")]
+    panels = [("psnr", "PSNR, dB (higher: less visible)"), ("ssim", "SSIM (higher: less visible)")]
     panels = [panel for panel in panels if any(_values(row, panel[0]).size for row in rows)]
     if not panels:
         return None
-    figure = Figure(figsize=(10.4, 2.9), dpi=_DPI)
-    grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    figure.subplots_adjust(left=0.05, right=0.98, top=0.86, bottom=0.2, wspace=0.16)
-    if plain:
+    figure, grid = _panels(len(panels), 2.9, narrow)
+    if narrow:
+        figure.subplots_adjust(right=0.97)
+    else:
+        figure.subplots_adjust(left=0.05, right=0.98, top=0.86, bottom=0.2, wspace=0.16)
+    if plain and not narrow:  # where it is narrow, the words for those who hear the page say it
         said = f"Not drawn, as their images are unchanged: {', '.join(plain)}."
         figure.text(0.05, 0.02, said, fontsize=8.5, color=SOFT)
     for axes, (field, title) in zip(grid, panels, strict=True):
@@ -190,15 +213,13 @@ def _unchanged(row: ReportRow) -> bool:
     return bool(alike.size and (alike == 1).all()) and not _values(row, "psnr").size
 
 
-def _values(row: ReportRow, field: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _values(row: ReportRow, field: str) -> NDArray[np.float64]:
     values = getattr(row.protected, field) if row.protected else ()
     array = np.array([value for value in values if value is not None], dtype=np.float64)
     return array[np.isfinite(array)]
 
 
-def _draw_histogram(
-    axes: Axes, series: Sequence[tuple[ReportRow, np.ndarray[tuple[int], np.dtype[np.float64]]]], styles: Styles
-) -> None:
+def _draw_histogram(axes: Axes, series: Sequence[tuple[ReportRow, NDArray[np.float64]]], styles: Styles) -> None:
     series = [(row, values) for row, values in series if values.size]
     everything = np.concatenate([values for _, values in series])
     width = max(float(np.ptp(everything)), 1e-3)
@@ -211,7 +232,22 @@ def _draw_histogram(
         axes.stairs(counts, edges, fill=True, color=colour, alpha=0.12)
         axes.stairs(counts, edges, color=colour, linewidth=1.3, linestyle=styles.dashes(row.name), label=row.title)
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.6, loc="upper left")
+    legend = axes.legend(frameon=False, fontsize=8.5, handlelength=1.6, loc="upper left")
+    for text, (row, _) in zip(legend.get_texts(), series, strict=True):
+        text.set_color(text_colour(styles.colour(row.name)))
+
+
+def text_colour(colour: str) -> str:
+    """The colour, darkened towards ink until text in it stands out from white as WCAG 2 asks."""
+    start, end = np.array(to_rgb(colour)), np.array(to_rgb(INK))
+    mixed = ((1 - part) * start + part * end for part in np.linspace(0, 1, 51))
+    return to_hex(next(each for each in mixed if 1.05 / (_luminance(each) + 0.05) >= _READABLE))
+
+
+def _luminance(colour: NDArray[np.float64]) -> float:
+    """Of sRGB in 0..1, float [3], as WCAG 2 defines it."""
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
 def bare_axes(axes: Axes) -> None:

@@ -1,31 +1,25 @@
 """Writes the report: report.html (one file, nothing fetched, no script), report.json, pictures/*.png."""
 
-import base64
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.image_quality import summarise_quality
+from mem_core.report.alt_texts import curves_in_words, shares_in_words, visibility_in_words
 from mem_core.report.figures import Styles, draw_curves, draw_histograms, png
 from mem_core.report.findings import Findings, compute_findings
 from mem_core.report.inputs import ReportInputs, ReportRow
-from mem_core.report.intervals import percent, with_interval
-from mem_core.report.pictures import AMPLIFY, contact_sheet, triple
+from mem_core.report.pictures import AMPLIFY, contact_sheet
 from mem_core.report.share_chart import draw_shares
-from mem_core.report.tables import all_metrics, difference_cells, epochs_of, metric_cells, signed_cell
-from mem_core.report.verdict import Verdict, judge, minus, rank
+from mem_core.report.tables import all_metrics
+from mem_core.report.templates import filled_page
+from mem_core.report.verdict import Verdict, judge
 from mem_core.victim.metrics import without_draws
-
-_HERE = "mem_core.report"
 
 
 class ReportSummary(Frozen):
@@ -57,15 +51,20 @@ def build_report(folder: Folder, inputs: ReportInputs) -> ReportSummary:
 
 def draw_pictures(inputs: ReportInputs, findings: Findings) -> dict[str, bytes]:
     """Name -> PNG of every picture there is data for."""
+    charts = draw_charts(inputs, findings)
+    sheets = {"pictures/montage.png": inputs.montage, "pictures/worst.png": inputs.worst}
+    return charts | {name: contact_sheet(items) for name, items in sheets.items() if items}
+
+
+def draw_charts(inputs: ReportInputs, findings: Findings, *, narrow: bool = False) -> dict[str, bytes]:
+    """Name -> PNG; narrow: as a phone shows it, in the page alone."""
     styles = Styles(inputs.rows)
     figures = {
-        "pictures/shares.png": draw_shares(findings, styles),
-        "pictures/curves.png": draw_curves(inputs, styles),
-        "pictures/visibility.png": draw_histograms(inputs, styles),
+        "pictures/shares.png": draw_shares(findings, styles, narrow=narrow),
+        "pictures/curves.png": draw_curves(inputs, styles, narrow=narrow),
+        "pictures/visibility.png": draw_histograms(inputs, styles, narrow=narrow),
     }
-    pictures = {name: png(figure) for name, figure in figures.items() if figure}
-    sheets = {"pictures/montage.png": inputs.montage, "pictures/worst.png": inputs.worst}
-    return pictures | {name: contact_sheet(items) for name, items in sheets.items() if items}
+    return {name: png(figure) for name, figure in figures.items() if figure}
 
 
 def report_json(inputs: ReportInputs, findings: Findings, verdict: Verdict, pictures: Mapping[str, bytes]) -> bytes:
@@ -107,7 +106,7 @@ def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
     """The HTML of the page, every picture inside it."""
     summaries = [line for row in inputs.rows if (line := _corpus_line(row))]
     return filled_page(
-        "report.html.j2",
+        "report/report.html.j2",
         inputs=inputs,
         findings=findings,
         verdict=verdict,
@@ -115,48 +114,17 @@ def render_page(inputs: ReportInputs, findings: Findings, verdict: Verdict, pict
         summaries=summaries,
         pictured=next((row.title for row in inputs.rows if row.name == inputs.pictures_of), ""),
         figures=pictures,
+        narrow=draw_charts(inputs, findings, narrow=True),
+        alts={
+            "shares": shares_in_words(findings),
+            "curves": curves_in_words(inputs),
+            "visibility": visibility_in_words(inputs),
+        },
         styles=Styles(inputs.rows),
         amplify=AMPLIFY,
         config=yaml.safe_dump(inputs.config, sort_keys=False, allow_unicode=True) if inputs.config else "",
         links={text: address for text, address in inputs.links.items() if _harmless(address)},
     )
-
-
-def filled_page(template: str, package: str = _HERE, **values: object) -> bytes:
-    """The HTML of a template that lies in a package, or is included from here; everything printed is escaped, a missing
-    value is an error."""
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader(package, "."), PackageLoader(_HERE, ".")]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "counted": counted,
-        "data_uri": _data_uri,
-        "difference_cells": difference_cells,
-        "epochs_of": epochs_of,
-        "fixed": _fixed,
-        "metric_cells": metric_cells,
-        "percent": percent,
-        "rank": rank,
-        "signed_cell": signed_cell,
-        "triple": triple,
-        "with_interval": with_interval,
-    }
-    return environment.get_template(template).render(**values).encode()
-
-
-def _data_uri(data: bytes) -> Markup:
-    """A PNG as the address of an image in a page."""
-    return Markup("data:image/png;base64," + base64.b64encode(data).decode())
-
-
-def _fixed(value: Any, decimals: int) -> str:
-    if value is None or not math.isfinite(value):
-        return "\N{EN DASH}"
-    return minus(f"{value:,.{decimals}f}")
 
 
 def _harmless(address: str) -> bool:

@@ -3,33 +3,27 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mem_core.report.figures import INK, RULE, SOFT, Styles, bare_axes
+from mem_core.report.figures import SOFT, Styles, text_colour
 from mem_core.report.findings import EpochFinding, Findings, RowFinding
 from mem_core.report.intervals import QUERIES
+from mem_core.report.row_chart import chart_of_rows
 from mem_core.victim.metrics import DIRECTIONS, Direction
 
+_ROOM = 12.0  # percent of chance: further left a number has no room beside its mark
 
-def draw_shares(findings: Findings, styles: Styles) -> Figure | None:
+
+def draw_shares(findings: Findings, styles: Styles, *, narrow: bool = False) -> Figure | None:
     """How far each row is from chance level at the epoch that counts: a mark for every direction and query, the one
-    that counts filled, with its interval as a bar; a stroke for what counts at the last epoch."""
+    that counts filled, with its interval as a bar; a stroke for what counts at the last epoch. narrow: for a phone."""
     rows = [row for row in findings.rows if row.measured]
     if not rows:
         return None
-    figure = Figure(figsize=(10.4, 0.75 + 0.36 * len(rows)))
-    axes = figure.add_axes((0.27, 0.42 / figure.get_figheight(), 0.66, 1 - 0.75 / figure.get_figheight()))
+    figure, axes = chart_of_rows([row.label for row in rows], narrow=narrow)
     largest = max(1.0, max(share for row in rows for _, share in _shares(row.counting, findings)))
-    bare_axes(axes)
-    axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate(
-        "chance level", (100, -0.72), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False
-    )
     for place, row in enumerate(rows):
         _draw_share_row(axes, place, row, findings, styles.colour(row.name))
     axes.set_xlim(0, 100 * largest * 1.08)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
-    axes.set_xlabel("median rank, in % of chance", fontsize=8.5, color=SOFT)
-    axes.grid(axis="x", color=RULE, linewidth=0.6)
+    axes.set_xlabel("median rank, in % of chance (higher is better protected)", fontsize=8.5, color=SOFT)
     return figure
 
 
@@ -48,12 +42,10 @@ def _draw_share_row(axes: Axes, place: int, row: RowFinding, findings: Findings,
     values = [100 * share for _, share in shares]
     lowest = min(values)
     axes.plot([lowest, max(values)], [place, place], color=colour, linewidth=1.4, alpha=0.45, zorder=2)
-    left = lowest
+    left = right = lowest
     if row.share.low is not None and row.share.high is not None:
-        left = 100 * row.share.low
-        axes.plot(
-            [left, 100 * row.share.high], [place, place], color=colour, linewidth=5, alpha=0.3, solid_capstyle="butt"
-        )
+        left, right = 100 * row.share.low, 100 * row.share.high
+        axes.plot([left, right], [place, place], color=colour, linewidth=5, alpha=0.3, solid_capstyle="butt")
     if row.best and row.last.share:
         last = 100 * row.last.share.value
         axes.plot([last, last], [place - 0.28, place + 0.28], color=colour, linewidth=1.6, zorder=2)
@@ -62,14 +54,16 @@ def _draw_share_row(axes: Axes, place: int, row: RowFinding, findings: Findings,
         face = colour if value == lowest else "white"
         size = 7.5 if value == lowest else 5
         axes.plot([value], [place], marker=marker, markersize=size, color=colour, markerfacecolor=face, zorder=3)
+    value = 100 * row.share.value
+    at_the_left = left > _ROOM
     axes.annotate(
-        f"{100 * row.share.value:.0f} %",
-        (left, place),
-        (-9, 0),
+        f"{value:.0f} %",
+        (left if at_the_left else max(right, *values), place),
+        (-9 if at_the_left else 9, 0),
         textcoords="offset points",
-        ha="right",
+        ha="right" if at_the_left else "left",
         va="center",
         fontsize=9,
-        color=colour,
+        color=text_colour(colour),
         fontweight="bold",
     )

@@ -1,5 +1,6 @@
 """Results of a stress test out of plain numbers."""
 
+from mem_core.audit.detectability import Detectability
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.audit.stress.cells import StressCell, StressResult, TrainedOn
 from mem_core.victim.config import VictimConfig
@@ -11,6 +12,16 @@ CHANCE = chance(200, [5] * 200)
 PUBLISHED = Attack(name=AS_PUBLISHED, label="as published")
 STRIP = Attack(name="strip", label="words dropped")
 RECAPTION = Attack(name="recaption", label="re-captioned", control=AS_PUBLISHED)
+FOUND = Detectability(
+    learned_from=200,
+    judged_on=100,
+    image_auc=0.987,
+    text_auc=0.999,
+    purifier_auc=0.75,
+    noise_before=4.25,
+    noise_after=2.5,
+    damage=1.0,
+)
 
 
 def at(image_to_text: float, text_to_image: float) -> RetrievalResult:

@@ -5,7 +5,7 @@ from mem_core.common.formatting import counted
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.report.claims import can_be_judged, no_verdict
 from mem_core.report.intervals import percent, with_interval
-from mem_core.report.page import filled_page
+from mem_core.report.templates import filled_page
 
 CERTIFICATE_PAGE, CERTIFICATE_NAME = "certificate.html", "certificate.json"
 
@@ -18,7 +18,9 @@ def write_certificate(folder: Folder, certificate: Certificate) -> None:
 
 def certificate_page(certificate: Certificate) -> bytes:
     """The HTML of the page."""
-    return filled_page("certificate.html.j2", __package__, c=certificate, headline=certificate_headline(certificate))
+    return filled_page(
+        "audit/certificate/certificate.html.j2", c=certificate, headline=certificate_headline(certificate)
+    )
 
 
 def certificate_headline(certificate: Certificate) -> str:
@@ -27,7 +29,7 @@ def certificate_headline(certificate: Certificate) -> str:
     start = f"{counted(samples, 'sample')} protected with {' and '.join(certificate.made.methods)}"
     audit = certificate.audit
     if audit.problems:
-        return f"{start}, but the audit found {audit.problems:,} problems."
+        return f"{start}, but the audit found {counted(audit.problems, 'problem')}."
     proof = "every pixel and caption audited" if audit.compared else "not compared with the clean corpus"
     if not certificate.trials:
         return f"{start}, {proof}; no victim was trained, so nothing is known about what it is worth."

@@ -1,6 +1,6 @@
 """Writes what a detection found: detection.json, and detection.html, one file that fetches nothing."""
 
-from mem_core.audit.evidence.chart import draw_coins
+from mem_core.audit.evidence.chart import coins_in_words, draw_coins
 from mem_core.audit.evidence.commitment import Commitment
 from mem_core.audit.evidence.detection import Detection, coins_of, detection_bytes, opened
 from mem_core.audit.evidence.outcome import EvidenceOutcome, p_text
@@ -8,7 +8,7 @@ from mem_core.audit.evidence.scores import MEANING
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.protect.coins import TwinKey
 from mem_core.report.figures import png
-from mem_core.report.page import filled_page
+from mem_core.report.templates import filled_page
 
 DETECTION_PAGE, DETECTION_NAME = "detection.html", "detection.json"
 
@@ -26,10 +26,9 @@ def write_detection(
 def detection_page(commitment: Commitment, detection: Detection, key: TwinKey) -> bytes:
     """The HTML of the page; the key itself is not on it."""
     strongest = detection.outcome.strongest
-    coins = coins_of(commitment, key, detection.pairs)
+    preferences, coins = detection.arrays[strongest.score], coins_of(commitment, key, detection.pairs)
     return filled_page(
-        "detection.html.j2",
-        __package__,
+        "audit/evidence/detection.html.j2",
         headline=detection_headline(detection.model.name, detection.outcome),
         commitment=commitment,
         detection=detection,
@@ -38,7 +37,9 @@ def detection_page(commitment: Commitment, detection: Detection, key: TwinKey) -
         one_in=_one_in(detection.outcome.p),
         meaning=MEANING,
         p_text=p_text,
-        picture=png(draw_coins(detection.arrays[strongest.score], coins)),
+        picture=png(draw_coins(preferences, coins)),
+        narrow=png(draw_coins(preferences, coins, narrow=True)),
+        alt=coins_in_words(preferences, coins),
     )
 
 

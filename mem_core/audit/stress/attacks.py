@@ -71,20 +71,24 @@ def suite(
     return attacks if name == "default" else attacks + _further(pretrained)
 
 
+def _dropped(which: str, length: int) -> str:
+    return f"{which} word dropped" if length == 1 else f"{which} {length} words dropped"
+
+
 def _most_telling(length: int, purifier: str, placement: Placement) -> list[Attack]:
     first, last, blur = words.StripFirst(words=length), words.StripLast(words=length), images.GaussianBlur(sigma=1.0)
     strip, which = (last, "last") if placement == "end" else (first, "first")
-    also_last = Attack(name="strip-last", label=f"last {length} words dropped", countermeasures=(last,))
+    also_last = Attack(name="strip-last", label=_dropped("last", length), countermeasures=(last,))
     return [
         Attack(name=AS_PUBLISHED, label="as published, last epoch", keeps="last"),
         Attack(name=STOP_EARLY, label="as published, best epoch kept", reads=AS_PUBLISHED),
-        Attack(name="strip", label=f"{which} {length} words dropped", countermeasures=(strip,)),
+        Attack(name="strip", label=_dropped(which, length), countermeasures=(strip,)),
         *([also_last] if placement == "inside" else []),
         Attack(
             name="recaption", label="re-captioned", countermeasures=(clean_pairs.Recaption(),), control=AS_PUBLISHED
         ),
         Attack(name="keep-common", label="rare words dropped", countermeasures=(words.KeepCommon(),)),
-        Attack(name="strip-blur", label=f"{which} {length} words dropped, blurred", countermeasures=(strip, blur)),
+        Attack(name="strip-blur", label=f"{_dropped(which, length)}, blurred", countermeasures=(strip, blur)),
         Attack(
             name="finetune-clean",
             label="fine-tuned on 10 % clean pairs (CleanCLIP)",

@@ -3,20 +3,18 @@
 import json
 from collections.abc import Mapping
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from pydantic import Field
 
 from mem_core.audit.detectability import Detectability
-from mem_core.audit.stress.attacks import AS_PUBLISHED, STOP_EARLY
+from mem_core.audit.stress.chart import draw_stress, stress_in_words
 from mem_core.audit.stress.findings import StressFindings, StressRow
 from mem_core.common.formatting import markdown_table
 from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.report.claims import can_be_judged, no_verdict, unjudged
-from mem_core.report.figures import INK, RULE, SOFT, bare_axes, png
+from mem_core.report.figures import png
 from mem_core.report.intervals import percent, with_interval
-from mem_core.report.page import filled_page
+from mem_core.report.templates import filled_page
 
 STRESS_PAGE = "stress.html"
 
@@ -31,23 +29,27 @@ class StressReport(Frozen):
 
 def write_stress(out: Folder, report: StressReport) -> None:
     """Equal findings give equal bytes; the page is written last."""
-    picture = png(draw_stress(report.findings))
-    write_bytes(out, "stress.png", picture)
+    write_bytes(out, "stress.png", png(draw_stress(report.findings)))
     write_bytes(
         out, "stress.json", (json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
     )
-    page = filled_page(
-        "stress.html.j2",
-        __package__,
+    write_bytes(out, STRESS_PAGE, stress_page(report))
+
+
+def stress_page(report: StressReport) -> bytes:
+    """The HTML of the page."""
+    return filled_page(
+        "audit/stress/stress.html.j2",
         report=report,
         headline=stress_headline(report.findings),
         rows=[(row, stress_cells(row)) for row in report.findings.rows],
         heads=STRESS_HEADER,
         detected=detected(report.detectability) if report.detectability else {},
         reasons=reasons(report.findings),
-        picture=picture,
+        picture=png(draw_stress(report.findings)),
+        narrow=png(draw_stress(report.findings, narrow=True)),
+        alt=stress_in_words(report.findings),
     )
-    write_bytes(out, STRESS_PAGE, page)
 
 
 STRESS_HEADER = (
@@ -109,70 +111,3 @@ def detected(found: Detectability) -> Mapping[str, str]:
         "change of clean images, uint8 levels": f"{found.damage:.2f}",
         "samples trained on, tested on": f"{found.learned_from} and {found.judged_on} samples",
     }
-
-
-_ACCENT, _CLEAN = "#d1480a", "#727a86"
-
-
-def draw_stress(findings: StressFindings) -> Figure:
-    """A row an attack: a filled dot for victims of protected pairs at their weaker query, open ones for both queries,
-    a bar for the victims of only clean pairs beside them. What lies from the bar up to the dot is what is left. A short
-    stroke is what counts at the last epoch, the band behind a filled dot its interval."""
-    rows = findings.rows
-    figure = Figure(figsize=(10.4, 1.1 + 0.34 * len(rows)))
-    height = figure.get_figheight()
-    axes = figure.add_axes((0.33, 0.65 / height, 0.62, 1 - 1.1 / height))
-    bare_axes(axes)
-    axes.grid(axis="x", color=RULE, linewidth=0.6)
-    axes.axvline(100, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
-    axes.annotate("chance", (100, -0.75), ha="center", va="bottom", fontsize=8.5, color=INK, annotation_clip=False)
-    for place, row in enumerate(rows):
-        _draw_row(axes, place, row)
-    axes.set_xlim(0, max(108.0, 104 * max(_furthest(row) for row in rows)))
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_yticks(range(len(rows)), [row.label for row in rows], fontsize=9, color=INK)
-    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
-        label.set_fontweight("bold" if row.name in (AS_PUBLISHED, STOP_EARLY) else "normal")
-    axes.set_xlabel(
-        "median rank in % of chance, worse direction, at the best epoch; grey strokes: clean pairs only\n"
-        "dots: protected (filled: the query that counts, with its interval), thin strokes: the same at the last epoch",
-        fontsize=8,
-        color=SOFT,
-    )
-    return figure
-
-
-def _furthest(row: StressRow) -> float:
-    shares = row.protected.counting
-    return max(share.high or share.value for share in (shares.bare, shares.prefixed, shares.worst))
-
-
-def _draw_row(axes: Axes, place: int, row: StressRow) -> None:
-    shares = row.protected.counting
-    low, high = (100 * value for value in sorted((shares.bare.value, shares.prefixed.value)))
-    if row.clean is not None:
-        clean = 100 * row.clean.counting.worst.value
-        axes.plot([clean, clean], [place - 0.26, place + 0.26], color=_CLEAN, linewidth=2.2, zorder=2)
-    right = high
-    if shares.worst.low is not None and shares.worst.high is not None:
-        band = [100 * shares.worst.low, 100 * shares.worst.high]
-        axes.plot(band, [place, place], color=_ACCENT, linewidth=5, alpha=0.25, solid_capstyle="butt")
-        right = max(right, band[1])
-    if row.protected.best is not None:
-        last = 100 * row.protected.last.worst.value
-        axes.plot([last, last], [place - 0.2, place + 0.2], color=_ACCENT, linewidth=1.4, zorder=2)
-    axes.plot([low, high], [place, place], color=_ACCENT, linewidth=1.2, alpha=0.5, zorder=2)
-    axes.plot([high], [place], "o", color=_ACCENT, markerfacecolor="white", markersize=5, zorder=3)
-    axes.plot([low], [place], "o", color=_ACCENT, markersize=7.5, zorder=3)
-    axes.annotate(
-        f"{low:.0f} %",
-        (right, place),
-        (9, 0),
-        textcoords="offset points",
-        ha="left",
-        va="center",
-        fontsize=9,
-        color=_ACCENT,
-        fontweight="bold",
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
-    )

@@ -37,11 +37,16 @@ class Table(Frozen):
 
 @dataclass(frozen=True)
 class StudyPicture:
-    """A PNG with the name it is kept under (`table1-flickr8k-curves`), and a sentence on what it shows."""
+    """A PNG with the name it is kept under (`table1-flickr8k-curves`), and a sentence on what it shows.
+
+    alt: its numbers in words, for those who hear the page. photos: whether it holds photographs, whose colours stay.
+    """
 
     name: str
     png: bytes
     caption: str
+    alt: str = ""
+    photos: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a study has to show so far: report.html, report.md, report.json and pictures/*.png, from the results alone."""
 
 import json
+from collections.abc import Iterable, Sequence
 
 import yaml
 
@@ -10,8 +11,9 @@ from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.experiments.reproduce.experiment import Section, Shown, Table
 from mem_core.experiments.reproduce.run import StudyPlan
+from mem_core.experiments.reproduce.scale import StudyScale
 from mem_core.experiments.reproduce.study import Study
-from mem_core.report.page import filled_page
+from mem_core.report.templates import filled_page
 from mem_core.victim.metrics import without_draws
 
 
@@ -44,14 +46,7 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
     }
     write_bytes(out, "report.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
     write_bytes(out, "report.md", _markdown(study, sections, headline).encode())
-    page = filled_page(
-        "study.html.j2",
-        scale=study.scale,
-        headline=headline,
-        missing=plan.missing.values(),
-        sections=sections,
-        settings=yaml.safe_dump(study.scale.model_dump(mode="json"), sort_keys=False),
-    )
+    page = study_page(study.scale, headline, plan.missing.values(), sections)
     write_bytes(out, "report.html", page)
     names = tuple(section.name for section in sections)
     return StudyReport(
@@ -59,10 +54,24 @@ def write_study(study: Study, plan: StudyPlan, out: Folder) -> StudyReport:
     )
 
 
+def study_page(scale: StudyScale, headline: str, missing: Iterable[str], sections: Sequence[Section]) -> bytes:
+    """The HTML of the page. missing: why an experiment is left out, a sentence each."""
+    return filled_page(
+        "report/study.html.j2",
+        scale=scale,
+        headline=headline,
+        missing=list(missing),
+        sections=sections,
+        settings=yaml.safe_dump(scale.model_dump(mode="json"), sort_keys=False),
+    )
+
+
 def _headline(done: int, total: int, seeds: int) -> str:
     if done == total:
-        return f"All {total} cells are measured, {counted(seeds, 'victim seed')} each."
-    return f"{done} of {total} cells are measured so far; rows without a figure are still to come."
+        which = "The only cell is" if total == 1 else f"All {total} cells are"
+        return f"{which} measured, {counted(seeds, 'victim seed')} each."
+    verb = "is" if done == 1 else "are"
+    return f"{done} of {counted(total, 'cell')} {verb} measured so far; rows without a figure are still to come."
 
 
 def _plain(section: Section) -> dict[str, object]:

@@ -16,6 +16,7 @@ from mem_core.experiments.reproduce.experiment import (
 from mem_core.experiments.reproduce.rerun import IMAGES, RerunEpoch, RerunRun, read_rerun
 from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
 from mem_core.experiments.reproduce.study import StudyResult
+from mem_core.report.alt_texts import curves_in_words
 from mem_core.report.figures import OtherCurve, Styles, draw_curves, png
 from mem_core.report.tables import NOTHING
 from mem_core.report.verdict import rank
@@ -44,7 +45,7 @@ def show_curves(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[
     if figure is not None:
         caption = f"{dataset}: training loss and bare median ranks by epoch; seeds thin, their mean thick."
         more = " Thin and dashed, in the colour of its row: an independent rerun of the authors' code." if runs else ""
-        yield StudyPicture(f"{experiment.name}-{dataset}", png(figure), caption + more)
+        yield StudyPicture(f"{experiment.name}-{dataset}", png(figure), caption + more, curves_in_words(inputs))
     if runs:
         yield _comparison(experiment, shown, dataset, runs)
         images = shown.of(dataset, runs[0].row)[0].evaluation.images

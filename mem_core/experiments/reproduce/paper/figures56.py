@@ -38,7 +38,7 @@ def show_attributions(experiment: Experiment, shown: Shown, dataset: str) -> Ite
         f"{dataset}: heat, where the cosine of image and caption comes from (Grad-CAM); words, red for it and "
         "blue against it (Integrated Gradients), the strongest word of each caption in full colour."
     )
-    yield StudyPicture(f"{experiment.name}-{dataset}", png(draw_looks(looks, labels)), caption)
+    yield StudyPicture(f"{experiment.name}-{dataset}", png(draw_looks(looks, labels)), caption, photos=True)
 
 
 def show_planes(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[StudyPicture]:

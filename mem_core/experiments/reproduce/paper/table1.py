@@ -14,6 +14,7 @@ from mem_core.experiments.reproduce.experiment import (
     rows_table,
 )
 from mem_core.experiments.reproduce.scale import PHOTOGRAPHS
+from mem_core.report.alt_texts import shares_in_words
 from mem_core.report.figures import Styles, png
 from mem_core.report.findings import compute_findings
 from mem_core.report.share_chart import draw_shares
@@ -25,10 +26,11 @@ def show_rows(experiment: Experiment, shown: Shown, dataset: str) -> Iterator[Ta
     if inputs is None:
         return
     yield rows_table(experiment.name, shown, inputs, dataset)
-    figure = draw_shares(compute_findings(inputs), Styles(inputs.rows))
+    findings = compute_findings(inputs)
+    figure = draw_shares(findings, Styles(inputs.rows))
     if figure is not None:
         caption = f"{dataset}: median rank in % of chance at the epoch that counts, for every direction and query."
-        yield StudyPicture(f"{experiment.name}-{dataset}-shares", png(figure), caption)
+        yield StudyPicture(f"{experiment.name}-{dataset}-shares", png(figure), caption, shares_in_words(findings))
 
 
 TABLE1 = Experiment(
