@@ -56,7 +56,7 @@ def refused(address: str, body: bytes) -> tuple[int, str]:
 def test_an_upload_is_stored_as_the_call_protects_it_and_refused_with_its_sentence(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, handler_code = _CODE.findall((ROOT / "docs/python.md").read_text())
+    _, first, handler_code = _CODE.findall((ROOT / "docs/python.md").read_text())
     names: dict[str, Any] = {"__name__": "server"}
     exec(handler_code, names)
     monkeypatch.setattr(names["Upload"], "log_message", lambda *_: None)
