@@ -1,6 +1,6 @@
 """A task mapped over shards: a bounded number at a time, and one failure does not waste the others."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from prefect.futures import PrefectFuture
 from flows.shard_runner import ShardRunner
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.formatting import counted
+from tasks.bundles import Bundle, bundled, name_of
 from tasks.cancelling import stop_if_cancelled
 
 R = TypeVar("R")
@@ -39,35 +40,48 @@ def map_shards(
 ) -> dict[str, R]:
     """The task's result for each shard, as many of them at work at the same time as the runner has room for.
 
+    With `shards_per_task` a task run does several of them, one after the other; what each came to is told all the same.
     No more runs than that are ever submitted ahead, so a hundred thousand shards take no more memory than ten. A
     shard that failed after all its tries with an error out of `set_aside` is named at the end, when the others are
     done; any other error stops the map at once. Raises `ShardsFailed`.
     """
-    left = iter(shards)
-    at_work: dict[str, PrefectFuture[R]] = {}
-    ended: SimpleQueue[str] = SimpleQueue()
-    results: dict[str, R] = {}
-    failures: dict[str, str] = {}
+    ended: SimpleQueue[tuple[str, ...]] = SimpleQueue()
+    at_work: dict[tuple[str, ...], PrefectFuture[Any]] = {}
+    several = bundled(task, set_aside) if runner.shards_per_task > 1 else None
+    left = _parts(shards, runner.shards_per_task)
+    whole: Bundle[R] = Bundle()
     while True:
         stop_if_cancelled()
-        for shard in islice(left, max(0, runner.room() - len(at_work))):
-            at_work[shard] = runner.submit(task, shard=shard, **shared)
-            at_work[shard].add_done_callback(_putting(shard, ended))
+        for part in islice(left, max(0, runner.room() - len(at_work))):
+            if several is None:
+                at_work[part] = runner.submit(task, shard=part[0], **shared)
+            else:
+                at_work[part] = runner.submit(several, shards=part, named=name_of(part), shared=shared)
+            at_work[part].add_done_callback(_putting(part, ended))
         if not at_work:
             break
-        shard = ended.get()
+        part = ended.get()
         try:
-            results[shard] = runner.result(at_work.pop(shard))
+            found = runner.result(at_work.pop(part))
         except set_aside as error:
-            failures[shard] = str(error)
-    if failures:
-        raise ShardsFailed(failures, results)
-    return results
+            whole.failures.update(dict.fromkeys(part, str(error)))
+        else:
+            whole.results.update(found.results if several else {part[0]: found})
+            whole.failures.update(found.failures if several else {})
+    if whole.failures:
+        raise ShardsFailed(whole.failures, whole.results)
+    return whole.results
 
 
-def _putting(shard: str, ended: SimpleQueue[str]) -> Callable[[PrefectFuture[R]], None]:
-    def put(_: PrefectFuture[R]) -> None:
-        ended.put(shard)
+def _parts(shards: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    left = iter(shards)
+    while part := tuple(islice(left, size)):
+        yield part
+
+
+def _putting(part: tuple[str, ...], ended: SimpleQueue[tuple[str, ...]]) -> Callable[[PrefectFuture[Any]], None]:
+    def put(_: PrefectFuture[Any]) -> None:
+        ended.put(part)
 
     return put
 

@@ -28,6 +28,8 @@ _QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 class ShardRunner(Protocol):
     """Runs tasks of a flow."""
 
+    shards_per_task: int
+
     def room(self) -> int:
         """How many tasks may be at work at the same time now."""
         ...
@@ -61,6 +63,7 @@ class _Threads:
 
     def __init__(self, runtime: RunnerConfig) -> None:
         self._room = max(runtime.workers, len(runtime.devices))
+        self.shards_per_task = runtime.shards_per_task
 
     def room(self) -> int:
         return self._room
@@ -83,6 +86,7 @@ class _Ray:
 
     def __init__(self, runner: "RayTaskRunner[Any]", runtime: RunnerConfig) -> None:
         self._runner, self._workers = runner, runtime.workers
+        self.shards_per_task = runtime.shards_per_task
         self._resource = "GPU" if "num_gpus" in _needs(runtime) else "CPU"
 
     def room(self) -> int:

@@ -23,7 +23,7 @@ from tasks.cancelling import RunCancelled
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_PAUSES = [2.0, 10.0, 30.0]  # seconds before each further try
+PAUSES = [2.0, 10.0, 30.0]  # seconds before each further try
 
 
 def _without_stack(record: logging.LogRecord) -> bool:
@@ -69,8 +69,8 @@ def step(name: str, *, run_name: str, tags: tuple[str, ...] = ()) -> Callable[[C
             name=name,
             task_run_name=run_name,
             tags=list(tags),
-            retries=len(_PAUSES),
-            retry_delay_seconds=_PAUSES,
+            retries=len(PAUSES),
+            retry_delay_seconds=PAUSES,
             retry_condition_fn=_tries_again,
             cache_policy=NO_CACHE,
             persist_result=False,

@@ -70,6 +70,15 @@ class RunnerConfig(RuntimeConfig):
         json_schema_extra=unit("shards"),
     )
 
+    shards_per_task: int = Field(
+        1,
+        ge=1,
+        le=10_000,
+        description="shards that one task run of Prefect does, one after the other; more than a few thousand task runs "
+        "in a run are slow to keep and to look at",
+        json_schema_extra=unit("shards"),
+    )
+
     @model_validator(mode="after")
     def _runner_fits(self) -> "RunnerConfig":
         if self.devices and self.runner == "ray":

@@ -3,15 +3,21 @@
 import threading
 
 import pytest
-from prefect import flow, task
+from prefect import flow, get_client, task
 
-from flows.mapping import map_shards
+from flows.mapping import ShardsFailed, map_shards
 from flows.shard_runner import shard_runner_of
 from mem_core.common.errors import MismatchError, RetryShard, StopRun
 from mem_core.config import RunnerConfig
+from tests.support.waiting import wait_until
 
 SHARDS = [f"{number:05d}" for number in range(7)]
 pytestmark = pytest.mark.usefixtures("prefect_api")
+
+
+def _runs(beginning: str) -> set[str]:
+    with get_client(sync_client=True) as client:
+        return {run.name for run in client.read_task_runs(limit=200) if run.name.startswith(beginning)}
 
 
 class Gauge:
@@ -79,6 +85,49 @@ def test_what_stops_the_run_stops_it_at_once() -> None:
     @flow
     def over_all() -> None:
         with shard_runner_of(RunnerConfig(workers=1)) as runner:
+            map_shards(work, SHARDS, runner=runner)
+
+    with pytest.raises(MismatchError, match="shard 00000 was changed"):
+        over_all()
+    assert begun == ["00000"]
+
+
+def test_several_shards_in_one_task_run_are_told_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.bundles.PAUSES", [0.0, 0.0])
+    tries: dict[str, int] = {}
+
+    @task(name="work on shard", tags=["memshield-device"])
+    def work(shard: str, factor: int) -> int:
+        tries[shard] = tries.get(shard, 0) + 1
+        if shard == "00004" or (shard == "00001" and tries[shard] < 3):
+            raise RetryShard("the store is slow")
+        return int(shard) * factor
+
+    @flow(name="bundles")
+    def over_all() -> dict[str, int]:
+        with shard_runner_of(RunnerConfig(workers=2, shards_per_task=3)) as runner:
+            return map_shards(work, SHARDS, runner=runner, factor=10)
+
+    with pytest.raises(ShardsFailed, match="1 shard failed on every attempt, 6 shards done .00004") as told:
+        over_all()
+    assert told.value.results == {shard: int(shard) * 10 for shard in SHARDS if shard != "00004"}
+    assert list(told.value.failures) == ["00004"]
+    assert tries == dict.fromkeys(SHARDS, 1) | {"00001": 3, "00004": 3}
+    names = ["00000 to 00002", "00003 to 00005", "00006"]
+    wait_until(lambda: _runs("work on shards") == {f"work on shards {name}" for name in names})  # records come later
+
+
+def test_in_a_bundle_too_what_stops_the_run_stops_it_at_once() -> None:
+    begun = []
+
+    @task
+    def work(shard: str) -> None:
+        begun.append(shard)
+        raise MismatchError(f"shard {shard} was changed")
+
+    @flow
+    def over_all() -> None:
+        with shard_runner_of(RunnerConfig(shards_per_task=5)) as runner:
             map_shards(work, SHARDS, runner=runner)
 
     with pytest.raises(MismatchError, match="shard 00000 was changed"):

@@ -1,0 +1,28 @@
+"""Several shards in one task run: the same bytes as one by one."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+
+from flows.protect import protect
+from tests.support.waiting import wait_until
+
+
+@pytest.mark.usefixtures("prefect_api")
+def test_bundles_make_the_same_bytes(
+    clean_corpus: Path, tmp_path: Path, read_tree: Callable[[Path], dict[str, bytes]]
+) -> None:
+    clean, settings = str(clean_corpus / "train"), ("protect.method=random-noise",)
+    one, two = tmp_path / "one", tmp_path / "two"
+    alone = protect(clean, str(one), "smoke", settings)
+    bundled = protect(clean, str(two), "smoke", (*settings, "runtime.shards_per_task=2"))
+    assert (bundled.shards, bundled.counts) == (alone.shards, alone.counts)
+    assert read_tree(two) == read_tree(one)
+
+    def names() -> set[str]:
+        with get_client(sync_client=True) as client:
+            return {run.name for run in client.read_task_runs(limit=200) if run.name.startswith("publish shards")}
+
+    wait_until(lambda: names() == {"publish shards 00000 to 00001", "publish shards 00002"})
