@@ -43,4 +43,4 @@ def test_a_run_takes_both_under_runtime_as_version_0_3_0_wrote_them() -> None:
     }
     runtime = parse_config(RunConfig, {"runtime": stored}, "test").runtime
     assert isinstance(runtime, RuntimeConfig)
-    assert runtime.model_dump(mode="json") == stored | {"checkpoint_minutes": 5}
+    assert runtime.model_dump(mode="json") == stored | {"checkpoint_minutes": 5, "shards_per_task": 1}
