@@ -5,10 +5,11 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -120,9 +121,16 @@ class Nights:
         wait_until(reached, PATIENCE)
 
     def kill(self, *, server: bool) -> None:
-        """SIGKILL for the worker and the runs it is at; for the server, too."""
-        for name in ("worker-memshield-cpu", *(["server"] if server else [])):
-            os.killpg(self.installation.process(name)["pid"], signal.SIGKILL)
+        """SIGKILL for the worker and the runs it is at, which have sessions of their own; for the server, too."""
+        worker = self.installation.process("worker-memshield-cpu")["pid"]
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(worker)], capture_output=True, text=True, check=False
+        )
+        for pid in (worker, *map(int, listed.stdout.split())):
+            with suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        if server:
+            os.killpg(self.installation.process("server")["pid"], signal.SIGKILL)
 
     def settle(self) -> dict[UUID, str]:
         """Waits until no run is under way any more; returns the runs that ended since the last time, by state."""

@@ -80,7 +80,7 @@ def test_nights_go_on(
             moment = moment_of(rng)
             if night % 2 == 1:
                 nights.wait_for(run, moment, due)
-                nights.kill(server=night % 10 == 3)
+                nights.kill(server=night % 10 == 1)
                 installation.up()
             wait_until(lambda: all(has_receipt(nights.dest, shard) for shard in due), PATIENCE)  # noqa: B023
             ended = nights.settle()
