@@ -47,13 +47,16 @@ def alerts() -> list[Definition]:
 
 
 def renew(ask: Ask, wanted: Iterable[Definition]) -> list[str]:
-    """Makes or replaces automations by name; returns the names of those that changed.
+    """Makes or replaces automations by name; returns the names of those that changed. One that runs a deployment which
+    the server does not have is passed over.
 
     One whose definition is the same is left alone: it may be watching a run, and somebody may have switched it off.
     """
     known = _known(ask)
     changed = []
-    for definition in wanted:
+    for definition in (_with_deployment(ask, definition) for definition in wanted):
+        if definition is None:
+            continue
         name, tag = definition["name"], _tag(definition)
         old = known.get(name)
         if old is not None and tag in old["tags"]:
@@ -93,6 +96,23 @@ def alerts_to(ask: Ask, block: str) -> list[Definition]:
 def _definitions(name: str) -> list[Definition]:
     text = files("deployments").joinpath(name).read_text(encoding="utf-8")
     return list(parse_yaml(text, name))
+
+
+def _with_deployment(ask: Ask, definition: Definition) -> Definition | None:
+    """With the id of the deployment that its action names; None if there is none such."""
+    name = definition["actions"][0].get("deployment")
+    if name is None:
+        return definition
+    flow, _, deployment = name.partition("/")
+    found = ask(
+        "POST",
+        "/deployments/filter",
+        {"flows": {"name": {"any_": [flow]}}, "deployments": {"name": {"any_": [deployment]}}},
+    )
+    if not found:
+        return None
+    action = {key: value for key, value in definition["actions"][0].items() if key != "deployment"}
+    return {**definition, "actions": [{**action, "deployment_id": found[0]["id"]}]}
 
 
 def _known(ask: Ask) -> dict[str, Any]:

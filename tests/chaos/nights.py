@@ -29,8 +29,11 @@ Moment = Literal["pending", "running", "middle", "end"]
 MOMENTS: tuple[Moment, ...] = ("pending", "running", "middle", "end")
 DEPLOYMENT = "nightly/nightly"
 _FASTER = {  # clocks run faster, but a busy machine takes a minute to begin a run
-    "deployments/automations.yaml": [("within: 300", "within: 90"), ("within: 600", "within: 150")],
-    "prefect.yaml": [("within: 21600", "within: 1")],
+    "deployments/automations.yaml": [
+        ("within: 300", "within: 90"),
+        ("within: 600", "within: 150"),
+        ("within: 21600", "within: 1"),
+    ],
     "tasks/stale_runs.py": [("timedelta(minutes=5)", "timedelta(seconds=90)")],
 }
 
