@@ -43,6 +43,8 @@ _QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
 }
+# Servers are started by `python -m`, which would take a calendar.py of the user's folder for the standard library's.
+_NOT_OF_THIS_FOLDER = {"PYTHONSAFEPATH": "1"}
 # The terminal belongs to our progress and our sentences; the server keeps every log line.
 _SILENT_CONSOLE = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
@@ -110,7 +112,7 @@ def use_no_server() -> None:
     )  # registered first, so it comes after Prefect's last words
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
-    os.environ.update(_QUIET | _SILENT_CONSOLE)
+    os.environ.update(_QUIET | _SILENT_CONSOLE | _NOT_OF_THIS_FOLDER)
     os.environ |= {
         "PREFECT_HOME": folder,
         "PREFECT_API_URL": "",  # set, though to nothing: else a prefect.toml of this folder could name a server
@@ -202,7 +204,7 @@ def _server_environment(port: int) -> dict[str, str]:
     api = f"http://{_HOST}:{port}/api"
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     kept = RECORDS | {name: os.environ[name] for name in RECORDS if name in os.environ}
-    return plain | _QUIET | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
+    return plain | _QUIET | _NOT_OF_THIS_FOLDER | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
 
 
 def _launched() -> tuple[Server, "subprocess.Popen[bytes]"]:

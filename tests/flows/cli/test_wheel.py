@@ -52,10 +52,11 @@ def venv(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A user's folder, with photos, and with packages of his own that are called as ours are."""
+    """A user's folder: photos, packages that are called as ours are, and a module that is called as one of Python's."""
     for name in ("flows", "tasks", "mem_core", "deployments"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text(f"raise SystemExit('the user\\'s own {name} was imported')\n")
+    (tmp_path / "calendar.py").write_text("raise SystemExit('the user's own calendar was imported')\n")
     (tmp_path / "photos").mkdir()
     for number in range(3):
         (tmp_path / f"photos/{number}.png").write_bytes(encoded(photo(number)))
@@ -80,9 +81,11 @@ def test_the_command_works_in_any_folder_whatever_is_called_as_our_packages_are(
     presets = run(command, "presets", "list", cwd=folder)
     assert presets.returncode == 0, presets.stderr
     assert "smoke" in presets.stdout
-    counted = run(command, "shard", "photos", "--dry-run", cwd=folder)
-    assert counted.returncode == 0, counted.stderr
-    assert "3" in counted.stdout
+    sharded = run(command, "shard", "photos", "corpus", "--no-server", cwd=folder)
+    assert sharded.returncode == 0, sharded.stderr
+    assert "train: 3 samples in 1 shard" in sharded.stdout + sharded.stderr
+    assert "own calendar" not in sharded.stdout + sharded.stderr
+    assert (folder / "corpus/train/00000.tar").is_file()
 
 
 def test_the_library_is_there_and_every_template_is_found(venv: Path, folder: Path) -> None:
