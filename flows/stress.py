@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from flows.local_server.server import scratch
 from flows.parameters import Clean, Preset, Protected, Runtime, Settings, Validation, chosen, said, whole
 from flows.recorded import recorded
 from mem_core.audit.stress.attacks import Suite
@@ -23,7 +24,7 @@ def stress(
     protected: Protected,
     clean: Clean,
     test: Annotated[str, said("Clean test shards to query victims on.")],
-    out: Annotated[str, said("Folder to write into, on the machine of the worker.")],
+    out: Annotated[str, said("Folder to write into, or s3://bucket/prefix.")],
     validation: Validation = None,
     suite: Annotated[Suite, said("default: a dozen attacks; full: all of them.")] = "default",
     samples: Annotated[int, said("Pairs that each victim trains on at most: this bounds the cost.")] = 2000,
@@ -49,7 +50,10 @@ def stress(
         samples=samples,
         pretrained=pretrained,
     )
-    job = StressJob(protected=protected, clean=clean, test=test, out=out, validation=validation, settings=wanted)
+    work = scratch(out) if "://" in out else None
+    job = StressJob(
+        protected=protected, clean=clean, test=test, out=out, validation=validation, work=work, settings=wanted
+    )
     plan = plan_stress(job)
     found = measure_detectability(job)
     results = [measure_cell(job, plan, cell) for cell in plan.cells]

@@ -1,5 +1,7 @@
 """A stress test in tasks: what there is to do, each victim, and the report."""
 
+import shutil
+
 from mem_core.audit.detectability import Detectability
 from mem_core.audit.stress.cells import StressCell, StressResult
 from mem_core.audit.stress.page import STRESS_PAGE, StressReport, stress_headline
@@ -13,13 +15,14 @@ from tasks.storage import address_below, open_folder
 
 
 class StressJob(Frozen):
-    """One stress test; folders by address, `out` on this machine."""
+    """One stress test; folders by address. work: a local folder for victims, where `out` is in a store."""
 
     protected: str
     clean: str
     test: str
     out: str
     validation: str | None = None
+    work: str | None = None
     settings: StressSettings = StressSettings()
 
 
@@ -68,6 +71,8 @@ def report_stress(
     report = test.report(plan, results, detectability)
     page = address_below(test.out.uri, STRESS_PAGE)
     show_stress(job.out, page, report)
+    if job.work is not None:
+        shutil.rmtree(job.work, ignore_errors=True)
     say(stress_headline(report.findings))
     return StressPlace(page=page, report=report)
 
@@ -75,4 +80,5 @@ def report_stress(
 def _test(job: StressJob, settings: StressSettings) -> StressTest:
     protected, clean, test, out = (open_folder(place) for place in (job.protected, job.clean, job.test, job.out))
     validation = open_folder(job.validation) if job.validation else None
-    return StressTest(protected, clean, test, out, settings, validation)
+    work = open_folder(job.work) if job.work else None
+    return StressTest(protected, clean, test, out, settings, validation, work)

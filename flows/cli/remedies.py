@@ -38,6 +38,7 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "ask for twins": (", or add --twins", ("protect",)),
     "open the key": (": name its file with --twins-key, or write the result with --open", ("detect",)),
     "finish it": (": `memshield protect` again goes on where it stopped", ()),
+    "name another folder": (": name another folder with --out", ("preview", "certify", "detect")),
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),
 }
 

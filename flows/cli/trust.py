@@ -217,4 +217,6 @@ def stress(
         print_json(stress_values(place))
         return
     print_stress(place.report)
-    typer.echo(f"report:     file://{place.page}")
+    from tasks.artifacts import page_link
+
+    typer.echo(f"report: {page_link(place.page)}")

@@ -11,6 +11,7 @@ signal to whatever process has the stored id by now, and of two commands that st
 
 import atexit
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -74,6 +75,11 @@ def home() -> Path:
 def estimates() -> str:
     """Where this installation keeps what `estimate` said and what runs then took."""
     return str(home() / "estimates")
+
+
+def scratch(address: str) -> str:
+    """A folder on this machine for work whose results go to an address in a store: the same one each time."""
+    return str(home() / "scratch" / hashlib.sha256(address.encode()).hexdigest()[:16])
 
 
 def keys(file: str | None) -> KeyPlace:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mem_core.common.errors import SourceError
-from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.storage.folder import Folder, write_new
 from mem_core.config.base import Frozen
 from mem_core.report.gather import pick_samples, summarise_protection
 from mem_core.report.inputs import MontageItem
@@ -27,13 +27,14 @@ class Preview(Frozen):
 
 
 def write_preview(clean: Folder, protected: Folder, out: Folder, samples: int) -> Preview:
-    """Writes preview.png and, last, preview.html. Raises SourceError without noise, MismatchError, ImageError."""
+    """Writes preview.png and, last, preview.html. Raises SourceError without noise, DestinationError for an `out`
+    with another preview, MismatchError, ImageError."""
     _, worst = pick_samples(clean, protected, montage=0, worst=samples)
     if not worst:
         raise SourceError(f"expected samples with noise to show in {protected.uri}, but it has none")
     protected_samples = summarise_protection(protected).counts.get("protected", 0)
-    write_bytes(out, _SHEET, contact_sheet(worst[:8]))
-    write_bytes(out, _PAGE, preview_page(worst, protected_samples, protected.uri))
+    page = preview_page(worst, protected_samples, protected.uri)
+    write_new(out, {_SHEET: contact_sheet(worst[:8]), _PAGE: page})
     return Preview(
         samples=tuple(item.key for item in worst),
         psnr=tuple(item.psnr for item in worst),

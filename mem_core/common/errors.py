@@ -42,6 +42,7 @@ Hint = Literal[
     "ask for twins",
     "open the key",
     "finish it",
+    "name another folder",
 ]
 
 

@@ -13,7 +13,7 @@ from mem_core.audit.detectability import measure_detectability
 from mem_core.audit.stress import stress_test
 from mem_core.audit.stress.attacks import Attack, suite
 from mem_core.audit.stress.stress_test import StressSettings
-from mem_core.common.errors import ConfigError, DestinationError, MismatchError, SourceError
+from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import ProtectConfig, merge
 from mem_core.experiments.config import RunConfig
@@ -87,6 +87,11 @@ def test_a_stress_test_from_plan_to_page(
     assert "no longer what was written" in (tmp_path.parent / "certificate/certificate.html").read_text()
     run(protected, clean_corpus, tmp_path)
     assert read_tree(tmp_path) == files
+    places = {"protected": protected, "clean": clean_corpus / "train", "test": clean_corpus / "test", "out": tmp_path}
+    other = StressSettings(victim=smoke.victim, runtime=smoke.runtime, samples=41)
+    with pytest.raises(DestinationError, match="is of another corpus, other settings or another version"):
+        plan_stress.fn(StressJob(**{name: str(place) for name, place in places.items()}, settings=other))
+    assert read_tree(tmp_path) == files
 
 
 @pytest.mark.parametrize(
@@ -103,7 +108,6 @@ def test_a_stress_test_from_plan_to_page(
             r"clean shards that .* was made from in .*, but its shard 00000 is another",
         ),
         ({"validation": "{test}"}, SourceError, "share no image with the test pairs"),
-        ({"out": "s3://bucket/stress"}, ConfigError, "expected a local folder to keep a stress test in"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_trained(

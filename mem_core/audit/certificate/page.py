@@ -2,7 +2,7 @@
 
 from mem_core.audit.certificate.certificate import Certificate, certificate_bytes
 from mem_core.common.formatting import counted
-from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.storage.folder import Folder, write_new
 from mem_core.report.claims import can_be_judged, no_verdict
 from mem_core.report.intervals import percent, with_interval
 from mem_core.report.templates import filled_page
@@ -11,9 +11,10 @@ CERTIFICATE_PAGE, CERTIFICATE_NAME = "certificate.html", "certificate.json"
 
 
 def write_certificate(folder: Folder, certificate: Certificate) -> None:
-    """The page last: a folder that has one has both."""
-    write_bytes(folder, CERTIFICATE_NAME, certificate_bytes(certificate))
-    write_bytes(folder, CERTIFICATE_PAGE, certificate_page(certificate))
+    """The page last: a folder that has one has both. Raises `DestinationError` for one that has another's."""
+    write_new(
+        folder, {CERTIFICATE_NAME: certificate_bytes(certificate), CERTIFICATE_PAGE: certificate_page(certificate)}
+    )
 
 
 def certificate_page(certificate: Certificate) -> bytes:

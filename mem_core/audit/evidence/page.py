@@ -5,7 +5,7 @@ from mem_core.audit.evidence.commitment import Commitment
 from mem_core.audit.evidence.detection import Detection, coins_of, detection_bytes, opened
 from mem_core.audit.evidence.outcome import EvidenceOutcome, p_text
 from mem_core.audit.evidence.scores import MEANING
-from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.storage.folder import Folder, write_new
 from mem_core.protect.coins import TwinKey
 from mem_core.report.figures import png
 from mem_core.report.templates import filled_page
@@ -16,10 +16,13 @@ DETECTION_PAGE, DETECTION_NAME = "detection.html", "detection.json"
 def write_detection(
     folder: Folder, commitment: Commitment, detection: Detection, key: TwinKey, *, open_key: bool = False
 ) -> Detection:
-    """The page last: a folder that has one has both. open_key: the key goes into the file, for others to check it."""
+    """The page last: a folder that has one has both. open_key: the key goes into the file, for others to check it.
+
+    Raises `DestinationError` for a folder that has another's.
+    """
     written = opened(detection, key) if open_key else detection
-    write_bytes(folder, DETECTION_NAME, detection_bytes(written))
-    write_bytes(folder, DETECTION_PAGE, detection_page(commitment, written, key))
+    page = detection_page(commitment, written, key)
+    write_new(folder, {DETECTION_NAME: detection_bytes(written), DETECTION_PAGE: page})
     return written
 
 

@@ -3,7 +3,7 @@
 OUT/cells/*.json                    what each victim retrieves: `StressResult`
 OUT/detectability                   how easily protection is found, and the weights of the autoencoder
 OUT/stress.html, .json, .png        the report
-OUT/scratch                         victims while they are trained
+OUT/scratch                         victims while they are trained; of an OUT in a store, in a local folder
 """
 
 from collections.abc import Sequence
@@ -19,10 +19,10 @@ from mem_core.audit.stress.cells import StressCell, StressResult, Subject, cells
 from mem_core.audit.stress.cost import StressCost, stress_cost
 from mem_core.audit.stress.findings import judge_attacks
 from mem_core.audit.stress.page import StressReport, write_stress
-from mem_core.common.errors import ConfigError
+from mem_core.common.errors import ConfigError, DestinationError
 from mem_core.common.formatting import counted, duration
 from mem_core.common.progress import Progress, silent
-from mem_core.common.storage.folder import Folder, require_disjoint, write_bytes
+from mem_core.common.storage.folder import Folder, read_bytes, require_disjoint, write_bytes
 from mem_core.config import Frozen, Placement, RuntimeConfig, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint, list_shards
@@ -75,7 +75,8 @@ class StressTest:
     """A protected corpus under attack. clean: its originals; test: clean pairs to query victims on; validation: further
     ones, by which the best epoch of each victim is chosen.
 
-    Raises `ConfigError` for an `out` in a store: victims are scratch, and the autoencoder's weights a file.
+    work: the local folder for victims while they are trained, and for the autoencoder's weights, where `out` is in a
+    store. Raises `ConfigError` for an `out` in a store without one.
     """
 
     protected: Folder
@@ -84,10 +85,15 @@ class StressTest:
     out: Folder
     settings: StressSettings
     validation: Folder | None = None
+    work: Folder | None = None
 
     def __post_init__(self) -> None:
-        if "://" in self.out.uri:
-            raise ConfigError(f"expected a local folder to keep a stress test in, got {self.out.uri}")
+        if "://" in self._work.uri:
+            raise ConfigError(f"expected a local folder to train victims in, got {self._work.uri}")
+
+    @property
+    def _work(self) -> Folder:
+        return self.work or self.out
 
     @cached_property
     def _corpora(self) -> tuple[str, str, str]:
@@ -97,11 +103,12 @@ class StressTest:
 
     def attacks(self, trigger_length: int, placement: Placement = "front") -> list[Attack]:
         """Those of the suite on a corpus with triggers of this length, put there."""
-        purifier = f"{self.out.uri}/{_FOLDER}/{_PURIFIER}"
+        purifier = f"{self._work.uri}/{_FOLDER}/{_PURIFIER}"
         return suite(self.settings.suite, trigger_length, purifier, self.settings.pretrained, placement)
 
     def plan(self) -> StressPlan:
-        """Checks what can be checked before hours of work. Raises `SourceError`, `DestinationError`."""
+        """Checks what can be checked before hours of work. Raises `SourceError`, and `DestinationError` for an `out`
+        that holds another test: its results would be written over."""
         settings = self.settings
         own = [self.clean, self.test, *([self.validation] if self.validation else [])]
         for source in (self.protected, *own):
@@ -114,6 +121,8 @@ class StressTest:
             require_apart(validation_images(self.validation, settings.victim.validation_pairs), self.test)
         attacks = self.attacks(subject.trigger_length, subject.placement)
         cells = cells_of(attacks, settings.seeds)
+        queries = settings.evaluate.neutral(max(1, subject.trigger_length), subject.placement)
+        self._require_own(cells, queries)
         expected = stress_cost(
             [cell for cell in cells if read_cell(self.out, cell) is None],
             settings.victim,
@@ -121,7 +130,6 @@ class StressTest:
             samples=min(settings.samples, subject.samples),
             test_samples=sum(e.samples for e in build_manifest(self.test, kind="clean").shards) or settings.samples,
         )
-        queries = settings.evaluate.neutral(max(1, subject.trigger_length), subject.placement)
         return StressPlan(
             subject=subject,
             settings=settings.model_copy(update={"evaluate": queries}),
@@ -136,9 +144,11 @@ class StressTest:
         identity = fingerprint(*self._corpora[:2], seed, __version__)
         known = read_record(folder, _FOUND, _FoundDetectability, "detectability")
         if known is not None and known.fingerprint == identity and folder.exists(_PURIFIER):
+            self._have_purifier()
             return known.found
         found, purifier = measure_detectability(self.protected, self.clean, seed, progress=progress)
-        write_bytes(folder, _PURIFIER, save_purifier(purifier))
+        for place in {one.uri: one for one in (folder, self._work.below(_FOLDER))}.values():
+            write_bytes(place, _PURIFIER, save_purifier(purifier))
         write_record(folder, _FOUND, _FoundDetectability(fingerprint=identity, found=found))
         return found
 
@@ -149,15 +159,12 @@ class StressTest:
         """
         runtime, queries = self.settings.runtime, self.settings.evaluate
         config = cell.victim(self.settings.victim, self.settings.samples)
-        more = taken_from(config.countermeasures, self.clean, also=config.finetune is not None)
-        chosen_on = [corpus_fingerprint(self.validation)] if self.validation else []
-        identity = fingerprint(
-            config, cell.trained_on, cell.seed, queries, *self._corpora, more, __version__, *chosen_on
-        )
+        identity = self._identity(cell, queries)
         known = read_cell(self.out, cell)
         if known is not None and known.fingerprint == identity:
             return known.model_copy(update={"cell": cell})  # the label may be another by now
-        scratch = self.out.below("scratch").below(cell.name)
+        self._have_purifier()
+        scratch = self._work.below("scratch").below(cell.name)
         published = cell.trained_on == "protected" or any(one.picks_published for one in config.countermeasures)
         record = train_victim(
             VictimData(
@@ -187,6 +194,31 @@ class StressTest:
         for name in list(scratch.names()):
             scratch.delete(name)
         return result
+
+    def _identity(self, cell: StressCell, queries: EvaluateConfig) -> str:
+        """What a cell's result follows from."""
+        config = cell.victim(self.settings.victim, self.settings.samples)
+        more = taken_from(config.countermeasures, self.clean, also=config.finetune is not None)
+        chosen_on = [corpus_fingerprint(self.validation)] if self.validation else []
+        return fingerprint(config, cell.trained_on, cell.seed, queries, *self._corpora, more, __version__, *chosen_on)
+
+    def _require_own(self, cells: Sequence[StressCell], queries: EvaluateConfig) -> None:
+        self._have_purifier()
+        has_purifier = self._work.below(_FOLDER).exists(_PURIFIER)  # else it is fitted again, to the same bytes
+        for cell in cells:
+            if not has_purifier and any(one.kind == "autoencoder" for one in cell.attack.countermeasures):
+                continue
+            if (known := read_cell(self.out, cell)) and known.fingerprint != self._identity(cell, queries):
+                raise DestinationError(
+                    f"expected the results of this stress test in {self.out.uri}, but {cell.file} is of another "
+                    "corpus, other settings or another version: name another folder"
+                )
+
+    def _have_purifier(self) -> None:
+        """The autoencoder's weights as a local file, as its attack reads them, where `out` is in a store."""
+        kept, local = self.out.below(_FOLDER), self._work.below(_FOLDER)
+        if local.uri != kept.uri and kept.exists(_PURIFIER) and not local.exists(_PURIFIER):
+            write_bytes(local, _PURIFIER, read_bytes(kept, _PURIFIER))
 
     def report(self, plan: StressPlan, results: Sequence[StressResult], detectability: Detectability) -> StressReport:
         """Writes stress.html, stress.json and stress.png."""

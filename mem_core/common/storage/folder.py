@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePath, PurePosixPath
@@ -97,6 +97,20 @@ def write_bytes(folder: Folder, name: str, data: bytes, *, only_if_absent: bool 
     """Writes one name, whole or not at all."""
     with folder.write(name, only_if_absent=only_if_absent) as stream:
         stream.write(data)
+
+
+def write_new(folder: Folder, files: Mapping[str, bytes]) -> None:
+    """Writes files in their order, or finds them there. Raises `DestinationError`, before anything is written, where
+    others have their names: a result is never written over by the next."""
+    there = {name: folder.exists(name) for name in files}
+    for name, data in files.items():
+        if there[name] and read_bytes(folder, name) != data:
+            raise DestinationError(
+                f"expected no other {name} in {folder.uri}, but there is one", hint="name another folder"
+            )
+    for name, data in files.items():
+        if not there[name]:
+            write_bytes(folder, name, data)
 
 
 class LocalFolder:
