@@ -1,18 +1,81 @@
 """How commands end: what came out, where it lies, and the command to type next. Lines to be copied are not wrapped."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import typer
 
 from mem_core.common.formatting import counted
+from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.protect.export.caption_files import TABLES, CaptionForm
 from mem_core.protect.export.summary import ExportSummary
+from mem_core.protect.night import NightSummary
+from mem_core.victim.record import VictimRecord
+from tasks.failing import failed_in
+from tasks.protecting import ProtectSummary
+
+_NAMED = 20  # failed samples that are printed
 
 
 def next_command(*words: str) -> None:
     """The command to type next; places that the user is to choose are in capitals."""
     typer.echo(f"next: {shlex.join(('memshield', *words))}")
+
+
+def chosen_preset(preset: str, usual: str = "cpu") -> tuple[str, ...]:
+    """The option that names the same preset again, where it is not the usual one."""
+    return () if preset == usual else ("--preset", preset)
+
+
+def print_failed(address: str) -> None:
+    """The samples of a corpus that failed, each by the name of its file with the reason."""
+    found = failed_in(address, _NAMED)
+    for sample in found.first:
+        code = f"{sample.code}: " if sample.code else ""
+        typer.echo(f"failed: {sample.name}: {code}{sample.reason}")
+    if found.count > len(found.first):
+        more = found.count - len(found.first)
+        typer.echo(f"failed: ... and {more:,} more, in the tables of {address} ({address}/*.parquet, column name)")
+
+
+def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
+    """Where the shards lie, which pictures failed, and the command that comes next."""
+    for summary in splits.values():
+        if summary.failed:
+            print_failed(summary.uri)
+    typer.echo(f"wrote {', '.join(summary.uri for summary in splits.values())}")
+    first = splits.get("train") or next(iter(splits.values()))
+    next_command("protect", first.uri, "PROTECTED", *chosen_preset(preset))
+
+
+def print_protected(done: ProtectSummary, clean: str) -> None:
+    """What was protected, which samples failed, how loaders read it, and how it is checked."""
+    if done.counts.get("failed"):
+        print_failed(done.uri)
+    if done.open_clip:  # a line to be copied
+        typer.echo(f"to train open_clip on it: python -m open_clip_train.main {done.open_clip}")
+        typer.echo(f"for other loaders: memshield index {shlex.quote(done.uri)}")
+    typer.echo(f"pictures as files: memshield export {shlex.quote(done.uri)} FOLDER --clean {shlex.quote(clean)}")
+    published = sum(count for status, count in done.counts.items() if status != "failed")
+    typer.echo(f"{counted(published, 'sample')} in {counted(done.shards, 'shard')}: {done.uri}")
+    next_command("verify", clean, done.uri)
+
+
+def print_trained(victim: VictimRecord, out: str, test: str | None, preset: str) -> None:
+    """How far a victim came, where it lies, and how it is measured."""
+    epochs = counted(len(victim.history), "epoch")
+    best = f", the best of them {victim.best_epoch}" if victim.best_epoch else ""
+    typer.echo(f"victim after {epochs}{best}: {out}")
+    next_command("evaluate", out, test or "TEST", *chosen_preset(preset))
+
+
+def print_night(night: NightSummary, clean: str | None) -> None:
+    """What was protected, where it lies, and how it is looked at."""
+    if night.counts.get("failed"):
+        print_failed(night.uri)
+    shards = f"{counted(night.protected, 'new shard')}, {counted(night.shards, 'shard')} in all"
+    typer.echo(f"{shards}: {night.uri}")
+    next_command("status", night.uri, *(("--clean", clean) if clean else ()))
 
 
 def print_export(found: ExportSummary, protected: str, form: CaptionForm, clean: str | None) -> None:
@@ -29,9 +92,11 @@ def print_export(found: ExportSummary, protected: str, form: CaptionForm, clean:
         typer.echo(f"  {one.name}: {code}{one.reason.removeprefix(f'{one.name}: ')}")
     if found.other_splits:
         typer.echo(f"not protected, so not there: the pictures of {', '.join(found.other_splits)}")
-    typer.echo("The names are those of your files; all else in PROTECTED stays private.")
-    if clean is None:
-        typer.echo("to name also what `shard` could not take: add --clean CLEAN, the corpus that was protected")
+    typer.echo(f"The names are those of your files: look through {found.uri} before you publish it.")
+    if clean is None:  # then nobody knows what `shard` could not take
+        next_command(
+            "export", protected, found.uri, *(("--captions", form) if form != "txt" else ()), "--clean", "CLEAN"
+        )
 
 
 def _print_names(what: str, names: Iterable[str]) -> None:

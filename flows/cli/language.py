@@ -31,6 +31,7 @@ def train_lm(
     """
     settings = config_of(preset, set, seed)
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.train_lm import train_lm
         from mem_core.config import parse_config
         from mem_core.perturb.language import LanguageModelConfig
@@ -43,4 +44,7 @@ def train_lm(
             "learning_rate": learning_rate,
         }
         config = parse_config(LanguageModelConfig, wanted, "train-lm")
-        train_lm(corpus, out, config, settings.runtime, settings.seed)
+        record = train_lm(corpus, out, config, settings.runtime, settings.seed)
+    typer.echo(f"language model of {record.captions:,} captions: {out}")
+    proposals = ("protect.trigger.proposals=masked-lm", f"protect.trigger.language_model={out}")
+    next_command("protect", corpus, "PROTECTED", *(word for one in proposals for word in ("--set", one)))

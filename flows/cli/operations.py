@@ -43,11 +43,13 @@ def nightly(
     """
     config_of(preset, set)  # a mistake is said before anything is started
     with running(no_server):
+        from flows.cli.endings import print_night
         from flows.nightly import nightly
         from tasks.order import require_clean_first
 
         require_clean_first(clean, dest)
-        nightly(clean, dest, protector, ready, twins_key, preset, tuple(set or ()))
+        night = nightly(clean, dest, protector, ready, twins_key, preset, tuple(set or ()))
+    print_night(night, clean)
 
 
 @app.command()
@@ -66,9 +68,11 @@ def retry(
     """
     config_of(preset, set)
     with running(no_server):
+        from flows.cli.endings import print_night
         from flows.retry import retry
 
-        retry(dest, clean, protector, twins_key, preset, tuple(set or ()))
+        night = retry(dest, clean, protector, twins_key, preset, tuple(set or ()))
+    print_night(night, clean)
 
 
 @app.command()

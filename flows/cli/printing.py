@@ -17,7 +17,6 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import counted
 from mem_core.config.settings_list import SettingRow
 from mem_core.data.loaders.index import IndexSummary
-from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.estimate.hand_out import HandOut
 from mem_core.report import ReportSummary
@@ -25,7 +24,6 @@ from mem_core.report.intervals import percent
 from mem_core.victim.evaluation import Evaluation
 from tasks.artifacts import REPORT_ABOUT, REPORT_HEADER, retrieval_lines, retrieval_note, table_cells
 from tasks.estimating import RunEstimate
-from tasks.protecting import ProtectSummary
 
 NAMED = 20  # problems and reasons that are printed
 
@@ -81,14 +79,6 @@ def print_evaluation(found: Evaluation) -> None:
     console.print(escape(retrieval_note(found)), highlight=False)
 
 
-def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
-    """Where the shards lie, and the command that comes next."""
-    typer.echo(f"wrote {', '.join(summary.uri for summary in splits.values())}")
-    first = splits.get("train") or next(iter(splits.values()))
-    chosen = [] if preset == "cpu" else ["--preset", preset]
-    typer.echo(f"next: {shlex.join(['memshield', 'protect', first.uri, 'PROTECTED', *chosen])}")
-
-
 def print_settings(rows: Sequence[SettingRow], filter: str) -> None:
     """A block a setting: a table of five columns fits no terminal. Raises `ConfigError` if there are none."""
     if not rows:
@@ -121,16 +111,10 @@ def print_problems(found: VerifyReport) -> None:
     console.print(f"{checked}: {counted(len(found.problems), 'problem')}", highlight=False)
 
 
-def print_open_clip(done: ProtectSummary) -> None:
-    """How open_clip is told to read what was published, as a line to be copied: so nothing wraps it."""
-    if done.open_clip:
-        typer.echo(f"to train open_clip on it: python -m open_clip_train.main {done.open_clip}")
-        typer.echo(f"for other loaders: memshield index {shlex.quote(done.uri)}")
-
-
 def print_index(found: IndexSummary) -> None:
     """What was indexed, what to hand out with it, and what not."""
-    typer.echo(f"{counted(found.samples, 'sample')} in {counted(found.tars, 'tar')}: wids.json, .nv-meta, README.md")
+    indexed = f"{counted(found.samples, 'sample')} in {counted(found.tars, 'tar')}"
+    typer.echo(f"{indexed}: wids.json, .nv-meta, README.md in {found.uri}, to be copied with its tars")
     if found.card_kept:
         typer.echo("README.md was there and is not memshield's: it stays as it is")
     if found.empty:

@@ -30,6 +30,9 @@ def reproduce(
     names = tuple(name.strip() for some in only or () for name in some.split(",") if name.strip())
     with running(no_server):
         from flows.reproduce import reproduce
+        from tasks.result_pages import page_link
 
         report = reproduce(dest, chosen, data, names, minutes)
-    typer.echo(f"{report.done} of {report.total} cells measured: {dest}/report/{report.page}")
+    typer.echo(f"{report.done} of {report.total} cells measured: {page_link(f'{dest}/report/{report.page}')}")
+    if report.done < report.total:
+        typer.echo("next: the same command again goes on with what is missing")

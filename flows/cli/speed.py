@@ -61,6 +61,7 @@ def estimate(
     """Says what a run will take: time, GPU memory, storage, requests; and how near past estimates were."""
     config = config_of(preset, [*(set or []), *(["protect.strategy=replay"] if protector else [])], seed)
     with running(no_server):
+        from flows.cli.endings import chosen_preset, next_command
         from flows.cli.printing import print_estimate, print_json
         from flows.estimate import estimate
         from flows.local_server.server import estimates
@@ -81,3 +82,6 @@ def estimate(
         print_json(estimate_values(found))
     else:
         print_estimate(found)
+        steps = {stage.name for stage in found.stages}
+        step = "pipeline" if pipeline else "shard" if "shard" in steps else "protect"
+        next_command(step, source, "PROTECTED" if step == "protect" else "DEST", *chosen_preset(preset))

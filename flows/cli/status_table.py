@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.advice import about_failed_shards
+from flows.cli.endings import next_command, print_failed
 from flows.cli.printing import NAMED, counts_text
 from mem_core.common.formatting import corpus_name
 from mem_core.experiments.status import CorpusStatus, DestinationStatus, backed_off_line
@@ -41,6 +42,8 @@ def print_status(found: DestinationStatus) -> None:
         if len(corpus.reasons) > NAMED:
             more = len(corpus.reasons) - NAMED
             console.print(f"{name}: ... and {more} more reasons", highlight=False)
+        if corpus.counts.get("failed"):
+            print_failed(found.uri if corpus.place == "." else address_below(found.uri, corpus.place))
     for place, codes in found.left_out.items():
         said = ", ".join(f"{count} {code}" for code, count in codes.items())
         console.print(f"{escape(place)}: left out of the source: {said or 'captions only'}", highlight=False)
@@ -54,6 +57,18 @@ def print_status(found: DestinationStatus) -> None:
         where = corpus_name(found.uri) if problem.place == "." else problem.place
         told = f"[red]problem[/red] {escape(where)}: {escape(problem.what)}{remedy}"
         console.print(told, highlight=False, soft_wrap=True)
+    if len(found.corpora) == 1 and not found.victims:
+        _print_next(found.corpora[0], found.uri)
+
+
+def _print_next(corpus: CorpusStatus, address: str) -> None:
+    """What to do with a corpus that stands alone; for failed shards it has been said."""
+    place = address if corpus.place == "." else address_below(address, corpus.place)
+    if not corpus.has_source:
+        next_command("protect", place, "PROTECTED")
+    elif not corpus.failed:
+        step = "verify" if corpus.finished and not corpus.pending else "protect"
+        next_command(step, corpus.source or "CLEAN", place)
 
 
 def _shown(corpus: CorpusStatus, found: DestinationStatus) -> str:

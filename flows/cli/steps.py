@@ -66,7 +66,7 @@ def shard(
             "expected --limit with --dry-run; -s corpus.limit=... shards less", param_hint="--limit"
         )
     with running(no_server):
-        from flows.cli.printing import print_sharded
+        from flows.cli.endings import print_sharded
         from flows.shard import shard
 
         found = shard(source, dest, format, preset, settings, seed)
@@ -121,7 +121,7 @@ def protect(
     settings = (*(set or ()), *(f"protect.{name}={value}" for name, value in chosen.items() if value is not None))
     config_of(preset, settings, seed)  # a mistake is said before anything is started
     with running(no_server):
-        from flows.cli.printing import print_open_clip
+        from flows.cli.endings import print_protected
         from flows.protect import protect
         from tasks.order import require_clean_first
 
@@ -138,7 +138,7 @@ def protect(
             twins=twins,
             twins_key=twins_key,
         )
-    print_open_clip(done)
+    print_protected(done, clean)
 
 
 @app.command()
@@ -161,9 +161,11 @@ def train(
     """
     config_of(preset, set, seed)
     with running(no_server):
+        from flows.cli.endings import print_trained
         from flows.train import train
 
-        train(corpus, out, test, validation, clean, preset, tuple(set or ()), seed)
+        record = train(corpus, out, test, validation, clean, preset, tuple(set or ()), seed)
+    print_trained(record, out, test, preset)
 
 
 @app.command()
@@ -179,6 +181,7 @@ def evaluate(
     """Measures what a victim retrieves on clean test pairs at its last and best epoch, bare and prefixed."""
     config_of(preset, set, seed)
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.cli.printing import print_evaluation, print_json
         from flows.evaluate import evaluate
         from tasks.as_json import evaluate_values
@@ -190,6 +193,7 @@ def evaluate(
         print_json(evaluate_values(victim, found))
     else:
         print_evaluation(found)
+        next_command("certify", "PROTECTED", "--victim", victim, "--control", "CLEAN_VICTIM")
 
 
 @app.command()
@@ -213,6 +217,7 @@ def verify(
     if published_only == (protected is not None) or (against and not published_only):
         raise typer.BadParameter("expected CLEAN and PROTECTED, or FOLDER --published-only and maybe --against")
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.cli.printing import print_handing_out, print_json, print_problems
         from flows.verify import verify, verify_published
         from tasks.as_json import verify_values
@@ -229,6 +234,8 @@ def verify(
         print_problems(found)
         if published_only:
             print_handing_out(clean, found)
+        elif found.ok and protected is not None:
+            next_command("preview", clean, protected)
     if not found.ok:
         raise typer.Exit(1)
 
@@ -240,6 +247,7 @@ def index(
     license_link: Annotated[str, typer.Option(help="Where the licence stands, if the hub has no name for it.")] = "",
 ) -> None:
     """Writes beside the tars what other loaders ask for: wids.json, .nv-meta for Megatron-Energon, a dataset card."""
+    from flows.cli.endings import next_command
     from flows.cli.printing import print_index
     from tasks.indexing import index_corpus
     from tasks.terminal import shown_on_terminal
@@ -247,12 +255,14 @@ def index(
     with shown_on_terminal(quiet=is_quiet()):
         found = index_corpus(protected, license, license_link)
     print_index(found)
+    next_command("verify", "COPY", "--published-only", "--against", protected)
 
 
 @app.command()
 def report(dest: Annotated[str, address_argument("A pipeline's destination.")], no_server: NoServer = False) -> None:
     """Writes DEST/report from the victims that a pipeline has left in DEST/rows."""
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.cli.printing import print_report
         from flows.report import report
         from tasks.result_pages import page_link
@@ -260,6 +270,7 @@ def report(dest: Annotated[str, address_argument("A pipeline's destination.")], 
         place = report(dest)
     print_report(place.summary)
     typer.echo(f"report: {page_link(place.page)}")
+    next_command("status", dest)
 
 
 @app.command()
@@ -336,6 +347,7 @@ def demo(
 
 
 def _print_pipeline(place: "ReportPlace", dest: str, config: "RunConfig", ui: str) -> None:
+    from flows.cli.endings import next_command
     from flows.cli.printing import print_report
     from mem_core.config.methods import METHODS
     from tasks.result_pages import page_link
@@ -345,5 +357,6 @@ def _print_pipeline(place: "ReportPlace", dest: str, config: "RunConfig", ui: st
     for row in config.table:
         if METHODS[row.method].kind == "method":
             typer.echo(f"protected:  {dest}/rows/{row.name}/protected (its .tar files are what to hand out)")
+    next_command("status", dest)
     if ui:
         typer.echo(f"Prefect UI: {ui}")

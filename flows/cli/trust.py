@@ -33,12 +33,15 @@ def preview(
 ) -> None:
     """Shows the samples whose noise is most visible, before anything is uploaded."""
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.trust import preview
         from tasks.order import require_clean_first
+        from tasks.result_pages import page_link
 
         require_clean_first(clean, protected)
         found = preview(protected, clean, out, samples)
-    typer.echo(f"preview: {out}/{found.page}")
+    typer.echo(f"preview: {page_link(f'{out}/{found.page}')}")
+    next_command("export", protected, "FOLDER", "--clean", clean)
 
 
 @app.command()
@@ -61,11 +64,14 @@ def certify(
         typer.echo(f"as it was written, and of this corpus: sha256 {found.sha256}")
         return
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.trust import certify
+        from tasks.result_pages import page_link
 
         place = certify(protected, out, clean, stress, tuple(victim or ()), tuple(control or ()), commitment)
     typer.echo(place.headline)
-    typer.echo(f"certificate: {place.page}")
+    typer.echo(f"certificate: {page_link(place.page)}")
+    next_command("certify", protected, "--check", f"{out}/certificate.json")
     if place.certificate.audit.problems:
         raise typer.Exit(1)
 
@@ -93,6 +99,7 @@ def commit(
     settled = {"statistic": statistic, "alpha": alpha, "sequential": sequential}
     plan = parse_config(EvidencePlan, settled, "the test")
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.local_server.server import keys
         from flows.trust import commit
 
@@ -101,6 +108,7 @@ def commit(
     typer.echo("Publish nothing before somebody else has dated it: its own date proves nothing.")
     if not stamp:
         typer.echo(f"openssl ts -query -data {shlex.quote(place.address)} -cert -sha512 -out commitment.tsq")
+    next_command("detect", "MODEL", "--twins", f"{protected}/twins", "--commitment", place.address)
 
 
 @app.command()
@@ -150,9 +158,11 @@ def detect(
     config = config_of(preset)
     with running(no_server):
         from flows import trust
+        from flows.cli.endings import next_command
         from flows.cli.printing import print_json
         from flows.local_server.server import keys
         from tasks.as_json import detect_values, queries_values
+        from tasks.result_pages import page_link
 
         if queries is not None:
             count, file = trust.queries(twins, commitment, keys(twins_key), queries), f"{queries}/queries.jsonl"
@@ -160,6 +170,8 @@ def detect(
                 print_json(queries_values(file, count))
             else:
                 typer.echo(f"{count:,} queries: {file}")
+                answers = ("--twins", twins, "--commitment", commitment, "--embeddings", "ANSWERS")
+                next_command("detect", model, *answers)
             return
         place = trust.detect(
             model, twins, commitment, keys(twins_key), out, architecture, embeddings, open, config.runtime
@@ -168,7 +180,9 @@ def detect(
         print_json(detect_values(place))
         return
     typer.echo(place.headline)
-    typer.echo(f"result: {place.page}")
+    typer.echo(f"result: {page_link(place.page)}")
+    key = () if open else ("--twins-key", twins_key or "KEY")
+    next_command("detect", f"{out}/detection.json", "--check", commitment, *key)
 
 
 @app.command(cls=CleanFirst)
@@ -194,10 +208,12 @@ def stress(
     """Trains victims under every countermeasure, and shows what protection is left, worst case first."""
     config_of(preset, set)
     with running(no_server):
+        from flows.cli.endings import next_command
         from flows.cli.printing import print_json, print_stress
         from flows.stress import stress
         from tasks.as_json import stress_values
         from tasks.order import require_clean_first
+        from tasks.result_pages import page_link
 
         require_clean_first(clean, protected)
         place = stress(
@@ -217,6 +233,5 @@ def stress(
         print_json(stress_values(place))
         return
     print_stress(place.report)
-    from tasks.artifacts import page_link
-
     typer.echo(f"report: {page_link(place.page)}")
+    next_command("certify", protected, "--clean", clean, "--stress", out)

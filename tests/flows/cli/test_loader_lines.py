@@ -4,12 +4,18 @@ import json
 import re
 import shlex
 from pathlib import Path
+from shlex import quote
 
 import pytest
 from braceexpand import braceexpand
 from webdataset.shardlists import expand_urls
 
 from tests.support.command_line import Command
+
+
+def quoted(path: Path) -> str:
+    return quote(str(path))
+
 
 _SMALL = ("--preset", "smoke", "--no-server", "--method", "random-noise")
 
@@ -22,7 +28,10 @@ def test_the_printed_line_names_exactly_what_was_published(
     dest = tmp_path / "it's {out}"
     done = command("protect", clean_corpus / "train", dest, *_SMALL)
     assert done.exit_code == 0, done.output
-    line, after = done.stdout.splitlines()
+    line, after, export, made, following = done.stdout.splitlines()
+    assert export == f"pictures as files: memshield export {quoted(dest)} FOLDER --clean {clean_corpus}/train"
+    assert made == f"64 samples in 3 shards: {dest}"
+    assert following == f"next: memshield verify {clean_corpus}/train {quoted(dest)}"
     given = shlex.split(line)
     values = dict(
         zip(given[given.index("--train-data") :: 2], given[given.index("--train-data") + 1 :: 2], strict=True)
@@ -36,7 +45,9 @@ def test_the_printed_line_names_exactly_what_was_published(
     assert found is not None
     said = command("index", *shlex.split(found[1]), "--license", "cc0-1.0")
     assert said.exit_code == 0, said.output
-    assert said.stdout == "64 samples in 3 tars: wids.json, .nv-meta, README.md\n"
+    indexed, checked = said.stdout.splitlines()
+    assert indexed.startswith("64 samples in 3 tars: wids.json, .nv-meta, README.md in ")
+    assert checked == f"next: memshield verify COPY --published-only --against {quoted(dest)}"
     listed = json.loads((dest / "wids.json").read_text())["shardlist"]
     assert [str(dest / entry["url"]) for entry in listed] == tars
     again = command("protect", clean_corpus / "train", dest, *_SMALL)  # an index is nobody else's data

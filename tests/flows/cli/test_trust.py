@@ -106,7 +106,11 @@ def test_from_two_versions_to_a_verdict_that_others_check(
     checked = command("detect", result, *check, "--twins-key", key)
     assert (checked.exit_code, "Evidence that victim learned" in checked.stdout) == (0, True), checked.output
     assert key.read_text().strip() not in result.read_text()
-    opened = command("detect", victim, *twins, "--out", out, "--open", "--json", *smoke)
+    over = command("detect", victim, *twins, "--out", out, "--open", *smoke)
+    said = "expected no other detection.json" in over.stderr and over.stderr.rstrip().endswith("with --out")
+    assert (over.exit_code, said) == (1, True), over.output
+    result = tmp_path / "opened" / "detection.json"
+    opened = command("detect", victim, *twins, "--out", result.parent, "--open", "--json", *smoke)
     told = as_documented(opened.stdout, "detect")
     assert (opened.exit_code, told["outcome"]["evidence"], told["model"]) == (0, True, "victim"), opened.output
     assert key.read_text().strip() in result.read_text()
