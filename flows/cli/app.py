@@ -10,11 +10,12 @@ import typer.core
 
 from flows.cli import handing_out, language, operations, reproduce, speed, steps, trust
 from flows.cli.grammar import UsageError, in_order, polish, usage_sentence
+from flows.cli.nearest_path import forget_paths, path_meant
 from flows.cli.options import Overrides
 from flows.cli.quiet import be_quiet
 from flows.cli.remedies import with_remedy
 from flows.cli.running import config_of
-from mem_core.common.errors import MemshieldError
+from mem_core.common.errors import MemshieldError, SourceError
 
 _INTERRUPTED = "memshield: interrupted; run the same command again to go on"
 
@@ -37,6 +38,7 @@ class _Sentences(typer.core.TyperGroup):
         quiet = [place for place, word in enumerate(typed) if word in ("--quiet", "-q")]
         rest = [word for place, word in enumerate(args) if place not in quiet]
         be_quiet(on=bool(quiet))
+        forget_paths()
         polish("", self, ctx)
         try:
             return super().parse_args(ctx, rest)
@@ -49,7 +51,8 @@ class _Sentences(typer.core.TyperGroup):
         except UsageError as error:
             raise _wrong_usage(error) from error
         except MemshieldError as error:
-            typer.echo(f"memshield: {with_remedy(error, ctx.invoked_subcommand)}", err=True)
+            said = with_remedy(error, ctx.invoked_subcommand)
+            typer.echo(f"memshield: {said}{path_meant(said) if isinstance(error, SourceError) else ''}", err=True)
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:  # here, as typer would end without a word
             _say_interrupted()
@@ -139,7 +142,8 @@ def settings(
     from mem_core.config.settings_list import matching, setting_rows
     from mem_core.experiments.config import RunConfig
 
-    print_settings(matching(setting_rows(RunConfig), filter), filter)
+    rows = setting_rows(RunConfig)
+    print_settings(matching(rows, filter), filter, [row.name.split(".")[-1] for row in rows])
 
 
 def main() -> None:

@@ -5,11 +5,12 @@ last; what may be left out is an option, and options of one name mean one thing.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 import typer
 import typer.core
+
+from mem_core.common.nearest import meant
 
 GROUPS = {
     "Prepare": ("shard", "estimate", "presets", "settings"),
@@ -87,18 +88,12 @@ def usage_sentence(error: Any) -> str:
     typed = f"memshield {called}".removesuffix(" memshield")
     if option := getattr(error, "option_name", "") if "No such option" in str(error) else "":
         known = [name for one in context.command.get_params(context) for name in one.opts if name.startswith("--")]
-        said = f"{called} has no option {option}{did_you_mean(option, known)}"
+        said = f"{called} has no option {option}{meant(option, known)}"
     elif (parameter := getattr(error, "param", None)) is not None and "Missing" in type(error).__name__ + str(error):
         what = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
         said = f"{called} needs {what}"
     else:
-        said = error.format_message().rstrip(".").replace("Value error, ", "").replace(". Did", "; did")
+        said = error.format_message().rstrip(".").replace("Value error, ", "").replace(". Did", ": did")
         said = said[:1].lower() + said[1:]
     pieces = " ".join((typed, *context.command.collect_usage_pieces(context)))
     return f"{said} (usage: {pieces}; `{typed} --help` explains)"
-
-
-def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """`; did you mean protect?`, "" where nothing known looks like it."""
-    close = get_close_matches(given, list(known), n=1)
-    return f"; did you mean {close[0]}?" if close else ""

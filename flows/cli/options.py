@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.nearest_path import note_path
 from mem_core.common.errors import ConfigError
 from mem_core.common.paths import require_spelled, whole_path
 
@@ -16,7 +17,11 @@ def address(given: str) -> str:
     if not given.strip():
         raise ConfigError("expected a path or an s3:// address, got an empty one")
     require_spelled(given)
-    return given if "://" in given else str(whole_path(given))
+    if "://" in given:
+        return given
+    path = str(whole_path(given))
+    note_path(path)
+    return path
 
 
 def _file(given: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.nearest import meant
 from mem_core.common.paths import whole_path
 from mem_core.config import merge, parse_config
 from mem_core.config.base import parse_yaml, settings_text
@@ -29,9 +30,8 @@ def preset_text(name_or_path: str) -> str:
     path = whole_path(name_or_path)
     if path.suffix in (".yaml", ".yml") and path.is_file():
         return settings_text(path, "preset")
-    raise ConfigError(
-        f"expected a preset out of {', '.join(preset_names())}, or a path to a .yaml file, got {name_or_path!r}"
-    )
+    what = f"expected a preset out of {', '.join(preset_names())}, or a path to a .yaml file, got {name_or_path!r}"
+    raise ConfigError(what + meant(name_or_path, preset_names()))
 
 
 def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | None = None) -> RunConfig:

@@ -15,6 +15,7 @@ from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, re
 from mem_core.audit.verify.corpus import VerifyReport
 from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import counted
+from mem_core.common.nearest import meant
 from mem_core.config.settings_list import SettingRow
 from mem_core.data.loaders.index import IndexSummary
 from mem_core.experiments.estimate.forecast import fullest
@@ -79,10 +80,14 @@ def print_evaluation(found: Evaluation) -> None:
     console.print(escape(retrieval_note(found)), highlight=False)
 
 
-def print_settings(rows: Sequence[SettingRow], filter: str) -> None:
-    """A block a setting: a table of five columns fits no terminal. Raises `ConfigError` if there are none."""
+def print_settings(rows: Sequence[SettingRow], filter: str, known: Sequence[str]) -> None:
+    """A block a setting: a table of five columns fits no terminal. Raises `ConfigError` if there are none.
+
+    known: the last words of all names, of which one may be meant.
+    """
     if not rows:
-        raise ConfigError(f"no setting has {filter!r} in its name or meaning: `memshield settings` lists all")
+        what = f"no setting has {filter!r} in its name or meaning: `memshield settings` lists all"
+        raise ConfigError(what + meant(filter, known))
     console = Console(highlight=False)
     for row in rows:
         facts = [row.unit, row.default and f"default {row.default}", row.range]

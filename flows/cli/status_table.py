@@ -17,7 +17,7 @@ def print_status(found: DestinationStatus) -> None:
     """Corpora with totals, why samples failed, victims, report."""
     table = Table(title=escape(found.uri), title_style="bold")
     for head in ("corpus", "method", "done", "pending", "failed", "samples", "state"):
-        table.add_column(head, justify="right" if head in ("done", "pending", "failed") else "left")
+        table.add_column(head, justify="right" if head in ("done", "pending", "failed") else "left", overflow="fold")
     for corpus in found.corpora:
         numbers = map(str, (corpus.done, corpus.pending, len(corpus.failed)))
         name = escape(_shown(corpus, found))

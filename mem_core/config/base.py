@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.config import JsonDict
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.nearest import meant
 
 _OWN = "Value error, "  # what pydantic puts before a sentence of ours
 _ALTERNATIVE = re.compile(r"[\w-]+\[|[A-Z]\w*Config$|int$")
@@ -58,6 +59,9 @@ def _sentence(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a setting"
     message, given = str(error["msg"]).removeprefix(_OWN), error["input"]
+    if error["type"] == "literal_error":
+        message = f"expected {error['ctx']['expected']}, got {given!r}"
+        return message + meant(given, re.findall(r"'([^']+)'", error["ctx"]["expected"]))
     # A validator of the whole model reports all settings as its input, which would bury the sentence.
     is_told = isinstance(given, Mapping | BaseModel) or f"got {given!r}" in message
     return message if is_told else f"{message} (got {given!r})"

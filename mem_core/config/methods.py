@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from mem_core.common.nearest import meant
 from mem_core.config.values import Placement
 
 Kind = Literal["clean", "control", "method"]
@@ -199,7 +200,7 @@ def without_noise(name: str) -> str | None:
 
 def _in_table(name: Any) -> Any:
     if name not in list(METHODS):
-        raise ValueError(f"expected a method out of {', '.join(METHODS)}, got {name!r}")
+        raise ValueError(f"expected a method out of {', '.join(METHODS)}, got {name!r}{meant(name, METHODS)}")
     return name
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.nearest import meant
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig
@@ -70,7 +71,8 @@ def open_source(
     format or a template without `{name}`.
     """
     if format not in ("auto", *FORMATS):
-        raise ConfigError(f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}")
+        what = f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}"
+        raise ConfigError(what + meant(format, FORMATS))
     if isinstance(source, str | Path):
         source, file = _on_disk(whole_path(source))
     tree = SourceTree(source)

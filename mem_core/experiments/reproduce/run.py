@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from mem_core.common.errors import ConfigError, SourceError
+from mem_core.common.nearest import meant
 from mem_core.common.progress import Checkpoint, Paused, Progress, carry_on, silent
 from mem_core.experiments.reproduce.datasets import open_dataset
 from mem_core.experiments.reproduce.experiment import Experiment
@@ -36,7 +37,7 @@ def make_plan(study: Study, only: Sequence[str] = ()) -> StudyPlan:
     known = {experiment.name: experiment for experiment in EXPERIMENTS}
     for name in only:
         if name not in known:
-            raise ConfigError(f"expected an experiment out of {', '.join(known)}, got {name!r}")
+            raise ConfigError(f"expected an experiment out of {', '.join(known)}, got {name!r}{meant(name, known)}")
     experiments = tuple(known[name] for name in only or known)
     cells = dict.fromkeys(
         cell

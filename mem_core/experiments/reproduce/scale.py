@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError, DestinationError, MismatchError
+from mem_core.common.nearest import meant
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.config import CorpusConfig, Frozen, ProtectConfig, RunnerConfig, merge, parse_config
@@ -95,7 +96,8 @@ def load_scale(name_or_path: str, changes: Mapping[str, Any] | None = None) -> S
     elif path.suffix in (".yaml", ".yml") and path.is_file():
         text = settings_text(path, "scale")
     else:
-        raise ConfigError(f"expected a scale out of {', '.join(scale_names())} or a .yaml file, got {name_or_path!r}")
+        what = f"expected a scale out of {', '.join(scale_names())} or a .yaml file, got {name_or_path!r}"
+        raise ConfigError(what + meant(name_or_path, scale_names()))
     values = parse_yaml(text, f"YAML in {name_or_path}")
     if not isinstance(values, dict):
         raise ConfigError(f"expected settings by name in {name_or_path}, got {type(values).__name__}")

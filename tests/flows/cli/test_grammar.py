@@ -66,9 +66,9 @@ def test_the_version_is_told(command: Command) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("protekt", "no such command 'protekt'; did you mean 'protect'?"),
+        ("protekt", "no such command 'protekt': did you mean 'protect'?"),
         ("presets shw", "did you mean 'show'?"),
-        ("protect a b --metod mem", "protect has no option --metod; did you mean --method?"),
+        ("protect a b --metod mem", "protect has no option --metod: did you mean --method?"),
         ("verify", "verify needs CLEAN (usage: memshield verify [OPTIONS] CLEAN [PROTECTED];"),
         ("stress a b c", "stress needs --test"),
         ("protect a", "protect needs PROTECTED"),
@@ -116,3 +116,10 @@ def test_places_the_wrong_way_round_are_told(command: Command, clean_corpus: Pat
     ):
         result = command(*arguments)
         assert (result.exit_code, "they are the wrong way round" in result.stderr) == (1, True), result.output
+
+
+def test_a_path_that_was_misspelt_is_found_beside_it(command: Command, clean_corpus: Path) -> None:
+    result = command("status", clean_corpus / "trian")
+    assert (result.exit_code, result.stderr.rstrip().endswith(f"did you mean {clean_corpus}/train?")) == (1, True)
+    result = command("settings", "epsilom")
+    assert "did you mean epsilon?" in result.stderr

@@ -108,3 +108,19 @@ def test_the_home_of_nobody_is_named() -> None:
 def test_unknown_presets_are_told_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="expected a preset out of .*smoke"):
         load_preset("smok")
+
+
+@pytest.mark.parametrize(
+    ("override", "meant"),
+    [
+        ("protect.method=men", "mem"),
+        ("protect.strategy=rond", "rounds"),
+        ("corpus.protected=acept", "accept"),
+        ("epsilon=4/255", "protect.noise.epsilon"),
+    ],
+)
+def test_what_is_misspelt_is_told_what_was_meant(override: str, meant: str) -> None:
+    with pytest.raises(ConfigError, match=rf"did you mean {meant}\?$"):
+        load_preset("smoke", [override])
+    with pytest.raises(ConfigError, match=r"did you mean smoke\?$"):
+        load_preset("smok")
