@@ -113,7 +113,7 @@ class Nights:
 
     def wait_for(self, run: FlowRun, moment: Moment, shards: tuple[str, ...]) -> None:
         """Until the run is there, or past it."""
-        states = {"pending": {"Pending"}, "running": {"Running"}}.get(moment, set())
+        states = {"pending": {"Pending", "Submitting"}, "running": {"Running"}}.get(moment, set())
         over = {"Completed", "Failed", "Crashed", "Cancelled"}
 
         def reached() -> bool:
