@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from flows.cli import handing_out, language, operations, reproduce, speed, steps, trust
+from flows.cli import handing_out, language, operations, reproduce, speed, steps, trust, victims, whole_runs
 from flows.cli.grammar import UsageError, in_order, polish, usage_sentence
 from flows.cli.nearest_path import forget_paths, path_meant
 from flows.cli.options import Overrides
@@ -103,7 +103,7 @@ def options(
 
 presets_app = typer.Typer(invoke_without_command=True)
 app.add_typer(presets_app, name="presets")
-for group in (steps, handing_out, operations, speed, trust, language, reproduce):
+for group in (steps, handing_out, victims, whole_runs, operations, speed, trust, language, reproduce):
     app.add_typer(group.app)
 
 

@@ -1,13 +1,58 @@
-"""The command that makes a folder of pictures of a protected corpus."""
+"""The commands before handing out: check a protected corpus, write it as pictures, or index its tars for loaders."""
 
 from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import Protected, address_argument, address_option
+from flows.cli.options import AsJson, NoServer, Protected, TwinsKey, address_argument, address_option
 from flows.cli.quiet import is_quiet
+from flows.cli.running import running
 
 app = typer.Typer()
+
+
+@app.command()
+def verify(
+    clean: Annotated[str, address_argument("Folder of clean shards; with --published-only the folder to hand out.")],
+    protected: Annotated[str | None, address_argument("Folder of protected shards, or s3://bucket/prefix.")] = None,
+    published_only: Annotated[
+        bool, typer.Option("--published-only", help="Check one folder that is about to be handed out.")
+    ] = False,
+    against: Annotated[
+        str | None, address_option("With --published-only: the protected corpus whose tars were taken.")
+    ] = None,
+    twins_key: TwinsKey = None,
+    as_json: AsJson = False,
+    no_server: NoServer = False,
+) -> None:
+    """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong.
+
+    With --published-only, that one folder holds nothing but protected tars, and that nothing in them leads back.
+    """
+    if published_only == (protected is not None) or (against and not published_only):
+        raise typer.BadParameter("expected CLEAN and PROTECTED, or FOLDER --published-only and maybe --against")
+    with running(no_server):
+        from flows.cli.endings import next_command
+        from flows.cli.printing import print_handing_out, print_json, print_problems
+        from flows.verify import verify, verify_published
+        from tasks.as_json import verify_values
+        from tasks.order import require_clean_first
+
+        if protected is not None:
+            require_clean_first(clean, protected)
+            found = verify(clean, protected, twins_key=twins_key)
+        else:
+            found = verify_published(clean, against)
+    if as_json:
+        print_json(verify_values(found))
+    else:
+        print_problems(found)
+        if published_only:
+            print_handing_out(clean, found)
+        elif found.ok and protected is not None:
+            next_command("preview", clean, protected)
+    if not found.ok:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -41,3 +86,21 @@ def export(
     print_export(found, protected, captions, clean)
     if found.refused:
         raise typer.Exit(1)
+
+
+@app.command()
+def index(
+    protected: Protected,
+    license: Annotated[str, typer.Option(help="For the page: the hub's name of a licence, as cc-by-4.0.")] = "unknown",
+    license_link: Annotated[str, typer.Option(help="Where the licence stands, if the hub has no name for it.")] = "",
+) -> None:
+    """Writes beside the tars what other loaders ask for: wids.json, .nv-meta for Megatron-Energon, a dataset card."""
+    from flows.cli.endings import next_command
+    from flows.cli.printing import print_index
+    from tasks.indexing import index_corpus
+    from tasks.terminal import shown_on_terminal
+
+    with shown_on_terminal(quiet=is_quiet()):
+        found = index_corpus(protected, license, license_link)
+    print_index(found)
+    next_command("verify", "COPY", "--published-only", "--against", protected)

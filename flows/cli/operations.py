@@ -1,10 +1,10 @@
-"""The commands of operation: nights, retries, the server, and the installation itself."""
+"""The commands of operation: what is done, nights, retries, the server, and the installation itself."""
 
 from typing import Annotated, Literal
 
 import typer
 
-from flows.cli.options import Clean, NoServer, Overrides, Preset, TwinsKey, address_argument, address_option
+from flows.cli.options import AsJson, Clean, NoServer, Overrides, Preset, TwinsKey, address_argument, address_option
 from flows.cli.running import config_of, running, tell
 
 app = typer.Typer()
@@ -22,6 +22,35 @@ Notify = Annotated[
         metavar="BLOCK",
     ),
 ]
+
+
+@app.command()
+def status(
+    dest: Annotated[str, address_argument("A corpus or a pipeline's destination.")],
+    clean: Annotated[str | None, address_option("The clean corpus, to count what is still to come.")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Exit code 1 if shards failed, or wait for longer than --max-age.")
+    ] = False,
+    max_age: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="With --check: as 90m or 2d; counted from when a clean tar was written."),
+    ] = "26h",
+    as_json: AsJson = False,
+) -> None:
+    """Shows what is done, pending and failed, by reason, from storage alone."""
+    from flows.cli.printing import print_json
+    from flows.cli.status_table import print_status
+    from mem_core.common.formatting import read_duration
+    from tasks.as_json import status_values
+    from tasks.status import read_status
+
+    found = read_status(dest, clean, ages=as_json, max_age=read_duration(max_age) if check else None)
+    if as_json:
+        print_json(status_values(found))
+    else:
+        print_status(found)
+    if found.problems:
+        raise typer.Exit(1)
 
 
 @app.command()
