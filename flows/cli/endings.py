@@ -84,6 +84,8 @@ def print_export(found: ExportSummary, protected: str, form: CaptionForm, clean:
     beside = f"in {TABLES[form]}" if form in TABLES else f"in .{form} beside them"
     pictures = counted(found.pictures, f".{found.extension} picture" if found.extension else "picture")
     typer.echo(f"{pictures}{before}, {counted(found.captions, 'caption')} {beside}: {found.uri}")
+    if found.below:
+        typer.echo(f"absolute names are kept from {found.below} on")
     _print_names("published UNPROTECTED, as protect.on_error=passthrough asked", found.unprotected)
     if found.missing:
         typer.echo(f"not there: {len(found.missing):,}")

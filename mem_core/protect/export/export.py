@@ -4,7 +4,7 @@ Nothing that is there is written over, so a killed export goes on where it stopp
 exported again into the same folder. Memory does not grow with the corpus.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -18,8 +18,9 @@ from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 from mem_core.data.table import SampleRow, read_rows
+from mem_core.protect.export.absolute_names import AbsoluteNames
 from mem_core.protect.export.caption_files import TABLES, CaptionForm, CaptionTable, files_beside
-from mem_core.protect.export.mark import ExportMark, begin, note_table, require_unchanged
+from mem_core.protect.export.mark import ExportMark, begin, note_below, note_table, require_unchanged
 from mem_core.protect.export.places import Places
 from mem_core.protect.export.summary import ExportSummary, Missing, failed_row, failed_shards
 
@@ -54,22 +55,30 @@ def export_corpus(
 ) -> ExportSummary:
     """Writes every published picture, and its captions, into a folder that is empty or an export of this corpus.
 
-    What is missing there is named with its reason. Raises `SourceError` for a corpus that is not protected or not
-    finished, `DestinationError` for a folder that holds something else or lies in or around the corpus,
-    `MismatchError` for shards that are not as their tables say, or an export of others.
+    Absolute names are relative to the folder that all of them share. What is missing there is named with its reason.
+    Raises `SourceError` for a corpus that is not protected or not finished, `DestinationError` for a folder that holds
+    something else or lies in or around the corpus, `MismatchError` for shards that are not as their tables say, or an
+    export of others.
     """
     require_disjoint(protected.uri, out.uri)
     receipts = protected_receipts(protected)
     if read_manifest(protected) is None:
         raise SourceError(f"expected a finished corpus in {protected.uri}, but it has no manifest", hint="finish it")
     mark, is_new = begin(out, {receipt.shard: receipt.outputs[f"{receipt.shard}.tar"] for receipt in receipts})
+    names = AbsoluteNames(_published_names(protected, receipts), mark.below)
+    mark = note_below(out, mark, names.mark)
     with ExitStack() as stack:
         table = _table(stack, out, mark, captions)
-        export = _Export(protected, out, captions, table, is_new=is_new)
+        export = _Export(protected, out, names, captions, table, is_new=is_new)
         for done, receipt in enumerate(receipts):
             progress(done, len(receipts), receipt.shard)
             export.add(receipt)
     return export.summary()
+
+
+def _published_names(protected: Folder, receipts: Iterable[Receipt]) -> Iterator[str]:
+    for receipt in receipts:
+        yield from (row.name for row in read_rows(protected, receipt.shard) if row.status != "failed")
 
 
 def _weight(item: _Item) -> int:
@@ -90,9 +99,17 @@ class _Export:
     """The files of one export, shard after shard."""
 
     def __init__(
-        self, protected: Folder, out: Folder, form: CaptionForm, table: CaptionTable | None, *, is_new: bool
+        self,
+        protected: Folder,
+        out: Folder,
+        names: AbsoluteNames,
+        form: CaptionForm,
+        table: CaptionTable | None,
+        *,
+        is_new: bool,
     ) -> None:
-        self._protected, self._out, self._form, self._table, self._is_new = protected, out, form, table, is_new
+        self._protected, self._out, self._names, self._form = protected, out, names, form
+        self._table, self._is_new = table, is_new
         self._places = Places()
         self._missing: list[Missing] = []
         self._unprotected: list[str] = []
@@ -121,6 +138,7 @@ class _Export:
             before=self._before,
             captions=self._captions,
             extension=self._extension,
+            below=self._names.folder,
             missing=(*failed_shards(self._protected), *self._missing),
             unprotected=tuple(self._unprotected),
         )
@@ -133,7 +151,8 @@ class _Export:
                 if isinstance(sample, Broken) or row is None or row.sha256_out != sha256_bytes(sample.image):
                     raise self._damaged(shard, sample.key, "it has other bytes, or cannot be read")
                 try:
-                    yield _Item(sample, row, self._places.place(row.name, shard, sample.key, sample.extension))
+                    name = self._names.relative(row.name)
+                    yield _Item(sample, row, self._places.place(name, shard, sample.key, sample.extension))
                 except SampleError as error:
                     yield _Item(sample, row, trouble=str(error))
 

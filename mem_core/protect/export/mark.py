@@ -1,6 +1,7 @@
 """The file that says that an exported folder is ours, and of which corpus: no other file of it is written over."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import Field
 
@@ -16,10 +17,12 @@ MARK = ".memshield-export.json"
 
 
 class ExportMark(Frozen):
-    """shards: of the corpus -> SHA-256 of the tar. tables: name -> SHA-256 of what was written under it, each time."""
+    """shards: of the corpus -> SHA-256 of the tar. tables: name -> SHA-256 of what was written under it, each time.
+    below: the mark of the folder that absolute names are relative to, "" where there are none."""
 
     shards: dict[ShardName, Sha256]
     tables: dict[str, tuple[Sha256, ...]] = Field(default_factory=dict)
+    below: Sha256 | Literal[""] = ""
 
 
 def begin(out: Folder, shards: Mapping[str, str]) -> tuple[ExportMark, bool]:
@@ -59,3 +62,12 @@ def note_table(out: Folder, mark: ExportMark, table: str, sha256: str) -> None:
     known = mark.tables.get(table, ())
     if sha256 not in known:
         write_record(out, MARK, mark.model_copy(update={"tables": {**mark.tables, table: (*known, sha256)}}))
+
+
+def note_below(out: Folder, mark: ExportMark, below: str) -> ExportMark:
+    """The mark with the folder that absolute names are relative to, before a file is written under such a name."""
+    if below == mark.below:
+        return mark
+    noted = mark.model_copy(update={"below": below})
+    write_record(out, MARK, noted)
+    return noted

@@ -25,7 +25,8 @@ class Missing(Frozen):
 
 class ExportSummary(Frozen):
     """An exported folder. pictures: that are there, `before` of them from an earlier run; captions: of all of them;
-    extension: of the pictures, without its dot; unprotected: names of those that were passed through as they were;
+    extension: of the pictures, without its dot; below: the folder that absolute names are relative to, "" where there
+    are none or they share none; unprotected: names of those that were passed through as they were;
     other_splits: addresses of clean shards beside those that were protected, of which nothing is here."""
 
     uri: str
@@ -33,6 +34,7 @@ class ExportSummary(Frozen):
     before: int
     captions: int
     extension: str
+    below: str = ""
     missing: tuple[Missing, ...]
     unprotected: tuple[str, ...] = ()
     other_splits: tuple[str, ...] = ()

@@ -153,3 +153,28 @@ def test_a_damaged_tar_is_told_and_a_failed_sample_named(
     tar.write_bytes(data)
     with pytest.raises(MismatchError, match=r"of shard 00001 .* as its table says"):
         export_corpus(protected, LocalFolder(tmp_path / "out"))
+
+
+def _listed(folder: Path, names: list[str], dest: Path) -> LocalFolder:
+    """A protected corpus of the pictures that a table names in full."""
+    for number, name in enumerate(names):
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(photo(number, 24, 24), "PNG"))
+    lines = [f"{name},picture {number}" for number, name in enumerate(names)]
+    (folder / "captions.csv").write_text("\n".join(["image,caption", *lines]))
+    shard_source(open_source(folder), LocalFolder(dest / "corpus"), CorpusConfig())
+    protected = LocalFolder(dest / "protected")
+    protect_all(LocalFolder(dest / "corpus/train"), protected, _RANDOM)
+    return protected
+
+
+def test_absolute_names_come_back_below_the_folder_that_all_share(tmp_path: Path) -> None:
+    pics = tmp_path / "home/pics"
+    protected = _listed(pics, [f"{pics}/holiday/a.png", f"{pics}/b.png"], tmp_path)
+    out = LocalFolder(tmp_path / "out")
+    found = export_corpus(protected, out)
+    assert (found.pictures, found.missing, found.below) == (2, (), str(pics))
+    assert set(out.names()) == {"b.png", "b.txt", "holiday/a.png", "holiday/a.txt", MARK}
+    assert str(tmp_path) not in (tmp_path / "out" / MARK).read_text()  # it may be published with the pictures
+    assert export_corpus(protected, out).before == 2
