@@ -23,11 +23,12 @@ def config_of(preset: str, overrides: Sequence[str] | None = None, seed: int | N
 @contextmanager
 def running(no_server: bool) -> Iterator[str]:
     """Prefect pointed to its server, before anything imports it, and the live display; yields the UI's address."""
+    from flows.local_server import no_server as without
     from flows.local_server import server
 
     ui = ""
     if no_server:
-        server.use_no_server()
+        without.use_no_server()
     else:
         ui = server.use_server(tell)
         tell(f"Prefect UI: {ui}")
@@ -37,6 +38,8 @@ def running(no_server: bool) -> Iterator[str]:
 
     from tasks.terminal import shown_on_terminal
 
+    if no_server:
+        without.drop_events()
     with shown_on_terminal(quiet=is_quiet()), tags("memshield"):
         try:
             yield ui

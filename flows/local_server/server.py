@@ -1,24 +1,20 @@
 """A Prefect server of our own on loopback: started when needed, shared by all commands, stopped by `server stop`.
 
 A server that is named by PREFECT_API_URL is used as it is, and nothing is started. Nothing here imports Prefect: its
-settings are read from the environment when it is first imported, which is why `use_server` and `use_no_server` must
-come before that.
+settings are read from the environment when it is first imported, which is why `use_server` must come before that.
 
 Prefect's own `server start --background` does not do (3.8.8): it takes no free port and does not wait until the server
 answers, its server writes into a pipe that nobody reads, so that no log says why one ended; `server stop` sends a
 signal to whatever process has the stored id by now, and of two commands that start at once the second fails.
 """
 
-import atexit
 import fcntl
 import hashlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -28,6 +24,7 @@ from pathlib import Path
 
 from flows.local_server import automations
 from flows.local_server.answering import require_answer
+from flows.local_server.environment import NOT_OF_THIS_FOLDER, QUIET, SILENT_CONSOLE
 from flows.local_server.logs import trim_logs
 from flows.local_server.processes import end, is_running
 from flows.local_server.records import HEARTBEATS, RECORDS
@@ -39,15 +36,6 @@ _HOST = "127.0.0.1"
 _START_SECONDS = 300.0  # on a busy machine; an idle one takes five to fifteen
 _STOP_SECONDS = 15.0
 _COMMAND = "prefect server start"
-_QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-}
-# Servers are started by `python -m`, which would take a calendar.py of the user's folder for the standard library's.
-_NOT_OF_THIS_FOLDER = {"PYTHONSAFEPATH": "1"}
-# The terminal belongs to our progress and our sentences; the server keeps every log line.
-_SILENT_CONSOLE = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
 
 
 class Server(Frozen):
@@ -92,7 +80,7 @@ def use_server(tell: Callable[[str], None]) -> str:
 
     Raises `ConfigError` if the one that PREFECT_API_URL names does not answer, or refuses us.
     """
-    os.environ.update(_QUIET | _SILENT_CONSOLE | HEARTBEATS)
+    os.environ.update(QUIET | SILENT_CONSOLE | HEARTBEATS)
     given = os.environ.get("PREFECT_API_URL")
     if given:
         require_answer(given)
@@ -104,28 +92,6 @@ def use_server(tell: Callable[[str], None]) -> str:
     os.environ["PREFECT_HOME"] = str(_prefect_home())
     os.environ["PREFECT_API_URL"] = server.url
     return server.ui
-
-
-def use_no_server() -> None:
-    """Gives this process's Prefect a server and a database that go with the command.
-
-    Prefect cannot run a flow without any. Where its own settings name a server or a database (environment, profile,
-    prefect.toml), these are left alone: nothing of them is read, and no record reaches them.
-    """
-    folder = tempfile.mkdtemp(prefix="memshield-prefect-")
-    atexit.register(
-        shutil.rmtree, folder, ignore_errors=True
-    )  # registered first, so it comes after Prefect's last words
-    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
-        del os.environ[name]
-    os.environ.update(_QUIET | _SILENT_CONSOLE | _NOT_OF_THIS_FOLDER)
-    os.environ |= {
-        "PREFECT_HOME": folder,
-        "PREFECT_API_URL": "",  # set, though to nothing: else a prefect.toml of this folder could name a server
-        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{folder}/prefect.db",
-        "PREFECT_SERVER_EPHEMERAL_ENABLED": "true",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 is short on a busy machine
-    }
 
 
 def start() -> Server:
@@ -210,7 +176,7 @@ def _server_environment(port: int) -> dict[str, str]:
     api = f"http://{_HOST}:{port}/api"
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     kept = RECORDS | {name: os.environ[name] for name in RECORDS if name in os.environ}
-    return plain | _QUIET | _NOT_OF_THIS_FOLDER | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
+    return plain | QUIET | NOT_OF_THIS_FOLDER | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
 
 
 def _launched() -> tuple[Server, "subprocess.Popen[bytes]"]:
