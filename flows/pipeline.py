@@ -22,7 +22,7 @@ from flows.report import report
 from flows.shard import shard
 from flows.train import train
 from flows.verify import verify
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import SourceError
 from mem_core.common.formatting import duration
 from mem_core.config import ProtectConfig

@@ -5,7 +5,7 @@ from typing import Annotated
 from flows.local_server.server import keys
 from flows.parameters import Clean, Protected, TwinsKey, said
 from flows.recorded import recorded
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.formatting import counted
 from tasks.trust import verify_handed_out, verify_protected
 

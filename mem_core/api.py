@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mem_core.audit.verify import record
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.formatting import corpus_name, counted, markdown_table
 from mem_core.data.readers import LeftOut
 from mem_core.data.sharding.left_out import counted_codes
@@ -107,7 +107,7 @@ def show_problems(uri: str, report: VerifyReport) -> None:
         said = f"Nothing wrong in {counted(report.shards, 'shard')} of `{uri}`."
         create_markdown_artifact(said, key=key, description=uri)
         return
-    rows = [{"shard": p.shard, "sample": p.key, "what": p.what} for p in report.problems[:_ROWS]]
+    rows = [{"shard": p.shard, "sample": p.key, "file": p.name, "what": p.what} for p in report.problems[:_ROWS]]
     create_table_artifact(rows, key=key, description=f"{counted(len(report.problems), 'problem')} in {uri}")
 
 

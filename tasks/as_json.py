@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from mem_core import __version__
 from mem_core.audit.stress.page import stress_headline
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.status import DestinationStatus
 from mem_core.report.claims import victims_of

@@ -29,7 +29,7 @@ from mem_core.audit.evidence.page import DETECTION_PAGE, detection_headline, wri
 from mem_core.audit.evidence.pairs import committed_pairs
 from mem_core.audit.evidence.recorded import read_vectors, write_queries
 from mem_core.audit.preview import Preview, write_preview
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.audit.verify.published import verify_published
 from mem_core.audit.verify.record import verify, verify_once
 from mem_core.common.errors import SourceError

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 
 from mem_core.audit.stress.page import STRESS_HEADER, StressReport, detected, reasons, stress_cells, stress_headline
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import counted
 from mem_core.common.nearest import meant
@@ -108,7 +108,7 @@ def print_problems(found: VerifyReport) -> None:
     console = Console()
     for word, style, entries in (("problem", "red", found.problems), ("warning", "yellow", found.warnings)):
         for entry in entries[:NAMED]:
-            where = " ".join(part for part in (entry.shard, entry.key) if part)
+            where = " ".join(part for part in (entry.shard, entry.key, entry.name and f"({entry.name})") if part)
             console.print(f"[{style}]{word}[/{style}] {escape(where)}: {escape(entry.what)}", highlight=False)
         if len(entries) > NAMED:
             console.print(f"... and {len(entries) - NAMED} more", highlight=False)

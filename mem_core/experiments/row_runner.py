@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import StopRun
 from mem_core.config import ProtectConfig
 from mem_core.data.sharding.held_out import VALIDATION

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mem_core.data.image_quality import summarise_quality
 from mem_core.report.findings import Findings
+from mem_core.report.histograms import is_unchanged, not_drawn
 from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.report.intervals import with_interval
 from mem_core.report.verdict import rank
@@ -39,9 +40,10 @@ def _ranked(value: float | None) -> str | None:
 
 
 def visibility_in_words(inputs: ReportInputs) -> str:
-    """The median of every histogram."""
-    rows = [f"{row.title} {_medians(row)}" for row in inputs.rows if row.protected and _medians(row)]
-    return f"Histograms of PSNR and SSIM over all protected samples. Medians: {'; '.join(rows)}."
+    """The median of every histogram, and which corpora have none."""
+    rows = [f"{row.title} {_medians(row)}" for row in inputs.rows if not is_unchanged(row) and _medians(row)]
+    said = f"Histograms of PSNR and SSIM over all protected samples. Medians: {'; '.join(rows)}."
+    return f"{said} {not_drawn(inputs)}".rstrip()
 
 
 def _medians(row: ReportRow) -> str:

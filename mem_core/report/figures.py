@@ -68,18 +68,18 @@ def draw_curves(
     each other.
     """
     rows = [row for row in inputs.rows if any(row.history)]
-    panels = [
+    drawn = [
         ("loss", "Training loss", None),
         ("image_to_text_median_rank", "Test median rank, image to text", inputs.chance.image_to_text.median_rank),
         ("text_to_image_median_rank", "Test median rank, text to image", inputs.chance.text_to_image.median_rank),
     ]
-    panels = [panel for panel in panels if any(_series(row, panel[0]) for row in rows)]
-    if not panels:
+    drawn = [panel for panel in drawn if any(_series(row, panel[0]) for row in rows)]
+    if not drawn:
         return None
-    figure, grid = _panels(len(panels), 3.6, narrow)
+    figure, grid = panels(len(drawn), 3.6, narrow)
     if not narrow:
-        figure.subplots_adjust(left=0.045, right=0.86 if len(panels) > 1 else 0.8, top=0.88, bottom=0.13, wspace=1.05)
-    for axes, (field, title, guess) in zip(grid, panels, strict=True):
+        figure.subplots_adjust(left=0.045, right=0.86 if len(drawn) > 1 else 0.8, top=0.88, bottom=0.13, wspace=1.05)
+    for axes, (field, title, guess) in zip(grid, drawn, strict=True):
         for other in others:
             values = other.values.get(field, {})
             colour = styles.colour(other.row)
@@ -93,7 +93,7 @@ def draw_curves(
     return figure
 
 
-def _panels(count: int, height: float, narrow: bool) -> tuple[Figure, list[Axes]]:
+def panels(count: int, height: float, narrow: bool) -> tuple[Figure, list[Axes]]:
     """Beside each other; narrow: below each other, with room at the right for names at the ends of lines."""
     if not narrow:
         figure = Figure(figsize=(10.4, height), dpi=_DPI)
@@ -180,61 +180,6 @@ def spread_apart(values: Sequence[float], gap: float, low: float, high: float) -
     middles = [float(np.mean(group)) for group in groups for _ in group]
     last = high - gap * (len(values) - 1)
     return [max(low, min(middle, last)) + index * gap for index, middle in enumerate(middles)]
-
-
-def draw_histograms(inputs: ReportInputs, styles: Styles, *, narrow: bool = False) -> Figure | None:
-    """PSNR and SSIM of every protected sample, a line for each row; rows without noise would all be one bar at 1.
-
-    narrow: for a phone, panels below each other.
-    """
-    rows = [row for row in inputs.rows if row.protected and not _unchanged(row)]
-    plain = [row.title for row in inputs.rows if row.protected and _unchanged(row)]
-    panels = [("psnr", "PSNR, dB (higher: less visible)"), ("ssim", "SSIM (higher: less visible)")]
-    panels = [panel for panel in panels if any(_values(row, panel[0]).size for row in rows)]
-    if not panels:
-        return None
-    figure, grid = _panels(len(panels), 2.9, narrow)
-    if narrow:
-        figure.subplots_adjust(right=0.97)
-    else:
-        figure.subplots_adjust(left=0.05, right=0.98, top=0.86, bottom=0.2, wspace=0.16)
-    if plain and not narrow:  # where it is narrow, the words for those who hear the page say it
-        said = f"Not drawn, as their images are unchanged: {', '.join(plain)}."
-        figure.text(0.05, 0.02, said, fontsize=8.5, color=SOFT)
-    for axes, (field, title) in zip(grid, panels, strict=True):
-        _draw_histogram(axes, [(row, _values(row, field)) for row in rows], styles)
-        axes.set_title(title, fontsize=9.5, color=INK, loc="left", fontweight="bold")
-        axes.set_ylabel("% of samples", fontsize=8.5, color=SOFT)
-    return figure
-
-
-def _unchanged(row: ReportRow) -> bool:
-    alike = _values(row, "ssim")
-    return bool(alike.size and (alike == 1).all()) and not _values(row, "psnr").size
-
-
-def _values(row: ReportRow, field: str) -> NDArray[np.float64]:
-    values = getattr(row.protected, field) if row.protected else ()
-    array = np.array([value for value in values if value is not None], dtype=np.float64)
-    return array[np.isfinite(array)]
-
-
-def _draw_histogram(axes: Axes, series: Sequence[tuple[ReportRow, NDArray[np.float64]]], styles: Styles) -> None:
-    series = [(row, values) for row, values in series if values.size]
-    everything = np.concatenate([values for _, values in series])
-    width = max(float(np.ptp(everything)), 1e-3)
-    edges = np.linspace(everything.min() - 0.02 * width, everything.max() + 0.02 * width, 49)
-    bare_axes(axes)
-    axes.grid(axis="y", color=RULE, linewidth=0.6)
-    for row, values in series:
-        counts = np.histogram(values, edges)[0] * (100 / values.size)
-        colour = styles.colour(row.name)
-        axes.stairs(counts, edges, fill=True, color=colour, alpha=0.12)
-        axes.stairs(counts, edges, color=colour, linewidth=1.3, linestyle=styles.dashes(row.name), label=row.title)
-    axes.set_ylim(bottom=0)
-    legend = axes.legend(frameon=False, fontsize=8.5, handlelength=1.6, loc="upper left")
-    for text, (row, _) in zip(legend.get_texts(), series, strict=True):
-        text.set_color(text_colour(styles.colour(row.name)))
 
 
 def text_colour(colour: str) -> str:

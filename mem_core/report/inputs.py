@@ -103,6 +103,7 @@ class MontageItem(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     key: str
+    name: str = Field(default="", description="what the source calls it; empty: not known")
     clean: CheckedPixels
     protected: CheckedPixels
     caption: str = Field(default="", description="as published")
@@ -121,6 +122,11 @@ class MontageItem(BaseModel):
         edges = [0, *(edge for span in self.marked for edge in span), len(self.caption)]
         pieces = [(self.caption[start:end], bool(n % 2)) for n, (start, end) in enumerate(pairwise(edges))]
         return [(text, is_marked) for text, is_marked in pieces if text]
+
+    @property
+    def called(self) -> str:
+        """What its owner knows it by."""
+        return self.name or self.key
 
     @property
     def size(self) -> tuple[int, int]:

@@ -11,8 +11,9 @@ from mem_core.common.storage.folder import Folder, write_bytes
 from mem_core.config import Frozen
 from mem_core.data.image_quality import summarise_quality
 from mem_core.report.alt_texts import curves_in_words, shares_in_words, visibility_in_words
-from mem_core.report.figures import Styles, draw_curves, draw_histograms, png
+from mem_core.report.figures import Styles, draw_curves, png
 from mem_core.report.findings import Findings, compute_findings
+from mem_core.report.histograms import draw_histograms
 from mem_core.report.inputs import ReportInputs, ReportRow
 from mem_core.report.pictures import AMPLIFY, contact_sheet
 from mem_core.report.share_chart import draw_shares

@@ -1,14 +1,20 @@
 """The pictures of samples: clean, protected, and their difference made visible."""
 
 import io
+from functools import cache
+from pathlib import Path
 
+import matplotlib
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from mem_core.report.inputs import SHOWN_SIDE, MontageItem
 
 AMPLIFY = 16
+_NARROWEST = 112  # pixels of a column of the sheet: fifteen letters of a file's name
+_MOST_LETTERS = 400
+_LINES, _LINE_HEIGHT, _INK = 2, 15, (29, 35, 43)
 
 
 def amplified_noise(clean: NDArray[np.uint8], protected: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -29,11 +35,52 @@ def _shown(item: MontageItem) -> tuple[NDArray[np.uint8], ...]:
 
 
 def contact_sheet(items: tuple[MontageItem, ...], gap: int = 6) -> bytes:
-    """All samples in one PNG: a column each, from top to bottom clean, protected, noise."""
+    """All samples in one PNG: a column each, from top to bottom clean, protected, noise, and its name."""
     shown = [_shown(item) for item in items]
-    side = max(max(clean.shape[:2]) for clean, *_ in shown)
-    columns = [np.concatenate([_padded(pixels, side, gap) for pixels in column], axis=0) for column in shown]
+    height = max(clean.shape[0] for clean, *_ in shown) + gap
+    width = max(_NARROWEST, *(clean.shape[1] for clean, *_ in shown)) + gap
+    columns = [
+        np.concatenate([*(_padded(pixels, height, width) for pixels in column), _label(item.called, width)], axis=0)
+        for item, column in zip(items, shown, strict=True)
+    ]
     return _png(np.concatenate(columns, axis=1))
+
+
+def _label(name: str, width: int) -> NDArray[np.uint8]:
+    """The name in its lines; of a long one the end, as folders come first."""
+    label = Image.new("RGB", (width, _LINES * _LINE_HEIGHT + 4), "white")
+    draw = ImageDraw.Draw(label)
+    for number, line in enumerate(_lines("".join(c if c.isprintable() else "?" for c in name), width - 4)):
+        draw.text((2, number * _LINE_HEIGHT), line, fill=_INK, font=_font())
+    return np.asarray(label)
+
+
+def _lines(name: str, width: int) -> list[str]:
+    """What fits into so many pixels a line; "…" stands for a start that does not."""
+    name = name[-_MOST_LETTERS:]
+    if whole := _wrapped(name, width):
+        return whole
+    start = next(n for n in range(1, len(name)) if _wrapped(f"…{name[n:]}", width))
+    return _wrapped(f"…{name[start:]}", width)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """The text in lines, nothing if it needs more of them than there are."""
+    lines = [""]
+    for letter in text:
+        if _font().getlength(lines[-1] + letter) > width:
+            lines.append("")
+        lines[-1] += letter
+        if len(lines) > _LINES:
+            return []
+    return lines
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """The one that the charts have, too."""
+    file = Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    return ImageFont.truetype(str(file), 11, layout_engine=ImageFont.Layout.BASIC)
 
 
 def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -42,9 +89,9 @@ def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[top : top + SHOWN_SIDE, left : left + SHOWN_SIDE]
 
 
-def _padded(pixels: NDArray[np.uint8], side: int, gap: int) -> NDArray[np.uint8]:
-    cell = np.full((side + gap, side + gap, 3), 255, np.uint8)
-    top, left = ((side + gap - length) // 2 for length in pixels.shape[:2])
+def _padded(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    cell = np.full((height, width, 3), 255, np.uint8)
+    top, left = ((room - length) // 2 for room, length in zip(cell.shape, pixels.shape[:2], strict=False))
     cell[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
     return cell
 

@@ -115,7 +115,12 @@ def detection(pairs: int = 1500) -> bytes:
 
 def preview(count: int = 2) -> bytes:
     return preview_page(
-        [montage_item(f"00000000{number}", side=64) for number in range(count)], 23, "s3://out/protected"
+        [
+            montage_item(f"00000000{number}", side=64, name=f"holiday in Zürich/IMG_20260{number}.jpg")
+            for number in range(count)
+        ],
+        23,
+        "s3://out/protected",
     )
 
 

@@ -54,11 +54,13 @@ def curve(end: float) -> tuple[EpochPoint, ...]:
     )
 
 
-def montage_item(key: str, side: int = 12) -> MontageItem:
+def montage_item(key: str, side: int = 12, name: str = "") -> MontageItem:
     ramp = np.linspace(0, 255, side * side * 3).astype(np.uint8).reshape(side, side, 3)
     moved = np.clip(ramp.astype(int) + np.where(np.indices(ramp.shape).sum(0) % 2, 8, -8), 0, 255).astype(np.uint8)
     caption = "red kite sail A <b>dog</b> & a ball"
-    return MontageItem(key=key, clean=ramp, protected=moved, caption=caption, marked=((0, 13),), psnr=31.2, ssim=0.9)
+    return MontageItem(
+        key=key, name=name, clean=ramp, protected=moved, caption=caption, marked=((0, 13),), psnr=31.2, ssim=0.9
+    )
 
 
 CLEAN = row("clean", [(102, 85)], [(107, 90)], best=at_best((98, 80), (101, 86)), history=(curve(100),))
@@ -96,7 +98,7 @@ FULL = ReportInputs(
     chance=GUESS,
     pictures_of="mem-3",
     montage=(montage_item("000000000"), montage_item("000000001")),
-    worst=(montage_item("000000009", side=300),),
+    worst=(montage_item("000000009", side=300, name="trip/<lake> & hill.jpg"),),
     config={"name": "flickr8k", "protect": {"method": "mem"}},
     versions={"torch": "2.14"},
     environment={"command": "memshield pipeline"},

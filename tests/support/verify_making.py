@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
+from mem_core.audit.verify.corpus import verify_corpus
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config.methods import METHODS

@@ -15,7 +15,7 @@ from mem_core.audit.certificate.certificate import (
 from mem_core.audit.certificate.trials import trials_of_cells, trials_of_victims
 from mem_core.audit.stress.attacks import AS_PUBLISHED, suite
 from mem_core.audit.stress.cells import CELL, StressResult
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import MismatchError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.config.methods import METHODS

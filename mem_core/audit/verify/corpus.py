@@ -6,9 +6,8 @@ Two tars are walked side by side: one sample of each is in memory, and the table
 from collections import Counter
 from collections.abc import Iterator
 
-from pydantic import Field
-
 from mem_core.audit.verify.order import PUBLISHED, TableOrder, TarOrder
+from mem_core.audit.verify.problems import NAMED, Problem, VerifyReport
 from mem_core.audit.verify.sample import SampleCheck, Tokenize
 from mem_core.audit.verify.twins import TwinCheck, twin_check
 from mem_core.common.errors import MismatchError, SourceError
@@ -16,7 +15,6 @@ from mem_core.common.formatting import counted
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, read_bytes
 from mem_core.common.storage.hashing import HashingReader, sha256_bytes, sha256_of
-from mem_core.config import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt, has_receipt, read_receipt, receipt_name
@@ -25,34 +23,6 @@ from mem_core.data.table import SampleRow, read_rows, table_name
 from mem_core.protect.destination import TWINS
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.twins import RECORD
-
-NAMED = 100  # problems listed per shard; the rest is counted, so that a wrong corpus cannot fill the memory
-
-
-class Problem(Frozen):
-    """One thing that is wrong. shard, key: "" where it concerns more than one."""
-
-    shard: str
-    key: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.shard} {self.key}: {self.what}"
-
-
-class VerifyReport(Frozen):
-    """So many shards checked. counts: status -> samples in the tables. warnings: worth knowing, though nothing is
-    wrong."""
-
-    shards: int
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-    counts: dict[str, int] = Field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
 
 
 def verify_corpus(
@@ -138,12 +108,16 @@ class _Walk:
         self._problems: list[Problem] = []
         self._warnings: list[Problem] = []
         self._unnamed = 0
+        self._names: dict[str, str] = {}  # key -> name
 
     def problem(self, key: str, what: str) -> None:
         if len(self._problems) < NAMED:
-            self._problems.append(Problem(shard=self.shard, key=key, what=what))
+            self._problems.append(self._found(key, what))
         else:
             self._unnamed += 1
+
+    def _found(self, key: str, what: str) -> Problem:
+        return Problem(shard=self.shard, key=key, what=what, name=self._names.get(key, ""))
 
     def report(self) -> VerifyReport:
         if self._unnamed:
@@ -161,13 +135,14 @@ class _Walk:
             self.problem("", f"the receipt names no {table_name(self.shard)}")
         rows = read_rows(protected, self.shard)
         self.counts = Counter(row.status for row in rows)
+        self._names = {row.key: row.name for row in rows}
         recorded = {status: count for status, count in receipt.counts.items() if count}
         if recorded != dict(self.counts):
             self.problem("", f"the receipt counts {recorded}, the table {dict(self.counts)}")
         for row in rows:
             if row.status == "passthrough" and len(self._warnings) < NAMED:
                 what = f"published unprotected, as was asked for: {row.reason}"
-                self._warnings.append(Problem(shard=self.shard, key=row.key, what=what))
+                self._warnings.append(self._found(row.key, what))
         return rows
 
     def compare(
@@ -210,7 +185,7 @@ class _Walk:
             self.problem("", "every image is the clean one, though the method adds noise")
         for row in without[: NAMED - len(self._warnings)]:
             what = "the image is the clean one, though the method adds noise"
-            self._warnings.append(Problem(shard=self.shard, key=row.key, what=what))
+            self._warnings.append(self._found(row.key, what))
 
     def _compare_items(
         self, items: Iterator[Sample | Broken], rows: TableOrder, published: TarOrder, check: SampleCheck

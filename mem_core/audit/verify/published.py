@@ -8,9 +8,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from mem_core.audit.verify.corpus import NAMED, Problem, VerifyReport
 from mem_core.audit.verify.keys import KeysOfTars
 from mem_core.audit.verify.packing import packing_problems
+from mem_core.audit.verify.problems import NAMED, Problem, VerifyReport
 from mem_core.common.errors import ImageError, MismatchError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder, Troubles

@@ -1,6 +1,7 @@
 """A note that two corpora were compared and nothing was wrong, so that the same ones are not compared twice."""
 
-from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
+from mem_core.audit.verify.corpus import verify_corpus
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import MismatchError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import StopRun
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config import RuntimeConfig, parse_config

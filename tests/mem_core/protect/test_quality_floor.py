@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
+from mem_core.audit.verify.corpus import verify_corpus
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import ImageError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.config.protect import QualityConfig

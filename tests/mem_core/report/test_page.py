@@ -22,7 +22,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
-from mem_core.data.images import Picture, encode_image
+from mem_core.data.images import Picture, decode_image, encode_image
 from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.table import SampleRow, write_table
 from mem_core.protect.protection import Places, Protection
@@ -36,10 +36,12 @@ from mem_core.report import (
     pick_samples,
     summarise_protection,
 )
-from mem_core.report.figures import Styles, draw_curves, draw_histograms, spread_apart
-from mem_core.report.pictures import amplified_noise
+from mem_core.report.alt_texts import visibility_in_words
+from mem_core.report.figures import Styles, draw_curves, spread_apart
+from mem_core.report.histograms import draw_histograms
+from mem_core.report.pictures import amplified_noise, contact_sheet
 from tests.support.corpora import RUNTIME, protect, small
-from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, row
+from tests.support.report_making import CLEAN, CONTROLS, FULL, GUESS, MEM, curve, montage_item, row
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -76,6 +78,11 @@ def test_rows_that_change_no_image_are_named_and_not_drawn() -> None:
     assert figure is not None
     assert [text.get_text() for axes in figure.axes for text in axes.get_legend().get_texts()] == ["MEM-3"] * 2
     assert [text.get_text() for text in figure.texts] == [f"Not drawn, as their images are unchanged: {plain.title}."]
+    narrow = draw_histograms(inputs, Styles(inputs.rows), narrow=True)
+    assert narrow is not None
+    assert not narrow.texts
+    said = figure.texts[0].get_text()
+    assert visibility_in_words(inputs).endswith(f"Medians: MEM-3 PSNR 33.0 dB and SSIM 0.940. {said}")
     alone = ReportInputs(rows=(plain,), chance=GUESS)
     assert draw_histograms(alone, Styles(alone.rows)) is None
 
@@ -179,6 +186,17 @@ def test_noise_is_grey_where_nothing_changed() -> None:
     assert shown[0, 0].tolist() == [255, 0, 144]
 
 
+def test_the_sheet_names_each_picture_by_the_end_of_its_name() -> None:
+    folder = "a folder with a long name/" * 3
+    names = ("", "trip/a.jpg", f"{folder}a.jpg", f"{folder}b.jpg", f"another one/{folder}b.jpg", "Ü\n" * 900)
+    sheets = [contact_sheet((montage_item("000000001", name=name),)) for name in names]
+    assert len(set(sheets)) == len(names) - 1
+    assert sheets[3] == sheets[4]
+    shown = [decode_image(sheet, max_pixels=100_000).pixels for sheet in sheets]
+    assert len({one.shape for one in shown}) == 1
+    assert all((one[-34:] < 128).any() for one in shown)
+
+
 def protected_corpus(place: Path, count: int = 6) -> tuple[LocalFolder, LocalFolder]:
     """Two shards, clean and protected; the noise grows with the number of the sample, the last sample failed."""
     clean, protected = LocalFolder(place / "clean"), LocalFolder(place / "protected")
@@ -193,6 +211,7 @@ def protected_corpus(place: Path, count: int = 6) -> tuple[LocalFolder, LocalFol
                 SampleRow(
                     key=sample.key,
                     status="failed" if failed else "protected",
+                    name=f"trip/{index}.jpg",
                     reason="broken" if failed else "",
                     sha256_in=hashlib.sha256(sample.image).hexdigest(),
                     sha256_out="" if failed else hashlib.sha256(noisy.image).hexdigest(),
@@ -225,7 +244,7 @@ def test_a_corpus_is_summarised_and_its_samples_picked(tmp_path: Path) -> None:
     montage, worst = pick_samples(clean, protected, montage=4, worst=3)
     assert len(montage) == 4
     assert [item.psnr for item in worst] == [35.0, 35.5, 36.0]
-    assert worst[0].key == "000000005"
+    assert (worst[0].key, worst[0].called) == ("000000005", "trip/5.jpg")
     assert int(worst[0].protected.max()) - int(worst[0].clean.max()) == 6
     assert worst[0].caption == "red kite sail A dog"
     assert [len(group) for group in pick_samples(clean, protected, montage=50, worst=0)] == [11, 0]

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mem_core.audit.verify.corpus import VerifyReport, verify_corpus, verify_shard
+from mem_core.audit.verify.corpus import verify_corpus, verify_shard
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
@@ -59,6 +60,15 @@ def test_files_changed_behind_the_receipt(tmp_path: Path, name: str) -> None:
     }
     write_bytes(corpus.protected, name, other[name])
     assert any(problem.what.startswith(f"hash: {name} has") for problem in corpus.verify().problems)
+
+
+def test_a_problem_has_its_picture_by_name_beside_its_text(tmp_path: Path) -> None:
+    def tamper(shard: Shard) -> None:
+        shard.rows[0] = replace(shard.rows[0], name="trip/a.jpg", max_abs_difference=5)
+
+    found = Corpus(tmp_path, tamper).verify().problems
+    assert {(one.key, one.name) for one in found} == {("000000000", "trip/a.jpg")}
+    assert "trip" not in "".join(map(str, found))  # which a certificate shows to others
 
 
 @pytest.mark.parametrize("name", ["00000.tar", "00000.parquet", "00000_stats.json", "00000.receipt.json"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mem_core.audit.verify.corpus import VerifyReport
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.audit.verify.published import verify_published
 from mem_core.common.errors import SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes

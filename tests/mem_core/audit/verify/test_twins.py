@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mem_core.audit.verify.corpus import VerifyReport, verify_corpus
+from mem_core.audit.verify.corpus import verify_corpus
+from mem_core.audit.verify.problems import VerifyReport
 from mem_core.audit.verify.published import verify_published
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
