@@ -25,9 +25,10 @@ def verify(
     as_json: AsJson = False,
     no_server: NoServer = False,
 ) -> None:
-    """Re-reads everything and proves that PROTECTED is CLEAN within the budget; exit code 1 if anything is wrong.
+    """Reads everything again and compares PROTECTED with CLEAN; exit code 1 if anything is wrong.
 
-    With --published-only, that one folder holds nothing but protected tars, and that nothing in them leads back.
+    With --published-only it checks one folder to hand out: nothing but protected tars, and nothing in them that
+    leads back to the clean files.
     """
     if published_only == (protected is not None) or (against and not published_only):
         raise typer.BadParameter("expected CLEAN and PROTECTED, or FOLDER --published-only and maybe --against")
@@ -69,10 +70,13 @@ def export(
         ),
     ] = "txt",
     clean: Annotated[
-        str | None, address_option("The clean shards it was made from: names also what these do not have.")
+        str | None,
+        address_option(
+            "The clean corpus that was protected: then pictures that `shard` could not take are named, too."
+        ),
     ] = None,
 ) -> None:
-    """Writes the protected pictures under their original names, captions beside them; nothing there is written over.
+    """Writes the protected pictures as files under their own names, captions beside them; overwrites nothing.
 
     A picture that is not there is named with the reason. The names are those of your files: they tell where each
     picture came from, which the tars do not.
@@ -94,7 +98,7 @@ def index(
     license: Annotated[str, typer.Option(help="For the page: the hub's name of a licence, as cc-by-4.0.")] = "unknown",
     license_link: Annotated[str, typer.Option(help="Where the licence stands, if the hub has no name for it.")] = "",
 ) -> None:
-    """Writes beside the tars what other loaders ask for: wids.json, .nv-meta for Megatron-Energon, a dataset card."""
+    """Writes what some data loaders need beside the tars: wids.json, .nv-meta for Megatron-Energon, a dataset card."""
     from flows.cli.endings import next_command
     from flows.cli.printing import print_index
     from tasks.indexing import index_corpus

@@ -37,7 +37,7 @@ def status(
     ] = "26h",
     as_json: AsJson = False,
 ) -> None:
-    """Shows what is done, pending and failed, by reason, from storage alone."""
+    """Shows what is done, pending and failed, and why; reads the storage, asks no server."""
     from flows.cli.printing import print_json
     from flows.cli.status_table import print_status
     from mem_core.common.formatting import read_duration
@@ -106,7 +106,7 @@ def retry(
 
 @app.command()
 def up(device_pool: DevicePool = "memshield-cpu", notify: Notify = None) -> None:
-    """One machine, ready to work: server on loopback, work pools, deployments, triggers, automations, a worker."""
+    """Makes one machine ready: server on loopback, work pools, deployments, triggers, automations, a worker."""
     from flows.local_server import installation, server
 
     ui = server.use_server(tell)

@@ -51,9 +51,11 @@ Clean = Annotated[str, address_argument("Folder of clean shards, or s3://bucket/
 Protected = Annotated[str, address_argument("Folder of protected shards, or s3://bucket/prefix.")]
 Dest = Annotated[str, address_argument("Folder to write into, or s3://bucket/prefix.")]
 Source = Annotated[
-    str, address_argument("Folder or caption file of a corpus; captions.csv: columns image, caption and maybe split.")
+    str, address_argument("Images with captions: a folder, a caption file, tars, or s3://bucket/prefix.")
 ]
-Protector = Annotated[str | None, address_option("Folder of a finished protector, to replay it on this corpus.")]
+Protector = Annotated[
+    str | None, address_option("Folder of a finished protector (PROTECTED/protector), to protect this corpus with it.")
+]
 TwinsKey = Annotated[
     str | None,
     typer.Option(

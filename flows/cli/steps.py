@@ -29,19 +29,21 @@ def shard(
     source: Source,
     dest: Annotated[str | None, address_argument("Folder to write into, or s3://bucket/prefix.")] = None,
     format: Format = "auto",
-    caption_key: Annotated[str, typer.Option(help="The captions' column or key, where it has no usual name.")] = "",
-    image_key: Annotated[str, typer.Option(help="That of the images or their paths, likewise.")] = "",
-    encoding: Annotated[str, typer.Option(help="Of text files, as latin-1; UTF-8 if not given.")] = "",
+    caption_key: Annotated[
+        str, typer.Option(help="Column or key that holds the captions, if memshield does not find it.")
+    ] = "",
+    image_key: Annotated[str, typer.Option(help="Column or key that holds the images or their paths, likewise.")] = "",
+    encoding: Annotated[str, typer.Option(help="Encoding of text files, such as latin-1; UTF-8 if not given.")] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be read, and why; decode and write nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be read, and why. Decodes no image, writes nothing.")
     ] = False,
-    limit: Annotated[int | None, typer.Option(min=1, help="With --dry-run: count so many images at most.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="With --dry-run: stop after so many images.")] = None,
     preset: Preset = "cpu",
     set: Overrides = None,
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
-    """Turns any source into a clean corpus: DEST/train, DEST/test, ..."""
+    """Packs images and captions into a clean corpus: tars in DEST/train, DEST/test, ..."""
     chosen = {"caption_key": caption_key, "image_key": image_key, "encoding": encoding}
     settings = (*(set or ()), *(f"corpus.{name}={value}" for name, value in chosen.items() if value))
     config = config_of(preset, settings, seed)
@@ -80,13 +82,27 @@ class _ShareMayBeLeftOut(typer.core.TyperCommand):
 def protect(
     clean: Clean,
     dest: Annotated[str, address_argument("Folder to write into, or s3://bucket/prefix.", "PROTECTED")],
-    method: Annotated[str | None, typer.Option(help="As mem; a name that does not exist lists all that do.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="rounds, or replay of a stored protector.")] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Such as mem (the default) or codebook; a wrong name lists all.")
+    ] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            help="rounds: make a protector from this corpus; replay: use a stored one; independent: one for each tar."
+        ),
+    ] = None,
     protector: Protector = None,
-    reuse: Annotated[str | None, address_option("For a control that is a part of mem: mem's corpus.")] = None,
-    on_error: Annotated[str | None, typer.Option(help="skip, or passthrough (publishes UNPROTECTED).")] = None,
+    reuse: Annotated[
+        str | None,
+        address_option("For noise-only and trigger-only: the corpus that mem protected, whose noise or words to take."),
+    ] = None,
+    on_error: Annotated[
+        str | None,
+        typer.Option(help="What becomes of samples that fail: skip, or passthrough (publishes them UNPROTECTED)."),
+    ] = None,
     on_mismatch: Annotated[
-        Literal["fail", "redo"], typer.Option(help="What becomes of finished shards of other input or settings.")
+        Literal["fail", "redo"],
+        typer.Option(help="What becomes of finished shards that were made from other input or with other settings."),
     ] = "fail",
     twins: Annotated[
         float | None,
@@ -94,7 +110,7 @@ def protect(
             metavar="[SHARE]",
             min=0,
             max=1,
-            help="Keep another version of each sample, or of a share, in PROTECTED/twins: proof that a model saw it.",
+            help="Keep a second version of each sample, or of a share, in PROTECTED/twins: `detect` needs it.",
         ),
     ] = None,
     twins_key: TwinsKey = None,
@@ -103,7 +119,7 @@ def protect(
     seed: Seed = None,
     no_server: NoServer = False,
 ) -> None:
-    """Protects a clean corpus, shard by shard; what is done already is not done again."""
+    """Protects a clean corpus, tar by tar; what is finished is not done again."""
     if twins == 0:
         raise typer.BadParameter("expected a share above 0, or no --twins at all", param_hint="--twins")
     if twins_key and twins is None:

@@ -92,7 +92,7 @@ def commit(
     ] = False,
     no_server: NoServer = False,
 ) -> None:
-    """Settles before publishing what will be shown, and how: of the coins it tells nothing but a hash."""
+    """Fixes, before you publish, what `detect` will test; tells nothing of the secret coins but a hash."""
     from mem_core.audit.evidence.outcome import EvidencePlan
     from mem_core.config.base import parse_config
 
