@@ -1,5 +1,6 @@
 """`memshield`: the flows as commands. Nothing heavy is imported before a command runs."""
 
+import errno
 import signal
 import sys
 from contextlib import suppress
@@ -58,9 +59,13 @@ class _Sentences(typer.core.TyperGroup):
             _say_interrupted()
             raise typer.Exit(130) from error
         except OSError as error:
-            if error.filename is None:  # not about a place that the user named
+            if error.filename is not None:
+                said = f"{error.filename} cannot be used: {error.strerror}"
+            elif error.errno in (errno.ENOSPC, errno.EDQUOT):  # a write does not tell where
+                said = f"{error.strerror} where output is written to: make room and run the same command again"
+            else:  # not about a place that the user named
                 raise
-            typer.echo(f"memshield: {error.filename} cannot be used: {error.strerror}", err=True)
+            typer.echo(f"memshield: {said}", err=True)
             raise typer.Exit(1) from error
 
 

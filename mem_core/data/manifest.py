@@ -113,7 +113,7 @@ def read_entry(folder: Folder, name: str) -> ShardEntry:
     """The entry of a shard from its receipt `name`. Raises `MismatchError` if it is damaged, FileNotFoundError."""
     shard = name.removesuffix(receipt_name(""))
     data = read_bytes(folder, name)
-    receipt = parse_receipt(data, shard)
+    receipt = parse_receipt(data, shard, folder.uri)
     return ShardEntry(
         name=shard,
         samples=sum(receipt.counts.get(status, 0) for status in _PUBLISHED),

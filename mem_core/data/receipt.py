@@ -110,15 +110,16 @@ def receipt_bytes(receipt: Receipt) -> bytes:
     return json.dumps({**values, "seal": _seal(values)}, indent=1, sort_keys=True).encode() + b"\n"
 
 
-def parse_receipt(data: bytes, shard: str) -> Receipt:
-    """Raises `MismatchError` for bytes that `receipt_bytes` did not write for this shard."""
-    values = parse_sealed(data, receipt_name(shard))
+def parse_receipt(data: bytes, shard: str, folder: str) -> Receipt:
+    """Raises `MismatchError` for bytes that `receipt_bytes` did not write for this shard. folder: its address."""
+    place = f"{folder}/{receipt_name(shard)}"
+    values = parse_sealed(data, place)
     try:
         receipt = Receipt.model_validate(values)
     except ValidationError as error:
-        raise MismatchError(f"expected a receipt in {receipt_name(shard)}, got: {first_mistake(error)}") from error
+        raise MismatchError(f"expected a receipt in {place}, got: {first_mistake(error)}") from error
     if receipt.shard != shard:
-        raise MismatchError(f"expected the receipt of shard {shard} in {receipt_name(shard)}, got {receipt.shard}'s")
+        raise MismatchError(f"expected the receipt of shard {shard} in {place}, got {receipt.shard}'s")
     return receipt
 
 
@@ -129,7 +130,7 @@ def read_receipt(folder: Folder, shard: str) -> Receipt | None:
             data = stream.read(_MAX_BYTES + 1)
     except FileNotFoundError:
         return None
-    return parse_receipt(data, shard)
+    return parse_receipt(data, shard, folder.uri)
 
 
 def write_receipt(folder: Folder, receipt: Receipt) -> bool:

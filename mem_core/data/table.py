@@ -100,7 +100,7 @@ def read_table(data: bytes, name: str = "table") -> list[SampleRow]:
 
 def read_rows(folder: Folder, shard: str) -> list[SampleRow]:
     """The rows of a shard's table in a folder; raises as `read_table`, and FileNotFoundError where there is none."""
-    return read_table(read_bytes(folder, table_name(shard)), table_name(shard))
+    return read_table(read_bytes(folder, table_name(shard)), f"{folder.uri}/{table_name(shard)}")
 
 
 def recorded_triggers(folder: Folder, shard: str) -> dict[str, str]:

@@ -10,10 +10,11 @@ STATE, PROTECTOR, TWINS, LANGUAGE_MODEL = "_state", "protector", "twins", "langu
 """Folders below the destination: what only a run needs, what the rounds leave behind, and versions of samples that are
 not published. The last is inside the protector's: who proposed the words of its triggers, where that was a language
 model."""
+TWINS_RECORD = "twins.json"
 CLAIM, FIT = "claim.txt", "fit.txt"  # in the state folder: it is ours; whose states lie there
 
 _RECEIPT = receipt_name("")
-_MARKS = (f"{STATE}/{CLAIM}", f"{STATE}/{FIT}", f"{PROTECTOR}/protector.json")
+_MARKS = (f"{STATE}/{CLAIM}", f"{STATE}/{FIT}", f"{PROTECTOR}/protector.json", f"{TWINS}/{TWINS_RECORD}")
 _OURS = (".tar", ".parquet", "_stats.json")  # what a shard leaves at the top of a destination
 
 

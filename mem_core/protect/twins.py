@@ -16,7 +16,7 @@ from pydantic import Field
 
 from mem_core import __version__
 from mem_core.common.errors import ConfigError, MismatchError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import Frozen, fingerprint
 from mem_core.config.stored import read_record
@@ -25,13 +25,13 @@ from mem_core.data.receipt import Receipt, Sha256, read_receipt
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
 from mem_core.data.table import parquet_bytes, table_name
 from mem_core.protect.coins import TwinKey, chosen, coin, load_key, new_key, require_unused, use_key
-from mem_core.protect.destination import TWINS
+from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.key_place import KeyPlace
 
 if TYPE_CHECKING:
     import pyarrow
 
-RECORD = "twins.json"
+RECORD = TWINS_RECORD
 _WHAT = "the description of twins"
 _MOST_ROWS, _MOST_BYTES = 1_000_000, 1 << 30
 
@@ -77,7 +77,7 @@ def begin_twins(dest: Folder, share: float, method: str, place: KeyPlace, *, red
     """
     record = read_twins_record(dest)
     if record is None:
-        record = _new_record(share, method, place)
+        record = _new_record(dest, share, method, place)
         try:
             _write_record(dest, record, only_if_absent=True)
         except FileExistsError:  # another run came first
@@ -96,9 +96,13 @@ def begin_twins(dest: Folder, share: float, method: str, place: KeyPlace, *, red
     return twins
 
 
-def _new_record(share: float, method: str, place: KeyPlace) -> TwinsRecord:
+def _new_record(dest: Folder, share: float, method: str, place: KeyPlace) -> TwinsRecord:
     corpus = secrets.token_hex(16)
     path = place.path_of(corpus)
+    if isinstance(dest, LocalFolder) and path.resolve().is_relative_to(dest.path.resolve()):
+        raise ConfigError(
+            f"expected the secret key of the twins outside {dest.uri}, got {path}: it would be copied with the corpus"
+        )
     key = load_key(path) if path.exists() else new_key(path)
     require_unused(Path(place.folder), key)
     return TwinsRecord(version=__version__, corpus=corpus, key_sha256=key.sha256, share=share, method=method)

@@ -8,9 +8,14 @@ _MOST = 256
 Item = TypeVar("Item")
 
 
+def blocks_needed(count: int) -> int:
+    """How many blocks so many pairs are."""
+    return -(-count // _MOST)
+
+
 def block_sizes(count: int) -> list[int]:
     """How many of so many pairs are in each block: at most 256, and no block is a small rest."""
-    number = -(-count // _MOST)
+    number = blocks_needed(count)
     return [(count + place) // number for place in range(number)]
 
 

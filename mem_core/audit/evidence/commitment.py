@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mem_core import __version__
 from mem_core.audit.certificate.certificate import Committed, manifest_fingerprint
-from mem_core.audit.evidence.blocks import blocks_of
-from mem_core.audit.evidence.outcome import EvidencePlan, require_enough
+from mem_core.audit.evidence.blocks import blocks_needed, blocks_of
+from mem_core.audit.evidence.outcome import FEWEST_TWINS, EvidencePlan, require_enough
 from mem_core.audit.evidence.timestamp import timestamp_request
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
@@ -23,6 +23,7 @@ from mem_core.config import Frozen, fingerprint
 from mem_core.config.stored import parse_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import Sha256, read_receipt
+from mem_core.data.table import table_name
 from mem_core.protect.coins import TwinKey, coin
 from mem_core.protect.destination import TWINS
 from mem_core.protect.twins import TwinRow, read_twin_rows, require_twins_record
@@ -49,12 +50,30 @@ class Commitment(Frozen):
     key_sha256: Sha256
     method: str
     share: float = Field(gt=0, le=1)
-    pairs: int
+    pairs: int = Field(ge=FEWEST_TWINS)
     blocks: tuple[Sha256, ...]
     manifest: Sha256
     shards: dict[str, CommittedShard]
     test: EvidencePlan
     sha256: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_hash_for_each_block(self) -> "Commitment":
+        if len(self.blocks) != blocks_needed(self.pairs):
+            raise ValueError(
+                f"{self.pairs} pairs are {blocks_needed(self.pairs)} blocks, got {len(self.blocks)} hashes"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _settles_all_files_at_home(self) -> "Commitment":
+        """A version that is not settled could be chosen when the model is known."""
+        for shard, committed in self.shards.items():
+            if set(committed.twins) != {f"{shard}.tar", table_name(shard)}:
+                raise ValueError(
+                    f"shard {shard} has twins in a tar and a table, got hashes of {sorted(committed.twins)}"
+                )
+        return self
 
     def sealed(self) -> "Commitment":
         """The same with the hash of everything else in it."""

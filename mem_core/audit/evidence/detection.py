@@ -1,7 +1,7 @@
 """One detection: which model was asked, what it prefers, and what follows from the coins; and how others check it."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 from typing import Any, Literal
 
@@ -26,6 +26,7 @@ from mem_core.config.stored import parse_record
 from mem_core.models import OpenClipEncoder, save_model
 from mem_core.protect.coins import TwinKey
 
+_OTHERS = "expected the pairs that were committed to, in their order, but there are others"
 _SAME = 1e-9  # numbers computed again may differ in their last bits from one numpy to another
 
 
@@ -83,7 +84,9 @@ def detect(
     require_key(commitment, key)
     plan, names = commitment.test, list[str]()
     found: dict[Score, list[float]] = {score: [] for score in plan.scores}
-    for block in blocks_of(pairs, commitment.pairs):
+    for block, committed in zip(blocks_of(pairs, commitment.pairs), commitment.blocks, strict=True):
+        if names_hash(pair.name for pair in block) != committed:
+            raise MismatchError(_OTHERS)
         if plan.sequential and names and answered is not None and not all(map(answered, block)):
             break
         features = features_of(block, encoder, plan.scores)
@@ -94,7 +97,7 @@ def detect(
         if plan.sequential and _is_reached(plan, found, coins_of(commitment, key, names)):
             break
     arrays = {score: np.array(values, dtype=np.float64) for score, values in found.items()}
-    return Detection(
+    detection = Detection(
         model=model,
         commitment=commitment.sha256,
         test=plan,
@@ -102,6 +105,8 @@ def detect(
         pairs=tuple(names),
         preferences={score: tuple(values) for score, values in found.items()},
     ).sealed()
+    _require_all_pairs(commitment, detection)
+    return detection
 
 
 def asked_model(place: str, model: OpenClipEncoder) -> AskedModel:
@@ -174,10 +179,9 @@ def check_detection(commitment: Commitment, detection: Detection, key: TwinKey |
         )
     _require_all_pairs(commitment, detection)
     again = outcome_of(commitment.test, detection.arrays, coins_of(commitment, key, detection.pairs))
-    if not _same(again.model_dump(), detection.outcome.model_dump()):
+    if other := next(_differing(again.model_dump(), detection.outcome.model_dump()), ""):
         raise MismatchError(
-            f"expected the result that follows from the key and the preferences (p = {again.p:.3g}), but the file says "
-            f"p = {detection.outcome.p:.3g}: it was edited"
+            f"expected the result that follows from the key and the preferences, but it says {other}: it was edited"
         )
     return again
 
@@ -207,18 +211,26 @@ def _require_all_pairs(commitment: Commitment, detection: Detection) -> None:
     whole = sum(end <= count for end in accumulate(sizes))
     found = tuple(map(names_hash, islice(blocks_of(detection.pairs, commitment.pairs), whole)))
     if found != commitment.blocks[:whole]:
-        raise MismatchError("expected the pairs that were committed to, in their order, but the result has others")
+        raise MismatchError(_OTHERS)
 
 
 def _named(plan: EvidencePlan) -> str:
     return f"{plan.statistic}, alpha {plan.alpha:g}, {'sequential' if plan.sequential else 'fixed'}"
 
 
+def _differing(one: Any, other: Any, name: str = "") -> Iterator[str]:
+    """What the other says that this one does not, by name: `p = 1e-09 in place of 0.31`."""
+    if isinstance(one, dict):
+        for key, value in one.items():
+            yield from _differing(value, other[key], f"{name} {key}".lstrip())
+    elif isinstance(one, list | tuple) and len(one) == len(other):
+        for number, pair in enumerate(zip(one, other, strict=True), start=1):
+            yield from _differing(*pair, f"{name} {number}")
+    elif not _same(one, other):
+        yield f"{name} = {other} in place of {one}" if isinstance(other, str | int | float | None) else f"other {name}"
+
+
 def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(one[name], other[name]) for name in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= _SAME * max(abs(one), abs(other), 1e-300)
     return bool(one == other)

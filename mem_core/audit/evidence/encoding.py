@@ -119,4 +119,5 @@ def features_of(pairs: Sequence[DrawnPair], encoder: Encoder, scores: Sequence[S
 def _unit(rows: Features, what: str) -> Features:
     if not np.isfinite(rows).all():
         raise SourceError(f"expected finite vectors of {what}, got NaN or infinity")
+    rows = rows / np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-12)  # so that no square overflows
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -47,7 +47,8 @@ def detection_page(commitment: Commitment, detection: Detection, key: TwinKey) -
 
 
 def detection_headline(name: str, outcome: EvidenceOutcome) -> str:
-    """The verdict in one sentence."""
+    """The verdict in one sentence. name: of the model; it may be somebody else's, and goes to terminals."""
+    name = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
     effect = outcome.strongest.effect
     guessed = f"{effect.right:,} of {effect.of:,} secret coins"
     if outcome.evidence:

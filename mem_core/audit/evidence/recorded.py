@@ -9,9 +9,11 @@ import hashlib
 import hmac
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -94,7 +96,7 @@ class RecordedVectors:
             )
         rows = [self._rows[name] for name in names]
         if len({len(row) for row in rows}) > 1:
-            raise SourceError(f"expected vectors of one width in {self._place}, got widths from one row to another")
+            raise SourceError(f"expected vectors of one width in {self._place}, but widths differ from row to row")
         return np.stack(rows)
 
 
@@ -109,18 +111,35 @@ def read_vectors(folder: Folder, name: str, key: TwinKey) -> RecordedVectors:
     except FileNotFoundError as error:
         raise SourceError(f"expected recorded vectors at {place}, but there is no such file") from error
     found = _from_npz(data, place) if name.endswith(".npz") else _from_lines(data, place)
-    return RecordedVectors(dict(found), key, place, sha256_bytes(data))
+    return RecordedVectors(_by_id(found, place), key, place, sha256_bytes(data))
+
+
+def _by_id(found: Iterable[tuple[str, Features]], place: str) -> dict[str, Features]:
+    """Raises `SourceError` for an answer that says nothing, and for two that differ: choosing one would be a choice."""
+    rows: dict[str, Features] = {}
+    for name, vector in found:
+        if not (np.isfinite(vector).all() and vector.any()):
+            raise SourceError(
+                f"expected finite numbers, not all of them zero, as the vector of {name} in {place}, got others: ask "
+                "for it again"
+            )
+        if not np.array_equal(rows.setdefault(name, vector), vector):
+            raise SourceError(f"expected one vector for each query in {place}, but {name} has two that differ")
+    return rows
 
 
 def _from_npz(data: bytes, place: str) -> Iterator[tuple[str, Features]]:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            ids, vectors = arrays["ids"], np.asarray(arrays["vectors"], dtype=np.float64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+            ids, vectors = arrays["ids"], np.asarray(arrays["vectors"])
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile, zlib.error) as error:
         raise SourceError(f"expected arrays `ids` and `vectors` in {place}, but: {error}") from error
-    if vectors.ndim != 2 or len(ids) != len(vectors):
-        raise SourceError(f"expected a row of `vectors` for each of {len(ids)} `ids` in {place}, got {vectors.shape}")
-    yield from zip(map(str, ids.tolist()), vectors, strict=True)
+    if vectors.dtype.kind not in "fiu" or vectors.ndim != 2 or ids.shape != vectors.shape[:1]:
+        raise SourceError(
+            f"expected `ids` [M] and real numbers `vectors` [M, D] in {place}, got {list(ids.shape)} and "
+            f"{vectors.dtype} {list(vectors.shape)}"
+        )
+    yield from zip(map(str, ids.tolist()), vectors.astype(np.float64), strict=True)
 
 
 def _from_lines(data: bytes, place: str) -> Iterator[tuple[str, Features]]:

@@ -150,6 +150,8 @@ class _Export:
                 row = rows.pop(sample.key, None)
                 if isinstance(sample, Broken) or row is None or row.sha256_out != sha256_bytes(sample.image):
                     raise self._damaged(shard, sample.key, "it has other bytes, or cannot be read")
+                if sample.captions[0] != row.caption:
+                    raise self._damaged(shard, sample.key, "it has another caption")
                 try:
                     name = self._names.relative(row.name)
                     yield _Item(sample, row, self._places.place(name, shard, sample.key, sample.extension))

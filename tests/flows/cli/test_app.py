@@ -200,6 +200,14 @@ def test_trouble_with_a_place_is_one_sentence(command: Command, tmp_path: Path) 
     assert "cannot be used: File name too long" in result.stderr
 
 
+def test_a_full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        listed = [sys.executable, "-m", "flows.cli", "presets", "list"]
+        done = subprocess.run(listed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    said = "memshield: No space left on device where output is written to: make room and run the same command again\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
 def test_an_interrupted_command_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: str) -> str:
         raise KeyboardInterrupt

@@ -146,6 +146,22 @@ def test_a_share_of_the_samples_has_twins_and_all_have_coins(clean: LocalFolder,
     assert {twins.published_draw(key[:5], key) for key in without} == {0, 1}
 
 
+@pytest.mark.parametrize("name", ["mem", "codebook"])
+def test_all_is_made_again_from_clean_corpus_protector_key_and_record(
+    name: str, clean: LocalFolder, tmp_path: Path, keys: Path
+) -> None:
+    """That each version is the draw that the table says, and each coin the key's, can be seen from equal bytes."""
+    first, again = LocalFolder(tmp_path / "first"), LocalFolder(tmp_path / "again")
+    protect(with_twins(clean, first, small(**METHODS[name]), keys, share=0.5))
+    write_bytes(again, "twins/twins.json", read_bytes(first, "twins/twins.json"))
+    wanted = TwinsWanted(share=0.5, key=KeyPlace(folder=str(keys)))
+    places = Places(clean, again, protector=first.below("protector"))
+    protect(Protection(places, small(**METHODS[name], strategy="replay"), RUNTIME, seed=0, twins=wanted))
+    tars = ("00000.tar", "00001.tar", "00002.tar")
+    for file in (*tars, *(f"twins/{tar}" for tar in tars), "twins/00000.parquet"):
+        assert read_bytes(again, file) == read_bytes(first, file)
+
+
 def test_failed_samples_have_rows_and_no_twins(clean: LocalFolder, tmp_path: Path, keys: Path) -> None:
     dest = LocalFolder(tmp_path / "twins")
     summaries = protect(with_twins(clean, dest, small(method="random-trigger"), keys))
@@ -248,6 +264,19 @@ def test_a_key_of_another_corpus_is_refused_before_anything_is_written(
     with pytest.raises(ConfigError, match="is used twice"):
         protect(Protection(Places(clean, second), config, RUNTIME, seed=SEED, twins=wanted))
     assert not second.exists("twins/twins.json")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_a_key_inside_of_the_corpus_is_refused(link: bool, clean: LocalFolder, tmp_path: Path, keys: Path) -> None:
+    """By whatever way it leads there."""
+    dest = LocalFolder(tmp_path / "twins")
+    (tmp_path / "elsewhere").symlink_to(tmp_path / "twins")
+    file = tmp_path / ("elsewhere" if link else "twins") / "my.key"
+    wanted = TwinsWanted(share=1, key=KeyPlace(folder=str(keys), file=str(file)))
+    with pytest.raises(ConfigError, match="expected the secret key of the twins outside .*twins, got .*my.key"):
+        protect(Protection(Places(clean, dest), small(method="random-trigger"), RUNTIME, seed=SEED, twins=wanted))
+    assert not file.exists()
+    assert not dest.exists("twins/twins.json")
 
 
 @pytest.mark.parametrize(

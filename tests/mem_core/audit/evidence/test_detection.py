@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from mem_core.audit.evidence.detection import (
     opened,
     read_detection,
 )
-from mem_core.audit.evidence.encoding import ModelEncoder
+from mem_core.audit.evidence.encoding import Encoder, ModelEncoder
 from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.evidence.page import detection_headline, write_detection
 from mem_core.audit.evidence.pairs import committed_pairs
@@ -35,6 +37,7 @@ from mem_core.audit.evidence.recorded import QUERIES, read_vectors, write_querie
 from mem_core.audit.evidence.timestamp import timestamp_request
 from mem_core.common.errors import ConfigError, MismatchError, SourceError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
+from mem_core.config import fingerprint
 from mem_core.protect.coins import TwinKey
 from tests.mem_core.audit.evidence.conftest import NOW, Published
 
@@ -42,7 +45,7 @@ MODEL = AskedModel(name="m", sha256="0" * 64)
 OTHER_KEY = TwinKey(b"k" * 32)
 
 
-def asked(twins: Published, encoder: ModelEncoder, **plan: object) -> tuple[Commitment, Detection]:
+def asked(twins: Published, encoder: Encoder, **plan: object) -> tuple[Commitment, Detection]:
     commitment = twins.committed(**plan)
     return commitment, detect(commitment, twins.pairs(commitment), encoder, twins.key, MODEL)
 
@@ -63,6 +66,7 @@ def test_a_model_that_was_not_is_not(twins: Published, innocent: ModelEncoder) -
     commitment, found = asked(twins, innocent)
     assert found.outcome.p > 0.01
     assert not found.outcome.evidence
+    assert detection_headline("a\n\x1b[2Jb", found.outcome).isprintable()
     assert "That is no evidence that it did not." in detection_headline("m", found.outcome)
     assert check_detection(commitment, found, twins.key) == found.outcome
 
@@ -153,13 +157,13 @@ def test_whatever_was_changed_afterwards_is_refused(twins: Published, innocent: 
     commitment, found = asked(twins, innocent, statistic="words")
     found = opened(found, twins.key)
     words = found.preferences["words"]
-    with pytest.raises(MismatchError, match="expected the result that follows .* but the file says p = 1e-09: it was"):
+    with pytest.raises(MismatchError, match="expected the result that follows .* but it says p = 1e-09 in place of 0"):
         check_detection(commitment, edited(found, outcome=found.outcome.model_copy(update={"p": 1e-9})))
     with pytest.raises(MismatchError, match="expected the result that follows"):
         check_detection(commitment, edited(found, preferences={"words": (9.0, *words[1:])}))
     with pytest.raises(MismatchError, match="but the result is of 40: a subset was chosen afterwards"):
         check_detection(commitment, edited(found, pairs=found.pairs[:40], preferences={"words": words[:40]}))
-    with pytest.raises(MismatchError, match="in their order, but the result has others"):
+    with pytest.raises(MismatchError, match="in their order, but there are others"):
         check_detection(commitment, edited(found, pairs=found.pairs[::-1]))
     with pytest.raises(MismatchError, match="expected a preference for each of 60 pairs"):
         check_detection(commitment, edited(found, preferences={"words": words[:59]}))
@@ -290,3 +294,108 @@ def test_without_the_library_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(__import__("sys").modules, "rfc3161_client", None)
     with pytest.raises(ConfigError, match="expected the package rfc3161-client to ask for a time stamp"):
         timestamp_request(b"x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"pairs": 5}, "pairs: Input should be greater than or equal to 20"),
+        ({"pairs": 10**13}, "10000000000000 pairs are 39062500000 blocks, got 1 hashes"),
+        ({"blocks": []}, "60 pairs are 1 blocks, got 0 hashes"),
+        (
+            {"shards": {"00000": {"published": "0" * 64, "twins": {}}}},
+            "shard 00000 has twins in a tar and a table, got",
+        ),
+    ],
+)
+def test_a_commitment_that_settles_too_little_is_refused(
+    changes: dict[str, Any], why: str, twins: Published, tmp_path: Path
+) -> None:
+    """However well it is hashed."""
+    folder, values = LocalFolder(tmp_path), {**twins.committed().model_dump(mode="json"), **changes}
+    values["sha256"] = fingerprint({name: value for name, value in values.items() if name != "sha256"})
+    write_bytes(folder, "c.json", json.dumps(values).encode())
+    with pytest.raises(MismatchError, match=why):
+        read_commitment(folder, "c.json")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"pairs": 40}, "in their order, but there are others"),
+        ({"pairs": 61}, "expected all 61 pairs that were committed to, but the result is of 60"),
+        ({"blocks": ("0" * 64,)}, "in their order, but there are others"),
+        ({"shards": {}}, "in their order, but there are others"),
+    ],
+)
+def test_pairs_that_are_not_those_of_the_commitment_are_not_scored(
+    change: dict[str, Any], why: str, twins: Published, innocent: ModelEncoder
+) -> None:
+    commitment = twins.committed().model_copy(update=change)
+    with pytest.raises(MismatchError, match=why):
+        detect(commitment, twins.pairs(commitment), innocent, twins.key, MODEL)
+
+
+class Answers:
+    """Random vectors of a size, one for each file and text."""
+
+    def __init__(self, size: float) -> None:
+        self._size = size
+
+    def images(self, files: Sequence[bytes]) -> np.ndarray:
+        return np.stack([np.random.default_rng(zlib.crc32(file)).normal(size=8) * self._size for file in files])
+
+    def texts(self, texts: Sequence[str]) -> np.ndarray:
+        return self.images([text.encode() for text in texts])
+
+
+def test_the_length_of_vectors_does_not_count(twins: Published) -> None:
+    """Nor does a model that says the same to all: it prefers nothing."""
+    found = [asked(twins, Answers(size))[1] for size in (1.0, 1e200)]
+    assert found[1].outcome.p == pytest.approx(found[0].outcome.p)
+    silent = asked(twins, Answers(0.0))[1]
+    assert (silent.outcome.p, silent.outcome.strongest.effect.of) == (1.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        (
+            '{"id": "x", "vector": [1, NaN]}',
+            "expected finite numbers, not all of them zero, as the vector of x in .*a.js",
+        ),
+        ('{"id": "x", "vector": [0, 0]}', "expected finite numbers, not all of them zero"),
+        ('{"id": "x", "vector": [1, 0]}\n{"id": "x", "vector": [1, 2]}', "a.jsonl, but x has two that differ"),
+    ],
+)
+def test_answers_that_say_nothing_or_twice_are_refused(lines: str, why: str, tmp_path: Path) -> None:
+    write_bytes(LocalFolder(tmp_path), "a.jsonl", lines.encode())
+    with pytest.raises(SourceError, match=why):
+        read_vectors(LocalFolder(tmp_path), "a.jsonl", OTHER_KEY)
+
+
+def test_an_answer_that_was_recorded_twice_alike_is_one(tmp_path: Path) -> None:
+    write_bytes(LocalFolder(tmp_path), "a.jsonl", b'{"id": "x", "vector": [1, 2]}\n' * 2)
+    assert read_vectors(LocalFolder(tmp_path), "a.jsonl", OTHER_KEY).sha256
+
+
+@pytest.mark.parametrize(
+    ("ids", "vectors"),
+    [
+        (np.array(5), np.zeros((3, 3))),
+        (np.array([["a"], ["b"]]), np.ones((2, 3))),
+        (np.array(["a", "b"]), np.ones((2, 3)) * 1j),
+        (np.array(["a", "b"]), np.ones(2)),
+    ],
+)
+def test_arrays_of_another_shape_or_kind_are_refused(ids: np.ndarray, vectors: np.ndarray, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", ids=ids, vectors=vectors)
+    with pytest.raises(SourceError, match=r"expected `ids` \[M\] and real numbers `vectors` \[M, D\] in .*a.npz, got"):
+        read_vectors(LocalFolder(tmp_path), "a.npz", OTHER_KEY)
+
+
+def test_an_archive_that_was_cut_short_is_a_sentence(tmp_path: Path) -> None:
+    np.savez(tmp_path / "whole.npz", ids=np.array(["a"]), vectors=np.ones((1, 300)))
+    (tmp_path / "a.npz").write_bytes((tmp_path / "whole.npz").read_bytes()[:500])
+    with pytest.raises(SourceError, match="expected arrays `ids` and `vectors` in .*a.npz, but: File is not a zip"):
+        read_vectors(LocalFolder(tmp_path), "a.npz", OTHER_KEY)

@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from mem_core.common.errors import DestinationError, MismatchError, SourceError
-from mem_core.common.storage.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.config import CorpusConfig, ProtectConfig
 from mem_core.data.images import decode_image
 from mem_core.data.readers import open_source
+from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.protect.export.export import export_corpus
 from mem_core.protect.export.mark import MARK
 from mem_core.protect.export.summary import never_protected, other_splits
 from mem_core.protect.protection import Places, Protection
-from tests.support.corpora import RUNTIME, encoded, photo, protect
+from tests.support.corpora import RUNTIME, encoded, photo, protect, samples_of
 
 
 def protect_all(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig, seed: int = 0) -> None:
@@ -178,3 +179,12 @@ def test_absolute_names_come_back_below_the_folder_that_all_share(tmp_path: Path
     assert set(out.names()) == {"b.png", "b.txt", "holiday/a.png", "holiday/a.txt", MARK}
     assert str(tmp_path) not in (tmp_path / "out" / MARK).read_text()  # it may be published with the pictures
     assert export_corpus(protected, out).before == 2
+
+
+def test_a_caption_that_was_edited_is_not_exported(corpus: tuple[LocalFolder, LocalFolder], tmp_path: Path) -> None:
+    protected = corpus[1]
+    first, *others = samples_of(protected, "00001")
+    other = Sample(first.key, first.image, first.extension, ("something else",), first.metadata)
+    write_bytes(protected, "00001.tar", shard_bytes([other, *others]))
+    with pytest.raises(MismatchError, match=r"of shard 00001 .* as its table says, but it has another caption"):
+        export_corpus(protected, LocalFolder(tmp_path / "out"))
