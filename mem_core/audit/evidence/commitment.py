@@ -24,7 +24,7 @@ from mem_core.config.stored import parse_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import Sha256, read_receipt
 from mem_core.data.table import table_name
-from mem_core.protect.coins import TwinKey, coin
+from mem_core.protect.coins import TwinKey, chosen, coin
 from mem_core.protect.destination import TWINS
 from mem_core.protect.twins import TwinRow, read_twin_rows, require_twins_record
 
@@ -95,7 +95,7 @@ def make_commitment(dest: Folder, plan: EvidencePlan, key: TwinKey, now: datetim
         committed = CommittedShard(published=receipt.outputs[f"{shard}.tar"], twins=receipt.twins)
         require_as_committed(dest, shard, committed)
         rows = read_twin_rows(dest, receipt)
-        require_thrown(key, record.corpus, shard, rows)
+        require_thrown(key, (record.corpus, record.share), shard, rows)
         names += [pair_name(shard, row.key) for row in rows]
         shards[shard] = committed
     require_enough(len(names))
@@ -193,9 +193,18 @@ def require_as_committed(dest: Folder, shard: str, committed: CommittedShard) ->
             raise MismatchError(f"expected {folder.uri}/{name} as it was committed to, but it was edited since")
 
 
-def require_thrown(key: TwinKey, corpus: str, shard: str, rows: Iterable[TwinRow]) -> None:
-    """Raises `MismatchError` unless the key throws the coins by which the rows were published."""
+def require_thrown(key: TwinKey, twins: tuple[str, float], shard: str, rows: Iterable[TwinRow]) -> None:
+    """Raises `MismatchError` unless the key throws the coins by which the rows were published, and chose them.
+
+    twins: the id of the corpus and its share of samples with twins.
+    """
+    corpus, share = twins
     for row in rows:
+        if not chosen(key, corpus, shard, row.key, share):
+            raise MismatchError(
+                f"expected twins of the {share:g} of the samples that the key chose, but sample {row.key} of shard "
+                f"{shard} is none of them: the share was edited"
+            )
         if coin(key, corpus, shard, row.key) != row.draw:
             raise MismatchError(
                 f"expected sample {row.key} of shard {shard} to be published as its coin says, but it is the other "

@@ -67,5 +67,5 @@ def committed_pairs(dest: Folder, commitment: Commitment, key: TwinKey) -> Itera
         receipt = read_receipt(dest, shard)
         if receipt is None:
             raise MismatchError(f"expected the receipt of shard {shard} in {dest.uri}, but it is missing")
-        require_thrown(key, commitment.corpus, shard, read_twin_rows(dest, receipt))
+        require_thrown(key, (commitment.corpus, commitment.share), shard, read_twin_rows(dest, receipt))
         yield from map(drawn_pair, read_shard_twins(dest, receipt))

@@ -336,6 +336,17 @@ def test_pairs_that_are_not_those_of_the_commitment_are_not_scored(
         detect(commitment, twins.pairs(commitment), innocent, twins.key, MODEL)
 
 
+def test_a_share_that_was_edited_is_neither_committed_to_nor_scored(twins: Published, tmp_path: Path) -> None:
+    copied, commitment = copy_of(twins, tmp_path), twins.committed()
+    record = json.loads(read_bytes(copied.dest, "twins/twins.json"))
+    write_bytes(copied.dest, "twins/twins.json", json.dumps({**record, "share": 0.5}).encode())
+    why = "expected twins of the 0.5 of the samples that the key chose, but sample 0"
+    with pytest.raises(MismatchError, match=why):
+        copied.committed()
+    with pytest.raises(MismatchError, match=why):
+        twins.pairs(commitment.model_copy(update={"share": 0.5}))
+
+
 class Answers:
     """Random vectors of a size, one for each file and text."""
 
