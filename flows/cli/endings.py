@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import typer
 
-from mem_core.common.formatting import counted
+from mem_core.common.formatting import counted, printable
 from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.protect.export.caption_files import TABLES, CaptionForm
 from mem_core.protect.export.summary import ExportSummary
@@ -91,7 +91,7 @@ def print_export(found: ExportSummary, protected: str, form: CaptionForm, clean:
         typer.echo(f"not there: {len(found.missing):,}")
     for one in found.missing:
         code = f"{one.code}: " if one.code else ""
-        typer.echo(f"  {one.name}: {code}{one.reason.removeprefix(f'{one.name}: ')}")
+        typer.echo(printable(f"  {one.name}: {code}{one.reason.removeprefix(f'{one.name}: ')}"))
     if found.other_splits:
         typer.echo(f"not protected, so not there: the pictures of {', '.join(found.other_splits)}")
     typer.echo(f"The names are those of your files: look through {found.uri} before you publish it.")
@@ -105,4 +105,4 @@ def _print_names(what: str, names: Iterable[str]) -> None:
     if listed := list(names):
         typer.echo(f"{what}: {len(listed):,}")
         for name in listed:
-            typer.echo(f"  {name}")
+            typer.echo(printable(f"  {name}"))

@@ -14,6 +14,11 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would obey: names of files and models are others' to choose."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
 def duration(seconds: float) -> str:
     """In the most readable unit: `2 seconds`, `12 minutes`, `3.5 hours`."""
     if seconds < _ROUND_FROM:

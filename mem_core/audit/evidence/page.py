@@ -5,6 +5,7 @@ from mem_core.audit.evidence.commitment import Commitment
 from mem_core.audit.evidence.detection import Detection, coins_of, detection_bytes, opened
 from mem_core.audit.evidence.outcome import EvidenceOutcome, p_text
 from mem_core.audit.evidence.scores import MEANING
+from mem_core.common.formatting import printable
 from mem_core.common.storage.folder import Folder, write_new
 from mem_core.protect.coins import TwinKey
 from mem_core.report.figures import png
@@ -48,7 +49,7 @@ def detection_page(commitment: Commitment, detection: Detection, key: TwinKey) -
 
 def detection_headline(name: str, outcome: EvidenceOutcome) -> str:
     """The verdict in one sentence. name: of the model; it may be somebody else's, and goes to terminals."""
-    name = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
+    name = printable(name)
     effect = outcome.strongest.effect
     guessed = f"{effect.right:,} of {effect.of:,} secret coins"
     if outcome.evidence:

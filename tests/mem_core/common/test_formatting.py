@@ -3,7 +3,7 @@
 import pytest
 
 from mem_core.common.errors import ConfigError
-from mem_core.common.formatting import corpus_name, counted, duration, markdown_table, read_duration
+from mem_core.common.formatting import corpus_name, counted, duration, markdown_table, printable, read_duration
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 shards"), (1, "1 shard"), (2, "2 shards"), (2000, "2,000 shards")])
@@ -45,3 +45,7 @@ def test_a_corpus_is_called_by_what_tells_it_from_others(address: str, name: str
 
 def test_a_table_in_markdown_keeps_its_columns_whatever_is_in_a_cell() -> None:
     assert markdown_table(["a", "b"], [("1", "x | y")]) == "| a | b |\n| --- | --- |\n| 1 | x \\| y |"
+
+
+def test_a_name_cannot_steer_a_terminal() -> None:
+    assert printable("a\n\x1b[2J\u202eü \U0001f600") == "a\ufffd\ufffd[2J\ufffdü \U0001f600"
