@@ -9,6 +9,7 @@ from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks.cancelling import RunCancelled
+from tasks.first_event import send_first_event
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +27,7 @@ def recorded(
     def make(function: Callable[P, R]) -> Flow[P, R]:
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> Any:
+            send_first_event()
             try:
                 with tags("memshield"):  # of what it calls; the run itself has those of its deployment or command
                     found = function(*args, **kwargs)

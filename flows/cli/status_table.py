@@ -67,7 +67,8 @@ def _print_next(corpus: CorpusStatus, address: str) -> None:
     if not corpus.has_source:
         next_command("protect", place, "PROTECTED")
     elif not corpus.failed:
-        step = "verify" if corpus.finished and not corpus.pending else "protect"
+        begun = "nightly" if corpus.finished and corpus.has_protector else "protect"
+        step = begun if corpus.pending or not corpus.finished else "verify"
         next_command(step, corpus.source or "CLEAN", place)
 
 

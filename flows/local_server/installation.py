@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from flows.local_server import automations
+from flows.local_server import automations, choices
 from flows.local_server.logs import trim_logs
 from flows.local_server.processes import end, is_running
 from flows.local_server.records import HEARTBEATS
@@ -45,7 +45,10 @@ def deploy(device_pool: str, notify: str | None, tell: Tell) -> None:
     alerts = automations.alerts_to(_ask, notify) if notify not in (None, OFF) else []
     _make_pools(tell)
     tell("deployments ...")
+    before = choices.deployed()
     _prefect("deploy", "--all")
+    for kept in choices.restore(before):
+        tell(f"{kept}: parameters and schedule stay as they were set on the server")
     _place_on(device_pool, tell)
     for name in automations.renew(_ask, [*automations.watching(), *alerts]):
         tell(f"automation: {name}")

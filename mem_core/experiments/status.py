@@ -38,7 +38,7 @@ class CorpusStatus(Frozen):
     the pending ones. fitting: (round, of how many) while the protector is fitted: the last round whose surrogate is
     there, and the first before that. backed_off: samples whose noise was scaled back for the quality budget.
     source: the clean corpus that tells which shards are still to come, "" if it is not known. longest_waiting: of the
-    pending shards, None without any, and where nobody asked."""
+    pending shards, None without any, and where nobody asked. has_protector: nights can go on with it."""
 
     place: str
     method: str
@@ -52,6 +52,7 @@ class CorpusStatus(Frozen):
     backed_off: int = 0
     source: str = ""
     longest_waiting: Waiting | None = None
+    has_protector: bool = Field(default=False, exclude=True)
 
     @property
     def has_source(self) -> bool:
@@ -193,6 +194,7 @@ def _corpus(
         backed_off=sum(one.backed_off for one in stats),
         source=source.uri if source is not None else "",
         longest_waiting=longest_waiting(pending, source, folder) if ages else None,
+        has_protector="protector/protector.json" in own,
     )
 
 

@@ -5,9 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
+from prefect.client.schemas.objects import FlowRun
 
 from tests.support.command_line import Command
 
@@ -34,7 +36,9 @@ def test_every_entrypoint_is_a_flow_with_a_form(deployment: dict[str, Any]) -> N
 def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
     environment = os.environ | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path)}
     memshield = [sys.executable, "-m", "flows.cli.app"]
-    for _ in range(2):  # a second time renews what is there
+    for time in range(2):  # a second time renews what is there
+        if time == 1:
+            _set_nightly("c", "d")
         done = subprocess.run(
             [*memshield, "deploy", "--device-pool", "memshield-gpu"],
             cwd=ROOT,
@@ -53,9 +57,37 @@ def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
     assert set(found) >= {entry["name"] for entry in DEPLOYMENTS}
     for entry in DEPLOYMENTS:
         assert found[entry["name"]].work_pool_name == ("memshield-gpu" if "gpu" in entry["tags"] else "memshield-cpu")
-    assert found["nightly"].schedules
-    assert found["nightly"].global_concurrency_limit.limit == 1
+    assert found["nightly"].parameters == {"clean": "c", "dest": "d"}
+    assert [schedule.active for schedule in found["nightly"].schedules] == [True]
+    assert {run.state_name for run in _scheduled(found["nightly"].id)} == {"Scheduled"}
+    limit = found["nightly"].global_concurrency_limit
+    assert limit is not None
+    assert limit.limit == 1
     assert len([name for name in automations if name.startswith("memshield - ")]) == 5
+
+
+def _set_nightly(clean: str, dest: str) -> None:
+    """As a person does in the UI."""
+    from prefect import get_client
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    with get_client(sync_client=True) as client:
+        nightly = client.read_deployment_by_name("nightly/nightly")
+        client.update_deployment(nightly.id, DeploymentUpdate(parameters={"clean": clean, "dest": dest}))
+        client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=True)
+
+
+def _scheduled(deployment: UUID) -> list[FlowRun]:
+    """The runs that the server plans for a schedule, as it does by itself every minute."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
+
+    with get_client(sync_client=True) as client:
+        client.request("POST", f"/deployments/{deployment}/schedule", json={"max_runs": 2})  # type: ignore[arg-type]
+        of_it = DeploymentFilter(id=DeploymentFilterId(any_=[deployment]))
+        runs = client.read_flow_runs(deployment_filter=of_it)
+        client.pause_deployment(deployment)  # the server of these tests has no worker
+    return runs
 
 
 def test_it_is_deployed_from_the_root_only(

@@ -1,6 +1,7 @@
 """Commands end with what came out, where it lies and the next command; what failed is named by its file."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,8 @@ def test_the_next_command_can_be_typed_until_the_pictures_are_there(command: Com
     assert exported.exit_code == 0, exported.output
     assert (tmp_path / "out/holiday/b.png").is_file()
     assert typed_next(command("status", protected, "--clean", corpus / "train"))[:2] == ["verify", f"{corpus}/train"]
+    shutil.copy(corpus / "train/00000.tar", corpus / "train/00001.tar")  # what a night is for
+    assert typed_next(command("status", protected, "--clean", corpus / "train"))[:2] == ["nightly", f"{corpus}/train"]
 
 
 def test_samples_that_could_not_be_protected_are_named(command: Command, tmp_path: Path) -> None:
