@@ -11,16 +11,15 @@ if TYPE_CHECKING:
     from mem_core.models.identity import weights_identity
     from mem_core.models.openclip import (
         OpenClipEncoder,
-        Tokenizer,
         architectures,
         build_model,
         copy_model,
         load_model,
         save_model,
         start_model,
-        tokenizer_for,
     )
     from mem_core.models.protocol import DualEncoder
+    from mem_core.models.tokenizer import Tokenizer, tokenizer_for
 
 __all__ = [
     "DualEncoder",
@@ -36,7 +35,12 @@ __all__ = [
     "weights_identity",
 ]
 
-_ELSEWHERE = {"DualEncoder": "protocol", "weights_identity": "identity"}
+_ELSEWHERE = {
+    "DualEncoder": "protocol",
+    "Tokenizer": "tokenizer",
+    "tokenizer_for": "tokenizer",
+    "weights_identity": "identity",
+}
 
 
 def __getattr__(name: str) -> Any:

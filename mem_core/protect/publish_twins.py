@@ -11,7 +11,8 @@ from mem_core.data.table import SampleRow, table_name
 from mem_core.perturb.state import ShardState
 from mem_core.protect.destination import TWINS
 from mem_core.protect.publish import Outcome, PublishJob, finish_shard, in_order, outcome, written
-from mem_core.protect.twins import TwinRow, Twins, write_twin_table
+from mem_core.protect.twin_table import TwinRow, write_twin_table
+from mem_core.protect.twins import Twins
 
 
 @dataclass(frozen=True)

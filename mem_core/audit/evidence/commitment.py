@@ -26,7 +26,8 @@ from mem_core.data.receipt import Sha256, read_receipt
 from mem_core.data.table import table_name
 from mem_core.protect.coins import TwinKey, chosen, coin
 from mem_core.protect.destination import TWINS
-from mem_core.protect.twins import TwinRow, read_twin_rows, require_twins_record
+from mem_core.protect.twin_table import TwinRow
+from mem_core.protect.twins import read_twin_rows, require_twins_record
 
 COMMITMENT_NAME, REQUEST_NAME = "commitment.json", "commitment.tsq"
 

@@ -23,7 +23,7 @@ from mem_core.models import Tokenizer
 from mem_core.protect.coins import new_key
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
-from mem_core.protect.twins import TwinRow, read_twin_table, write_twin_table
+from mem_core.protect.twin_table import TwinRow, read_twin_table, write_twin_table
 from tests.support.corpora import RUNTIME, SEED, protect, samples_of, small, tiny_corpus
 
 METHODS = {"codebook": {"noise": {"topics": 2}}, "random-trigger": {}}
