@@ -36,7 +36,8 @@ if [ -n "$uv" ]; then
     quietly "$uv" pip install --python "$venv/bin/python" --no-deps --no-build-isolation -e .
 else
     quietly "$python" -m venv "$venv"
-    quietly "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+    # Also as constraints: older pips take the newest version of what is asked for with extras, such as sqlalchemy[asyncio].
+    quietly "$venv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r requirements.lock -c requirements.lock
     quietly "$venv/bin/python" -m pip install --disable-pip-version-check --no-deps --no-build-isolation -e .
 fi
 echo "Ready after $(($(date +%s) - started)) s. \`. $venv/bin/activate\` puts the command memshield on your path."
