@@ -20,7 +20,7 @@ COMMANDS = (
     "shard photos/ corpus/ --no-server",
     "protect corpus/train protected/ --no-server",
     "verify corpus/train protected/ --no-server",
-    "export protected/ out/ --clean corpus/train",
+    "export protected/ pictures/ --clean corpus/train",
 )
 _LONGEST = 0.8  # seconds that a pause is shown
 _TO_READ = 2.0  # after a command
