@@ -14,6 +14,7 @@ from prefect.states import Cancelling
 
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PATIENCE = 600
 SETTINGS = ("protect.noise.num_steps=60", "protect.batch_size=4")  # many batches, none of them long
