@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from prefect import flow, get_client, task
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterName, TaskRunFilter, TaskRunFilterName
 from prefect.client.schemas.objects import StateType
 from prefect.states import Cancelling
 
@@ -70,13 +71,11 @@ def test_no_further_shard_is_begun_and_the_one_at_work_stops_at_its_next_batch()
     assert batches == [("00000", 0), ("00000", 1), ("00000", 2), ("00001", 0), ("00001", 1)]
     assert state_of(ids[0])[0] == StateType.CANCELLED
     with get_client(sync_client=True) as client:
-        below = [run for run in client.read_flow_runs(limit=200) if run.name == "inner"]
+        below = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=["inner"])))
         assert [run.state_type for run in below] == [StateType.CANCELLED]
+        work_on = TaskRunFilter(name=TaskRunFilterName(any_=["work on 00001"]))
         wait_until(  # records of tasks come later
-            lambda: (
-                [run.state_type for run in client.read_task_runs(limit=200) if run.name == "work on 00001"]
-                == [StateType.CANCELLED]
-            )
+            lambda: [run.state_type for run in client.read_task_runs(task_run_filter=work_on)] == [StateType.CANCELLED]
         )
 
 
