@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.context import FlowRunContext, TaskRunContext
 
 from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.formatting import corpus_name, counted, markdown_table
@@ -23,6 +22,7 @@ from mem_core.report.intervals import QUERIES, with_interval
 from mem_core.report.verdict import Verdict
 from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult
+from tasks.this_run import in_run
 
 _ROWS = 500  # of a table; the rest is in storage
 _KEY_LETTERS, _KEY_DIGEST = 100, 8  # a folder's name alone may have 255
@@ -155,11 +155,6 @@ def _samples(shard: ShardSummary) -> str:
         return "by another run, in the meantime"
     counts = ", ".join(f"{count} {status}" for status, count in sorted(shard.counts.items()))
     return f"{counts}; largest difference {shard.max_abs_difference}/255"
-
-
-def in_run() -> bool:
-    """Whether there is a run to show something in."""
-    return FlowRunContext.get() is not None or TaskRunContext.get() is not None
 
 
 def retrieval_key(victim: str) -> str:

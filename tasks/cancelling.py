@@ -6,6 +6,7 @@ has tasks on machines that no worker of Prefect's knows: without this they would
 
 import threading
 import time
+from functools import cache
 from uuid import UUID
 
 from prefect import get_client
@@ -56,13 +57,14 @@ class _Watch:
             return False
 
 
-_watches: dict[UUID, _Watch] = {}
+_watch = cache(_Watch)
+"""The one watch of a run in this process."""
 
 
 def stop_if_cancelled() -> None:
     """Raises `RunCancelled` if the run that this is a part of, or one above it, was cancelled; asks now and then."""
     run = _flow_run()
-    if run is not None and _watches.setdefault(run, _Watch(run)).cancelled():
+    if run is not None and _watch(run).cancelled():
         raise RunCancelled
 
 

@@ -8,19 +8,18 @@ meanwhile. The run itself sends what is missing, as soon as it begins.
 import httpx
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.context import FlowRunContext
 from prefect.events import emit_event
 from prefect.exceptions import PrefectException
 
 from tasks.progress import say
+from tasks.this_run import own_flow_run
 
 SCHEDULED = "prefect.flow-run.Scheduled"
 
 
 def send_first_event() -> None:
     """For the run that we are in, if a schedule began it. A server that does not answer stops no run."""
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = own_flow_run()
     if run is not None and run.auto_scheduled:
         send_first_event_of(run)
 

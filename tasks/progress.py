@@ -7,12 +7,13 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
-from prefect.context import FlowRunContext, TaskRunContext
+from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 
 from mem_core.common.progress import Progress
 from tasks.cancelling import stop_if_cancelled
 from tasks.terminal import display, in_words, now_and_then
+from tasks.this_run import in_run
 
 _BETWEEN_UPDATES = 2.0  # seconds; each update is a request to the server
 _BETWEEN_LOG_LINES = 30.0
@@ -47,7 +48,7 @@ def say(message: str) -> None:
     shown = display()
     if shown is not None:
         shown.say(message)
-    if FlowRunContext.get() is not None or TaskRunContext.get() is not None:
+    if in_run():
         get_run_logger().info(message)
 
 

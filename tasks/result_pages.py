@@ -6,7 +6,7 @@ The figures are inside: a browser opens no files of a worker. Outside of a run n
 import base64
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from prefect.artifacts import create_markdown_artifact
 
@@ -17,8 +17,9 @@ from mem_core.config.methods import METHODS
 from mem_core.experiments.config import RowConfig
 from mem_core.experiments.reproduce import StudyReport
 from mem_core.report import ReportSummary
-from tasks.artifacts import artifact_key, in_run, report_markdown
+from tasks.artifacts import artifact_key, report_markdown
 from tasks.storage import address_below, open_folder, web_address
+from tasks.this_run import in_run
 
 _PICTURE_BYTES = 2_000_000  # of all pictures on a page: above that a page gets slow
 _FIGURES = {
@@ -33,6 +34,12 @@ def page_link(page: str) -> str:
     return page if "://" in page else f"file://{page}"
 
 
+def to_publish(dest: str, rows: Iterable[RowConfig]) -> dict[str, str]:
+    """Row -> the address of its protected corpus, of those rows of a pipeline that are made to be published."""
+    methods = (row.name for row in rows if METHODS[row.method].kind == "method")
+    return {name: address_below(dest, f"rows/{name}/protected") for name in methods}
+
+
 def show_report(dest: str, summary: ReportSummary) -> None:
     """The verdict, the table of all rows and the figures of DEST/report."""
     if in_run():
@@ -42,11 +49,7 @@ def show_report(dest: str, summary: ReportSummary) -> None:
 def show_pipeline(dest: str, summary: ReportSummary, rows: tuple[RowConfig, ...]) -> None:
     """The same for the run of a whole pipeline, with the corpora that it made."""
     if in_run():
-        made = {
-            f"{row.name}: its .tar files are what to hand out": address_below(dest, f"rows/{row.name}/protected")
-            for row in rows
-            if METHODS[row.method].kind == "method"
-        }
+        made = {f"{name}: its .tar files are what to hand out": place for name, place in to_publish(dest, rows).items()}
         _show("pipeline", dest, summary.verdict.headline, _of_report(dest, summary, made))
 
 

@@ -1,6 +1,7 @@
 """Runs of this run's own deployment that died unseen: while the server was away, or before there were automations."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import httpx
 from prefect import get_client
@@ -13,13 +14,13 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.settings import get_current_settings
 from prefect.states import Crashed
 from prefect.types._datetime import now
 
 from tasks.progress import say
+from tasks.this_run import own_flow_run
 
 SILENCE = timedelta(minutes=5)
 """Ten heartbeats: as long as the automation waits that marks dead runs."""
@@ -31,15 +32,14 @@ def end_stale_runs(silence: timedelta = SILENCE) -> list[str]:
     Returns their names. Does nothing outside of a deployment's run, or where this run sends no heartbeats either. A
     server that does not answer stops no night.
     """
-    context = FlowRunContext.get()
-    run = context.flow_run if context else None
+    run = own_flow_run()
     if run is None or run.deployment_id is None or get_current_settings().flows.heartbeat_frequency is None:
         return []
     ended = []
     try:
         with get_client(sync_client=True) as client:
-            for other in _open_runs(client, run):
-                if _is_silent(client, other, silence):
+            for other in _open_runs(client, run.deployment_id):
+                if other.id != run.id and _is_silent(client, other, silence):
                     client.set_flow_run_state(other.id, Crashed(message=_why(silence)), force=True)
                     say(f"{other.name} was still {other.state_name} and had died: it is Crashed now")
                     ended.append(other.name)
@@ -50,12 +50,12 @@ def end_stale_runs(silence: timedelta = SILENCE) -> list[str]:
 
 def say_if_given_up() -> bool:
     """Says so if the server took this run for dead while it lived. Its work counts all the same: receipts decide."""
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
+    run = own_flow_run()
+    if run is None:
         return False
     try:
         with get_client(sync_client=True) as client:
-            state = client.read_flow_run(context.flow_run.id).state
+            state = client.read_flow_run(run.id).state
     except (httpx.HTTPError, PrefectException):
         return False
     if state is None or not state.is_crashed():
@@ -64,15 +64,12 @@ def say_if_given_up() -> bool:
     return True
 
 
-def _open_runs(client: SyncPrefectClient, run: FlowRun) -> list[FlowRun]:
+def _open_runs(client: SyncPrefectClient, deployment: UUID) -> list[FlowRun]:
     begun = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING, StateType.CANCELLING])
-    found = client.read_flow_runs(
+    return client.read_flow_runs(
         flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=begun)),
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[run.deployment_id]))
-        if run.deployment_id
-        else None,
+        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
     )
-    return [other for other in found if other.id != run.id]
 
 
 def _is_silent(client: SyncPrefectClient, run: FlowRun, silence: timedelta) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 import typer
 
 from mem_core.common.formatting import counted, printable
+from mem_core.data.failed_samples import FailedSample
 from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.protect.export.caption_files import TABLES, CaptionForm
-from mem_core.protect.export.summary import ExportSummary
+from mem_core.protect.export.summary import ExportSummary, Missing
 from mem_core.protect.night import NightSummary
 from mem_core.victim.record import VictimRecord
 from tasks.failing import failed_in
@@ -31,8 +32,7 @@ def print_failed(address: str) -> None:
     """The samples of a corpus that failed, each by the name of its file with the reason."""
     found = failed_in(address, _NAMED)
     for sample in found.first:
-        code = f"{sample.code}: " if sample.code else ""
-        typer.echo(f"failed: {sample.name}: {code}{sample.reason}")
+        typer.echo(f"failed: {_why(sample)}")
     if found.count > len(found.first):
         more = found.count - len(found.first)
         typer.echo(f"failed: ... and {more:,} more, in the tables of {address} ({address}/*.parquet, column name)")
@@ -90,8 +90,7 @@ def print_export(found: ExportSummary, protected: str, form: CaptionForm, clean:
     if found.missing:
         typer.echo(f"not there: {len(found.missing):,}")
     for one in found.missing:
-        code = f"{one.code}: " if one.code else ""
-        typer.echo(printable(f"  {one.name}: {code}{one.reason.removeprefix(f'{one.name}: ')}"))
+        typer.echo(f"  {_why(one)}")
     if found.other_splits:
         typer.echo(f"not protected, so not there: the pictures of {', '.join(found.other_splits)}")
     typer.echo(f"The names are those of your files: look through {found.uri} before you publish it.")
@@ -99,6 +98,12 @@ def print_export(found: ExportSummary, protected: str, form: CaptionForm, clean:
         next_command(
             "export", protected, found.uri, *(("--captions", form) if form != "txt" else ()), "--clean", "CLEAN"
         )
+
+
+def _why(one: FailedSample | Missing) -> str:
+    """`trip/a.jpg: damaged-image: ...`; the name is a stranger's, and a reason may begin with it."""
+    code = f"{one.code}: " if one.code else ""
+    return printable(f"{one.name}: {code}{one.reason.removeprefix(f'{one.name}: ')}")
 
 
 def _print_names(what: str, names: Iterable[str]) -> None:

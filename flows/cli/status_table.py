@@ -35,15 +35,15 @@ def print_status(found: DestinationStatus) -> None:
         for shard, why in list(corpus.failed.items())[:NAMED]:
             console.print(f"{name}: shard {shard} failed: {escape(why)}", highlight=False)
         if corpus.failed:
-            place = found.uri if corpus.place == "." else address_below(found.uri, corpus.place)
-            typer.echo(f"{_shown(corpus, found)}: {about_failed_shards(place)}")  # to be copied: nothing wraps it
+            advice = about_failed_shards(_address(corpus, found))
+            typer.echo(f"{_shown(corpus, found)}: {advice}")  # to be copied: nothing wraps it
         for reason, count in list(corpus.reasons.items())[:NAMED]:
             console.print(f"{name}: {count} x {escape(reason)}", highlight=False)
         if len(corpus.reasons) > NAMED:
             more = len(corpus.reasons) - NAMED
             console.print(f"{name}: ... and {more} more reasons", highlight=False)
         if corpus.counts.get("failed"):
-            print_failed(found.uri if corpus.place == "." else address_below(found.uri, corpus.place))
+            print_failed(_address(corpus, found))
     for place, codes in found.left_out.items():
         said = ", ".join(f"{count} {code}" for code, count in codes.items())
         console.print(f"{escape(place)}: left out of the source: {said or 'captions only'}", highlight=False)
@@ -58,18 +58,21 @@ def print_status(found: DestinationStatus) -> None:
         told = f"[red]problem[/red] {escape(where)}: {escape(problem.what)}{remedy}"
         console.print(told, highlight=False, soft_wrap=True)
     if len(found.corpora) == 1 and not found.victims:
-        _print_next(found.corpora[0], found.uri)
+        _print_next(found.corpora[0], _address(found.corpora[0], found))
 
 
-def _print_next(corpus: CorpusStatus, address: str) -> None:
-    """What to do with a corpus that stands alone; for failed shards it has been said."""
-    place = address if corpus.place == "." else address_below(address, corpus.place)
+def _print_next(corpus: CorpusStatus, place: str) -> None:
+    """What to do with a corpus that stands alone, by its address; for failed shards it has been said."""
     if not corpus.has_source:
         next_command("protect", place, "PROTECTED")
     elif not corpus.failed:
         begun = "nightly" if corpus.finished and corpus.has_protector else "protect"
         step = begun if corpus.pending or not corpus.finished else "verify"
         next_command(step, corpus.source or "CLEAN", place)
+
+
+def _address(corpus: CorpusStatus, found: DestinationStatus) -> str:
+    return found.uri if corpus.place == "." else address_below(found.uri, corpus.place)
 
 
 def _shown(corpus: CorpusStatus, found: DestinationStatus) -> str:

@@ -76,14 +76,12 @@ def report(dest: Annotated[str, address_argument("A pipeline's destination.")], 
 def _print_pipeline(place: "ReportPlace", dest: str, config: "RunConfig", ui: str) -> None:
     from flows.cli.endings import next_command
     from flows.cli.printing import print_report
-    from mem_core.config.methods import METHODS
-    from tasks.result_pages import page_link
+    from tasks.result_pages import page_link, to_publish
 
     print_report(place.summary)
     typer.echo(f"report:     {page_link(place.page)}")
-    for row in config.table:
-        if METHODS[row.method].kind == "method":
-            typer.echo(f"protected:  {dest}/rows/{row.name}/protected (its .tar files are what to hand out)")
+    for protected in to_publish(dest, config.table).values():
+        typer.echo(f"protected:  {protected} (its .tar files are what to hand out)")
     next_command("status", dest)
     if ui:
         typer.echo(f"Prefect UI: {ui}")

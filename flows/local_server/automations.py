@@ -69,7 +69,8 @@ def renew(ask: Ask, wanted: Iterable[Definition]) -> list[str]:
 
 def remove(ask: Ask, names: Iterable[str]) -> list[str]:
     """Deletes those that exist; returns their names."""
-    known, gone = _known(ask), known_among(ask, names)
+    known = _known(ask)
+    gone = [name for name in names if name in known]
     for name in gone:
         ask("DELETE", f"/automations/{known[name]['id']}", None)
     return gone

@@ -16,9 +16,8 @@ def use_no_server() -> None:
     imports Prefect, which reads its settings then.
     """
     folder = tempfile.mkdtemp(prefix="memshield-prefect-")
-    atexit.register(
-        shutil.rmtree, folder, ignore_errors=True
-    )  # registered first, so it comes after Prefect's last words
+    # Registered before Prefect is there, so it comes after Prefect's last words.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         del os.environ[name]
     os.environ.update(QUIET | SILENT_CONSOLE | NOT_OF_THIS_FOLDER)

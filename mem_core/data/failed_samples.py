@@ -36,7 +36,7 @@ def failed_samples(corpus: Folder, most: int) -> FailedSamples:
         if not shard.counts.get("failed") or len(first) >= most:
             continue
         first += [
-            FailedSample(name=row.name or row.key, code=row.code, reason=row.reason.removeprefix(f"{row.name}: "))
+            FailedSample(name=row.called, code=row.code, reason=row.reason.removeprefix(f"{row.name}: "))
             for row in read_rows(corpus, shard.name)
             if row.status == "failed"
         ]

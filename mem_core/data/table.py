@@ -51,6 +51,11 @@ class SampleRow:
     name: str = ""
     origin: str = ""
 
+    @property
+    def called(self) -> str:
+        """What its owner knows it by."""
+        return self.name or self.key
+
 
 def table_name(shard: str) -> str:
     """The name of a shard's table beside its tar."""

@@ -6,7 +6,6 @@ Departure: in step 2 as well (`trigger.captions: own` is the original's).
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -72,8 +71,7 @@ def _with_pixels(
     def size(places: Tensor) -> int:
         return sum(2 * 3 * shard.pictures[i].height * shard.pictures[i].width for i in places)
 
-    with closing(prefetch_map(read, order, depth=1, weight=size, heaviest=_MOST_READ_AHEAD)) as found:
-        yield from found
+    return prefetch_map(read, order, depth=1, weight=size, heaviest=_MOST_READ_AHEAD)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
@@ -45,12 +45,14 @@ class ShardState:
         """
         sizes = torch.tensor([noise.shape[1:] for noise in self.noise], dtype=torch.int32).reshape(-1, 2)
         noise = self.noise or [torch.zeros(0, dtype=torch.int8)]
-        rows = {"noise": _Row("I8", [self.nbytes], noise), "sizes": _Row("I32", list(sizes.shape), [sizes])}
-        rows["trigger_ids"] = _Row("I64", list(self.trigger_ids.shape), [self.trigger_ids])
+        rows = {  # in the file's order, the widest numbers first
+            "trigger_ids": _Row.of(self.trigger_ids),
+            "sizes": _Row.of(sizes),
+            "noise": _Row([self.nbytes], noise),
+        }
         known = {"fingerprint": fingerprint, "rounds": self.rounds, "losses": self.losses, "sha256": _sha256(rows)}
-        ordered = [(name, rows[name]) for name in ("trigger_ids", "sizes", "noise")]  # the widest numbers first
-        stream.write(_header(ordered, {"state": json.dumps(known)}))
-        for _, row in ordered:
+        stream.write(_header(rows, {"state": json.dumps(known)}))
+        for row in rows.values():
             for piece in row.pieces:
                 stream.write(_memory(piece))
 
@@ -62,7 +64,7 @@ class ShardState:
             known = json.loads(_metadata(data)["state"])
             if known["fingerprint"] != fingerprint:
                 return None
-            if known["sha256"] != _sha256({name: _Row("", list(row.shape), [row]) for name, row in tensors.items()}):
+            if known["sha256"] != _sha256({name: _Row.of(tensor) for name, tensor in tensors.items()}):
                 raise ValueError("its bytes have changed since they were written")
             rounds, losses = int(known["rounds"]), tuple(map(float, known["losses"]))
             sizes = tensors["sizes"].tolist()
@@ -73,30 +75,41 @@ class ShardState:
         return cls(noise, tensors["trigger_ids"], rounds, losses)
 
 
-class _Row(NamedTuple):
-    """One tensor of a file: safetensors' name of its numbers, its shape, and the pieces that it is made of."""
+_NUMBERS = {torch.int8: "I8", torch.int32: "I32", torch.int64: "I64"}
+"""What safetensors calls them."""
 
-    numbers: str
+
+class _Row(NamedTuple):
+    """One tensor of a file: its shape, and the pieces that it is made of."""
+
     shape: list[int]
     pieces: Sequence[Tensor]
 
+    @classmethod
+    def of(cls, tensor: Tensor) -> "_Row":
+        return cls(list(tensor.shape), [tensor])
 
-def _header(rows: Sequence[tuple[str, _Row]], metadata: dict[str, str]) -> bytes:
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.pieces[0].dtype
+
+
+def _header(rows: Mapping[str, _Row], metadata: dict[str, str]) -> bytes:
     """What a safetensors file begins with: where each tensor lies, as JSON of a length that 8 divides."""
     told: dict[str, object] = {"__metadata__": metadata}
     end = 0
-    for name, row in rows:
+    for name, row in rows.items():
         start, end = end, end + sum(piece.nbytes for piece in row.pieces)
-        told[name] = {"dtype": row.numbers, "shape": row.shape, "data_offsets": [start, end]}
+        told[name] = {"dtype": _NUMBERS[row.dtype], "shape": row.shape, "data_offsets": [start, end]}
     text = json.dumps(told, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
 
 
-def _sha256(rows: dict[str, _Row]) -> str:
+def _sha256(rows: Mapping[str, _Row]) -> str:
     digest = hashlib.sha256()
     for name in sorted(rows):
-        digest.update(f"{name} {rows[name].shape} {rows[name].pieces[0].dtype}\n".encode())
+        digest.update(f"{name} {rows[name].shape} {rows[name].dtype}\n".encode())
         for piece in rows[name].pieces:
             digest.update(_memory(piece))
     return digest.hexdigest()

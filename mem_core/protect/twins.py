@@ -28,7 +28,6 @@ from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.twin_table import TwinRow, read_twin_table
 
-RECORD = TWINS_RECORD
 _WHAT = "the description of twins"
 
 
@@ -106,12 +105,12 @@ def _new_record(dest: Folder, share: float, method: str, place: KeyPlace) -> Twi
 
 def _write_record(dest: Folder, record: TwinsRecord, *, only_if_absent: bool = False) -> None:
     data = (record.model_dump_json(indent=2) + "\n").encode()
-    write_bytes(dest.below(TWINS), RECORD, data, only_if_absent=only_if_absent)
+    write_bytes(dest.below(TWINS), TWINS_RECORD, data, only_if_absent=only_if_absent)
 
 
 def read_twins_record(dest: Folder) -> TwinsRecord | None:
     """What `twins.json` of a protected corpus says, None if it has no twins. Raises `MismatchError` if damaged."""
-    return read_record(dest.below(TWINS), RECORD, TwinsRecord, _WHAT)
+    return read_record(dest.below(TWINS), TWINS_RECORD, TwinsRecord, _WHAT)
 
 
 def require_twins_record(dest: Folder) -> TwinsRecord:
@@ -119,7 +118,7 @@ def require_twins_record(dest: Folder) -> TwinsRecord:
     record = read_twins_record(dest)
     if record is None:
         raise ConfigError(
-            f"expected a corpus that was protected with twins in {dest.uri}, but there is no {TWINS}/{RECORD}"
+            f"expected a corpus that was protected with twins in {dest.uri}, but there is no {TWINS}/{TWINS_RECORD}"
         )
     return record
 

@@ -89,11 +89,10 @@ def _samples(folder: Folder, shard: str, keys: Set[str]) -> Iterator[Sample]:
 def _item(row: SampleRow, before: Sample, after: Sample) -> MontageItem:
     clean = decode_image(before.image, max_pixels=_MAX_PIXELS).pixels
     protected = decode_image(after.image, max_pixels=_MAX_PIXELS).pixels
-    called = row.name or row.key
     if clean.shape != protected.shape:
-        raise MismatchError(f"expected {called} in one size, got {clean.shape[:2]} and {protected.shape[:2]}")
+        raise MismatchError(f"expected {row.called} in one size, got {clean.shape[:2]} and {protected.shape[:2]}")
     if row.sha256_in != sha256_bytes(before.image):
-        raise MismatchError(f"expected the clean {called} to be the one that was protected, got another image")
+        raise MismatchError(f"expected the clean {row.called} to be the one that was protected, got another image")
     own, published = before.captions[0], after.captions[0]
     marked = _marked(row.trigger, own, published)
     return MontageItem(

@@ -74,7 +74,8 @@ def test_a_shard_that_fails_for_good_is_named_after_the_others_are_done() -> Non
     assert sorted(done) == [shard for shard in SHARDS if shard != "00001"]
 
 
-def test_what_stops_the_run_stops_it_at_once() -> None:
+@pytest.mark.parametrize("runtime", [RunnerConfig(workers=1), RunnerConfig(shards_per_task=5)])
+def test_what_stops_the_run_stops_it_at_once(runtime: RunnerConfig) -> None:
     begun = []
 
     @task
@@ -84,7 +85,7 @@ def test_what_stops_the_run_stops_it_at_once() -> None:
 
     @flow
     def over_all() -> None:
-        with shard_runner_of(RunnerConfig(workers=1)) as runner:
+        with shard_runner_of(runtime) as runner:
             map_shards(work, SHARDS, runner=runner)
 
     with pytest.raises(MismatchError, match="shard 00000 was changed"):
@@ -115,24 +116,6 @@ def test_several_shards_in_one_task_run_are_told_one_by_one(monkeypatch: pytest.
     assert tries == dict.fromkeys(SHARDS, 1) | {"00001": 3, "00004": 3}
     names = ["00000 to 00002", "00003 to 00005", "00006"]
     wait_until(lambda: _runs("work on shards") == {f"work on shards {name}" for name in names})  # records come later
-
-
-def test_in_a_bundle_too_what_stops_the_run_stops_it_at_once() -> None:
-    begun = []
-
-    @task
-    def work(shard: str) -> None:
-        begun.append(shard)
-        raise MismatchError(f"shard {shard} was changed")
-
-    @flow
-    def over_all() -> None:
-        with shard_runner_of(RunnerConfig(shards_per_task=5)) as runner:
-            map_shards(work, SHARDS, runner=runner)
-
-    with pytest.raises(MismatchError, match="shard 00000 was changed"):
-        over_all()
-    assert begun == ["00000"]
 
 
 def test_nothing_to_do() -> None:

@@ -10,12 +10,14 @@ from mem_core.audit.certificate.certificate import Audit, Committed, Made
 from mem_core.audit.certificate.evidence import certify
 from mem_core.audit.certificate.page import certificate_page
 from mem_core.audit.certificate.trials import trials_of_cells
+from mem_core.audit.evidence.blocks import blocks_needed
 from mem_core.audit.evidence.commitment import Commitment
 from mem_core.audit.evidence.detection import AskedModel, Detection, coins_of
 from mem_core.audit.evidence.outcome import EvidencePlan, outcome_of
 from mem_core.audit.evidence.page import detection_page
 from mem_core.audit.evidence.scores import Score
 from mem_core.audit.preview import preview_page
+from mem_core.audit.stress.chart import draw_stress
 from mem_core.audit.stress.findings import judge_attacks
 from mem_core.audit.stress.page import StressReport, stress_page
 from mem_core.data.image_quality import QualitySummary
@@ -51,7 +53,8 @@ def report() -> bytes:
 def stress() -> bytes:
     findings = judge_attacks([PUBLISHED, STRIP, RECAPTION], _CELLS)
     about = {"trained on": "50 pairs of 60", "model": "tiny-resnet-64, 10 epochs", "seeds": "0, 1"}
-    return stress_page(StressReport(findings=findings, detectability=FOUND, about=about))
+    report = StressReport(findings=findings, detectability=FOUND, about=about)
+    return stress_page(report, png(draw_stress(findings)))
 
 
 def certificate() -> bytes:
@@ -91,7 +94,7 @@ def detection(pairs: int = 1500) -> bytes:
         method="random-trigger",
         share=1,
         pairs=pairs,
-        blocks=(_HASH,),
+        blocks=(_HASH,) * blocks_needed(pairs),
         manifest=_HASH,
         shards={},
         test=plan,

@@ -1,6 +1,5 @@
 """A run that a schedule began sends the event that the server leaves out, by the id that the next one names."""
 
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,7 +21,7 @@ def test_its_id_is_that_of_the_first_state(prefect_api: str, by_schedule: bool) 
     run.auto_scheduled = by_schedule
     sent: list[dict[str, Any]] = []
     with (
-        patch.object(first_event, "FlowRunContext", SimpleNamespace(get=lambda: SimpleNamespace(flow_run=run))),
+        patch.object(first_event, "own_flow_run", lambda: run),
         patch.object(first_event, "emit_event", lambda event, **more: sent.append({"event": event, **more})),
     ):
         first_event.send_first_event()

@@ -29,15 +29,16 @@ class StressReport(Frozen):
 
 def write_stress(out: Folder, report: StressReport) -> None:
     """Equal findings give equal bytes; the page is written last."""
-    write_bytes(out, "stress.png", png(draw_stress(report.findings)))
+    picture = png(draw_stress(report.findings))
+    write_bytes(out, "stress.png", picture)
     write_bytes(
         out, "stress.json", (json.dumps(report.model_dump(mode="json"), indent=2, sort_keys=True) + "\n").encode()
     )
-    write_bytes(out, STRESS_PAGE, stress_page(report))
+    write_bytes(out, STRESS_PAGE, stress_page(report, picture))
 
 
-def stress_page(report: StressReport) -> bytes:
-    """The HTML of the page."""
+def stress_page(report: StressReport, picture: bytes) -> bytes:
+    """The HTML of the page. picture: `draw_stress` as a PNG."""
     return filled_page(
         "audit/stress/stress.html.j2",
         report=report,
@@ -46,7 +47,7 @@ def stress_page(report: StressReport) -> bytes:
         heads=STRESS_HEADER,
         detected=detected(report.detectability) if report.detectability else {},
         reasons=reasons(report.findings),
-        picture=png(draw_stress(report.findings)),
+        picture=picture,
         narrow=png(draw_stress(report.findings, narrow=True)),
         alt=stress_in_words(report.findings),
     )

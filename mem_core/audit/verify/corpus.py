@@ -20,9 +20,8 @@ from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import Receipt, has_receipt, read_receipt, receipt_name
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows, table_name
-from mem_core.protect.destination import TWINS
+from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.key_place import KeyPlace
-from mem_core.protect.twins import RECORD
 
 
 def verify_corpus(
@@ -172,7 +171,7 @@ class _Walk:
         """The same for the versions that stay at home, if there are any."""
         if twins is None:
             if receipt.twins:
-                self.problem("", f"missing: {TWINS}/{RECORD}, though the receipt names the twins of the shard")
+                self.problem("", f"missing: {TWINS}/{TWINS_RECORD}, though the receipt names the twins of the shard")
             return
         known = {row.key: row for row in rows}
         if lacking := twins.check(clean, protected, receipt, known, check, self.problem):

@@ -25,8 +25,8 @@ from mem_core.data.receipt import read_receipt
 from mem_core.data.sample_metadata import BLOCK, UNPROTECTED
 from mem_core.data.shard import Broken, Sample, read_shard
 from mem_core.data.table import SampleRow, read_rows
-from mem_core.protect.destination import PROTECTOR, TWINS
-from mem_core.protect.twins import RECORD, twin_images
+from mem_core.protect.destination import PROTECTOR, TWINS, TWINS_RECORD
+from mem_core.protect.twins import twin_images
 
 _TAR = ".tar"
 _KINDS = {
@@ -118,7 +118,7 @@ def _not_to_be_there(names: list[str]) -> Iterator[tuple[str, str]]:
         top, _, rest = (TWINS, "", name) if _is_of_twins(name) else name.partition("/")
         if (name.endswith(_TAR) and not _is_of_twins(name)) or is_index(name):
             continue
-        if name.rpartition("/")[2] == RECORD:
+        if name.rpartition("/")[2] == TWINS_RECORD:
             yield name, f"not to be handed out: it describes {_TWINS}"
             continue
         kind = next((kind for ending, kind in _KINDS.items() if name.endswith(ending)), "")

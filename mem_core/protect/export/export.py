@@ -183,16 +183,15 @@ class _Export:
 
     def _count(self, written: _Written) -> None:
         item, row = written.item, written.item.row
-        name = row.name or row.key
         if written.trouble:
-            self._missing.append(Missing(name=name, at="export", code="", reason=written.trouble))
+            self._missing.append(Missing(name=row.called, at="export", code="", reason=written.trouble))
             return
         self._pictures += 1
         self._before += written.before
         self._captions += len(item.sample.captions)
         self._extension = item.sample.extension
         if row.status == "passthrough":
-            self._unprotected.append(name)
+            self._unprotected.append(row.called)
         if self._table is not None:
             self._table.add(item.file, item.sample.captions)
 

@@ -56,7 +56,7 @@ def other_splits(clean: Folder, around: Folder) -> tuple[str, ...]:
 
 def failed_row(row: SampleRow, at: Literal["shard", "protect"]) -> Missing:
     """A row of a table that says why a sample is not published."""
-    return Missing(name=row.name or row.key, at=at, code=row.code, reason=row.reason)
+    return Missing(name=row.called, at=at, code=row.code, reason=row.reason)
 
 
 def failed_shards(protected: Folder) -> Iterator[Missing]:
