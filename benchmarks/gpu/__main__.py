@@ -5,7 +5,8 @@ python -m benchmarks.gpu --out OUT --minutes 5 --jobs 2 --parts smoke           
 
 Parts: `flickr8k` and `cpu` are the scales of that name, `rn50` is gpu.yaml beside this file, `stress` and `stress-cpu`
 are the default stress suite on two rows of `flickr8k` and of `cpu`, `smoke` is the smallest scale with its stress test,
-`evidence` is what twins show of a model, by share and attack, and `evidence-smoke` the same, drawn and small.
+`evidence` is what twins show of a model, by share and attack, at 32 px, `evidence-64` less of it at 64 px, and
+`evidence-smoke` is drawn and small.
 Many small models train at the same time: none of them fills a GPU. Needs torch, open_clip, numpy, Pillow, pydantic and
 the small packages of mem_core: neither Prefect nor boto3. Leaves a folder a part with its page, OUT/PART.tar.gz with
 results and page, OUT/log.txt and OUT/machine.json: seconds, cells, the device, and the pairs a second that its victims
@@ -150,6 +151,10 @@ def _evidence(work: Path, data: Path | None, device: str) -> list[Part]:
     return [EvidencePart("evidence", work / "evidence", data, device)]
 
 
+def _evidence_64(work: Path, data: Path | None, device: str) -> list[Part]:
+    return [EvidencePart("evidence-64", work / "evidence-64", data, device, side=64)]
+
+
 def _evidence_smoke(work: Path, data: Path | None, device: str) -> list[Part]:
     return [EvidencePart("evidence-smoke", work / "evidence-smoke", data, device, small=True)]
 
@@ -162,6 +167,7 @@ _PARTS: dict[str, Callable[[Path, Path | None, str], list[Part]]] = {
     "rn50": _rn50,
     "smoke": _smoke,
     "evidence": _evidence,
+    "evidence-64": _evidence_64,
     "evidence-smoke": _evidence_smoke,
 }
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -58,8 +58,14 @@ SCORES: tuple[Score, ...] = ("words", "own-trigger", "caption", "noise", "loss")
 _TRIALS = ("noise-crops", "noise-loss-crops")
 _MEASURED: dict[str, tuple[str, ...]] = dict(STATISTICS) | {name: (name,) for name in _TRIALS}
 _CROPS = 8
-METHODS = ("random-trigger", "codebook", "mem")
+METHODS: dict[str, dict[str, Any]] = {
+    "random-trigger": {"method": "random-trigger"},
+    "random words inside": {"method": "random-trigger", "trigger": {"placement": "inside"}},
+    "codebook": {"method": "codebook"},
+    "mem": {"method": "mem"},
+}
 SHARES = (1.0, 0.5, 0.1, 0.05, 0.01, 0.002)
+_SHARES_AT_64 = (0.01, 0.5)
 ATTACKS: dict[str, dict[str, Any]] = {
     "none": {},
     "words dropped": {"countermeasures": [{"kind": "strip-first", "words": 3}]},
@@ -69,13 +75,14 @@ ATTACKS: dict[str, dict[str, Any]] = {
     "best epoch": {},
     "from pretrained": {},
 }
-_PRESET = "docs/results/stress/preset.yaml"
+_PRESETS = {32: "docs/results/stress/preset.yaml", 64: "mem_core/experiments/reproduce/scales/flickr8k.yaml"}
 _SMALL: dict[str, Any] = {
     "protect": {"rounds": 1, "surrogate": {"steps_per_round": 4, "pool_shards": 1}, "noise": {"num_steps": 1}},
     "victim": {"epochs": 2, "batch_size": 32},
 }
-_AT_HOME = 40  # clean victims
-_UNTRAINED = 20  # models a job
+_ATTACKS_AT_64 = ("words dropped", "recaptioned")
+_CLEAN, _UNTRAINED = 40, 12  # jobs: one clean victim each, or so many untrained models
+_MODELS = 20
 
 
 @dataclass(frozen=True)
@@ -89,17 +96,20 @@ class EvidenceCell:
 
     @property
     def name(self) -> str:
-        return f"{self.method}-{self.share:g}-{self.attack.replace(' ', '-')}-{self.seed}"
+        return f"{self.method}-{self.share:g}-{self.attack}-{self.seed}".replace(" ", "-")
 
 
 @dataclass(frozen=True)
 class EvidencePart:
-    """small: drawn pictures, a few steps, a few cells, to see that it runs."""
+    """side: of the photographs and of the models, in pixels; at 64 there are fewer cells, and no innocents.
+    small: drawn pictures, a few steps, a few cells, to see that it runs.
+    """
 
     name: str
     folder: Path
     data: Path | None
     device: str
+    side: Literal[32, 64] = 32
     small: bool = False
 
     @property
@@ -112,16 +122,21 @@ class EvidencePart:
         return RuntimeConfig(device=self.device, precision="float32", cache_mb=1024)
 
     def settings(self) -> dict[str, Any]:
-        """The stress test's: the smallest model that learns from photographs of 32 pixels."""
-        values: dict[str, Any] = yaml.safe_load(Path(_PRESET).read_text(encoding="utf-8"))
+        """At 32 px those of the stress test, at 64 px those of the study."""
+        values: dict[str, Any] = yaml.safe_load(Path(_PRESETS[self.side]).read_text(encoding="utf-8"))
+        values = merge(values, {"corpus": {"resize": self.side}})
         return merge(values, _SMALL) if self.small else values
 
     def cells(self) -> list[EvidenceCell]:
-        """Most valuable first: one seed of what the aims name, then further shares, attacks, and seeds."""
-        shares = (1.0, 0.5) if self.small else (0.01, 0.002, 0.1, 1.0, 0.05, 0.5)
-        seeds, attacks = (range(1), list(ATTACKS)[1:3]) if self.small else (range(3), list(ATTACKS)[1:])
+        """A seed after the other; in each, most valuable first: what the aims name, then further shares and attacks."""
+        shares: tuple[float, ...] = (0.01, 0.002, 0.1, 1.0, 0.05, 0.5)
+        attacks = tuple(ATTACKS)[1:]
+        if self.side == 64:
+            shares, attacks = _SHARES_AT_64, _ATTACKS_AT_64
+        if self.small:
+            shares, attacks = (1.0, 0.5), attacks[:2]
         found = []
-        for seed in seeds:
+        for seed in range(1 if self.small else 3):
             found += [EvidenceCell(method, share, "none", seed) for share in shares for method in METHODS]
             found += [EvidenceCell(method, 0.5, attack, seed) for attack in attacks for method in METHODS]
         return found
@@ -130,21 +145,27 @@ class EvidencePart:
         """The corpus, the methods, the victims, the innocents; what was measured before is left out."""
         first, start = f"{self.name}: clean corpus", f"{self.name}: pretrained"
         protected = {method: f"{self.name}: protect {method}" for method in METHODS}
-        jobs = [Job(first, partial(_prepare, self))]
-        jobs += [Job(protected[method], partial(_protect, self, method), (first,)) for method in reversed(METHODS)]
+        jobs = [Job(first, partial(_prepare, self), turn=-1)]
+        jobs += [
+            Job(protected[method], partial(_protect, self, method), (first,), turn=-1) for method in reversed(METHODS)
+        ]
         jobs.append(Job(start, partial(_pretrain, self), (first,)))
         for cell in self.cells():
             if not self._file(cell.name).exists():
                 needs = (first, protected[cell.method], *((start,) if cell.attack == "from pretrained" else ()))
-                jobs.append(Job(f"{self.name}: {cell.name}", partial(_measure, self, cell), needs))
-        needs = (first, *protected.values())
-        counts = (1, 1) if self.small else (_AT_HOME, 5)
-        for kind, count in zip(("clean", "untrained"), counts, strict=True):
+                jobs.append(Job(f"{self.name}: {cell.name}", partial(_measure, self, cell), needs, turn=cell.seed))
+        for kind, count in self._innocents_wanted().items():
             for number in range(count):
                 if not self._innocent(kind, number).exists():
-                    name = f"{self.name}: {kind} {number}"
-                    jobs.append(Job(name, partial(_innocents, self, kind, number), needs))
+                    name, needs = f"{self.name}: {kind} {number}", (first, *protected.values())
+                    jobs.append(Job(name, partial(_innocents, self, kind, number), needs, turn=1))
         return jobs
+
+    def _innocents_wanted(self) -> dict[str, int]:
+        """Jobs by kind."""
+        if self.small:
+            return {"clean": 1, "untrained": 1}
+        return {"clean": _CLEAN, "untrained": _UNTRAINED} if self.side == 32 else {}
 
     def last_jobs(self) -> list[Job]:
         """What is done once the time is over."""
@@ -184,7 +205,7 @@ def _prepare(part: EvidencePart) -> str:
 
 
 def _protect(part: EvidencePart, method: str) -> str:
-    config = ProtectConfig.model_validate(part.settings()["protect"] | {"method": method})
+    config = ProtectConfig.model_validate(merge(part.settings()["protect"], METHODS[method]))
     wanted = TwinsWanted(share=1.0, key=KeyPlace(folder=str(part.folder / "keys")))
     places = Places(part.clean(), part.protected(method))
     protect_all(Protection(places, config, part.runtime, seed=0, twins=wanted))
@@ -237,9 +258,10 @@ def _measure(part: EvidencePart, cell: EvidenceCell) -> str:
 
 
 def _innocents(part: EvidencePart, kind: str, number: int) -> str:
-    lines, lowest = [], 1.0
+    """Trained ones are asked about every method's twins, untrained ones about those of one method, in turn."""
+    lines, lowest, methods = [], 1.0, tuple(METHODS)
     for seed, model in _innocent_models(part, kind, number):
-        for method in METHODS:
+        for method in methods if kind == "clean" else (methods[seed % len(methods)],):
             pairs = [twin.drawn for twin in _twins(part, method)[:1000]]
             found = _preferences(part, model, pairs)
             values = _all_p(found, _thrown(f"{kind} {seed} {method}", len(pairs)))
@@ -252,8 +274,8 @@ def _innocents(part: EvidencePart, kind: str, number: int) -> str:
 def _innocent_models(part: EvidencePart, kind: str, number: int) -> Iterator[tuple[int, OpenClipEncoder]]:
     config = part.victim_config("none")
     if kind == "untrained":
-        for seed in range(_UNTRAINED * number, (1 if part.small else _UNTRAINED) + _UNTRAINED * number):
-            yield seed, build_model(config.architecture, seed)
+        first = _MODELS * number
+        yield from ((seed, build_model(config.architecture, seed)) for seed in range(first, first + _MODELS))
         return
     place = part.folder / "work" / f"{kind}-{number}"
     train_victim(VictimData(part.clean()), LocalFolder(place), config, part.runtime, seed=2000 + number)

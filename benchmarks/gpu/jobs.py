@@ -15,23 +15,25 @@ _GLANCE = 5.0  # seconds between two looks at the clock
 class Job:
     """call: what a process does, to be pickled; returns a line to print. needs: names of jobs that come before.
 
+    turn: jobs of a later turn wait until those of earlier ones have begun or wait for others.
     lane: jobs that take much of a GPU's memory share one; of those at most `width` run at the same time.
     """
 
     name: str
     call: Callable[[], str]
     needs: tuple[str, ...] = ()
+    turn: int = 0
     lane: str = ""
     width: int = 2
 
 
 def run_jobs(jobs: Iterable[Job], workers: int, seconds: float, say: Say, tick: Callable[[], None]) -> set[str]:
-    """Runs jobs in their order, each once what it needs is done; returns the names of those done.
+    """Runs jobs by turn and in their order, each once what it needs is done; returns the names of those done.
 
     No job is begun after so many seconds. One that fails is said, and those that need it are left out. tick: called
     when jobs have ended, to save what there is.
     """
-    waiting = {job.name: job for job in jobs}
+    waiting = {job.name: job for job in sorted(jobs, key=lambda job: job.turn)}
     done: set[str] = set()
     running: dict[Future[str], Job] = {}
     end = time.monotonic() + seconds

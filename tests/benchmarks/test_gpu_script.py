@@ -94,11 +94,25 @@ def test_a_lane_holds_back_what_would_not_fit_beside_it(tmp_path: Path) -> None:
     assert all(line.endswith("alone") for line in said)
 
 
+def test_jobs_of_a_later_turn_come_after_those_of_an_earlier_one(tmp_path: Path) -> None:
+    said: list[str] = []
+    jobs = [Job(f"turn {turn}", partial(_leave, tmp_path / str(turn)), turn=turn) for turn in (2, 0, 1, -1)]
+    run_jobs(jobs, 1, 60, said.append, lambda: None)
+    assert [line.split()[-1] for line in said] == ["-1", "0", "1", "2"]
+
+
+def test_the_part_on_evidence_at_64_px_is_smaller(tmp_path: Path) -> None:
+    part = EvidencePart("evidence-64", tmp_path, None, "cpu", side=64)
+    assert len(part.cells()) == 3 * 4 * (2 + 2)
+    assert part.victim_config("none").architecture == "tiny-resnet"
+    assert not [job for job in part.jobs() if "untrained" in job.name]
+
+
 def test_the_part_on_evidence_measures_what_it_lists_and_tells_what_it_found(tmp_path: Path) -> None:
     part = EvidencePart("evidence", tmp_path, None, "cpu")
     jobs = {job.name: job for job in part.jobs()}
     assert all(set(job.needs) <= jobs.keys() for job in jobs.values())
-    assert len({cell.name for cell in part.cells()}) == len(part.cells()) == 3 * 3 * (6 + 6)
+    assert len({cell.name for cell in part.cells()}) == len(part.cells()) == 3 * 4 * (6 + 6)
     assert all(part.victim_config(attack).epochs == 6 for attack in ATTACKS)
     some = {"p": 0.02, "sequential": 0.5, "right": 0.7}
     for cell in part.cells()[:6]:
@@ -107,7 +121,7 @@ def test_the_part_on_evidence_measures_what_it_lists_and_tells_what_it_found(tmp
         write_bytes(LocalFolder(tmp_path), f"cells/{cell.name}.json", json.dumps(line).encode())
     assert len(part.jobs()) == len(jobs) - 6
     (report,) = part.last_jobs()
-    assert report.call() == "6 of 108 victims, 6 p-values of innocent models"
+    assert report.call() == "6 of 144 victims, 6 p-values of innocent models"
     said = (tmp_path / "evidence.md").read_text()
     assert "| mem | 0.01 | 60 | 1 | 0.02 (0.02) |" in said
     assert "| all | words | fixed | 6 | 0 (at most " in said
