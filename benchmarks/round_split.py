@@ -41,7 +41,7 @@ _PARTS = {
     "update_noise": ("PGD", rounds),
     "encode_texts": ("caption features for PGD", FrozenEncoder),
 }
-_BESIDE = {"seen_once"}  # by the thread that prepares batches
+BESIDE = {"seen_once"}  # by the thread that prepares batches
 
 
 def run(*, samples: int = 256, side: int = 432, repeats: int = 3) -> list[Figure]:
@@ -52,7 +52,7 @@ def run(*, samples: int = 256, side: int = 432, repeats: int = 3) -> list[Figure
         found, publish = _rounds(Path(folder), samples, repeats)
     case = f"tiny-resnet, {samples} x {side} px"
     whole = [parts["round"] / sum(parts[name] for name in _PARTS) for parts in found]
-    waited = [parts["waited"] / sum(parts[name] for name in _PARTS if name not in _BESIDE) for parts in found]
+    waited = [parts["waited"] / sum(parts[name] for name in _PARTS if name not in BESIDE) for parts in found]
     figures = [
         _figure("a round over its steps, waiting time", case, waited, "x", _MOST),
         _figure("a round over its steps, all threads", case, whole, "x", None),
