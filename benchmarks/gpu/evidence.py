@@ -60,7 +60,7 @@ _MEASURED: dict[str, tuple[str, ...]] = dict(STATISTICS) | {name: (name,) for na
 _CROPS = 8
 METHODS: dict[str, dict[str, Any]] = {
     "random-trigger": {"method": "random-trigger"},
-    "random words inside": {"method": "random-trigger", "trigger": {"placement": "inside"}},
+    "mark": {"method": "mark", "trigger": {"placement": "inside"}},
     "codebook": {"method": "codebook"},
     "mem": {"method": "mem"},
 }

@@ -33,7 +33,7 @@ class Recipe:
     about: str
     colour: str
     isolates: str = ""
-    noise: Literal["none", "optimised", "adversarial", "random", "codebook"] = "none"
+    noise: Literal["none", "optimised", "adversarial", "random", "codebook", "tint"] = "none"
     trigger: Literal["none", "optimised", "random", "constant", "topic"] = "none"
     shuffles_captions: bool = False
     publishes_noise: bool = True
@@ -129,6 +129,16 @@ _ROWS = (
         chooses_trigger=True,
     ),
     Recipe(
+        name="mark",
+        kind="method",
+        label="Mark",
+        about="random words and a soft tint of its own for each image, made to be found in a model; no surrogate",
+        colour="#8c4a2f",
+        noise="tint",
+        trigger="random",
+        chooses_trigger=True,
+    ),
+    Recipe(
         name="random-noise",
         kind="control",
         label="Random noise",
@@ -186,7 +196,7 @@ METHODS = {row.name: row for row in _ROWS}
 
 
 def without_noise(name: str) -> str | None:
-    """The row that shows what a method's noise adds: the control that leaves it out, or clean where there are no words.
+    """The row that shows what a method's noise adds: the one with its words alone, or clean where there are no words.
 
     None for a method without noise, and for one whose noise and words nothing tells apart: over clean pairs its words
     would count as noise.
@@ -194,8 +204,14 @@ def without_noise(name: str) -> str | None:
     method = METHODS[name]
     if not method.adds_noise:
         return None
-    controls = (row.name for row in METHODS.values() if row.fitted_as == name and not row.publishes_noise)
-    return next(controls, None if method.adds_trigger else CLEAN)
+    if not method.adds_trigger:
+        return CLEAN
+    return next((row.name for row in METHODS.values() if _words_alone(row, method)), None)
+
+
+def _words_alone(row: Recipe, method: Recipe) -> bool:
+    left_out = row.fitted_as == method.name and not row.publishes_noise
+    return left_out or (row.noise == "none" and row.trigger == method.trigger)
 
 
 def _in_table(name: Any) -> Any:

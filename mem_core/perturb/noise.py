@@ -12,6 +12,7 @@ from mem_core.perturb.codebook import Noise, sample_noise
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.projection import project
 from mem_core.perturb.state import ShardState
+from mem_core.perturb.tint import tint
 
 
 def noise_for(shard: LoadedShard, i: int, clean: Pixels, state: ShardState, context: FitContext) -> Noise:
@@ -30,6 +31,8 @@ def noise_for(shard: LoadedShard, i: int, clean: Pixels, state: ShardState, cont
         draw = generator(context.draw_seed, "noise", shard.name, key)
         drawn = torch.randint(-bound, bound + 1, (3, height, width), generator=draw, dtype=torch.int16).to(torch.int8)
         return _by_pixel(project(drawn, torch.from_numpy(clean).permute(2, 0, 1), bound))
+    if recipe.noise == "tint":
+        return tint(clean, config.epsilon_levels, context.draw_seed, shard.name, key)
     if recipe.noise == "codebook" and state.topics:
         return sample_noise(state.topics[i], clean, config, context.draw_seed, shard.name, key, context.draw)
     raise MismatchError(f"expected a protector that holds the noise of {context.config.method}, but it holds none")

@@ -37,9 +37,9 @@ def test_what_is_published_follows_from_the_ingredients() -> None:
 
 
 def test_what_goes_together_follows_from_the_row() -> None:
-    assert named(chooses_trigger=True) == {"mem", "em", "codebook"}
+    assert named(chooses_trigger=True) == {"mem", "em", "codebook", "mark"}
     replacing = {row.name for row in METHODS.values() if row.places_words("replace")}
-    assert replacing == {"codebook", "random-trigger", "constant-trigger"}
+    assert replacing == {"codebook", "mark", "random-trigger", "constant-trigger"}
     for placement in ("end", "inside"):
         assert {n for n, row in METHODS.items() if not row.places_words(placement)} == {"clean", "uap", "random-noise"}
     assert named(family="mem") == {"mem", "noise-only", "trigger-only"}
@@ -71,7 +71,10 @@ def test_what_noise_adds_is_seen_beside_the_same_without_it() -> None:
     found = {name: without_noise(name) for name in METHODS}
     untold = {"codebook"}  # its noise and its words: over clean pairs both would count
     assert {name for name, row in found.items() if row is None} == named(adds_noise=False) | untold
-    assert {name: row for name, row in found.items() if row not in (None, CLEAN)} == {"mem": "trigger-only"}
+    assert {name: row for name, row in found.items() if row not in (None, CLEAN)} == {
+        "mem": "trigger-only",
+        "mark": "random-trigger",
+    }
 
 
 def test_the_config_may_ask_for_other_words_than_the_methods() -> None:

@@ -56,10 +56,13 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"noise": {"crop_scale": (0.9, 0.5)}}, "from small to large"),
         ({"method": "men"}, "method: .* clean, mem, .*, got 'men'"),
         ({"trigger": {"length": 0}}, "trigger.length"),
-        ({"trigger": {"placement": "replace"}}, "placement replace goes with codebook, random-trigger, .*, got mem"),
+        (
+            {"trigger": {"placement": "replace"}},
+            "placement replace goes with codebook, mark, random-trigger, .*, got mem",
+        ),
         (
             {"method": "uap", "trigger": {"placement": "end"}},
-            "placement end goes with mem, em, codebook, random-trigger, .*, got uap",
+            "placement end goes with mem, em, codebook, mark, random-trigger, .*, got uap",
         ),
         ({"trigger": {"placement": "middle"}}, "trigger.placement: .*'front', 'end', 'inside' or 'replace'"),
         ({"trigger": {"source": "captions"}}, "source captions goes with a codebook's topic words, got mem"),

@@ -23,6 +23,7 @@ from tests.support.corpora import RUNTIME, SEED, contents, protect, samples_of, 
 METHODS: dict[str, dict[str, Any]] = {
     "mem": {},
     "random-trigger": {"method": "random-trigger"},
+    "mark": {"method": "mark", "trigger": {"placement": "inside"}},
     "codebook": {"method": "codebook", "noise": {"topics": 2}},
     "codebook in place": {
         "method": "codebook",
