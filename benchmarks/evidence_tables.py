@@ -1,15 +1,16 @@
-"""The tables of docs/results/evidence.md out of its victims."""
+"""The tables of docs/results/evidence.md out of its victims and innocent models."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
 from mem_core.audit.evidence.sign_flip import LOWEST
 
 Cells = Sequence[dict[str, Any]]
+Table = list[list[str]]
 
-_METHODS = {"random-trigger": "random words", "mem": "MEM-3", "codebook": "codebook"}
-_WITH_NOISE = ("mem", "codebook")
+_METHODS = {"random-trigger": "random words", "mark": "mark", "mem": "MEM-3", "codebook": "codebook"}
+_NOISE_ALONE = ("mark", "mem")
 _ATTACKS = {
     "none": "does nothing",
     "best epoch": "keeps the best epoch",
@@ -20,54 +21,104 @@ _ATTACKS = {
     "recaptioned": "re-captions",
 }
 _ATTACKED_SHARE = 0.5
+_SMALL_SHARE = 0.01
+_DEFAULT = "words-and-noise"
+_LEVELS = (0.001, 0.01, 0.05, 0.5)
+_INNOCENT = {"victim": "trained under other coins", "clean": "trained on clean pairs", "untrained": "untrained"}
 
 
-def evidence_table(cells: Cells, wanted: str) -> list[list[str]]:
-    """Header and rows of the table by `shares` or by `attacks`. Raises `KeyError` for another."""
-    return {"shares": _shares, "attacks": _attacks}[wanted](cells)
+def evidence_table(lines: Cells, wanted: str) -> Table:
+    """Header and rows: of victims by `shares`, by `attacks` or by `statistics`, of `innocents`. `KeyError` for others.
+
+    A p-value is the median of the victims' with the worst behind it.
+    """
+    return _TABLES[wanted](lines)
 
 
-def _shares(cells: Cells) -> list[list[str]]:
+def _shares(cells: Cells) -> Table:
     plain = [cell for cell in cells if cell["attack"] == "none"]
-    header = ["share of the trainer's pairs", "twins"]
-    for name in _METHODS.values():
-        header += [name, "coins right"]
     rows = []
     for share in sorted({cell["share"] for cell in plain}, reverse=True):
         at = [cell for cell in plain if cell["share"] == share]
-        row = [f"{100 * share:g} %", f"{at[0]['pairs']:,}"]
-        for method in _METHODS:
-            own = [cell for cell in at if cell["method"] == method]
-            row += [_p(own, "words-and-noise"), _right(own)]
-        rows.append(row)
-    return [header, *rows]
+        found = [_p_and_right(_of(at, method)) for method in _METHODS]
+        rows.append([f"{100 * share:g} %", f"{at[0]['pairs']:,}", _victims(at), *found])
+    return [["share of the trainer's pairs", "twins", "victims", *_METHODS.values()], *rows]
 
 
-def _attacks(cells: Cells) -> list[list[str]]:
+def _attacks(cells: Cells) -> Table:
     at = [cell for cell in cells if cell["share"] == _ATTACKED_SHARE]
-    header = ["the trainer", *_METHODS.values(), *(f"{_METHODS[method]}'s noise alone" for method in _WITH_NOISE)]
     rows = []
     for attack, shown in _ATTACKS.items():
-        after = {
-            method: [one for one in at if (one["method"], one["attack"]) == (method, attack)] for method in _METHODS
-        }
-        both = [_p(after[method], "words-and-noise") for method in _METHODS]
-        rows.append([shown, *both, *(_p(after[method], "noise") for method in _WITH_NOISE)])
-    return [header, *rows]
+        after = [cell for cell in at if cell["attack"] == attack]
+        if after:
+            both = [_p(_of(after, method), _DEFAULT) for method in _METHODS]
+            rows.append([shown, _victims(after), *both, *(_p(_of(after, method), "noise") for method in _NOISE_ALONE)])
+    alone = [f"{_METHODS[method]}, noise alone" for method in _NOISE_ALONE]
+    return [["the trainer", "victims", *_METHODS.values(), *alone], *rows]
+
+
+def _statistics(cells: Cells) -> Table:
+    few = [cell for cell in cells if (cell["attack"], cell["share"]) == ("none", _SMALL_SHARE)]
+    wordless = [cell for cell in cells if (cell["attack"], cell["share"]) == ("recaptioned", _ATTACKED_SHARE)]
+    rows = [
+        [
+            f"`{statistic}`",
+            *(_p(_of(few, method), statistic) for method in _METHODS),
+            *(_p(_of(wordless, method), statistic) for method in _NOISE_ALONE),
+        ]
+        for statistic in cells[0]["published"]
+    ]
+    at_few = [f"{name}, {100 * _SMALL_SHARE:g} %" for name in _METHODS.values()]
+    return [["statistic", *at_few, *(f"{_METHODS[method]}, re-captioned" for method in _NOISE_ALONE)], *rows]
+
+
+def _innocents(lines: Cells) -> Table:
+    """How many have a p-value at or below a level, beside the most that fair ones have in 995 of 1,000 tries."""
+    from scipy.stats import binom
+
+    rows = []
+    groups = {shown: [one for one in lines if one["kind"] == kind] for kind, shown in _INNOCENT.items()}
+    groups = {name: models for name, models in groups.items() if models} | {"all": list(lines)}
+    for name, models in groups.items():
+        for test, shown in (("p", "fixed"), ("sequential", "sequential")):
+            values = [one["thrown anew"][_DEFAULT][test] for one in models]
+            below = [sum(value <= level for value in values) for level in _LEVELS]
+            most = [int(binom.ppf(0.995, len(values), level)) for level in _LEVELS]
+            counts = [f"{count} (at most {limit})" for count, limit in zip(below, most, strict=True)]
+            number = len({(one["kind"], one["name"]) for one in models})
+            rows.append([name, f"{number}", shown, f"{len(values)}", *counts])
+    return [["models", "number", "test", "p-values", *(f"at or below {level:g}" for level in _LEVELS)], *rows]
+
+
+_TABLES: dict[str, Callable[[Cells], Table]] = {
+    "shares": _shares,
+    "attacks": _attacks,
+    "statistics": _statistics,
+    "innocents": _innocents,
+}
+
+
+def _of(cells: Cells, method: str) -> Cells:
+    return [cell for cell in cells if cell["method"] == method]
+
+
+def _victims(cells: Cells) -> str:
+    """Of a method, or the fewest and the most."""
+    counts = sorted({len(_of(cells, method)) for method in _METHODS} - {0})
+    return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
 
 
 def _p(cells: Cells, statistic: str) -> str:
-    """The p-value, or the median of the victims' with the worst and their number behind it."""
     values = [cell["published"][statistic]["p"] for cell in cells]
     if not values:
         return ""
-    worst = f" ({_shown(max(values))}; {len(values)} victims)" if len(values) > 1 else ""
-    return _shown(median(values)) + worst
+    shown, worst = _shown(median(values)), _shown(max(values))
+    return shown if shown == worst else f"{shown} ({worst})"
 
 
-def _right(cells: Cells) -> str:
+def _p_and_right(cells: Cells) -> str:
     values = [cell["published"]["words"]["right"] for cell in cells]
-    return f"{100 * median(values):.0f} %" if values else ""
+    return f"{_p(cells, _DEFAULT)}; {100 * median(values):.0f} %" if values else ""
 
 
 def _shown(p: float) -> str:

@@ -5,8 +5,8 @@ The table of a study stands under a line that says where it comes from:
     <!-- paper/report.json | table2 | flickr8k | rows: rn50; rn101 | victim | seeds | of chance, best = of chance -->
 
 A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=". A stress
-test has one table, `<!-- stress/mem-3.json -->`; the study of evidence two, `<!-- evidence.json | shares -->` and
-`attacks`.
+test has one table, `<!-- stress/mem-3.json -->`; the study of evidence has those of `benchmarks.evidence_tables`, as in
+`<!-- evidence/32.json | shares -->`.
 """
 
 import json

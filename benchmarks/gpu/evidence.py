@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -24,13 +23,14 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
+from benchmarks.evidence_tables import evidence_table
 from benchmarks.gpu.jobs import Job
 from mem_core.audit.evidence.blocks import block_sizes
 from mem_core.audit.evidence.encoding import ModelEncoder, features_of
 from mem_core.audit.evidence.outcome import sequential_p
 from mem_core.audit.evidence.pairs import DrawnPair, drawn_pair
 from mem_core.audit.evidence.scores import STATISTICS, Score, preferences
-from mem_core.audit.evidence.sign_flip import LOWEST, sign_flip, signs
+from mem_core.audit.evidence.sign_flip import sign_flip, signs
 from mem_core.common.formatting import markdown_table
 from mem_core.common.rng import derived_seed, generator
 from mem_core.common.storage.folder import LocalFolder, write_bytes
@@ -96,7 +96,11 @@ class EvidenceCell:
 
     @property
     def name(self) -> str:
+        """What its file is called."""
         return f"{self.method}-{self.share:g}-{self.attack}-{self.seed}".replace(" ", "-")
+
+
+_OF_CELL = tuple(EvidenceCell.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,7 @@ class EvidencePart:
     @property
     def results(self) -> tuple[str, ...]:
         """What is kept, as patterns below the folder."""
-        return ("cells/*.json", "innocent/*.json", "evidence.md")
+        return ("cells/*.json", "innocent/*.json", "cells.json", "innocent.json", "evidence.md")
 
     @property
     def runtime(self) -> RuntimeConfig:
@@ -345,12 +349,16 @@ def _all_p(found: Preferences, coins: NDArray[np.int64]) -> dict[str, dict[str, 
     right = {score: float((signs(values, coins) > 0).mean()) for score, values in found.items()}
     return {
         statistic: {
-            "p": min(1.0, len(scores) * min(fixed[score] for score in scores)),
-            "sequential": float(sequential_p([found[score] for score in scores], coins)[-1]),
-            "right": max(right[score] for score in scores),
+            "p": _digits(min(1.0, len(scores) * min(fixed[score] for score in scores))),
+            "sequential": _digits(float(sequential_p([found[score] for score in scores], coins)[-1])),
+            "right": _digits(max(right[score] for score in scores)),
         }
         for statistic, scores in _MEASURED.items()
     }
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def _write(path: Path, values: object) -> None:
@@ -358,57 +366,32 @@ def _write(path: Path, values: object) -> None:
 
 
 def _report(part: EvidencePart) -> str:
+    """cells.json, innocent.json and their tables: what docs/results/evidence.md is written from."""
     cells = [json.loads(path.read_text()) for path in sorted((part.folder / "cells").glob("*.json"))]
     innocent = [
-        line for path in sorted((part.folder / "innocent").glob("*.json")) for line in json.loads(path.read_text())
+        {
+            "kind": "victim",
+            "name": EvidenceCell(*(cell[key] for key in _OF_CELL)).name,
+            "thrown anew": cell["thrown anew"],
+        }
+        for cell in cells
     ]
-    text = "\n\n".join([*_power(cells), *_uniformity(cells, innocent)])
+    for path in sorted((part.folder / "innocent").glob("*.json")):
+        found = json.loads(path.read_text())
+        innocent += [
+            {"kind": one["kind"], "name": str(one["seed"]), "thrown anew": one["thrown anew"]} for one in found
+        ]
+    published = [{key: value for key, value in cell.items() if key != "thrown anew"} for cell in cells]
+    _write_lines(part.folder / "cells.json", published)
+    _write_lines(part.folder / "innocent.json", innocent)
+    tables = [evidence_table(published, wanted) for wanted in ("shares", "attacks", "statistics")] if cells else []
+    tables += [evidence_table(innocent, "innocents")] if innocent else []
+    text = "\n\n".join(markdown_table(header, rows) for header, *rows in tables)
     (part.folder / "evidence.md").write_text(text + "\n", encoding="utf-8")
-    return f"{len(cells)} of {len(part.cells())} victims, {len(cells) + len(innocent)} p-values of innocent models"
+    return f"{len(cells)} of {len(part.cells())} victims, {len(innocent)} p-values of innocent models"
 
 
-def _power(cells: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """A table for each statistic: the median and the worst p-value of the victim seeds."""
-    for title, rows in (("As published, by share", "share"), ("At 50 %, by attack", "attack")):
-        chosen = [cell for cell in cells if cell["attack"] == "none" or (rows == "attack" and cell["share"] == 0.5)]
-        chosen = [cell for cell in chosen if rows == "share" or cell["share"] == 0.5]
-        keys = sorted(
-            {(cell["method"], cell[rows], cell["pairs"]) for cell in chosen}, key=lambda key: (key[0], str(key[1]))
-        )
-        lines = []
-        for key in keys:
-            own = [cell for cell in chosen if (cell["method"], cell[rows], cell["pairs"]) == key]
-            lines.append([*map(str, key), str(len(own)), *(_of_seeds(own, statistic) for statistic in _MEASURED)])
-        yield f"{title}: p, median of seeds (worst)"
-        yield markdown_table(["method", rows, "pairs", "seeds", *_MEASURED], lines)
-
-
-def _of_seeds(cells: Sequence[dict[str, Any]], statistic: str) -> str:
-    values = [cell["published"][statistic]["p"] for cell in cells]
-    return f"{_shown(median(values))} ({_shown(max(values))})"
-
-
-def _shown(p: float) -> str:
-    return "<1e-99" if p <= 10 * LOWEST else f"{p:.2g}"
-
-
-def _uniformity(cells: Sequence[dict[str, Any]], innocent: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """How many innocent models are below a level, beside the 99 % interval of as many fair ones."""
-    from scipy.stats import binom
-
-    groups = {
-        "trained under other coins": cells,
-        **{f"{kind}": [one for one in innocent if one["kind"] == kind] for kind in ("clean", "untrained")},
-    }
-    groups["all"] = [*cells, *innocent]
-    lines = []
-    for name, models in groups.items():
-        for statistic in _MEASURED:
-            for test in ("p", "sequential"):
-                values = [one["thrown anew"][statistic][test] for one in models]
-                below = [sum(value <= level for value in values) for level in (0.001, 0.01, 0.05, 0.5)]
-                most = [int(binom.ppf(0.995, len(values), level)) for level in (0.001, 0.01, 0.05, 0.5)]
-                shown = (f"{count} (at most {limit})" for count, limit in zip(below, most, strict=True))
-                lines.append([name, statistic, "fixed" if test == "p" else test, str(len(values)), *shown])
-    yield "Innocent models: how many have a p-value at or below a level (and the most that chance gives, 99.5 %)"
-    yield markdown_table(["models", "statistic", "test", "number", "0.001", "0.01", "0.05", "0.5"], lines)
+def _write_lines(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """A JSON list, a line an entry."""
+    text = ",\n".join(json.dumps(line) for line in lines)
+    write_bytes(LocalFolder(path.parent), path.name, f"[{text}]\n".encode())

@@ -123,5 +123,5 @@ def test_the_part_on_evidence_measures_what_it_lists_and_tells_what_it_found(tmp
     (report,) = part.last_jobs()
     assert report.call() == "6 of 144 victims, 6 p-values of innocent models"
     said = (tmp_path / "evidence.md").read_text()
-    assert "| mem | 0.01 | 60 | 1 | 0.02 (0.02) |" in said
-    assert "| all | words | fixed | 6 | 0 (at most " in said
+    assert "| 1 % | 60 | 1 | 0.02; 70 % | 0.02; 70 % | 0.02; 70 % | 0.02; 70 % |" in said
+    assert "| all | 6 | fixed | 6 | 0 (at most " in said
