@@ -18,6 +18,7 @@ from uuid import UUID
 
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.deployments import run_deployment
 
 from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
@@ -114,8 +115,12 @@ class Nights:
             return run_deployment(DEPLOYMENT, parameters=parameters, timeout=0)  # type: ignore[return-value]
 
     def runs(self) -> list[FlowRun]:
+        """All there are: the server gives at most 200 at once."""
+        found: list[FlowRun] = []
         with self.installation.entered(), get_client(sync_client=True) as client:
-            return client.read_flow_runs(limit=200)
+            while page := client.read_flow_runs(limit=200, offset=len(found), sort=FlowRunSort.START_TIME_ASC):
+                found += page
+        return found
 
     def state(self, run: FlowRun) -> str:
         with self.installation.entered(), get_client(sync_client=True) as client:
@@ -164,6 +169,7 @@ def told_of(heard: list[str]) -> Counter[str]:
     return Counter(text.strip().rpartition("/")[2] for text in texts)
 
 
-def moment_of(rng: random.Random) -> Moment:
-    """When this night is killed."""
-    return rng.choice(MOMENTS)
+def moments(rng: random.Random) -> Iterator[Moment]:
+    """When nights are killed: in any order, and of four in a row each at another moment."""
+    while True:
+        yield from rng.sample(MOMENTS, len(MOMENTS))

@@ -17,7 +17,7 @@ from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RunConfig
 from tasks.storage import open_folder
 from tests.chaos.installation import PATIENCE, Installation, installed
-from tests.chaos.nights import Nights, faster_code, moment_of, receiver, told_of
+from tests.chaos.nights import Nights, faster_code, moments, receiver, told_of
 from tests.s3.swift_server import SwiftServer, client, credentials, environment
 from tests.support.corpora import contents
 from tests.support.waiting import wait_until
@@ -54,7 +54,7 @@ def test_nights_go_on(
 ) -> None:
     address, heard = alerts
     tell_at(installation, address)
-    store, rng = f"s3://nights-{secrets.token_hex(4)}", random.Random(COUNT)
+    store, killed_at = f"s3://nights-{secrets.token_hex(4)}", moments(random.Random(COUNT))
     client(swift.endpoint).create_bucket(Bucket=store.removeprefix("s3://"))
     arrived = drawn(installation, tmp_path, 1 + A_NIGHT * COUNT)
     with credentials(swift.endpoint):
@@ -77,14 +77,14 @@ def test_nights_go_on(
                 mending, due = new[-1:], tuple(shard for shard in due if shard != new[-1])
                 nights.spoil(mending[0])
             run = nights.begin()
-            moment = moment_of(rng)
-            if night % 2 == 1:
+            moment = next(killed_at) if night % 2 == 1 else None
+            if moment is not None:
                 nights.wait_for(run, moment, due)
                 nights.kill(server=night % 10 == 1)
                 installation.up()
             wait_until(lambda: all(has_receipt(nights.dest, shard) for shard in due), PATIENCE)  # noqa: B023
             ended = nights.settle()
-            print(f"night {night}: {moment if night % 2 else 'left alone'}: {sorted(ended.values())}", flush=True)
+            print(f"night {night}: {moment or 'left alone'}: {sorted(ended.values())}", flush=True)
             assert set(ended.values()) <= {"Completed", "Crashed", "Failed", "Cancelled"}
             assert ("Failed" in ended.values()) == bool(mending)
 
