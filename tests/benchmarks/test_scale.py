@@ -51,4 +51,4 @@ def test_equal_seeds_give_equal_runs_and_lost_work_is_counted() -> None:
 def test_totals_and_table_are_of_the_inputs() -> None:
     assert totals(COSTS)["written_terabytes"] == pytest.approx(COSTS.pairs * COSTS.output_bytes_per_image / 1e12)
     found = {"runs": [{**vars(run), "efficiency": run.efficiency} for run in [simulate(IDEAL, 8, 1, seed=0)]]}
-    assert table(found).splitlines()[-1].startswith("| 8 | 1 | 0.0 | 100.0% | 0 |")  # type: ignore[arg-type]
+    assert table(found).splitlines()[-1].startswith("| 8 | 1 | 0.1 | 100.0% | 0 |")  # type: ignore[arg-type]
