@@ -33,6 +33,7 @@ from mem_core.config import Frozen
 from mem_core.protect.key_place import KeyPlace
 
 _HOST = "127.0.0.1"
+_USUAL_PORT = 4200  # Prefect's
 _START_SECONDS = 300.0  # on a busy machine; an idle one takes five to fifteen
 _STOP_SECONDS = 15.0
 _COMMAND = "prefect server start"
@@ -107,6 +108,7 @@ def start() -> Server:
             server, process = _launched()
         automations.renew(automations.asking(server.url), automations.watching())
         _record().write_text(server.model_dump_json() + "\n")
+        _last_port().write_text(f"{server.port}\n")
         return server
 
 
@@ -132,6 +134,11 @@ def running() -> Server | None:
 
 def _record() -> Path:
     return home() / "server.json"
+
+
+def _last_port() -> Path:
+    """Outlives the server: bookmarks, the addresses in alerts and workers name its port."""
+    return home() / "server.port"
 
 
 def _prefect_home() -> Path:
@@ -162,14 +169,20 @@ def _alone() -> Iterator[None]:
 
 
 def _free_port() -> int:
-    """The last one, where workers look for the server; else Prefect's usual port if nobody has it, else any."""
-    last = _recorded()
-    for port in (last.port if last else 4200, 4200, 0):
-        with socket.socket() as probe, suppress(OSError):
+    """The last one, where people and workers look for the server; else Prefect's usual one if it is free, else any."""
+    for port in (*_port_before(), _USUAL_PORT, 0):
+        with socket.socket() as probe, suppress(OSError, OverflowError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a killed server linger
             probe.bind((_HOST, port))
             return int(probe.getsockname()[1])
     raise StopRun(f"expected a free port on {_HOST} for the Prefect server, but there is none")
+
+
+def _port_before() -> list[int]:
+    try:
+        return [int(_last_port().read_text())]
+    except (FileNotFoundError, ValueError):
+        return []
 
 
 def _server_environment(port: int) -> dict[str, str]:
