@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.gpu.evidence import EvidencePart, _prepare, _preferences, _write_mix
+from benchmarks.gpu.evidence import EvidencePart, prepare, write_mix
+from benchmarks.gpu.evidence_answers import preferences_of
 from mem_core.audit.evidence.pairs import DrawnPair
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.corpus import list_shards
@@ -89,9 +90,9 @@ def trial(part, kind, seed):
         pairs.append(DrawnPair(name, files, (sample.captions, sample.captions), ("", "")))
     place = part.folder / "trials" / f"{kind}-{seed}"
     corpus, out = LocalFolder(place / "corpus"), LocalFolder(place / "victim")
-    _write_mix(part.clean(), corpus, published)
+    write_mix(part.clean(), corpus, published)
     train_victim(VictimData(corpus, clean=part.clean()), out, part.victim_config("none"), part.runtime, seed=seed)
-    found = _preferences(part, load_victim(out, "best")[0], pairs)
+    found = preferences_of(load_victim(out, "best")[0], part.runtime, pairs)
     shutil.rmtree(place)
     shown = []
     for score in ("noise", "noise-crops", "noise-loss-crops"):
@@ -113,7 +114,7 @@ def main():
     parser.add_argument("trials", nargs="+", metavar="KIND:SEED")
     given = parser.parse_args()
     part = EvidencePart("evidence", given.work, given.data, "cpu")
-    _prepare(part)
+    prepare(part)
     for one in given.trials:
         kind, _, seed = one.partition(":")
         trial(part, kind, int(seed))

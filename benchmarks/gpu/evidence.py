@@ -19,24 +19,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 import yaml
-from numpy.typing import NDArray
 
 from benchmarks.evidence_tables import evidence_table
+from benchmarks.gpu.evidence_answers import all_p, preferences_of, thrown
 from benchmarks.gpu.jobs import Job
-from mem_core.audit.evidence.blocks import block_sizes
-from mem_core.audit.evidence.encoding import ModelEncoder, features_of
-from mem_core.audit.evidence.outcome import sequential_p
 from mem_core.audit.evidence.pairs import DrawnPair, drawn_pair
-from mem_core.audit.evidence.scores import STATISTICS, Score, preferences
-from mem_core.audit.evidence.sign_flip import sign_flip, signs
 from mem_core.common.formatting import markdown_table
-from mem_core.common.rng import derived_seed, generator
+from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import LocalFolder, write_bytes
-from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig, ViewConfig, merge
+from mem_core.config import CorpusConfig, ProtectConfig, RuntimeConfig, merge
 from mem_core.data.corpus import list_shards
-from mem_core.data.images import decode_image
 from mem_core.data.readers import open_source
 from mem_core.data.readers.base import SourceReader
 from mem_core.data.shard import Sample, open_tar, read_shard, shard_bytes
@@ -44,8 +37,6 @@ from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.reproduce.datasets import open_dataset
 from mem_core.models import OpenClipEncoder, build_model
-from mem_core.models.device import resolve_device
-from mem_core.models.image_batch import PixelBatch
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted, protect_all
 from mem_core.protect.twins import read_twins
@@ -53,11 +44,6 @@ from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
 
-SCORES: tuple[Score, ...] = ("words", "own-trigger", "caption", "noise", "loss")
-# On trial, so nothing that can be committed to: noise as seen in random crops, and by the loss in place of the cosine.
-_TRIALS = ("noise-crops", "noise-loss-crops")
-_MEASURED: dict[str, tuple[str, ...]] = dict(STATISTICS) | {name: (name,) for name in _TRIALS}
-_CROPS = 8
 METHODS: dict[str, dict[str, Any]] = {
     "random-trigger": {"method": "random-trigger"},
     "mark": {"method": "mark", "trigger": {"placement": "inside"}},
@@ -149,7 +135,7 @@ class EvidencePart:
         """The corpus, the methods, the victims, the innocents; what was measured before is left out."""
         first, start = f"{self.name}: clean corpus", f"{self.name}: pretrained"
         protected = {method: f"{self.name}: protect {method}" for method in METHODS}
-        jobs = [Job(first, partial(_prepare, self), turn=-1)]
+        jobs = [Job(first, partial(prepare, self), turn=-1)]
         jobs += [
             Job(protected[method], partial(_protect, self, method), (first,), turn=-1) for method in reversed(METHODS)
         ]
@@ -194,7 +180,8 @@ class EvidencePart:
         return self.folder / "innocent" / f"{kind}-{number}.json"
 
 
-def _prepare(part: EvidencePart) -> str:
+def prepare(part: EvidencePart) -> str:
+    """The clean corpus, once."""
     if not part.clean().exists("manifest.json"):
         config = CorpusConfig.model_validate(
             part.settings()["corpus"] | ({"samples_per_shard": 40} if part.small else {})
@@ -242,19 +229,19 @@ def _measure(part: EvidencePart, cell: EvidenceCell) -> str:
     twins = _twins(part, cell.method)[: max(2, round(cell.share * len(_twins(part, cell.method))))]
     place = part.folder / "work" / cell.name
     corpus, out = LocalFolder(place / "corpus"), LocalFolder(place / "victim")
-    _write_mix(part.clean(), corpus, {twin.drawn.name: twin.published for twin in twins})
+    write_mix(part.clean(), corpus, {twin.drawn.name: twin.published for twin in twins})
     data = VictimData(corpus, clean=part.clean(), validation=part.clean("val") if cell.attack == "best epoch" else None)
     train_victim(data, out, part.victim_config(cell.attack), part.runtime, seed=cell.seed)
     model, record = load_victim(out, "best")
     shutil.rmtree(place)
-    found = _preferences(part, model, [twin.drawn for twin in twins])
+    found = preferences_of(model, part.runtime, [twin.drawn for twin in twins])
     coins = np.array([twin.draw for twin in twins])
     line = {
         **vars(cell),
         "pairs": len(twins),
         "epoch": record.best_epoch or record.config.epochs,
-        "published": _all_p(found, coins),
-        "thrown anew": _all_p(found, _thrown(cell.name, len(coins))),
+        "published": all_p(found, coins),
+        "thrown anew": all_p(found, thrown(cell.name, len(coins))),
     }
     _write(part.folder / "cells" / f"{cell.name}.json", line)
     best = min(line["published"].items(), key=lambda one: one[1]["p"])
@@ -267,8 +254,8 @@ def _innocents(part: EvidencePart, kind: str, number: int) -> str:
     for seed, model in _innocent_models(part, kind, number):
         for method in methods if kind == "clean" else (methods[seed % len(methods)],):
             pairs = [twin.drawn for twin in _twins(part, method)[:1000]]
-            found = _preferences(part, model, pairs)
-            values = _all_p(found, _thrown(f"{kind} {seed} {method}", len(pairs)))
+            found = preferences_of(model, part.runtime, pairs)
+            values = all_p(found, thrown(f"{kind} {seed} {method}", len(pairs)))
             lines.append({"kind": kind, "seed": seed, "method": method, "thrown anew": values})
             lowest = min(lowest, values["words"]["p"])
     _write(part.folder / "innocent" / f"{kind}-{number}.json", lines)
@@ -288,77 +275,13 @@ def _innocent_models(part: EvidencePart, kind: str, number: int) -> Iterator[tup
     yield number, model
 
 
-def _write_mix(clean: LocalFolder, corpus: LocalFolder, published: dict[str, Sample]) -> None:
+def write_mix(clean: LocalFolder, corpus: LocalFolder, published: dict[str, Sample]) -> None:
     """The clean corpus with some samples as published."""
     for shard in list_shards(clean):
         with open_tar(clean, shard) as stream:
             samples = [found for found in read_shard(stream, shard) if isinstance(found, Sample)]
         mixed = [published.get(f"{shard}/{sample.key}", sample) for sample in samples]
         write_bytes(corpus, f"{shard}.tar", shard_bytes(mixed))
-
-
-Preferences = dict[str, NDArray[np.float64]]
-
-
-def _preferences(part: EvidencePart, model: OpenClipEncoder, pairs: Sequence[DrawnPair]) -> Preferences:
-    encoder, crops = ModelEncoder(model, part.runtime), _CropsEncoder(model, part.runtime)
-    found: dict[str, list[float]] = {name: [] for name in (*SCORES, *_TRIALS)}
-    first = 0
-    for size in block_sizes(len(pairs)):
-        features = features_of(pairs[first : first + size], encoder, SCORES)
-        for score in SCORES:
-            found[score] += preferences(score, features).tolist()
-        seen = features._replace(images=_both_draws(pairs[first : first + size], crops))
-        found["noise-crops"] += preferences("noise", seen).tolist()
-        twice = seen._replace(captions=np.stack([seen.plain, seen.plain]))
-        found["noise-loss-crops"] += preferences("loss", twice).tolist()
-        first += size
-    return {score: np.array(values) for score, values in found.items()}
-
-
-class _CropsEncoder:
-    """Images as the mean over random crops, as training saw them; the same crops for every file of a call."""
-
-    def __init__(self, model: OpenClipEncoder, runtime: RuntimeConfig) -> None:
-        self._model, self._device = model, resolve_device(runtime)
-
-    def images(self, files: Sequence[bytes]) -> NDArray[np.float64]:
-        pixels = [torch.from_numpy(decode_image(file, max_pixels=2**40).pixels).permute(2, 0, 1) for file in files]
-        batch, crop = PixelBatch(pixels, None, self._device), ViewConfig(kind="random-crop")
-        total: NDArray[np.float64] = np.zeros(1)
-        for number in range(_CROPS):
-            views = batch.draw_views(crop, self._model.image_size, generator(0, "crops", number))
-            with torch.no_grad():
-                total = total + self._model.encode_image(batch.look(views)).double().cpu().numpy()
-        return np.asarray(total) / _CROPS
-
-
-def _both_draws(pairs: Sequence[DrawnPair], encoder: _CropsEncoder) -> NDArray[np.float64]:
-    rows = np.stack([encoder.images([pair.images[draw] for pair in pairs]) for draw in (0, 1)])
-    return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))
-
-
-def _thrown(name: str, count: int) -> NDArray[np.int64]:
-    """Coins of another key, one for each model."""
-    return np.random.default_rng(derived_seed(0, "coins", name)).integers(0, 2, count)
-
-
-def _all_p(found: Preferences, coins: NDArray[np.int64]) -> dict[str, dict[str, float]]:
-    """Statistic -> the fixed p-value, the sequential one, the share of coins right; fewer than 20 pairs, too."""
-    fixed = {score: sign_flip(values, coins).p for score, values in found.items()}
-    right = {score: float((signs(values, coins) > 0).mean()) for score, values in found.items()}
-    return {
-        statistic: {
-            "p": _digits(min(1.0, len(scores) * min(fixed[score] for score in scores))),
-            "sequential": _digits(float(sequential_p([found[score] for score in scores], coins)[-1])),
-            "right": _digits(max(right[score] for score in scores)),
-        }
-        for statistic, scores in _MEASURED.items()
-    }
-
-
-def _digits(value: float) -> float:
-    return float(f"{value:.4g}")
 
 
 def _write(path: Path, values: object) -> None:

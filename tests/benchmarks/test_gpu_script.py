@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import __main__ as script
-from benchmarks.gpu.evidence import _MEASURED, ATTACKS, EvidencePart
+from benchmarks.gpu.evidence import ATTACKS, EvidencePart
+from benchmarks.gpu.evidence_answers import MEASURED
 from benchmarks.gpu.jobs import Job, run_jobs
 from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.experiments.reproduce import load_scale
@@ -116,7 +117,7 @@ def test_the_part_on_evidence_measures_what_it_lists_and_tells_what_it_found(tmp
     assert all(part.victim_config(attack).epochs == 6 for attack in ATTACKS)
     some = {"p": 0.02, "sequential": 0.5, "right": 0.7}
     for cell in part.cells()[:6]:
-        found = dict.fromkeys(_MEASURED, some)
+        found = dict.fromkeys(MEASURED, some)
         line = {**vars(cell), "pairs": 60, "epoch": 6, "published": found, "thrown anew": found}
         write_bytes(LocalFolder(tmp_path), f"cells/{cell.name}.json", json.dumps(line).encode())
     assert len(part.jobs()) == len(jobs) - 6
