@@ -9,9 +9,9 @@ from mem_core.audit.evidence.sign_flip import LOWEST
 Cells = Sequence[dict[str, Any]]
 Table = list[list[str]]
 
-_METHODS = {"random-trigger": "random words", "mark": "mark", "mem": "MEM-3", "codebook": "codebook"}
+METHODS = {"random-trigger": "random words", "mark": "mark", "mem": "MEM-3", "codebook": "codebook"}
 _NOISE_ALONE = ("mark", "mem")
-_ATTACKS = {
+ATTACKS = {
     "none": "does nothing",
     "best epoch": "keeps the best epoch",
     "jpeg 75": "saves as JPEG, quality 75",
@@ -40,21 +40,21 @@ def _shares(cells: Cells) -> Table:
     rows = []
     for share in sorted({cell["share"] for cell in plain}, reverse=True):
         at = [cell for cell in plain if cell["share"] == share]
-        found = [_p_and_right(_of(at, method)) for method in _METHODS]
+        found = [_p_and_right(_of(at, method)) for method in METHODS]
         rows.append([f"{100 * share:g} %", f"{at[0]['pairs']:,}", _victims(at), *found])
-    return [["share of the trainer's pairs", "twins", "victims", *_METHODS.values()], *rows]
+    return [["share of the trainer's pairs", "twins", "victims", *METHODS.values()], *rows]
 
 
 def _attacks(cells: Cells) -> Table:
     at = [cell for cell in cells if cell["share"] == _ATTACKED_SHARE]
     rows = []
-    for attack, shown in _ATTACKS.items():
+    for attack, shown in ATTACKS.items():
         after = [cell for cell in at if cell["attack"] == attack]
         if after:
-            both = [_p(_of(after, method), _DEFAULT) for method in _METHODS]
+            both = [_p(_of(after, method), _DEFAULT) for method in METHODS]
             rows.append([shown, _victims(after), *both, *(_p(_of(after, method), "noise") for method in _NOISE_ALONE)])
-    alone = [f"{_METHODS[method]}, noise alone" for method in _NOISE_ALONE]
-    return [["the trainer", "victims", *_METHODS.values(), *alone], *rows]
+    alone = [f"{METHODS[method]}, noise alone" for method in _NOISE_ALONE]
+    return [["the trainer", "victims", *METHODS.values(), *alone], *rows]
 
 
 def _statistics(cells: Cells) -> Table:
@@ -63,13 +63,13 @@ def _statistics(cells: Cells) -> Table:
     rows = [
         [
             f"`{statistic}`",
-            *(_p(_of(few, method), statistic) for method in _METHODS),
+            *(_p(_of(few, method), statistic) for method in METHODS),
             *(_p(_of(wordless, method), statistic) for method in _NOISE_ALONE),
         ]
         for statistic in cells[0]["published"]
     ]
-    at_few = [f"{name}, {100 * _SMALL_SHARE:g} %" for name in _METHODS.values()]
-    return [["statistic", *at_few, *(f"{_METHODS[method]}, re-captioned" for method in _NOISE_ALONE)], *rows]
+    at_few = [f"{name}, {100 * _SMALL_SHARE:g} %" for name in METHODS.values()]
+    return [["statistic", *at_few, *(f"{METHODS[method]}, re-captioned" for method in _NOISE_ALONE)], *rows]
 
 
 def _innocents(lines: Cells) -> Table:
@@ -104,7 +104,7 @@ def _of(cells: Cells, method: str) -> Cells:
 
 def _victims(cells: Cells) -> str:
     """Of a method, or the fewest and the most."""
-    counts = sorted({len(_of(cells, method)) for method in _METHODS} - {0})
+    counts = sorted({len(_of(cells, method)) for method in METHODS} - {0})
     return " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
 
 
