@@ -6,13 +6,17 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_POLL_SECONDS = 0.005
+_SHORTEST, _LONGEST = 0.005, 0.5  # seconds between two looks
 
 
 def wait_until(condition: Callable[[], T], within: float = 60.0) -> T:
-    """What the condition says once it holds. Fails if it does not within so many seconds."""
-    deadline = time.monotonic() + within
+    """What the condition says once it holds. Fails if it does not within so many seconds.
+
+    Looks come further apart the longer it waits, a twentieth of that: who looks at a server all the while slows it.
+    """
+    start = time.monotonic()
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"expected this to become true within {within:g} s"
-        time.sleep(_POLL_SECONDS)
+        waited = time.monotonic() - start
+        assert waited < within, f"expected this to become true within {within:g} s"
+        time.sleep(min(max(waited / 20, _SHORTEST), _LONGEST))
     return found
