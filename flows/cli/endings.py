@@ -48,8 +48,11 @@ def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
     next_command("protect", first.uri, "PROTECTED", *chosen_preset(preset))
 
 
-def print_protected(done: ProtectSummary, clean: str) -> None:
-    """What was protected, which samples failed, how loaders read it, and how it is checked."""
+def print_protected(done: ProtectSummary, clean: str, *, twins: bool = False) -> None:
+    """What was protected, which samples failed, how loaders read it, and how it is checked.
+
+    twins: that a commitment has to come before publication cannot be made up for later, so it is said here.
+    """
     if done.counts.get("failed"):
         print_failed(done.uri)
     if done.open_clip:  # a line to be copied
@@ -58,6 +61,8 @@ def print_protected(done: ProtectSummary, clean: str) -> None:
     typer.echo(f"pictures as files: memshield export {shlex.quote(done.uri)} FOLDER --clean {shlex.quote(clean)}")
     published = sum(count for status, count in done.counts.items() if status != "failed")
     typer.echo(f"{counted(published, 'sample')} in {counted(done.shards, 'shard')}: {done.uri}")
+    if twins:
+        typer.echo(f"before you publish, or nothing can be shown later: memshield commit {shlex.quote(done.uri)}")
     next_command("verify", clean, done.uri)
 
 

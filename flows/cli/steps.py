@@ -146,4 +146,4 @@ def protect(
             twins=twins,
             twins_key=twins_key,
         )
-    print_protected(done, clean)
+    print_protected(done, clean, twins=twins is not None)

@@ -82,8 +82,9 @@ def test_from_two_versions_to_a_verdict_that_others_check(
         (tmp_path / name for name in ("protected", "victim", "out")),
     )
     smoke = "--preset", "smoke", "--no-server"
-    done = command("protect", clean, protected, "--twins", "--method", "random-trigger", *smoke)
+    done = command("protect", clean, protected, "--twins", "--method", "mark", *smoke)
     assert done.exit_code == 0, done.output
+    assert f"before you publish, or nothing can be shown later: memshield commit {protected}" in done.stdout
     settled = command("commit", protected, "--out", out, "--statistic", "words", "--no-server")
     assert (settled.exit_code, "64 twin pairs" in settled.stdout) == (0, True), settled.output
     assert "its own date proves nothing" in settled.stdout
