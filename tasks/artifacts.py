@@ -24,7 +24,7 @@ from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult
 from tasks.this_run import in_run
 
-_ROWS = 500  # of a table; the rest is in storage
+ROWS = 500  # of a table; the rest is in storage
 _KEY_LETTERS, _KEY_DIGEST = 100, 8  # a folder's name alone may have 255
 
 
@@ -46,25 +46,11 @@ def show_shards(method: str, uri: str, shards: Sequence[ShardSummary]) -> None:
     """A table of what became of each shard."""
     rows: list[dict[str, object]] = [
         {"shard": s.shard, **s.counts, "largest difference": "finished before" if s.repeated else s.max_abs_difference}
-        for s in sorted(shards, key=lambda s: s.shard)[:_ROWS]
+        for s in sorted(shards, key=lambda s: s.shard)[:ROWS]
     ]
     if in_run():
         about = f"{counted(len(shards), 'shard')} in {uri}"
         create_table_artifact(rows, key=artifact_key("shards", uri, method), description=about)
-
-
-def show_night(
-    uri: str, shards: Sequence[ShardSummary], failed: Mapping[str, str], differing: Mapping[str, str]
-) -> None:
-    """A table of the shards of one night: protected ones, failed ones with the reason, old ones that would differ."""
-    rows: list[dict[str, object]] = [{"shard": s, "state": "failed", "what": why} for s, why in failed.items()]
-    new = sorted(shards, key=lambda s: s.shard)
-    rows += [{"shard": s.shard, "state": "protected", "what": _samples(s)} for s in new]
-    rows += [{"shard": s, "state": "left as it was", "what": why} for s, why in sorted(differing.items())]
-    if in_run():
-        about = f"{counted(len(shards), 'new shard')} in {uri}, {len(failed)} failed"
-        nothing: list[dict[str, object]] = [{"shard": "-", "state": "nothing new", "what": ""}]
-        create_table_artifact(rows[:_ROWS] or nothing, key=artifact_key("night", uri), description=about)
 
 
 def show_retrieval(victim: str, label: str, found: Evaluation) -> None:
@@ -107,7 +93,7 @@ def show_problems(uri: str, report: VerifyReport) -> None:
         said = f"Nothing wrong in {counted(report.shards, 'shard')} of `{uri}`."
         create_markdown_artifact(said, key=key, description=uri)
         return
-    rows = [{"shard": p.shard, "sample": p.key, "file": p.name, "what": p.what} for p in report.problems[:_ROWS]]
+    rows = [{"shard": p.shard, "sample": p.key, "file": p.name, "what": p.what} for p in report.problems[:ROWS]]
     create_table_artifact(rows, key=key, description=f"{counted(len(report.problems), 'problem')} in {uri}")
 
 
@@ -148,13 +134,6 @@ def table_cells(row: RowFinding) -> list[str]:
 def _metrics(result: DirectionResult) -> dict[str, object]:
     hits = {f"Hit@{k}": f"{100 * getattr(result, f'hit_at_{k}'):.1f} %" for k in (1, 5, 10)}
     return {**hits, "median rank": result.median_rank, "mean rank": round(result.mean_rank, 1)}
-
-
-def _samples(shard: ShardSummary) -> str:
-    if shard.repeated:
-        return "by another run, in the meantime"
-    counts = ", ".join(f"{count} {status}" for status, count in sorted(shard.counts.items()))
-    return f"{counts}; largest difference {shard.max_abs_difference}/255"
 
 
 def retrieval_key(victim: str) -> str:

@@ -10,9 +10,9 @@ from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.night import NightPlan, NightSummary, Ready
 from mem_core.protect.protection import ShardSummary, twins_so_far
 from mem_core.protect.protector import require_protector
-from tasks.artifacts import show_night
 from tasks.options import step
 from tasks.progress import say, watched
+from tasks.result_pages import show_night
 from tasks.storage import address_below, open_folder
 from tasks.workspace import ProtectJob, forget, protection_of
 
@@ -79,7 +79,7 @@ def finish_night(
     noted = Failures(clean=job.clean, protector=job.protector or "")
     summary = night.conclude_night(protection.dest, protection.finish(), done, failed, noted)
     forget(job)
-    show_night(job.dest, done, summary.failed, plan.differing)
+    show_night(job, night_told(summary), done, summary.failed, plan.differing)
     say(night_told(summary))
     return summary
 

@@ -44,13 +44,15 @@ def summarise_protection(protected: Folder, *, seconds: float | None = None) -> 
 
 
 def pick_samples(
-    clean: Folder, protected: Folder, *, montage: int = 6, worst: int = 4
+    clean: Folder, protected: Folder, *, montage: int = 6, worst: int = 4, shards: Iterable[str] | None = None
 ) -> tuple[tuple[MontageItem, ...], tuple[MontageItem, ...]]:
     """Samples spread evenly over the corpus, and those with the lowest PSNR, lowest first; each before and after.
 
-    Reads the tables once and only the tars that hold a chosen sample. Raises SourceError, MismatchError, ImageError.
+    shards: those to pick from, None for all. Reads their tables once and only the tars that hold a chosen sample.
+    Raises SourceError, MismatchError, ImageError.
     """
-    tables = ((shard, read_rows(protected, shard)) for shard in list_shards(protected))
+    chosen = list_shards(protected) if shards is None else shards
+    tables = ((shard, read_rows(protected, shard)) for shard in chosen)
     rows = [(shard, row) for shard, table in tables for row in table if row.status == "protected"]
     step = max(1, len(rows) // max(1, montage))
     spread = rows[step // 2 :: step][:montage]

@@ -29,14 +29,17 @@ def triple(item: MontageItem) -> list[bytes]:
     return [_png(pixels) for pixels in _shown(item)]
 
 
-def _shown(item: MontageItem) -> tuple[NDArray[np.uint8], ...]:
-    clean, protected = centre(item.clean), centre(item.protected)
+def _shown(item: MontageItem, side: int = SHOWN_SIDE) -> tuple[NDArray[np.uint8], ...]:
+    clean, protected = centre(item.clean, side), centre(item.protected, side)
     return clean, protected, amplified_noise(clean, protected)
 
 
-def contact_sheet(items: tuple[MontageItem, ...], gap: int = 6) -> bytes:
-    """All samples in one PNG: a column each, from top to bottom clean, protected, noise, and its name."""
-    shown = [_shown(item) for item in items]
+def contact_sheet(items: tuple[MontageItem, ...], gap: int = 6, side: int = SHOWN_SIDE) -> bytes:
+    """All samples in one PNG: a column each, from top to bottom clean, protected, noise, and its name.
+
+    side: pixels of the middle that are shown, at most.
+    """
+    shown = [_shown(item, side) for item in items]
     height = max(clean.shape[0] for clean, *_ in shown) + gap
     width = max(_NARROWEST, *(clean.shape[1] for clean, *_ in shown)) + gap
     columns = [
@@ -83,10 +86,10 @@ def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(file), 11, layout_engine=ImageFont.Layout.BASIC)
 
 
-def centre(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def centre(pixels: NDArray[np.uint8], side: int = SHOWN_SIDE) -> NDArray[np.uint8]:
     """The middle of a picture that is too large to show at its own pixels."""
-    top, left = (max(0, (length - SHOWN_SIDE) // 2) for length in pixels.shape[:2])
-    return pixels[top : top + SHOWN_SIDE, left : left + SHOWN_SIDE]
+    top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
+    return pixels[top : top + side, left : left + side]
 
 
 def _padded(pixels: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:

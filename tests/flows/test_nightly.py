@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from flows.advice import about_failed_shards
+from flows.mapping import ShardsFailed
+from flows.nightly import nightly
 from mem_core.common.storage.folder import LocalFolder
+from mem_core.config import RunnerConfig
 from mem_core.data.manifest import read_manifest
 from mem_core.data.receipt import read_receipt
+from mem_core.data.table import read_rows
 from mem_core.protect.failures import read_failures
+from tasks.artifacts import artifact_key
 from tasks.status import read_status
 from tests.support.command_line import Command
 
@@ -99,6 +104,40 @@ def test_a_tar_that_cannot_be_read_holds_up_no_other_and_is_retried(
     assert finished == (dest / "00002.tar").stat().st_mtime_ns
     assert not read_failures(LocalFolder(dest)).shards
     assert command("verify", crawl, dest, "--no-server").exit_code == 0
+
+
+def test_the_ui_has_a_page_of_the_night(nights: Path, clean_corpus: Path, command: Command, prefect_api: str) -> None:
+    crawl, dest = nights / "crawl", nights / "protected"
+    arrive(clean_corpus, crawl, "00002")
+    (crawl / "00001.tar").write_bytes((clean_corpus / "train/00001.tar").read_bytes()[:3000])
+    with pytest.raises(ShardsFailed):
+        nightly(str(crawl), str(dest), runtime=RunnerConfig(device="cpu"))
+    text = page_of(dest)
+    assert text.startswith("**1 shards protected (16 protected), 1 failed, 2 in the manifest**")
+    assert "| 00001 | failed | - | - | - | - | expected a whole tar" in text
+    least = min(row.psnr for row in read_rows(LocalFolder(dest), "00002") if row.psnr is not None)
+    assert f"| 00002 | new | 16 | 0 | {least:.1f} dB | 0." in text
+    assert text.count("(data:image/png;base64,") == 1
+    assert f"hand out | `{dest}` on " in text
+
+    for path in crawl.glob("00001*"):
+        path.unlink()
+    assert nightly(str(crawl), str(dest), runtime=RunnerConfig(device="cpu")).protected == 0
+    assert page_of(dest).startswith("**0 shards protected, nothing to do: 2 in the manifest**\n\n| what |")
+
+
+def page_of(dest: Path) -> str:
+    """What the last night into a destination shows at its top run."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+
+    key = ArtifactFilter(key=ArtifactFilterKey(any_=[artifact_key("night", str(dest))]))
+    with get_client(sync_client=True) as client:
+        shown = max(client.read_artifacts(artifact_filter=key), key=lambda artifact: str(artifact.created))
+        assert shown.flow_run_id is not None
+        run = client.read_flow_run(shown.flow_run_id)
+    assert (run.name, run.parent_task_run_id) == (f"nightly into {dest}", None)
+    return str(shown.data)
 
 
 def test_failed_samples_are_retried_when_their_shard_was_replaced(

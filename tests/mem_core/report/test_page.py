@@ -248,6 +248,8 @@ def test_a_corpus_is_summarised_and_its_samples_picked(tmp_path: Path) -> None:
     assert int(worst[0].protected.max()) - int(worst[0].clean.max()) == 6
     assert worst[0].caption == "red kite sail A dog"
     assert [len(group) for group in pick_samples(clean, protected, montage=50, worst=0)] == [11, 0]
+    _, (least,) = pick_samples(clean, protected, montage=0, worst=1, shards=["00001"])
+    assert least.key.startswith("00001")
 
 
 @pytest.mark.parametrize(
