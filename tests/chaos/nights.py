@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -161,6 +161,15 @@ class Nights:
         new = {run: state for run, state in now.items() if run not in self.ended}
         self.ended = now
         return new
+
+    def settled_with(self, state: str, ended: dict[UUID, str]) -> Callable[[], dict[UUID, str]]:
+        """For `wait_until`: settles again until a run has ended so; what has ended since, with what had before."""
+
+        def found() -> dict[UUID, str]:
+            ended.update(self.settle())
+            return ended if state in ended.values() else {}
+
+        return found
 
 
 def told_of(heard: list[str]) -> Counter[str]:
