@@ -29,37 +29,59 @@ from tests.support.waiting import wait_until
 Moment = Literal["pending", "running", "middle", "end"]
 MOMENTS: tuple[Moment, ...] = ("pending", "running", "middle", "end")
 DEPLOYMENT = "nightly/nightly"
-_FASTER = {  # clocks run faster, but a busy machine takes a minute to begin a run
-    "deployments/automations.yaml": [
-        ("within: 300", "within: 90"),
-        ("within: 600", "within: 150"),
-        ("within: 21600", "within: 1"),
-    ],
-    "tasks/stale_runs.py": [("timedelta(minutes=5)", "timedelta(seconds=90)")],
-    "flows/local_server/records.py": [
-        ("RECORDS = {", 'RECORDS = {"PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "faster_ordering",')
-    ],
-}
-_FASTER_ORDERING = '''"""Prefect's order of events, which waits a minute, not 15, for what a killed server has seen."""
+_ORDERING = (
+    "flows/local_server/records.py",
+    [("RECORDS = {", 'RECORDS = {"PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "faster_ordering",')],
+)
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """What is replaced in the code to make it run faster, and Prefect's order of events as it is then."""
+
+    changes: dict[str, list[tuple[str, str]]]
+    ordering: str
+
+
+OF_THE_DEAD = Clocks(  # clocks run faster, but a busy machine takes a minute to begin a run
+    {
+        "deployments/automations.yaml": [
+            ("within: 300", "within: 90"),
+            ("within: 600", "within: 150"),
+            ("within: 21600", "within: 1"),
+        ],
+        "tasks/stale_runs.py": [("timedelta(minutes=5)", "timedelta(seconds=90)")],
+    },
+    '''"""Prefect's order of events, which waits a minute, not 15, for what a killed server has seen."""
 from datetime import timedelta
 from prefect.server.events.ordering import memory
 memory.PRECEDING_EVENT_LOOKBACK = timedelta(seconds=60)
 CausalOrdering = memory.CausalOrdering
-'''
+''',
+)
+OF_THE_LATE = Clocks(
+    {"deployments/alerts.yaml": [("within: 900", "within: 20")]},
+    '''"""Prefect's order of events, for which a run was planned long ago after 5 seconds, not 5 minutes: nights are."""
+from datetime import timedelta
+from prefect.server.events.ordering.memory import CausalOrdering
+from prefect.server.models import events
+events._timing_is_tight = lambda at, before: bool(before) and abs(at - before.timestamp) < timedelta(seconds=5)
+''',
+)
 
 
-def faster_code(folder: Path) -> Path:
-    """A copy of the code in which waiting for a dead run takes seconds, not minutes."""
+def faster_code(folder: Path, clocks: Clocks = OF_THE_DEAD) -> Path:
+    """A copy of the code in which waiting takes seconds, not minutes."""
     for name in ("mem_core", "tasks", "flows", "deployments"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "prefect.yaml", folder)
-    for name, changes in _FASTER.items():
+    for name, changes in (*clocks.changes.items(), _ORDERING):
         text = (folder / name).read_text()
         for slow, fast in changes:
             assert slow in text, f"expected {slow!r} in {name}"
             text = text.replace(slow, fast)
         (folder / name).write_text(text)
-    (folder / "faster_ordering.py").write_text(_FASTER_ORDERING)
+    (folder / "faster_ordering.py").write_text(clocks.ordering)
     return folder
 
 
@@ -86,6 +108,15 @@ def receiver() -> Iterator[tuple[str, list[str]]]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def tell_at(installation: Installation, address: str) -> None:
+    """Alerts to a webhook, as a person sets it up."""
+    from prefect.blocks.webhook import Webhook
+
+    with installation.entered():
+        Webhook(url=address, headers={"Content-Type": "application/json"}).save("night-watch")
+    installation.memshield("deploy", "--notify", "webhook/night-watch")
 
 
 @dataclass
@@ -139,14 +170,8 @@ class Nights:
         wait_until(reached, PATIENCE)
 
     def kill(self, *, server: bool) -> None:
-        """SIGKILL for the worker and the runs it is at, which have sessions of their own; for the server, too."""
-        worker = self.installation.process("worker-memshield-cpu")["pid"]
-        listed = subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", str(worker)], capture_output=True, text=True, check=False
-        )
-        for pid in (worker, *map(int, listed.stdout.split())):
-            with suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)
+        """SIGKILL for the worker and the runs it is at; for the server, too."""
+        kill_worker(self.installation)
         if server:
             os.killpg(self.installation.process("server")["pid"], signal.SIGKILL)
 
@@ -170,6 +195,24 @@ class Nights:
             return ended if state in ended.values() else {}
 
         return found
+
+
+def worker_of(installation: Installation) -> int:
+    """The process of the CPU worker."""
+    return int(installation.process("worker-memshield-cpu")["pid"])
+
+
+def runs_of_worker(installation: Installation) -> list[int]:
+    """The processes of the runs that the CPU worker is at; each has a session of its own."""
+    command = ["ps", "-o", "pid=", "--ppid", str(worker_of(installation))]
+    return [int(pid) for pid in subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()]
+
+
+def kill_worker(installation: Installation) -> None:
+    """SIGKILL for the CPU worker and the runs it is at."""
+    for pid in (worker_of(installation), *runs_of_worker(installation)):
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def told_of(heard: list[str]) -> Counter[str]:

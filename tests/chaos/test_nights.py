@@ -17,7 +17,7 @@ from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RunConfig
 from tasks.storage import open_folder
 from tests.chaos.installation import PATIENCE, Installation, installed
-from tests.chaos.nights import Nights, faster_code, moments, receiver, told_of
+from tests.chaos.nights import Nights, faster_code, moments, receiver, tell_at, told_of
 from tests.s3.swift_server import SwiftServer, client, credentials, environment
 from tests.support.corpora import contents
 from tests.support.waiting import wait_until
@@ -111,12 +111,3 @@ def test_nights_go_on(
 def of_shards(address: str) -> dict[str, bytes]:
     """What lies at the top of a corpus: tars, tables, receipts, the manifest."""
     return {name: data for name, data in contents(open_folder(address)).items() if "/" not in name}
-
-
-def tell_at(installation: Installation, address: str) -> None:
-    """Alerts to a webhook, as a person sets it up."""
-    from prefect.blocks.webhook import Webhook
-
-    with installation.entered():
-        Webhook(url=address, headers={"Content-Type": "application/json"}).save("night-watch")
-    installation.memshield("deploy", "--notify", "webhook/night-watch")
