@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from functools import wraps
+from importlib import import_module
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect import Flow, flow, tags
@@ -25,6 +27,9 @@ def recorded(
     """
 
     def make(function: Callable[P, R]) -> Flow[P, R]:
+        if (known := _as_imported(function)) is not None:
+            return cast("Flow[P, R]", known)
+
         @wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> Any:
             send_first_event()
@@ -39,3 +44,16 @@ def recorded(
         return cast("Flow[P, R]", made)
 
     return make
+
+
+def _as_imported(function: Callable[..., Any]) -> Any:
+    """The flow of this name in our package, where Prefect runs a file of the package as a script by itself; else None.
+
+    That is how a worker loads a deployment. Nobody else could import what such a script defines: not Ray's workers,
+    which get the flow with every task.
+    """
+    file = Path(function.__code__.co_filename).resolve()
+    module = f"{__package__}.{file.stem}"
+    if file.parent != Path(__file__).resolve().parent or function.__module__ == module:
+        return None
+    return getattr(import_module(module), function.__name__)

@@ -26,6 +26,8 @@ def test_every_entrypoint_is_a_flow_with_a_form(deployment: dict[str, Any]) -> N
         str(ROOT / deployment["entrypoint"].partition(":")[0]) + ":" + _function(deployment)
     )
     assert flow.name == deployment["name"]
+    file = Path(deployment["entrypoint"].partition(":")[0])
+    assert flow.fn.__module__ == f"flows.{file.stem}"  # a name by which Ray's workers can import it
     schema = parameter_schema(flow.fn)
     assert schema.required
     assert set(deployment.get("parameters", {})) <= set(schema.properties)
