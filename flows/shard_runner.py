@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
@@ -133,7 +135,8 @@ def _joined(runner: "RayTaskRunner[Any]") -> Iterator[None]:
     """The runner while it is connected; only what fails before that is put into our words."""
     try:
         _knock(str(runner.address))
-        runner.__enter__()
+        with _same_sigterm():
+            runner.__enter__()
     except (OSError, RuntimeError, ValueError) as error:
         _leave()
         if versions := _VERSIONS.findall(str(error)):
@@ -147,6 +150,18 @@ def _joined(runner: "RayTaskRunner[Any]") -> Iterator[None]:
         yield
     finally:
         runner.__exit__(None, None, None)
+
+
+@contextmanager
+def _same_sigterm() -> Iterator[None]:
+    """Whoever handles SIGTERM goes on with it. Ray's own handler ends the process before Prefect can say that a worker
+    cancelled the run: it would count as crashed, and a night be begun anew."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():  # Ray sets its own only there, too
+            signal.signal(signal.SIGTERM, before)
 
 
 def _leave() -> None:

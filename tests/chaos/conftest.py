@@ -5,8 +5,9 @@ import pytest
 from tests.chaos.harness import Chaos, start_forking
 from tests.s3.s3_fixtures import swift
 from tests.support.corpora import tiny_corpus
+from tests.support.ray_cluster import cluster
 
-__all__ = ["swift"]
+__all__ = ["cluster", "swift"]
 
 
 @pytest.fixture(scope="session")

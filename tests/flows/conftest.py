@@ -9,6 +9,9 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from tests.support.command_line import Command
+from tests.support.ray_cluster import cluster
+
+__all__ = ["cluster"]
 
 
 @pytest.fixture

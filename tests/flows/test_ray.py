@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,26 +27,11 @@ from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RunConfig
 from tests.support.command_line import Command
+from tests.support.ray_cluster import on
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 Tree = Callable[[Path], dict[str, bytes]]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A head that takes no tasks, and two machines with a core each, all of them here."""
-    from ray.cluster_utils import Cluster
-
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    made.machines = [made.add_node(num_cpus=1) for _ in range(2)]
-    yield made
-    made.shutdown()
-
-
-def on(cluster: Any) -> RunnerConfig:
-    return RunnerConfig(runner="ray", ray_address=cluster.address, device="cpu", precision="float32")
 
 
 def test_a_machine_dies_and_one_joins_while_a_corpus_is_protected(
