@@ -215,24 +215,6 @@ def kill_worker(installation: Installation) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
-def worker_of(installation: Installation) -> int:
-    """The process of the CPU worker."""
-    return int(installation.process("worker-memshield-cpu")["pid"])
-
-
-def runs_of_worker(installation: Installation) -> list[int]:
-    """The processes of the runs that the CPU worker is at; each has a session of its own."""
-    command = ["ps", "-o", "pid=", "--ppid", str(worker_of(installation))]
-    return [int(pid) for pid in subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()]
-
-
-def kill_worker(installation: Installation) -> None:
-    """SIGKILL for the CPU worker and the runs it is at."""
-    for pid in (worker_of(installation), *runs_of_worker(installation)):
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-
-
 def told_of(heard: list[str]) -> Counter[str]:
     """How often each run was named, by the id at the end of its address."""
     texts = [json.loads(said)["text"] for said in heard]
