@@ -9,7 +9,7 @@ T = TypeVar("T")
 _SHORTEST, _LONGEST = 0.005, 0.5  # seconds between two looks
 
 
-def wait_until(condition: Callable[[], T], within: float = 60.0) -> T:
+def wait_until(condition: Callable[[], T], within: float = 180.0) -> T:
     """What the condition says once it holds. Fails if it does not within so many seconds.
 
     Looks come further apart the longer it waits, a twentieth of that: who looks at a server all the while slows it.

@@ -124,5 +124,5 @@ def test_recorded_places_that_are_none_are_named(places: object) -> None:
 
 
 def test_words_of_a_control_are_its_own() -> None:
-    with pytest.raises(ConfigError, match=r"trigger\.kind none goes with mem, em, codebook, got uap"):
+    with pytest.raises(ConfigError, match=r"trigger\.kind none goes with mem, em, codebook, mark, got uap"):
         parse_config(ProtectConfig, {"method": "uap", "trigger": {"kind": "none"}}, "settings")
