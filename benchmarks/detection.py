@@ -8,14 +8,13 @@ Drawn pictures, protected by `mark`; the model is untrained, which takes as long
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.harness import Figure, print_figures
+from benchmarks.harness import Figure, children_seconds, print_figures
 from benchmarks.memory import make_corpus
 
 _MOST = 60.0  # seconds, for 6,000 pairs on two cores
@@ -34,21 +33,15 @@ def run(*, pairs: int = 6000, side: int = 64, architecture: str = "tiny-resnet")
         _memshield(folder, "train", clean, folder / "model", *untrained)
         committed = folder / "commitment/commitment.json"
         asked = ("--twins", dest / "twins", "--commitment", committed, "--out", folder / "found", "--no-server")
-        before, start = _processors(), time.monotonic()
+        before, start = children_seconds(), time.monotonic()
         _memshield(folder, "detect", folder / "model", *asked)
-        taken, spent = time.monotonic() - start, _processors() - before
+        taken, spent = time.monotonic() - start, children_seconds() - before
         found = json.loads((folder / "found/detection.json").read_text())
     case = f"{found['outcome']['pairs']} pairs of {side} px, {architecture}"
     return [
         Figure(group="detect", name=f"{case}, clock", value=taken, unit="s", low=taken, high=taken, bound=_MOST),
         Figure(group="detect", name=f"{case}, processors", value=spent, unit="s", low=spent, high=spent),
     ]
-
-
-def _processors() -> float:
-    """Seconds of all processes that have ended."""
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
 
 
 def _memshield(folder: Path, *words: object) -> None:

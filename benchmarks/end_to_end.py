@@ -12,7 +12,6 @@ processes, which another program's work does not alter.
 import argparse
 import csv
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,7 +22,7 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 
-from benchmarks.harness import Figure, print_figures, seconds
+from benchmarks.harness import Figure, children_seconds, print_figures, seconds
 from benchmarks.round_split import BESIDE, watched
 from flows.cli.presets import load_preset
 from mem_core.common.storage.folder import LocalFolder
@@ -103,15 +102,10 @@ def _command(checkout: Path, name: str, source: Path, dest: Path, home: Path) ->
         "MEMSHIELD_HOME": str(home / "home"),
         "PREFECT_HOME": str(home / "prefect"),
     }
-    before, start = _children(), time.monotonic()
+    before, start = children_seconds(), time.monotonic()
     words = [sys.executable, "-m", "flows.cli", name, str(source), str(dest), "--preset", "cpu", "--no-server"]
     subprocess.run(words, check=True, cwd=checkout, env=environment)
-    return Taken(time.monotonic() - start, _children() - before)
-
-
-def _children() -> float:
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
+    return Taken(time.monotonic() - start, children_seconds() - before)
 
 
 def _computed(clean: Path, dest: Path) -> Taken:

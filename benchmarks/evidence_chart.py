@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from math import log10
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -53,8 +54,6 @@ def _shares(cells: dict[int, Cells]) -> Figure:
 
 
 def _medians(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    from statistics import median
-
     return [(share, median(y for x, y in points if x == share)) for share in dict(points)]
 
 

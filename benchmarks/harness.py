@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,12 @@ def seconds(work: Work) -> float:
     start = time.process_time()
     work()
     return time.process_time() - start
+
+
+def children_seconds() -> float:
+    """Seconds on the cores of all processes that this one started and that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def alternate(works: Mapping[str, Work], repeats: int, warm_up: int = 1) -> dict[str, list[float]]:
