@@ -15,8 +15,12 @@ __all__ = ["cluster"]
 
 
 @pytest.fixture
-def command() -> Iterator[Command]:
-    """Runs `memshield ARGUMENTS`; what it sets in the environment is put back."""
+def command(prefect_api: str) -> Iterator[Command]:
+    """Runs `memshield ARGUMENTS`; what it sets in the environment is put back.
+
+    The session's server comes first: a process whose first command is one with `--no-server` would drop the events of
+    all later runs, and with them every record of a task.
+    """
     from flows.cli.app import app
 
     def run(*arguments: object) -> Result:
