@@ -1,12 +1,14 @@
 """Flows as their runs are recorded: completed ones with a message, cancelled ones as cancelled."""
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
-from prefect import Flow, flow, tags
+from prefect import Flow, tags
+from prefect.exceptions import MissingResult
 from prefect.states import Cancelled, Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -15,6 +17,33 @@ from tasks.first_event import send_first_event
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_returned: ContextVar[list[Any]] = ContextVar("returned")  # by the function of the flow that was called last
+
+
+class _Recorded(Flow[P, R]):
+    """A flow whose caller gets what the function returned, though the server was told of the end twice.
+
+    It is where its answer was lost, for instance since its database was locked for long. It then answers with its own
+    record of the state, which has no result, and Prefect raises in place of returning one.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        returned: list[Any] = []
+        before = _returned.set(returned)
+        try:
+            return super().__call__(*args, **kwargs)
+        except MissingResult:
+            if not returned:
+                raise
+            return returned[0]
+        finally:
+            _returned.reset(before)
+
+
+def _keep(found: Any) -> None:
+    """For who called the flow; a deployed run is not called. By itself, as Ray is sent the function that calls it."""
+    if (returned := _returned.get(None)) is not None:
+        returned.append(found)
 
 
 def recorded(
@@ -38,10 +67,11 @@ def recorded(
                     found = function(*args, **kwargs)
             except RunCancelled as error:
                 return Cancelled(data=error, message=str(error))
+            _keep(found)
             return Completed(data=found, message=told(found))
 
-        made: Any = flow(name=name, flow_run_name=run_name, task_runner=cast(Any, ThreadPoolTaskRunner()))(run)
-        return cast("Flow[P, R]", made)
+        runner = cast(Any, ThreadPoolTaskRunner())
+        return _Recorded(cast(Any, run), name=name, flow_run_name=run_name, task_runner=runner)
 
     return make
 

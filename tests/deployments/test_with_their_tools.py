@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,14 @@ class TestKubernetes:
 
     def test_a_server_takes_the_template_as_documented(self, prefect_api: str) -> None:
         from prefect import get_client
+        from prefect.exceptions import ObjectNotFound
 
         documented = "prefect work-pool create memshield-gpu --type kubernetes --base-job-template " + str(
             TEMPLATE.relative_to(ROOT)
         )
         assert documented in (ROOT / "docs/operations.md").read_text()
+        with get_client(sync_client=True) as client, suppress(ObjectNotFound):
+            client.delete_work_pool("memshield-gpu")  # of another test
         made = run(sys.executable, "-m", *documented.split(), PREFECT_API_URL=prefect_api)
         assert made.returncode == 0, made.stderr[-2000:]
         with get_client(sync_client=True) as client:

@@ -15,16 +15,19 @@ __all__ = ["cluster"]
 
 
 @pytest.fixture
-def command(prefect_api: str) -> Iterator[Command]:
-    """Runs `memshield ARGUMENTS`; what it sets in the environment is put back.
+def command(prefect_api: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """Runs `memshield ARGUMENTS`; what it sets in the environment and in Prefect is put back.
 
-    The session's server comes first: a process whose first command is one with `--no-server` would drop the events of
-    all later runs, and with them every record of a task.
+    Else a process in which `--no-server` was once meant would drop the events of all later runs, and with them every
+    record of a task.
     """
+    from prefect.events.worker import EventsWorker
+
     from flows.cli.app import app
 
     def run(*arguments: object) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
+    monkeypatch.setattr(EventsWorker, "_client_override", None)
     with patch.dict(os.environ):
         yield run
