@@ -2,7 +2,8 @@
 
     python -m benchmarks.against COMMIT [--repeats 9]
 
-`mem_core` of the commit is put aside under another name; model, floor and images are those of `benchmarks.pgd_step`.
+`mem_core` of the commit is put aside under another name; floor and images are those of `benchmarks.pgd_step`, and the
+model is as each version works with it.
 """
 
 import argparse
@@ -65,11 +66,14 @@ def measure(case: Case, before: str, repeats: int) -> list[Figure]:
 
 
 def _step(bench: Bench, package: str) -> Callable[[], object]:
-    image_batch, pgd = (import_module(f"{package}.{name}") for name in ("models.image_batch", "perturb.pgd"))
+    names = ("models", "models.image_batch", "perturb.pgd")
+    models, image_batch, pgd = (import_module(f"{package}.{name}") for name in names)
     draw = torch.Generator().manual_seed(0)
     zeros = [torch.zeros_like(image, dtype=torch.int8) for image in bench.clean]
     pixels = image_batch.PixelBatch(bench.clean, zeros, _CPU)
-    model = FrozenEncoder(bench.encoder, bench.precision)
+    encoder = models.build_model(bench.case.architecture, seed=0).freeze()
+    fast = encoder.folded() if hasattr(encoder, "folded") else encoder  # since 0.7.0
+    model = FrozenEncoder(fast, bench.precision)
     return lambda: pgd.update_noise(pixels, [bench.texts], model, NoiseConfig(num_steps=1), draw)
 
 

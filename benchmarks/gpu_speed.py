@@ -42,6 +42,7 @@ class Bench:
         self.precision = resolve_precision(runtime, self.device)
         self.draw = torch.Generator().manual_seed(0)
         self.encoder = build_model(architecture, seed=0).to(self.device).freeze()
+        self.fast = self.encoder.folded()  # as the rounds have it
         self.batch, self.side = batch, side
         shape = (batch, 3, side, side)
         clean = torch.randint(0, 256, shape, generator=self.draw, dtype=torch.uint8)
@@ -61,14 +62,14 @@ class Bench:
 
     def steps(self, count: int) -> None:
         config = NoiseConfig(num_steps=count)
-        update_noise(self.pixels, [self.texts], FrozenEncoder(self.encoder, self.precision), config, self.draw)
+        update_noise(self.pixels, [self.texts], FrozenEncoder(self.fast, self.precision), config, self.draw)
 
     def hotflip(self) -> Callable[[], object]:
         config, tokenizer = TriggerConfig(), tokenizer_for(self.encoder)
         words = build_vocabulary(tokenizer, config).ids
         rows = without_padding(tokenizer.encode([_CAPTION] * self.batch), room=config.length).to(self.device)
         start = words[torch.randint(len(words), (self.batch, config.length), generator=self.draw)].to(self.device)
-        model, search = FrozenEncoder(self.encoder, self.precision), WordSearch(words.to(self.device), tokenizer.end_id)
+        model, search = FrozenEncoder(self.fast, self.precision), WordSearch(words.to(self.device), tokenizer.end_id)
         return lambda: update_triggers(start, rows, self.images, model, config, search)
 
     def seconds(self, work: Callable[[], object], repeats: int) -> float:
@@ -109,15 +110,15 @@ def measure(bench: Bench, repeats: int) -> dict[str, Callable[[], dict[str, floa
 
     def compiled() -> dict[str, float]:
         eager = bench.seconds(lambda: bench.steps(8), repeats) / 8
-        whole: Any = bench.encoder.clip.visual
+        whole: Any = bench.fast.clip.visual
         start = time.monotonic()
-        bench.encoder.clip.visual = cast(torch.nn.Module, torch.compile(whole))
+        bench.fast.clip.visual = cast(torch.nn.Module, torch.compile(whole))
         try:
             bench.steps(8)
             start_up = time.monotonic() - start
             after = bench.seconds(lambda: bench.steps(8), repeats) / 8
         finally:
-            bench.encoder.clip.visual = whole
+            bench.fast.clip.visual = whole
         saved = max(eager - after, 1e-9)
         return {"over_eager": after / eager, "start_up_s": start_up, "pays_back_after_steps": start_up / saved}
 

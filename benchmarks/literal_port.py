@@ -149,7 +149,7 @@ class Bench:
         config = context.config.noise.model_copy(update={"num_steps": 1})
         texts = [self.model.encode_text(tokens)]
         draw = torch.Generator()
-        update_noise(batch, texts, FrozenEncoder(self.model), config, draw)
+        update_noise(batch, texts, FrozenEncoder(self.model.folded()), config, draw)
         ours = torch.stack([pixels.int() + noise for pixels, noise in zip(clean, batch.noise(), strict=True)])
         return float((ours == (theirs * 255).round()).float().mean())
 

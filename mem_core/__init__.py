@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mem_core.protect.protect_image import CodebookProtector, load_protector, protect_image
 
-__version__ = "0.6.0"
+__version__ = "0.7.0"
 __all__ = ["CodebookProtector", "__version__", "load_protector", "protect_image"]
 
 

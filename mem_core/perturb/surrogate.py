@@ -5,6 +5,7 @@ In the only round of a method that learns first (UAP) nothing is protected yet: 
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -39,7 +40,12 @@ class Surrogate:
         """The model against as many negatives as a full batch has."""
         missing = context.config.batch_size - pairs
         anchors = self.anchors.first(missing) if missing > 0 else None
-        return FrozenEncoder(self.model, context.precision, context.micro_batcher, anchors)
+        return FrozenEncoder(self._fast, context.precision, context.micro_batcher, anchors)
+
+    @cached_property
+    def _fast(self) -> OpenClipEncoder:
+        """Made of the model as it is when the first batch is asked for: of one that is trained no further."""
+        return self.model.folded()
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,61 @@ def test_a_block_left_out_where_nobody_reads_it_changes_no_bit(
     assert torch.equal(found[0][1], found[1][1])
 
 
+def with_trained_norms(model: OpenClipEncoder) -> OpenClipEncoder:
+    """Batch norms as training leaves them: at the start they change nothing."""
+    draw = torch.Generator().manual_seed(0)
+    for layer in model.clip.visual.modules():  # type: ignore[union-attr]
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            for values in (layer.weight.data, layer.bias.data, layer.running_mean, layer.running_var):
+                assert values is not None
+                values.copy_(0.5 + torch.rand(values.shape, generator=draw))
+    return model
+
+
+@pytest.mark.parametrize("name", ["tiny-resnet-32", "RN50"])
+def test_folded_batch_norms_are_the_same_function_and_leave_the_model_alone(name: str) -> None:
+    model = with_trained_norms(build_model(name, seed=0)).freeze()
+    before, folded = save_model(model), model.folded()
+    seen = torch.rand(3, 3, model.image_size, model.image_size, requires_grad=True)
+    features, fast = model.encode_image(seen), folded.encode_image(seen)
+    torch.testing.assert_close(fast, features, rtol=0, atol=1e-5)
+    aim = torch.randn(features.shape, generator=torch.Generator().manual_seed(1))
+    slope, quick = (torch.autograd.grad(found, seen, aim)[0] for found in (features, fast))
+    assert float(torch.cosine_similarity(slope.flatten(), quick.flatten(), dim=0)) > 0.9999
+    kinds = {type(layer) for layer in folded.clip.visual.modules()}  # type: ignore[union-attr]
+    assert torch.nn.BatchNorm2d not in kinds
+    assert save_model(model) == before
+    rows = tokenizer_for(model).encode(["a dog", "a cat"])
+    assert torch.equal(folded.encode_text(rows), model.encode_text(rows))
+    _, embeddings = folded.encode_text_tracked(rows)
+    assert embeddings.requires_grad
+    assert (folded.image_size, folded.context_length) == (model.image_size, model.context_length)
+
+
+def test_folded_batch_norms_make_bfloat16_no_coarser() -> None:
+    model = with_trained_norms(build_model("tiny-resnet-32", seed=0)).freeze()
+    seen = torch.rand(32, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    aim = torch.randn(32, 128, generator=torch.Generator().manual_seed(1))
+
+    def slope(encoder: OpenClipEncoder, precision: torch.dtype) -> torch.Tensor:
+        leaf = seen.clone().requires_grad_()
+        with autocast(torch.device("cpu"), precision):
+            features = encoder.encode_image(leaf)
+        return torch.autograd.grad(features, leaf, aim)[0].flatten()
+
+    exact = slope(model, torch.float32)
+    as_it_is, folded = (
+        float(torch.cosine_similarity(slope(encoder, torch.bfloat16), exact, dim=0))
+        for encoder in (model, model.folded())
+    )
+    assert folded > as_it_is - 0.005
+
+
+def test_a_model_with_another_tower_is_not_copied() -> None:
+    model = build_model("tiny-vit", seed=0).freeze()
+    assert model.folded() is model
+
+
 def test_a_text_tower_that_reads_everything_gets_its_padding_back(tmp_path: Path) -> None:
     whole_view = POCKET | {"text_cfg": POCKET["text_cfg"] | {"no_causal_mask": True, "pool_type": "last"}}
     custom = whole_view | {"custom_text": True}

@@ -41,6 +41,12 @@ class Spy(OpenClipEncoder):
         self.seen.append(("tokens", tokens.detach().clone()))
         return super().encode_text(tokens)
 
+    def folded(self) -> "Spy":
+        found = Spy(super().folded().clip, self.architecture)
+        found.seen = self.seen
+        found.freeze()
+        return found
+
 
 @pytest.fixture
 def spy() -> Spy:
