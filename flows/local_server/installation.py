@@ -32,7 +32,7 @@ _PATIENCE = 300.0  # seconds for one command of Prefect's, on a busy machine
 def deploy(device_pool: str, notify: str | None, tell: Tell) -> None:
     """Makes or renews everything that a server knows about memshield; safe to repeat.
 
-    device_pool: where deployments with the tag `gpu` go. notify: the notification block that alerts are sent to,
+    device_pool: where deployments with the tag `device` go. notify: the notification block that alerts are sent to,
     `off` for none; None leaves alerts as they are. Reads prefect.yaml of the current folder: deployments mean the code
     at this place. Raises `ConfigError` without it, for a block that is not there and for a server of another version
     of Prefect, `StopRun` with Prefect's words if it refuses.
@@ -107,7 +107,7 @@ def _place_on(pool: str, tell: Tell) -> None:
 
     with get_client(sync_client=True) as client:
         for found in client.read_deployments():
-            if "memshield" in found.tags and "gpu" in found.tags and found.work_pool_name != pool:
+            if "memshield" in found.tags and "device" in found.tags and found.work_pool_name != pool:
                 client.update_deployment(found.id, DeploymentUpdate(work_pool_name=pool))
                 tell(f"{found.name} on {pool}")
 

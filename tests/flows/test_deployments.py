@@ -38,9 +38,11 @@ def test_every_entrypoint_is_a_flow_with_a_form(deployment: dict[str, Any]) -> N
 def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
     environment = os.environ | {"PREFECT_API_URL": prefect_api, "PREFECT_HOME": str(tmp_path)}
     memshield = [sys.executable, "-m", "flows.cli.app"]
-    for time in range(2):  # a second time renews what is there
+    for time in range(3):  # a second time renews what is there
         if time == 1:
             _set_nightly("c", "d")
+        if time == 2:
+            _add_schedule("mine")
         done = subprocess.run(
             [*memshield, "deploy", "--device-pool", "memshield-gpu"],
             cwd=ROOT,
@@ -58,9 +60,14 @@ def test_all_of_them_deploy(prefect_api: str, tmp_path: Path) -> None:
         automations = [automation["name"] for automation in client.request("POST", "/automations/filter").json()]
     assert set(found) >= {entry["name"] for entry in DEPLOYMENTS}
     for entry in DEPLOYMENTS:
-        assert found[entry["name"]].work_pool_name == ("memshield-gpu" if "gpu" in entry["tags"] else "memshield-cpu")
+        assert found[entry["name"]].work_pool_name == (
+            "memshield-gpu" if "device" in entry["tags"] else "memshield-cpu"
+        )
     assert found["nightly"].parameters == {"clean": "c", "dest": "d"}
-    assert [schedule.active for schedule in found["nightly"].schedules] == [True]
+    assert {schedule.slug: schedule.active for schedule in found["nightly"].schedules} == {
+        "nightly": True,
+        "mine": True,
+    }
     assert {run.state_name for run in _scheduled(found["nightly"].id)} == {"Scheduled"}
     limit = found["nightly"].global_concurrency_limit
     assert limit is not None
@@ -77,6 +84,19 @@ def _set_nightly(clean: str, dest: str) -> None:
         nightly = client.read_deployment_by_name("nightly/nightly")
         client.update_deployment(nightly.id, DeploymentUpdate(parameters={"clean": clean, "dest": dest}))
         client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=True)
+
+
+def _add_schedule(slug: str) -> None:
+    """One more, with a name, as `prefect deployment schedule create` may give it."""
+    from prefect import get_client
+    from prefect.client.schemas.actions import DeploymentScheduleCreate
+    from prefect.client.schemas.schedules import CronSchedule
+
+    more = DeploymentScheduleCreate(schedule=CronSchedule(cron="0 2 * * *"), active=True, slug=slug)
+    with get_client(sync_client=True) as client:
+        nightly = client.read_deployment_by_name("nightly/nightly")
+        body = [more.model_dump(mode="json")]
+        client.request("POST", f"/deployments/{nightly.id}/schedules", json=body)  # type: ignore[arg-type]
 
 
 def _scheduled(deployment: UUID) -> list[FlowRun]:
