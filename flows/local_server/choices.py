@@ -19,8 +19,8 @@ def deployed() -> list["DeploymentResponse"]:
 
 
 def restore(before: Iterable["DeploymentResponse"]) -> list[str]:
-    """Puts back parameters where prefect.yaml has none, and schedules of which one was on and is no more; returns the
-    names of the deployments. before: as they were before deploying."""
+    """Puts back parameters where prefect.yaml has none, and schedules that are on where it has only some that are off,
+    or the same one off; returns the names of the deployments. before: as they were before deploying."""
     from prefect import get_client
     from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate
 
@@ -34,7 +34,7 @@ def restore(before: Iterable["DeploymentResponse"]) -> list[str]:
             lost = DeploymentUpdate()
             if old.parameters and not new.parameters:
                 lost.parameters = old.parameters
-            if _on(old) - _on(new):
+            if _on(old) and (not _on(new) or _on(old) & _off(new)):
                 lost.schedules = [
                     DeploymentScheduleUpdate(
                         schedule=kept.schedule, active=kept.active, parameters=kept.parameters, slug=kept.slug
@@ -47,5 +47,10 @@ def restore(before: Iterable["DeploymentResponse"]) -> list[str]:
     return restored
 
 
-def _on(deployment: "DeploymentResponse") -> set[str]:
-    return {kept.schedule.model_dump_json() for kept in deployment.schedules if kept.active}
+def _on(deployment: "DeploymentResponse") -> set[str | None]:
+    """The names of the schedules that are on."""
+    return {kept.slug for kept in deployment.schedules if kept.active}
+
+
+def _off(deployment: "DeploymentResponse") -> set[str | None]:
+    return {kept.slug for kept in deployment.schedules if not kept.active}
