@@ -5,6 +5,8 @@ What is made of its 32-bit numbers stands here, so that a server which has no to
 and no later torch changes them.
 """
 
+import hashlib
+import json
 import threading
 
 import numpy as np
@@ -33,8 +35,13 @@ def permutation(count: int, seed: int, *keys: str | int) -> list[int]:
     return order
 
 
-def draw_seed(seed: int, draw: int) -> int:
-    """The seed of what is drawn for a sample or shard, in one of the independent draws from a fit of this seed."""
+def draw_seed(seed: int, draw: int, secret: str = "") -> int:
+    """The seed of what is drawn for a sample or shard, in one of the independent draws from a fit of this seed.
+
+    secret: what nobody can guess, where a seed could be tried out; all of it goes in, as 63 bits might not do.
+    """
+    if secret:
+        return int(hashlib.sha256(json.dumps([seed, "draw", draw, secret]).encode()).hexdigest(), 16)
     return derived_seed(seed, "draw", draw) if draw else seed
 
 

@@ -28,6 +28,7 @@ class FitContext:
     """Handed to every step of the rounds. fluent: proposes words that read well, where a language model is asked.
 
     draw: which of the independent draws of noise and trigger words is made. A fit is always that of draw 0.
+    secret: of twins whose draws nothing but the seed would decide, "" for none (`TwinsRecord.draws`).
     """
 
     config: ProtectConfig
@@ -39,6 +40,7 @@ class FitContext:
     micro_batcher: MicroBatcher = field(default_factory=MicroBatcher)
     fluent: FluentWords | None = None
     draw: int = 0
+    secret: str = field(default="", repr=False)
 
     def of_draw(self, draw: int) -> "FitContext":
         """The same for another draw of noise and trigger words from the same fit."""
@@ -47,7 +49,7 @@ class FitContext:
     @property
     def draw_seed(self) -> int:
         """What is drawn for a sample or shard is keyed by this seed; what is learned of the corpus by `seed`."""
-        return draw_seed(self.seed, self.draw)
+        return draw_seed(self.seed, self.draw, self.secret)
 
     @property
     def recipe(self) -> Recipe:

@@ -11,7 +11,7 @@ What a shard becomes depends only on the shard itself, the surrogates and the se
 that the rounds left and replaying the finished protector on the clean shard give the same bytes.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pydantic import Field
@@ -152,7 +152,10 @@ class Protection:
     @cached_property
     def context(self) -> FitContext:
         """Config, words, seed and device in one piece. Raises `ConfigError` for unknown models and devices."""
-        return build_context(self.config, self.seed, self.runtime, self._language_model())
+        made = build_context(self.config, self.seed, self.runtime, self._language_model())
+        if self.twins is None or self.config.recipe.needs_protector:
+            return made
+        return replace(made, secret=self.twins.record.draws)
 
     @property
     def fit(self) -> Fit:

@@ -33,7 +33,9 @@ _WHAT = "the description of twins"
 
 class TwinsRecord(Frozen):
     """`twins.json`. version: of memshield. corpus: a random id, so that one key never gives two corpora the same coins.
-    share: of the samples that have a twin."""
+    share: of the samples that have a twin. draws: 256 secret bits; methods without a protector draw with them
+    beside the seed. From the seed alone, which is 0 for most, anybody could make both versions of a sample, tell which
+    one was published, and take its marks away. "" in records that are older."""
 
     format: Literal[1] = 1
     version: str
@@ -41,11 +43,12 @@ class TwinsRecord(Frozen):
     key_sha256: Sha256
     share: float = Field(gt=0, le=1)
     method: str
+    draws: str = Field("", pattern=r"^([0-9a-f]{64})?$", repr=False)
 
     @property
     def fingerprint(self) -> str:
         """What decides, beside the settings, which bytes are published."""
-        return fingerprint("twins", self.corpus, self.key_sha256, str(self.share))
+        return fingerprint("twins", self.corpus, self.key_sha256, str(self.share), *filter(None, [self.draws]))
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def begin_twins(dest: Folder, share: float, method: str, place: KeyPlace, *, red
                 f"with {record.share:g} by {record.method}: choose another destination",
                 hint="redo shards",
             )
-        record = record.model_copy(update={"share": share, "method": method, "version": __version__})
+        draws = record.draws or secrets.token_hex(32)  # all shards are made again
+        record = record.model_copy(update={"share": share, "method": method, "version": __version__, "draws": draws})
         _write_record(dest, record)
     twins = Twins(record, key_of(record, place))
     use_key(Path(place.folder), twins.key, record.corpus)
@@ -100,7 +104,14 @@ def _new_record(dest: Folder, share: float, method: str, place: KeyPlace) -> Twi
         )
     key = load_key(path) if path.exists() else new_key(path)
     require_unused(Path(place.folder), key)
-    return TwinsRecord(version=__version__, corpus=corpus, key_sha256=key.sha256, share=share, method=method)
+    return TwinsRecord(
+        version=__version__,
+        corpus=corpus,
+        key_sha256=key.sha256,
+        share=share,
+        method=method,
+        draws=secrets.token_hex(32),
+    )
 
 
 def _write_record(dest: Folder, record: TwinsRecord, *, only_if_absent: bool = False) -> None:

@@ -49,7 +49,11 @@ def by_key(folder: LocalFolder) -> dict[str, Sample]:
     return {one.key: one for shard in ("00000", "00001", "00002") for one in samples_of(folder, shard)}
 
 
-@pytest.fixture(params=METHODS)
+LEARNED = [name for name, values in METHODS.items() if small(**values).recipe.needs_protector]
+DRAWN = [name for name in METHODS if name not in LEARNED]
+
+
+@pytest.fixture(params=LEARNED)
 def method(request: pytest.FixtureRequest) -> ProtectConfig:
     return small(**METHODS[request.param])
 
@@ -81,6 +85,27 @@ def test_each_version_has_the_bytes_of_a_run_with_its_draw(
         assert (pair.published, pair.twin) == (published[pair.key], runs[1 - coins[pair.key]][pair.key])
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_who_knows_the_seed_alone_can_make_neither_version(
+    name: str, clean: LocalFolder, tmp_path: Path, keys: Path
+) -> None:
+    """Where nothing is learned, all that a version depends on would be public: keys of samples, and a seed that can be
+    guessed. Then anybody could tell every coin, and take words and noise away."""
+    config, dest = small(**METHODS[name]), LocalFolder(tmp_path / "twins")
+    protect(with_twins(clean, dest, config, keys))
+    pairs = list(read_twins(dest))
+    for draw in (0, 1):
+        other = LocalFolder(tmp_path / f"draw {draw}")
+        drawn = config.model_copy(update={"draw": draw})
+        protect(Protection(Places(clean, other), drawn, RUNTIME, seed=SEED))
+        guessed = by_key(other)
+        for pair in pairs:
+            assert guessed[pair.key].captions not in (pair.published.captions, pair.twin.captions)
+            large = decode_image(pair.published.image, max_pixels=10**6).pixels.size > 400
+            if large and config.recipe.adds_noise:
+                assert guessed[pair.key].image not in (pair.published.image, pair.twin.image)
+
+
 def test_noise_of_surrogates_for_each_shard_has_draws_as_well(tmp_path: Path, keys: Path) -> None:
     """The second draw goes through the surrogates of the first."""
     clean, config = tiny_corpus(tmp_path / "clean", 6), small(method="em", strategy="independent")
@@ -106,6 +131,17 @@ def test_draws_differ_in_words_and_noise_of_every_sample(clean: LocalFolder, mem
         pixels = [decode_image(two.image, max_pixels=10**6).pixels for two in (one, others[key])]
         assert pixels[0].size < 400 or not np.array_equal(*pixels)
     assert contents(dest.below("protector")).keys() == contents(mem.below("protector")).keys()
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_what_is_drawn_alone_is_made_again_from_clean_corpus_key_and_record(
+    name: str, clean: LocalFolder, tmp_path: Path, keys: Path
+) -> None:
+    config, first, again = small(**METHODS[name]), LocalFolder(tmp_path / "first"), LocalFolder(tmp_path / "again")
+    protect(with_twins(clean, first, config, keys))
+    write_bytes(again, "twins/twins.json", read_bytes(first, "twins/twins.json"))
+    protect(with_twins(clean, again, config, keys))
+    assert contents(again) == contents(first)
 
 
 def test_another_draw_keeps_fit_and_seed(clean: LocalFolder, mem: LocalFolder, tmp_path: Path) -> None:

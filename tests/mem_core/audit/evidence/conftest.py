@@ -11,10 +11,11 @@ from mem_core.audit.evidence.commitment import Commitment, make_commitment
 from mem_core.audit.evidence.encoding import ModelEncoder
 from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.evidence.pairs import DrawnPair, committed_pairs
-from mem_core.common.storage.folder import LocalFolder
+from mem_core.common.storage.folder import LocalFolder, write_bytes
 from mem_core.protect.coins import TwinKey
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
+from mem_core.protect.twins import begin_twins, require_twins_record
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
@@ -42,10 +43,14 @@ class Published(NamedTuple):
 Publish = Callable[[Path], Published]
 
 
-def published_at(clean: LocalFolder, place: Path) -> Published:
-    """Published under a new key."""
-    wanted = TwinsWanted(share=1.0, key=KeyPlace(folder=str(place / "keys")))
-    dest = LocalFolder(place / "protected")
+def published_at(clean: LocalFolder, place: Path, like: LocalFolder | None = None) -> Published:
+    """Published under a new key. like: a corpus whose two versions of each sample these are, too."""
+    keys = KeyPlace(folder=str(place / "keys"))
+    wanted, dest = TwinsWanted(share=1.0, key=keys), LocalFolder(place / "protected")
+    if like is not None:
+        begun, known = begin_twins(dest, 1.0, "random-trigger", keys).record, require_twins_record(like)
+        record = begun.model_copy(update={"draws": known.draws})
+        write_bytes(dest.below("twins"), "twins.json", record.model_dump_json().encode())
     protection = Protection(Places(clean, dest), small(method="random-trigger"), RUNTIME, seed=SEED, twins=wanted)
     protect(protection)
     assert protection.twins is not None

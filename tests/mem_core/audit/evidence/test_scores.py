@@ -84,7 +84,7 @@ def test_what_two_draws_of_a_caption_share() -> None:
 
 def test_what_is_scored_does_not_depend_on_the_key(twins: Published, plain: LocalFolder, tmp_path: Path) -> None:
     """The same corpus published under another key: other coins, and the very same pairs of draws."""
-    other = published_at(plain, tmp_path)
+    other = published_at(plain, tmp_path, like=twins.dest)
     commitments = twins.committed(), other.committed()
     ours, theirs = (one.pairs(committed) for one, committed in zip((twins, other), commitments, strict=True))
     assert ours == theirs
