@@ -1,6 +1,7 @@
 """One detection: which model was asked, what it prefers, and what follows from the coins; and how others check it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, islice
 from typing import Any, Literal
@@ -201,6 +202,9 @@ def _opened_key(detection: Detection) -> TwinKey:
 def _require_all_pairs(commitment: Commitment, detection: Detection) -> None:
     """A fixed test takes all pairs; a sequential one the first blocks, as far as they go."""
     count, sizes = len(detection.pairs), block_sizes(commitment.pairs)
+    if len(set(detection.pairs)) < count:  # the same coin again would count as another one that was guessed
+        name = next(name for name, times in Counter(detection.pairs).items() if times > 1)
+        raise MismatchError(f"expected each pair once, as each has one coin, but {name} is there more than once")
     if any(len(values) != count for values in detection.preferences.values()):
         raise MismatchError(f"expected a preference for each of {count} pairs, got others: the result was edited")
     if count != commitment.pairs and not (commitment.test.sequential and count in accumulate(sizes)):

@@ -16,6 +16,7 @@ from mem_core.audit.evidence.commitment import (
     commitment_bytes,
     committed_to,
     make_commitment,
+    names_hash,
     read_commitment,
     write_commitment,
 )
@@ -24,13 +25,14 @@ from mem_core.audit.evidence.detection import (
     Detection,
     asked_recorded,
     check_detection,
+    coins_of,
     detect,
     detection_bytes,
     opened,
     read_detection,
 )
 from mem_core.audit.evidence.encoding import Encoder, ModelEncoder
-from mem_core.audit.evidence.outcome import EvidencePlan
+from mem_core.audit.evidence.outcome import EvidencePlan, outcome_of
 from mem_core.audit.evidence.page import detection_headline, write_detection
 from mem_core.audit.evidence.pairs import committed_pairs
 from mem_core.audit.evidence.recorded import QUERIES, read_vectors, write_queries
@@ -180,6 +182,25 @@ def test_whatever_was_changed_afterwards_is_refused(twins: Published, innocent: 
         read_detection(folder, "result.json")
     with pytest.raises(SourceError, match="there is no such file"):
         read_detection(folder, "none.json")
+
+
+def test_a_pair_that_counts_several_times_is_refused(twins: Published, innocent: ModelEncoder) -> None:
+    """Even where it was committed to so: ten times the same coin is no ten coins."""
+    commitment, found = asked(twins, innocent, statistic="words")
+    names = [name for name in found.pairs for _ in range(10)]
+    blocks = tuple(map(names_hash, blocks_of(names, len(names))))
+    commitment = commitment.model_copy(update={"pairs": len(names), "blocks": blocks}).sealed()
+    words = np.repeat(found.arrays["words"], 10)
+    outcome = outcome_of(commitment.test, {"words": words}, coins_of(commitment, twins.key, names))
+    more = edited(
+        found,
+        commitment=commitment.sha256,
+        pairs=tuple(names),
+        preferences={"words": tuple(words.tolist())},
+        outcome=outcome,
+    )
+    with pytest.raises(MismatchError, match="expected each pair once, as each has one coin, but 00000/000000000 is"):
+        check_detection(commitment, more, twins.key)
 
 
 def test_the_page_tells_all_but_the_key(twins: Published, guilty: ModelEncoder, tmp_path: Path) -> None:
