@@ -29,7 +29,8 @@ def publish_shard_with_twins(
 ) -> tuple[dict[str, int], int]:
     """As `publish_shard`. states: of draws 0 and 1. What stays at home is in place before the receipt is written.
 
-    A sample has a twin only if both versions could be protected: whether it has one then says nothing of its coin.
+    A sample has a twin only if both versions could be protected and differ: whether it has one then says nothing of its
+    coin. They may be the same where there are no trigger words and the image has a pixel or two.
     """
     name, home = shard.name, dest.below(TWINS)
     rows, pairs = list[SampleRow](), list[TwinRow]()
@@ -40,7 +41,7 @@ def publish_shard_with_twins(
         if published.row.status != "protected" or not twins.has_twin(name, key):
             return _Pair(draw, published, None)
         other = outcome(shard, key, states[1 - draw], job.of_draw(1 - draw))
-        return _Pair(draw, published, other if other.row.status == "protected" else None)
+        return _Pair(draw, published, other if other.row.status == "protected" and _differ(published, other) else None)
 
     tar = f"{name}.tar"
     with home.write(tar) as at_home, dest.write(tar) as stream:
@@ -56,6 +57,11 @@ def publish_shard_with_twins(
     write_bytes(home, table_name(name), table)
     beside = {tar: kept.hexdigest(), table_name(name): sha256_bytes(table)}
     return finish_shard(dest, shard, hashing, rows, job, states[0].trigger_ids.shape[1], beside)
+
+
+def _differ(one: Outcome, other: Outcome) -> bool:
+    """Whether a model could tell two versions of a sample apart."""
+    return (one.row.sha256_out, _captions(one.sample)) != (other.row.sha256_out, _captions(other.sample))
 
 
 def _row(made: _Pair, published: SampleRow, other: SampleRow) -> TwinRow:

@@ -88,7 +88,11 @@ class TwinCheck:
         record, own = self.record, [key for key, row in rows.items() if row.status == "protected"]
         lack = [key for key in own if key not in paired and chosen(self.key, record.corpus, shard, key, record.share)]
         what = counted(len(lack), "published sample")
-        return f"no twin for {what}, {lack[0]} first: the other version could not be protected" if lack else ""
+        return (
+            f"no twin for {what}, {lack[0]} first: the other version is the same, or could not be protected"
+            if lack
+            else ""
+        )
 
 
 def twin_check(protected: Folder, keys: KeyPlace | None) -> TwinCheck | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.audit.verify.problems import VerifyReport
@@ -24,7 +25,8 @@ from mem_core.protect.coins import new_key
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
 from mem_core.protect.twin_table import TwinRow, read_twin_table, write_twin_table
-from tests.support.corpora import RUNTIME, SEED, protect, samples_of, small, tiny_corpus
+from mem_core.protect.twins import read_twins
+from tests.support.corpora import RUNTIME, SEED, encoded, protect, sample, samples_of, small, tiny_corpus
 
 METHODS = {"codebook": {"noise": {"topics": 2}}, "random-trigger": {}}
 SHARD = "00001"
@@ -83,6 +85,23 @@ def test_a_corpus_with_twins_verifies(method: str, image_format: str, tmp_path: 
     assert report.problems == ()
     assert report.warnings == ()
     assert report.counts == {"protected": 11}
+
+
+def test_versions_that_came_out_alike_are_no_twins(tmp_path: Path) -> None:
+    """A black picture of one pixel has few tints, and without words nothing else tells two versions apart: of 200 about
+    37 are alike, whatever the secret of the draws is."""
+    clean, dest, keys = LocalFolder(tmp_path / "clean"), LocalFolder(tmp_path / "dest"), tmp_path / "keys"
+    black = encoded(Image.new("RGB", (1, 1)))
+    write_bytes(clean, "00000.tar", shard_bytes([sample(f"00000{i:04d}", black) for i in range(200)]))
+    wanted = TwinsWanted(share=1, key=KeyPlace(folder=str(keys)))
+    config = small(method="mark", trigger={"kind": "none"})
+    protect(Protection(Places(clean, dest), config, RUNTIME, seed=SEED, twins=wanted))
+    pairs = list(read_twins(dest))
+    assert 0 < len(pairs) < 200
+    assert all(pair.published.image != pair.twin.image for pair in pairs)
+    report = verify_corpus(clean, dest, tokenize=Tokenizer(77).encode, keys=wanted.key)
+    assert report.problems == ()
+    assert f"no twin for {200 - len(pairs)} published samples" in " ".join(one.what for one in report.warnings)
 
 
 def test_without_the_key_coins_are_not_checked_and_that_is_said(made: Made, tmp_path: Path) -> None:
