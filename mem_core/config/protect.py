@@ -257,7 +257,10 @@ class ProtectConfig(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> "ProtectConfig":
         if self.noise.step_size > self.noise.epsilon:
-            raise ValueError(f"step_size {self.noise.step_size:g} is larger than epsilon {self.noise.epsilon:g}")
+            raise ValueError(
+                f"step_size {self.noise.step_size:g} is larger than epsilon {self.noise.epsilon:g}: set "
+                "noise.step_size as well"
+            )
         if self.noise.crop_scale[0] > self.noise.crop_scale[1]:
             raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
         if self.metadata.note == "off" and self.trigger.vocabulary == "all":

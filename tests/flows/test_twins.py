@@ -113,6 +113,8 @@ def test_no_record_of_a_run_has_the_key(clean_corpus: Path, tmp_path: Path, home
     kept = asyncio.run(all_records())
     assert str(dest) in kept
     assert secret.hex() not in kept
+    assert record.draws
+    assert record.draws not in kept
     assert str(secret) not in kept
     assert json.dumps(list(secret)) not in kept
 

@@ -189,9 +189,9 @@ def require_as_committed(dest: Folder, shard: str, committed: CommittedShard) ->
         try:
             found = sha256_of(folder, name)
         except FileNotFoundError:
-            raise MismatchError(f"expected {folder.uri}/{name} as it was committed to, but it is missing") from None
+            raise MismatchError(f"expected {folder.uri}/{name} as it was when it was made, but it is missing") from None
         if found != sha256:
-            raise MismatchError(f"expected {folder.uri}/{name} as it was committed to, but it was edited since")
+            raise MismatchError(f"expected {folder.uri}/{name} as it was when it was made, but it was edited since")
 
 
 def require_thrown(key: TwinKey, twins: tuple[str, float], shard: str, rows: Iterable[TwinRow]) -> None:

@@ -64,7 +64,10 @@ class EvidenceOutcome(Frozen):
 def require_enough(pairs: int) -> None:
     """Raises `SourceError` for fewer pairs than a test takes."""
     if pairs < FEWEST_TWINS:
-        raise SourceError(f"expected at least {FEWEST_TWINS} twin pairs to test with, got {pairs}")
+        raise SourceError(
+            f"expected at least {FEWEST_TWINS} twin pairs to test with, got {pairs}: with fewer, coins that all fall "
+            "one way say too little; protect more samples, or a larger share of them, with --twins"
+        )
 
 
 def outcome_of(plan: EvidencePlan, preferences: PerScore, coins: NDArray[np.int64]) -> EvidenceOutcome:

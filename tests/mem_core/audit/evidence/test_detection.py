@@ -114,10 +114,10 @@ def test_files_that_are_missing_or_edited_are_no_evidence(name: str, twins: Publ
     copied, commitment = copy_of(twins, tmp_path), twins.committed()
     data = read_bytes(copied.dest, name)
     write_bytes(copied.dest, name, data[:-1] + b"x")
-    with pytest.raises(MismatchError, match=f"{name} as it was committed to, but it was edited since"):
+    with pytest.raises(MismatchError, match=f"{name} as it was when it was made, but it was edited since"):
         copied.pairs(commitment)
     copied.dest.delete(name)
-    with pytest.raises(MismatchError, match=f"{name} as it was committed to, but it is missing"):
+    with pytest.raises(MismatchError, match=f"{name} as it was when it was made, but it is missing"):
         copied.pairs(commitment)
 
 
