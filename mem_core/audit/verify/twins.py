@@ -49,6 +49,8 @@ class TwinCheck:
         rows: of the shard's table, by key. Raises `MismatchError` or `SourceError` where a file cannot be used.
         """
         shard, home = receipt.shard, protected.below(TWINS)
+        if receipt.method != self.record.method:
+            tell("", f"twin: {TWINS}/twins.json says {self.record.method}, but the shard was made by {receipt.method}")
         pairs = read_shard_twins(protected, receipt)
         paired = set[str]()
         with open_tar(clean, shard) as stream:

@@ -25,7 +25,7 @@ from mem_core.protect.coins import new_key
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
 from mem_core.protect.twin_table import TwinRow, read_twin_table, write_twin_table
-from mem_core.protect.twins import read_twins
+from mem_core.protect.twins import read_twins, require_twins_record
 from tests.support.corpora import RUNTIME, SEED, encoded, protect, sample, samples_of, small, tiny_corpus
 
 METHODS = {"codebook": {"noise": {"topics": 2}}, "random-trigger": {}}
@@ -120,6 +120,13 @@ def test_a_version_that_the_coin_did_not_choose_is_found(made: Made) -> None:
     made.rewrite(lambda rows: [replace(rows[0], draw=1 - rows[0].draw), *rows[1:]])
     (found,) = made.problems()
     assert re.fullmatch(f"{SHARD}0000: coin: draw [01] is published, but the key's coin is the other one", found)
+
+
+def test_a_description_of_another_method_is_found(made: Made) -> None:
+    record = require_twins_record(made.dest)
+    other = record.model_copy(update={"method": "mark"}).model_dump_json()
+    write_bytes(made.dest, "twins/twins.json", other.encode())
+    assert f"twin: twins/twins.json says mark, but the shard was made by {record.method}" in made.problems()[0]
 
 
 def louder(samples: list[Sample]) -> list[Sample]:
