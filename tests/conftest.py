@@ -1,8 +1,12 @@
 """What tests of flows and tasks share: one Prefect server a session, one small drawn corpus, the smoke settings."""
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,7 +28,15 @@ def prefect_api() -> Iterator[str]:
     from prefect.testing.utilities import prefect_test_harness
 
     setup_logging()  # now, or the first command of a test does it, and its console is closed when that test ends
-    with prefect_test_harness(server_startup_timeout=120):
+    once = subprocess.Popen
+
+    def as_ours_are(args: list[str], **kwargs: Any) -> "subprocess.Popen[bytes]":
+        place = args.index("-m")
+        return once([*args[: place + 1], "flows.local_server.serve", *args[place + 1 :]], **kwargs)
+
+    with ExitStack() as stack:
+        with patch("prefect.server.api.server.subprocess.Popen", as_ours_are):
+            stack.enter_context(prefect_test_harness(server_startup_timeout=120))
         yield str(PREFECT_API_URL.value())
 
 

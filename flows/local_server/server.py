@@ -36,7 +36,7 @@ _HOST = "127.0.0.1"
 _USUAL_PORT = 4200  # Prefect's
 _START_SECONDS = 300.0  # on a busy machine; an idle one takes five to fifteen
 _STOP_SECONDS = 15.0
-_COMMAND = "prefect server start"
+_SERVE, _COMMAND = "flows.local_server.serve", "prefect server start"
 
 
 class Server(Frozen):
@@ -196,7 +196,7 @@ def _launched() -> tuple[Server, "subprocess.Popen[bytes]"]:
     port = _free_port()
     with (home() / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start", "--host", _HOST, "--port", str(port)],
+            [sys.executable, "-m", _SERVE, *_COMMAND.split(), "--host", _HOST, "--port", str(port)],
             env=_server_environment(port),
             stdin=subprocess.DEVNULL,
             stdout=log,
