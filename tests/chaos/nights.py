@@ -178,11 +178,14 @@ class Nights:
     def settle(self) -> dict[UUID, str]:
         """Waits until no run is under way any more; returns the runs that ended since the last time, by state."""
 
+        seen: list[FlowRun] = []
+
         def over() -> bool:
-            return all(run.state is not None and run.state.is_final() for run in self.runs())
+            seen[:] = self.runs()  # looked at once: a run that begins meanwhile is one of the next time
+            return all(run.state is not None and run.state.is_final() for run in seen)
 
         wait_until(over, PATIENCE)
-        now = {run.id: str(run.state_name) for run in self.runs()}
+        now = {run.id: str(run.state_name) for run in seen}
         new = {run: state for run, state in now.items() if run not in self.ended}
         self.ended = now
         return new
