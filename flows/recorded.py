@@ -23,8 +23,8 @@ _returned: ContextVar[list[Any]] = ContextVar("returned")  # by the function of 
 class _Recorded(Flow[P, R]):
     """A flow whose caller gets what the function returned, though the server was told of the end twice.
 
-    It is where its answer was lost, for instance since its database was locked for long. It then answers with its own
-    record of the state, which has no result, and Prefect raises in place of returning one.
+    Prefect tells it again where no answer came, for instance since the database was locked for long. The server then
+    gives back its own record of the state, which has no result, and Prefect raises in place of returning one.
     """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -41,7 +41,10 @@ class _Recorded(Flow[P, R]):
 
 
 def _keep(found: Any) -> None:
-    """For who called the flow; a deployed run is not called. By itself, as Ray is sent the function that calls it."""
+    """For whoever called the flow; a deployed run is not called.
+
+    Its own function, as Ray is sent the one that calls it by value, and a context variable cannot go along.
+    """
     if (returned := _returned.get(None)) is not None:
         returned.append(found)
 

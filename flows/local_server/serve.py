@@ -6,7 +6,8 @@ A statement that fails leaves its cursor to Python's garbage collector (SQLAlche
 statement in whatever thread it runs in, mostly the one that serves requests, and for that waits for the cursor's
 connection. Where another thread is writing on it, it waits in its turn for SQLite's one lock; and if that is held by a
 transaction of the serving thread, nothing goes on until SQLite gives up, in Prefect's case after a minute. Requests run
-out of time, and tasks have no records. So a cursor is closed as soon as its statement has failed.
+out of time, and tasks have no records. So a cursor is closed as soon as its statement has failed. The server that goes
+with a command (`--no-server`) is started by Prefect and not mended.
 """
 
 import runpy
