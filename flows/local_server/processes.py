@@ -11,7 +11,8 @@ _POLL_SECONDS = 0.1
 
 def is_running(pid: int, command: str) -> bool:
     """Whether the process runs this command: after a restart of the machine the id may be anybody's."""
-    listed = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    # -ww: lines of any length, whatever COLUMNS says
+    listed = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return command in listed.stdout
 
 

@@ -35,8 +35,10 @@ from mem_core.protect.key_place import KeyPlace
 _HOST = "127.0.0.1"
 _USUAL_PORT = 4200  # Prefect's
 _START_SECONDS = 300.0  # on a busy machine; an idle one takes five to fifteen
+_BUSY_SECONDS = 60.0  # for a server that is up and has its hands full
+_ANSWER_SECONDS = 5.0  # for one request, of many
 _STOP_SECONDS = 15.0
-_SERVE, _COMMAND = "flows.local_server.serve", "prefect server start"
+_POLL_SECONDS = 0.3
 
 
 class Server(Frozen):
@@ -116,7 +118,7 @@ def stop() -> Server | None:
     """Ends the server that we started; None if there is none."""
     with _alone():
         known = _recorded()
-        if known is None or not is_running(known.pid, _COMMAND):
+        if known is None or not _is_alive(known):
             _record().unlink(missing_ok=True)
             return None
         end(known.pid, _STOP_SECONDS)
@@ -125,11 +127,26 @@ def stop() -> Server | None:
 
 
 def running() -> Server | None:
-    """The server that we started, if it still answers."""
+    """The server that we started, if it is there. A busy one is waited for: a second one must not be put beside it.
+
+    Raises `StopRun` if it does not answer for a minute.
+    """
     known = _recorded()
-    if known is None or not is_running(known.pid, _COMMAND) or _home_of(known) != str(_prefect_home()):
-        return None
-    return known
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while known is not None and _is_alive(known):
+        if place := _home_of(known):
+            return known if place == str(_prefect_home()) else None
+        if time.monotonic() > deadline:
+            raise StopRun(
+                f"expected the Prefect server at {known.ui} to answer within {_BUSY_SECONDS:g} s, but it did not "
+                f"and its process {known.pid} is there: see {home() / 'server.log'}; `memshield server stop` ends it"
+            )
+        time.sleep(_POLL_SECONDS)
+    return None
+
+
+def _is_alive(server: Server) -> bool:
+    return is_running(server.pid, " ".join(_command(server.port)))
 
 
 def _record() -> Path:
@@ -192,11 +209,16 @@ def _server_environment(port: int) -> dict[str, str]:
     return plain | QUIET | NOT_OF_THIS_FOLDER | kept | {"PREFECT_HOME": str(_prefect_home()), "PREFECT_API_URL": api}
 
 
+def _command(port: int) -> list[str]:
+    serve = "flows.local_server.serve"
+    return ["-m", serve, "prefect", "server", "start", "--host", _HOST, "--port", str(port)]
+
+
 def _launched() -> tuple[Server, "subprocess.Popen[bytes]"]:
     port = _free_port()
     with (home() / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", _SERVE, *_COMMAND.split(), "--host", _HOST, "--port", str(port)],
+            [sys.executable, *_command(port)],
             env=_server_environment(port),
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -217,14 +239,14 @@ def _is_up(server: Server, process: "subprocess.Popen[bytes]") -> bool:
             raise StopRun(
                 f"expected the Prefect server to answer within {_START_SECONDS:g} s: see {home() / 'server.log'}"
             )
-        time.sleep(0.3)
+        time.sleep(_POLL_SECONDS)
     return place == str(_prefect_home())
 
 
 def _home_of(server: Server) -> str:
     """Where the server that answers at this port keeps its records; nothing if none does."""
     try:
-        with urllib.request.urlopen(f"{server.url}/admin/settings", timeout=5) as answer:
+        with urllib.request.urlopen(f"{server.url}/admin/settings", timeout=_ANSWER_SECONDS) as answer:
             return str(json.load(answer)["home"])
     except (urllib.error.URLError, OSError, ValueError, KeyError, TypeError):
         return ""

@@ -1,7 +1,8 @@
-"""A server on SQLite goes on after a statement that failed."""
+"""A server on SQLite loses no event that an automation counts, and goes on after a statement that failed."""
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import time
@@ -10,6 +11,52 @@ from pathlib import Path
 import pytest
 
 TIMEOUT = 20.0  # of SQLite, for its lock; Prefect's is 60
+
+
+async def counted_beside_another_writer() -> int:
+    """How many rows two writers leave, where one reads before it writes, and the other writes in between if it can."""
+    from prefect.server.database import provide_database_interface
+    from prefect.server.events import triggers
+    from sqlalchemy import text
+
+    database = provide_database_interface()
+    count, insert = text("select count(*) from events"), text("insert into events values (1)")
+
+    async def write() -> None:
+        async with database.session_context(begin_transaction=True) as session:
+            await session.execute(insert)
+
+    async with database.session_context(begin_transaction=True) as session:
+        await session.execute(text("create table events(number int)"))
+    async with triggers.automations_session(begin_transaction=True) as session:
+        await session.execute(count)
+        other = asyncio.create_task(write())
+        await asyncio.wait([other], timeout=1.0)
+        await session.execute(insert)
+    await other
+    async with database.session_context() as session:
+        return int((await session.execute(count)).scalar_one())
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_an_event_is_counted_whoever_writes_beside_it(tmp_path: Path, mended: bool) -> None:
+    """In a process of its own, as it changes a library. As Prefect has it, the event is refused at once."""
+    ask = (
+        "import asyncio; from flows.local_server.serve import lock_before_counting as mend; "
+        "from tests.flows.local_server.test_serve import counted_beside_another_writer as ask; "
+        f"{mended} and mend(); print(asyncio.run(ask()))"
+    )
+    own = {
+        "PREFECT_HOME": str(tmp_path),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/a.db",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", ask], env=os.environ | own, capture_output=True, text=True, timeout=180, check=False
+    )
+    if mended:
+        assert done.stdout.strip() == "2", done.stderr
+    else:
+        assert "database is locked" in done.stderr
 
 
 async def seconds_of_collecting(database: Path) -> float:

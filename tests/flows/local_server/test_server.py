@@ -2,18 +2,20 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from prefect.settings import Settings
 
 from flows.local_server import automations, server
-from mem_core.common.errors import ConfigError
+from mem_core.common.errors import ConfigError, StopRun
 from tests.support.command_line import Command
 
 
@@ -29,6 +31,10 @@ def test_one_server_is_started_found_again_and_stopped(tmp_path: Path, monkeypat
                 usual.listen()
             started = server.start()
         assert server.start() == started == server.running()
+        os.kill(started.pid, signal.SIGSTOP)  # as one whose machine is busy, it does not answer now
+        monkeypatch.setattr("flows.local_server.server._ANSWER_SECONDS", 0.5)
+        Timer(1.5, os.kill, (started.pid, signal.SIGCONT)).start()
+        assert server.start() == started  # and no second one was put beside it
         assert started.url.startswith("http://127.0.0.1:")
         assert (tmp_path / "home/prefect").is_dir()
         monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "other"))  # which is not taken for that of another home
@@ -47,6 +53,23 @@ def test_one_server_is_started_found_again_and_stopped(tmp_path: Path, monkeypat
         taken.bind(("127.0.0.1", started.port))
         taken.listen()
         assert server._free_port() != started.port
+
+
+def test_a_server_that_never_answers_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path))
+    monkeypatch.setattr("flows.local_server.server._BUSY_SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        sleeper = [sys.executable, "-c", "import time; time.sleep(60)", *server._command(port)]
+        with subprocess.Popen(sleeper) as process:
+            (tmp_path / "server.json").write_text(json.dumps({"pid": process.pid, "port": port}))
+            with pytest.raises(
+                StopRun, match=f"its process {process.pid} is there: see .*server.log.*`memshield server"
+            ):
+                server.start()
+            process.kill()
+    assert server.running() is None
 
 
 def watched_by(url: str) -> set[str]:
