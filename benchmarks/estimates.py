@@ -23,7 +23,8 @@ from mem_core.data.survey import survey_source
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
-from mem_core.experiments.estimate.forecast import Stage, protect_stages, puts, shard_stage, victim_stage
+from mem_core.experiments.estimate.forecast import protect_stages, puts, shard_stage, victim_stage
+from mem_core.experiments.estimate.stage import Stage
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.round_loop import Rounds

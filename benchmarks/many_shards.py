@@ -36,7 +36,7 @@ def _measure(shards: int, per_task: int) -> None:
     from flows.recorded import recorded
     from flows.shard_runner import shard_runner_of
     from mem_core.config import RunnerConfig
-    from mem_core.protect.protection import ShardSummary
+    from mem_core.protect.shard_summary import ShardSummary
     from tasks.options import step
     from tasks.progress import watched
 

@@ -8,7 +8,7 @@ from flows.parameters import Preset, Runtime, Settings, chosen, said, whole
 from flows.recorded import recorded
 from mem_core.common.formatting import corpus_name
 from mem_core.victim.config import EvaluateConfig
-from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.result import Evaluation
 from tasks.artifacts import retrieval_note
 from tasks.training import evaluate_model
 

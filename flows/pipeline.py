@@ -30,8 +30,8 @@ from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.data.sharding.sharder import ShardingSummary
 from mem_core.experiments.config import RunConfig, clean_folder, time_left
 from mem_core.experiments.row_runner import VictimPlan, plan_run, run_row
-from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord
+from mem_core.victim.result import Evaluation
 from tasks.estimating import note_run
 from tasks.progress import say
 from tasks.reporting import ReportPlace, keep_run

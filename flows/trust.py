@@ -8,16 +8,8 @@ from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.preview import Preview
 from mem_core.config import RuntimeConfig
 from mem_core.protect.key_place import KeyPlace
-from tasks.trust import (
-    CertificatePlace,
-    CommitmentPlace,
-    DetectionPlace,
-    certify_corpus,
-    commit_corpus,
-    detect_in_model,
-    preview_corpus,
-    write_detection_queries,
-)
+from tasks.evidence import CommitmentPlace, DetectionPlace, commit_corpus, detect_in_model, write_detection_queries
+from tasks.trust import CertificatePlace, certify_corpus, preview_corpus
 
 Out = Annotated[str, said("Folder to write into.")]
 Key = Annotated[KeyPlace, said("Where the secret key of the twins lies.")]

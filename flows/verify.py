@@ -7,7 +7,7 @@ from flows.parameters import Clean, Protected, TwinsKey, said
 from flows.recorded import recorded
 from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.formatting import counted
-from tasks.trust import verify_handed_out, verify_protected
+from tasks.verifying import verify_handed_out, verify_protected
 
 
 def _told(found: VerifyReport) -> str:

@@ -18,11 +18,13 @@ from mem_core.data.readers import open_source
 from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.data.table import SampleRow, read_rows
-from mem_core.protect.protection import Places, Protection, ShardSummary, protect_all
+from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.protect.protector import require_protector
+from mem_core.protect.shard_summary import ShardSummary
 from mem_core.victim.config import EvaluateConfig, VictimConfig
-from mem_core.victim.evaluation import Evaluation, evaluate_victim, read_evaluation
+from mem_core.victim.evaluation import evaluate_victim
 from mem_core.victim.record import VictimRecord
+from mem_core.victim.result import Evaluation, read_evaluation
 from mem_core.victim.training import VictimData, train_victim
 
 Place = str | Path

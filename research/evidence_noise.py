@@ -23,7 +23,7 @@ from mem_core.audit.evidence.pairs import DrawnPair
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.data.corpus import list_shards
 from mem_core.data.shard import Sample, open_tar, read_shard
-from mem_core.victim.record import load_victim
+from mem_core.victim.weights import load_victim
 from mem_core.victim.training import VictimData, train_victim
 
 _EPSILON, _SIDE, _SHARE = 8, 32, 0.5

@@ -30,7 +30,7 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.protect.protection import Places, Protection, protect_all
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
-from mem_core.victim.record import load_victim
+from mem_core.victim.weights import load_victim
 from mem_core.victim.training import VictimData, train_victim
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=1024)

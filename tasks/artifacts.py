@@ -15,13 +15,13 @@ from mem_core.common.formatting import corpus_name, counted, markdown_table
 from mem_core.data.readers import LeftOut
 from mem_core.data.sharding.left_out import counted_codes
 from mem_core.data.sharding.sharder import ShardingSummary
-from mem_core.protect.protection import ShardSummary
+from mem_core.protect.shard_summary import ShardSummary
 from mem_core.report.claims import missing_for, no_verdict, victims_of
 from mem_core.report.findings import Findings, RowFinding
 from mem_core.report.intervals import QUERIES, with_interval
 from mem_core.report.verdict import Verdict
-from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import DirectionResult, RetrievalResult
+from mem_core.victim.result import Evaluation
 from tasks.this_run import in_run
 
 ROWS = 500  # of a table; the rest is in storage

@@ -3,20 +3,22 @@
 Fields are added, never renamed or removed. Bootstrap draws, hundreds of numbers a median rank, stay in the files.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from mem_core import __version__
 from mem_core.audit.stress.page import stress_headline
 from mem_core.audit.verify.problems import VerifyReport
-from mem_core.experiments.estimate.forecast import fullest
+from mem_core.experiments.estimate.stage import fullest
 from mem_core.experiments.status import DestinationStatus
 from mem_core.report.claims import victims_of
-from mem_core.victim.evaluation import Evaluation
-from tasks.estimating import RunEstimate
-from tasks.stressing import StressPlace
-from tasks.trust import DetectionPlace
+from mem_core.victim.result import Evaluation
+
+if TYPE_CHECKING:  # what they bring along, torch too, is not needed to print them
+    from tasks.estimating import RunEstimate
+    from tasks.evidence import DetectionPlace
+    from tasks.stressing import StressPlace
 
 Values = dict[str, Any]
 
@@ -31,7 +33,7 @@ def verify_values(found: VerifyReport) -> Values:
     return _about("verify", {"ok": found.ok, **_plain(found)})
 
 
-def estimate_values(found: RunEstimate) -> Values:
+def estimate_values(found: "RunEstimate") -> Values:
     """Each step, and all of them together: their fields are those of a step."""
     totals = {of: sum(getattr(stage, of) for stage in found.stages) for of in ("seconds", "kept", "put", "get")}
     memory = max((stage.memory for stage in found.stages if stage.memory is not None), default=None)
@@ -48,7 +50,7 @@ def evaluate_values(victim: str, found: Evaluation) -> Values:
     return _about("evaluate", {"victim": victim, **_plain(found), "share_of_chance": estimated})
 
 
-def detect_values(place: DetectionPlace) -> Values:
+def detect_values(place: "DetectionPlace") -> Values:
     """The verdict in words and numbers."""
     return _about("detect", _plain(place))
 
@@ -58,7 +60,7 @@ def queries_values(file: str, count: int) -> Values:
     return _about("detect", {"file": file, "queries": count})
 
 
-def stress_values(place: StressPlace) -> Values:
+def stress_values(place: "StressPlace") -> Values:
     """The rows of the table, worst case first, and the headline."""
     report = _plain(place.report)
     found = {**report.pop("findings"), "headline": stress_headline(place.report.findings), **report}

@@ -16,9 +16,10 @@ from mem_core.data.readers import open_source
 from mem_core.data.survey import Survey, sharded_splits, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import calibrate, samples_wanted
-from mem_core.experiments.estimate.forecast import Stage, forecast
+from mem_core.experiments.estimate.forecast import forecast
 from mem_core.experiments.estimate.hand_out import HandOut, hand_out
 from mem_core.experiments.estimate.history import EstimateRecord, History, PastErrors, RunCost, about_run
+from mem_core.experiments.estimate.stage import Stage
 from mem_core.protect.destination import PROTECTOR
 from tasks.options import step
 from tasks.progress import say, watched

@@ -8,8 +8,9 @@ from mem_core.protect.destination import PROTECTOR
 from mem_core.protect.failures import Failures
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.night import NightPlan, NightSummary, Ready
-from mem_core.protect.protection import ShardSummary, twins_so_far
+from mem_core.protect.protection import twins_so_far
 from mem_core.protect.protector import require_protector
+from mem_core.protect.shard_summary import ShardSummary
 from tasks.options import step
 from tasks.progress import say, watched
 from tasks.result_pages import show_night

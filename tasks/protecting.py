@@ -10,8 +10,8 @@ from mem_core.data.loaders.shard_line import loadable, open_clip_options
 from mem_core.data.manifest import Manifest
 from mem_core.experiments.status import JOB, backed_off_line, count_backed_off
 from mem_core.protect.night import counts_of
-from mem_core.protect.protection import ShardSummary
 from mem_core.protect.remaining import Plan
+from mem_core.protect.shard_summary import ShardSummary
 from tasks.artifacts import show_shards
 from tasks.options import step
 from tasks.progress import say, watched

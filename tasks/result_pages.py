@@ -19,7 +19,7 @@ from mem_core.data.image_quality import summarise_quality
 from mem_core.data.table import read_rows
 from mem_core.experiments.config import RowConfig
 from mem_core.experiments.reproduce import StudyReport
-from mem_core.protect.protection import ShardSummary
+from mem_core.protect.shard_summary import ShardSummary
 from mem_core.report import ReportSummary
 from mem_core.report.gather import pick_samples
 from mem_core.report.pictures import AMPLIFY, contact_sheet

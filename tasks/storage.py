@@ -55,6 +55,12 @@ def open_folder(uri: str) -> Folder:
     raise ConfigError(f"expected a local path or an s3:// address, got {uri!r}")
 
 
+def file_at(address: str) -> tuple[Folder, str]:
+    """A file by its address: its folder, and its name there."""
+    place, _, name = address.rpartition("/")
+    return open_folder(place or "."), name
+
+
 def web_address(uri: str) -> str:
     """Where a browser finds an object of a store, if whoever looks may read it; "" for what only lies on a disk."""
     if not uri.startswith("s3://"):

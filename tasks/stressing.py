@@ -2,7 +2,7 @@
 
 import shutil
 
-from mem_core.audit.detectability import Detectability
+from mem_core.audit.detectable import Detectability
 from mem_core.audit.stress.cells import StressCell, StressResult
 from mem_core.audit.stress.page import STRESS_PAGE, StressReport, stress_headline
 from mem_core.audit.stress.stress_test import StressPlan, StressSettings, StressTest

@@ -6,10 +6,11 @@ from mem_core.data.corpus import corpus_fingerprint, list_shards
 from mem_core.perturb.language import ENOUGH_CAPTIONS, LanguageModelConfig, LanguageModelRecord, train_language_model
 from mem_core.perturb.language.training import read_language_model_record
 from mem_core.victim.config import EvaluateConfig, VictimConfig
-from mem_core.victim.evaluation import Evaluation, evaluate_victim, read_evaluation
+from mem_core.victim.evaluation import evaluate_victim
 from mem_core.victim.record import VictimRecord, read_victim
+from mem_core.victim.result import Evaluation, read_evaluation
 from mem_core.victim.training import VictimData, train_victim
-from mem_core.victim.validation import FEW_PAIRS
+from mem_core.victim.validation_set import FEW_PAIRS
 from tasks.artifacts import show_retrieval
 from tasks.options import step
 from tasks.progress import say, watched

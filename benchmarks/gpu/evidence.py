@@ -41,8 +41,8 @@ from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted, protect_all
 from mem_core.protect.twins import read_twins
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.weights import load_victim
 
 METHODS: dict[str, dict[str, Any]] = {
     "random-trigger": {"method": "random-trigger"},

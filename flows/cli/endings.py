@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -13,7 +14,9 @@ from mem_core.protect.export.summary import ExportSummary, Missing
 from mem_core.protect.night import NightSummary
 from mem_core.victim.record import VictimRecord
 from tasks.failing import failed_in
-from tasks.protecting import ProtectSummary
+
+if TYPE_CHECKING:  # what they bring along, torch too, is not needed to print them
+    from tasks.protecting import ProtectSummary
 
 _NAMED = 20  # failed samples that are printed
 
@@ -48,7 +51,7 @@ def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
     next_command("protect", first.uri, "PROTECTED", *chosen_preset(preset))
 
 
-def print_protected(done: ProtectSummary, clean: str, *, twins: bool = False) -> None:
+def print_protected(done: "ProtectSummary", clean: str, *, twins: bool = False) -> None:
     """What was protected, which samples failed, how loaders read it, and how it is checked.
 
     twins: that a commitment has to come before publication cannot be made up for later, so it is said here.

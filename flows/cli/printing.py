@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -17,14 +17,16 @@ from mem_core.common.errors import ConfigError
 from mem_core.common.formatting import counted
 from mem_core.common.nearest import meant
 from mem_core.config.settings_list import SettingRow
-from mem_core.data.loaders.index import IndexSummary
-from mem_core.experiments.estimate.forecast import fullest
 from mem_core.experiments.estimate.hand_out import HandOut
-from mem_core.report import ReportSummary
+from mem_core.experiments.estimate.stage import fullest
 from mem_core.report.intervals import percent
-from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.result import Evaluation
 from tasks.artifacts import REPORT_ABOUT, REPORT_HEADER, retrieval_lines, retrieval_note, table_cells
-from tasks.estimating import RunEstimate
+
+if TYPE_CHECKING:  # what they bring along, torch too, is not needed to print them
+    from mem_core.data.loaders.index import IndexSummary
+    from mem_core.report import ReportSummary
+    from tasks.estimating import RunEstimate
 
 NAMED = 20  # problems and reasons that are printed
 
@@ -34,7 +36,7 @@ def print_json(values: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(values))
 
 
-def print_report(summary: ReportSummary) -> None:
+def print_report(summary: "ReportSummary") -> None:
     """The verdict, one line a training set, and what limits it."""
     table = _table(REPORT_ABOUT, REPORT_HEADER, words=1)
     for row in summary.findings.rows:
@@ -116,7 +118,7 @@ def print_problems(found: VerifyReport) -> None:
     console.print(f"{checked}: {counted(len(found.problems), 'problem')}", highlight=False)
 
 
-def print_index(found: IndexSummary) -> None:
+def print_index(found: "IndexSummary") -> None:
     """What was indexed, what to hand out with it, and what not."""
     indexed = f"{counted(found.samples, 'sample')} in {counted(found.tars, 'tar')}"
     typer.echo(f"{indexed}: wids.json, .nv-meta, README.md in {found.uri}, to be copied with its tars")
@@ -138,7 +140,7 @@ def print_handing_out(folder: str, found: VerifyReport) -> None:
         typer.echo(f"to hand out its tars alone: {copy}")
 
 
-def print_estimate(found: RunEstimate) -> None:
+def print_estimate(found: "RunEstimate") -> None:
     """What each step will take, what it rests on, and how near past estimates were."""
     console, stages, full = Console(), found.stages, fullest(found.stages)
     table = _table(None, ("step", "time", "storage", "at its fullest", "PUT, LIST", "GET"), words=1)
@@ -173,7 +175,7 @@ def _hand_out(found: HandOut) -> str:
     return said
 
 
-def _samples(found: RunEstimate, split: str) -> str:
+def _samples(found: "RunEstimate", split: str) -> str:
     """`6,000 train`, and of how many images where a sample is a pair."""
     samples, images = found.samples[split], found.images.get(split, found.samples[split])
     return f"{samples:,} {split}" + (f" ({images:,} images)" if images != samples else "")

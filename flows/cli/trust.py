@@ -141,7 +141,7 @@ def detect(
     if check is not None:
         from flows.cli.printing import print_json
         from tasks.as_json import detect_values
-        from tasks.trust import check_result
+        from tasks.evidence import check_result
 
         place = check_result(check, model, twins_key or "")
         if as_json:

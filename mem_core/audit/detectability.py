@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from mem_core.audit.detectable import Detectability
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import Frozen
 from mem_core.data.corpus import list_shards
 from mem_core.data.images import Pixels
 from mem_core.data.shard_cache import load_shard
@@ -28,23 +28,6 @@ Numbers = NDArray[np.float64]
 _FREQUENCIES = (1000, 10_000)
 _FIRST_WORDS = 3
 _LARGE = 4  # levels of 1/255
-
-
-class Detectability(Frozen):
-    """image_auc, text_auc: of a linear classifier on statistics of pictures and of captions. purifier_auc: of how much
-    the purifier removes from a picture. noise_before, noise_after: mean size of what is left of the noise, in levels
-    of 1/255, before and after purification. damage: the same for clean pictures, which it should leave alone.
-    """
-
-    format: int = 1
-    learned_from: int
-    judged_on: int
-    image_auc: float
-    text_auc: float
-    purifier_auc: float
-    noise_before: float
-    noise_after: float
-    damage: float
 
 
 def measure_detectability(

@@ -8,11 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-import torch
-
+from mem_core.common.draws import integers, permutation
 from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
-from mem_core.common.rng import generator
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
 from mem_core.data.already import require_clean
@@ -44,13 +42,13 @@ def survey_source(
     sampling). Raises `SourceError` if train would have none."""
     found: Counter[str] = Counter()
     drawn: list[Candidate] = []
-    draw = generator(seed, "estimate")
 
     images = TakenImages(reader, config, seed)
     for sample in (sample for raw in images for sample in candidates(raw, config)):
         found[sample.split] += 1
         if sample.split == "train":
-            place = len(drawn) if len(drawn) < count else int(torch.randint(found["train"], (1,), generator=draw))
+            number = found["train"]
+            place = len(drawn) if len(drawn) < count else integers(number, 1, seed, "estimate", number)[0]
             drawn[place : place + 1] = [sample] if place < count else []
         if found.total() % 1000 == 0:
             progress(found.total(), 0, "samples counted")
@@ -82,7 +80,7 @@ def survey_shards(splits: Mapping[str, Folder], seed: int, count: int) -> Survey
     _require_train(listed.get("train"), next(iter(splits.values())).uri.rpartition("/")[0])
     train = splits["train"]
     require_clean(train, [listed["train"][0].name])
-    order = torch.randperm(len(listed["train"]), generator=generator(seed, "estimate"))[:_TARS].tolist()
+    order = permutation(len(listed["train"]), seed, "estimate")[:_TARS]
     each = -(-count // len(order))
     drawn = [
         sample for place in order for sample in islice(_samples_of(train, listed["train"][place].name, seed), each)

@@ -10,8 +10,9 @@ from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.corpus import copy_shards, corpus_fingerprint
 from mem_core.experiments.row_runner import VictimPlan
 from mem_core.protect.protection import Places, Protection, protect_all
-from mem_core.victim.evaluation import Evaluation, query_victim
+from mem_core.victim.evaluation import query_victim
 from mem_core.victim.record import VictimRecord
+from mem_core.victim.result import Evaluation
 from mem_core.victim.training import VictimData, train_victim
 
 

@@ -21,8 +21,8 @@ from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.experiments.config import RowConfig, RunConfig, clean_folder, run_order, source_row
 from mem_core.protect.destination import PROTECTOR
 from mem_core.victim.config import EvaluateConfig, VictimConfig
-from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import VictimRecord
+from mem_core.victim.result import Evaluation
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from mem_core.report import (
 )
 from mem_core.report.claims import how_trained
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import EVALUATION_NAME, Evaluation, read_evaluation
 from mem_core.victim.record import Epoch, read_victim
+from mem_core.victim.result import EVALUATION_NAME, Evaluation, read_evaluation
 
 _LIBRARIES = ("memshield", "torch", "open_clip_torch", "prefect", "numpy", "pillow")
 _VICTIM = re.compile(r"rows/[a-z0-9-]+/victim-(\d+)/" + re.escape(EVALUATION_NAME))

@@ -7,6 +7,7 @@ order in which the pairs were learned. Pairs wait in a heap, so that a hostile w
 
 import gzip
 import html
+from array import array
 from collections.abc import Sequence, Set
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import ftfy
+import numpy as np
 import regex
+from numpy.typing import NDArray
 
 from mem_core.common.errors import ConfigError
 
@@ -56,6 +59,21 @@ class BytePairs:
             word = piece.encode().decode("latin-1").translate(self._shown)
             found += _cached_merge(word) if len(word) <= _CACHED_LETTERS else _merge(word)
         return found
+
+    def rows(self, texts: Sequence[str], length: int) -> NDArray[np.int64]:
+        """int64 [N, length]: start, ids, end, zeros; longer texts are cut and end with the end token."""
+        room = length - 2
+        pieces = [self.packed(text)[: 2 * room] for text in texts]
+        counts = np.array([len(piece) // 2 for piece in pieces], dtype=np.int64)
+        rows = np.zeros((len(pieces), length), dtype=np.int64)
+        rows[:, 0] = self.start_id
+        rows[:, 1:-1][np.arange(room) < counts[:, None]] = np.frombuffer(b"".join(pieces), dtype=np.uint16)
+        rows[np.arange(len(pieces)), counts + 1] = self.end_id
+        return rows
+
+    def packed(self, text: str) -> bytes:
+        """All ids of a text, uint16 each: CLIP's vocabulary has 49,408."""
+        return array("H", self.ids(text)).tobytes()
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids, without surrounding spaces."""

@@ -4,7 +4,6 @@ from array import array
 from collections.abc import Sequence
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,16 +11,13 @@ from mem_core.common.errors import ConfigError
 from mem_core.models.byte_pairs import BytePairs
 from mem_core.models.openclip import OpenClipEncoder
 
-
-def _ids_of(text: str) -> bytes:
-    """All ids of a text, uint16 each: CLIP's vocabulary has 49,408."""
-    return array("H", BytePairs().ids(text)).tobytes()
-
-
-_remembered = lru_cache(maxsize=2**18)(_ids_of)
-"""Captions come again in every epoch, round and check, and to read one takes 80 microseconds; 80 MB for 200,000."""
-
 _MOST_REMEMBERED = 512  # characters of a text that is remembered, which bounds the memory: more than CLIP's context
+
+
+@lru_cache(maxsize=2**18)
+def _remembered(text: str) -> bytes:
+    """Captions come again in every epoch, round and check, and to read one takes 80 microseconds; 80 MB for 200,000."""
+    return BytePairs().packed(text)
 
 
 class Tokenizer(BytePairs):
@@ -33,21 +29,15 @@ class Tokenizer(BytePairs):
 
     def encode(self, texts: Sequence[str]) -> Tensor:
         """int64 [N, T]: start, ids, end, zeros; longer texts are cut and end with the end token."""
-        length, room = self.context_length, self.context_length - 2
-        pieces = [self._ids(text)[: 2 * room] for text in texts]
-        counts = np.array([len(piece) // 2 for piece in pieces], dtype=np.int64)
-        rows = np.zeros((len(pieces), length), dtype=np.int64)
-        rows[:, 0] = self.start_id
-        rows[:, 1:-1][np.arange(room) < counts[:, None]] = np.frombuffer(b"".join(pieces), dtype=np.uint16)
-        rows[np.arange(len(pieces)), counts + 1] = self.end_id
-        return torch.from_numpy(rows)
+        return torch.from_numpy(self.rows(texts, self.context_length))
 
     def ids(self, text: str) -> list[int]:
         """All ids of a text, without start, end or length limit."""
-        return array("H", self._ids(text)).tolist()
+        return array("H", self.packed(text)).tolist()
 
-    def _ids(self, text: str) -> bytes:
-        return _remembered(text) if len(text) <= _MOST_REMEMBERED else _ids_of(text)
+    def packed(self, text: str) -> bytes:
+        """The same, uint16 each."""
+        return _remembered(text) if len(text) <= _MOST_REMEMBERED else BytePairs().packed(text)
 
 
 def tokenizer_for(model: OpenClipEncoder) -> Tokenizer:

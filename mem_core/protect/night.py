@@ -21,9 +21,9 @@ from mem_core.data.manifest import Manifest, manifest_or_none
 from mem_core.data.receipt import stats_name
 from mem_core.protect.destination import claim
 from mem_core.protect.failures import Failures, read_failures, write_failures
-from mem_core.protect.protection import ShardSummary
 from mem_core.protect.protector import Protector, publishing_fingerprint, read_protector, require_protector
 from mem_core.protect.remaining import plan_shards, withdraw
+from mem_core.protect.shard_summary import ShardSummary
 from mem_core.protect.twins import read_twins_record
 
 Ready = Literal["tar", "stats"]

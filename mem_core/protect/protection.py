@@ -35,6 +35,7 @@ from mem_core.protect.publish import PublishJob, publish_shard
 from mem_core.protect.publish_twins import publish_shard_with_twins
 from mem_core.protect.remaining import FinishedShards, OnMismatch, Plan
 from mem_core.protect.round_loop import Rounds
+from mem_core.protect.shard_summary import ShardSummary
 from mem_core.protect.sources import (
     EachShardAlone,
     FittedCodebook,
@@ -45,15 +46,6 @@ from mem_core.protect.sources import (
     StoredProtector,
 )
 from mem_core.protect.twins import Twins, begin_twins, key_of, read_twins_record
-
-
-class ShardSummary(Frozen):
-    """What became of one shard; `repeated` if its receipt was there before."""
-
-    shard: str
-    counts: dict[str, int]
-    max_abs_difference: int
-    repeated: bool = False
 
 
 class TwinsWanted(Frozen):

@@ -19,7 +19,7 @@ from mem_core.models.training import load_checkpoint, make_optimizer, save_check
 from mem_core.perturb.context import FitContext
 from mem_core.perturb.surrogate import Surrogate, SurrogateTraining
 from mem_core.protect.protector import ONE_PATTERN, surrogate_name
-from mem_core.victim.record import load_victim
+from mem_core.victim.weights import load_victim
 
 _PART = "surrogate-part.pt"
 _KEPT, _KEPT_BYTES = 2, 1 << 30  # surrogates in memory, more of small ones: every replay goes through all rounds

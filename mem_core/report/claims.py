@@ -16,8 +16,8 @@ from mem_core.config import Frozen, Method, fingerprint
 from mem_core.config.methods import METHODS
 from mem_core.report.intervals import AtEpoch, Sampled, percent
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.metrics import RetrievalResult
+from mem_core.victim.result import Evaluation
 
 FEWEST_IMAGES = 200
 TOO_WEAK = 0.7  # a clean victim this near to chance cannot show what protection takes away

@@ -12,8 +12,8 @@ from mem_core.config import Frozen, Method
 from mem_core.config.methods import METHODS, Kind
 from mem_core.report.claims import Trained, Victims
 from mem_core.report.intervals import AtEpoch
-from mem_core.victim.evaluation import EpochResult
 from mem_core.victim.metrics import RetrievalResult
+from mem_core.victim.result import EpochResult
 
 SHOWN_SIDE = 256  # larger images are shown by their centre: shrinking would average the noise away
 

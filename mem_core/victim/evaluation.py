@@ -10,54 +10,19 @@ from torch import Tensor
 
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
-from mem_core.config import Frozen, RuntimeConfig, fingerprint
-from mem_core.config.stored import read_record, write_record
+from mem_core.config import RuntimeConfig, fingerprint
+from mem_core.config.stored import write_record
 from mem_core.data.corpus import corpus_fingerprint
 from mem_core.models import OpenClipEncoder
 from mem_core.models.device import resolve_device
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.metrics import RetrievalResult, chance
 from mem_core.victim.query_pairs import QueryPairs, require_numbers
-from mem_core.victim.record import load_victim, read_victim
+from mem_core.victim.record import read_victim
+from mem_core.victim.result import EVALUATION_NAME, EpochResult, Evaluation, read_evaluation
 from mem_core.victim.retrieval import retrieve
-from mem_core.victim.validation import ValidationSet
-
-EVALUATION_NAME = "evaluation.json"
-
-
-class EpochResult(Frozen):
-    """Retrieval of a victim with the weights of one epoch, counted from 1."""
-
-    epoch: int
-    bare: RetrievalResult
-    prefixed: RetrievalResult
-
-
-class Evaluation(Frozen):
-    """Retrieval of one model on one clean test corpus.
-
-    bare, prefixed: with the weights of the last epoch. best: with those of the epoch that a trainer would keep, chosen
-    on clean validation pairs; None where there were none. tested_on: the fingerprint of the test corpus, "" where a
-    caller does not keep the result, and in files of 0.3.0.
-    """
-
-    format: int = 1
-    test: str
-    images: int
-    captions: int
-    prefix: str
-    bare: RetrievalResult
-    prefixed: RetrievalResult
-    chance: RetrievalResult
-    best: EpochResult | None = None
-    tested_on: str = ""
-    fingerprint: str = ""  # of settings, victim and test corpus, where a caller keeps the result
-
-    @property
-    def median_ranks(self) -> str:
-        """For people: those of bare queries, image to text / text to image, at the last and the best epoch."""
-        best = f", at the best ({self.best.epoch}) {self.best.bare.median_ranks}" if self.best else ""
-        return f"median rank at the last epoch {self.bare.median_ranks}{best}"
+from mem_core.victim.validation_set import ValidationSet
+from mem_core.victim.weights import load_victim
 
 
 def evaluate_victim(
@@ -77,11 +42,6 @@ def evaluate_victim(
     found = found.model_copy(update={"fingerprint": identity, "tested_on": tested_on})
     write_record(folder, EVALUATION_NAME, found)
     return found
-
-
-def read_evaluation(folder: Folder) -> Evaluation | None:
-    """The stored result of a victim, None if there is none. Raises `MismatchError` if it cannot be read."""
-    return read_record(folder, EVALUATION_NAME, Evaluation, "an evaluation")
 
 
 def query_victim(

@@ -19,7 +19,7 @@ from mem_core.models.placement import placed
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.config import EvaluateConfig
 from mem_core.victim.retrieval import both_ranks
-from mem_core.victim.validation import ValidationSet, image_digest
+from mem_core.victim.validation_set import ValidationSet, image_digest
 
 _SHARE = 0.5  # of `cache_mb`, beside it: what resized images may take; those of further shards are decoded at each look
 

@@ -1,23 +1,20 @@
-"""What a victim leaves in its folder: weights of the last and of the best epoch, and how they were trained."""
+"""What a victim is and how it was trained, as its folder tells; the weights beside it are for `victim/weights.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
-from torch import Tensor
-
 from mem_core import __version__
-from mem_core.common.errors import MismatchError, SourceError
-from mem_core.common.storage.folder import Folder, write_bytes
+from mem_core.common.errors import SourceError
+from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
-from mem_core.config.stored import read_record, write_record
-from mem_core.models import OpenClipEncoder, load_model, save_model
+from mem_core.config.stored import read_record
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.validation import ValidationSet
+from mem_core.victim.validation_set import ValidationSet
 
 CHECKPOINT = "checkpoint.pt"
 """In the folder of a victim whose training is not over: what the next epoch goes on from."""
 
-_WEIGHTS, _BEST, _RECORD = "victim.safetensors", "best.safetensors", "victim.json"
+VICTIM_NAME = "victim.json"
 Kept = Literal["last", "best"]
 """Which weights: of the last epoch, or those that a trainer keeps, the best on clean validation pairs."""
 
@@ -77,53 +74,18 @@ class VictimRecord(Frozen):
 
 def read_victim(folder: Folder) -> VictimRecord | None:
     """The record of a finished victim, or None. Raises `MismatchError` if it cannot be read."""
-    return read_record(folder, _RECORD, VictimRecord, "a victim's record")
+    return read_record(folder, VICTIM_NAME, VictimRecord, "a victim's record")
 
 
 def require_victim(folder: Folder) -> VictimRecord:
     """The record of a finished victim. Raises `SourceError` where none is."""
     record = read_victim(folder)
     if record is None:
-        found = "its training is not finished" if folder.exists(CHECKPOINT) else f"{_RECORD} is not there"
+        found = "its training is not finished" if folder.exists(CHECKPOINT) else f"{VICTIM_NAME} is not there"
         raise SourceError(f"expected a trained victim in {folder.uri}, but {found}", hint="train a victim")
     return record
 
 
-def load_victim(folder: Folder, kept: Kept = "last") -> tuple[OpenClipEncoder, VictimRecord]:
-    """A finished victim, frozen. kept: `best` is the last epoch where none was chosen, or the last one is the best.
-
-    Raises `SourceError` where there is no victim, `MismatchError` if its weights are lost or damaged.
-    """
-    record = require_victim(folder)
-    name = _BEST if kept == "best" and not _ends_at_best(record.history) else _WEIGHTS
-    if not folder.exists(name):
-        raise MismatchError(f"expected the weights of a victim in {folder.uri}/{name}, but they are not there")
-    with folder.open(name) as stream:
-        model, _ = load_model(record.architecture, stream, f"{folder.uri}/{name}")
-    return model.freeze(), record
-
-
-def _ends_at_best(history: Sequence[Epoch]) -> bool:
-    """Whether the weights of the last epoch are those a trainer keeps."""
-    return best_epoch(history) in (None, len(history))
-
-
-def write_victim(
-    folder: Folder, model: OpenClipEncoder, record: VictimRecord, best: Mapping[str, Tensor] | None = None
-) -> None:
-    """Weights first: a record says that they are there. Weights of the last epoch are not kept twice.
-
-    best: those of the best epoch, by name; where they are not the last ones, the model is left with them.
-    """
-    write_bytes(folder, _WEIGHTS, save_model(model))
-    if _ends_at_best(record.history) or best is None:
-        folder.delete(_BEST)
-    else:
-        model.clip.load_state_dict(best)
-        write_bytes(folder, _BEST, save_model(model))
-    write_record(folder, _RECORD, record)
-
-
 def delete_record(folder: Folder) -> None:
     """The record of another training must not vouch for the weights of the next one."""
-    folder.delete(_RECORD)
+    folder.delete(VICTIM_NAME)

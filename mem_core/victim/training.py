@@ -31,17 +31,10 @@ from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import taken_from
 from mem_core.victim.finetune import cleaning_step
 from mem_core.victim.query_pairs import QueryPairs
-from mem_core.victim.record import (
-    CHECKPOINT,
-    Epoch,
-    VictimRecord,
-    best_epoch,
-    delete_record,
-    read_victim,
-    write_victim,
-)
+from mem_core.victim.record import CHECKPOINT, Epoch, VictimRecord, best_epoch, delete_record, read_victim
 from mem_core.victim.stream import ORDER, PairStream
 from mem_core.victim.validation import ValidationPairs, require_apart, require_held_out
+from mem_core.victim.weights import write_victim
 
 _TELL = 1.0  # seconds between reports of the loss
 

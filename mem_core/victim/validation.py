@@ -5,8 +5,7 @@ as many items, and the sum of both median ranks orders epochs as the mean of the
 The test set is never looked at here: it must share no image with the validation pairs.
 """
 
-import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,6 @@ from torch import Tensor
 from mem_core.common.errors import ConfigError, SourceError
 from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_of
-from mem_core.config import Frozen
 from mem_core.data.corpus import input_sha256_of, list_shards
 from mem_core.data.receipt import read_receipt
 from mem_core.data.shard import Sample, open_tar, read_shard
@@ -26,39 +24,9 @@ from mem_core.models.device import autocast
 from mem_core.models.image_batch import seen_at_centre
 from mem_core.models.token_rows import without_padding
 from mem_core.victim.retrieval import best_ranks
+from mem_core.victim.validation_set import ValidationSet, image_digest
 
-FEW_PAIRS = 50
-"""Fewer validation pairs than this hardly tell one epoch from the next; it is said, not refused."""
-
-_BATCH, _DIGITS = 256, 16
-
-
-class ValidationSet(Frozen):
-    """Which images the best epoch was chosen on: the first digits of the SHA-256 of each file."""
-
-    corpus: str
-    images: tuple[str, ...]
-
-    @property
-    def few(self) -> bool:
-        """Whether they are too few to choose an epoch by with confidence."""
-        return len(self.images) < FEW_PAIRS
-
-    def require_apart(self, samples: Iterable[Sample], test: str) -> None:
-        """Raises `SourceError` if one of the test samples has an image that the epoch was chosen on."""
-        own = set(self.images)
-        shared = next((sample.key for sample in samples if image_digest(sample) in own), None)
-        if shared is not None:
-            raise SourceError(
-                f"expected validation pairs that share no image with the test pairs, but sample {shared} of {test} is "
-                f"among the validation pairs of {self.corpus}: an epoch chosen on test images scores too well there; "
-                "choose another validation split"
-            )
-
-
-def image_digest(sample: Sample) -> str:
-    """Tells image files apart; half of a SHA-256's digits would do for far more images than any corpus has."""
-    return hashlib.sha256(sample.image).hexdigest()[:_DIGITS]
+_BATCH = 256
 
 
 def require_apart(chosen: ValidationSet, test: Folder) -> None:

@@ -17,8 +17,9 @@ from typing import Any, BinaryIO, TypeVar
 from mem_core.common.errors import RetryShard, StopRun
 from mem_core.common.storage.folder import Folder
 from mem_core.protect.key_place import KeyPlace
-from mem_core.protect.protection import Places, Protection, ShardSummary, TwinsWanted
+from mem_core.protect.protection import Places, Protection, TwinsWanted
 from mem_core.protect.round_loop import Rounds
+from mem_core.protect.shard_summary import ShardSummary
 from tasks import storage
 from tests.support.corpora import RUNTIME, small
 

@@ -15,7 +15,7 @@ from mem_core.config import merge
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.direct_steps import DirectSteps
 from mem_core.experiments.row_runner import plan_run, run_row
-from mem_core.victim.evaluation import read_evaluation
+from mem_core.victim.result import read_evaluation
 from tasks.artifacts import artifact_key, retrieval_key
 from tasks.reporting import ReportPlace
 from tasks.status import read_status

@@ -13,8 +13,9 @@ from PIL import Image
 from mem_core.common.storage.folder import Folder, LocalFolder, Troubles, read_bytes, write_bytes
 from mem_core.config import ProtectConfig, RuntimeConfig
 from mem_core.data.shard import Sample, read_shard, shard_bytes
-from mem_core.protect.protection import Places, Protection, ShardSummary
+from mem_core.protect.protection import Places, Protection
 from mem_core.protect.round_loop import Rounds
+from mem_core.protect.shard_summary import ShardSummary
 
 RUNTIME = RuntimeConfig(device="cpu", precision="float32", cache_mb=64)
 SAVED_OFTEN = RUNTIME.model_copy(update={"checkpoint_minutes": 0})  # a victim in training, after each epoch

@@ -5,8 +5,8 @@ import numpy as np
 from mem_core.config import Method
 from mem_core.report import EpochPoint, MontageItem, ProtectedSummary, ReportInputs, ReportRow
 from mem_core.report.claims import Trained
-from mem_core.victim.evaluation import EpochResult
 from mem_core.victim.metrics import DirectionResult, RetrievalResult, chance
+from mem_core.victim.result import EpochResult
 
 GUESS = chance(1000, [5] * 1000)
 Medians = tuple[float, float]

@@ -1,11 +1,11 @@
 """Results of a stress test out of plain numbers."""
 
-from mem_core.audit.detectability import Detectability
+from mem_core.audit.detectable import Detectability
 from mem_core.audit.stress.attacks import AS_PUBLISHED, Attack
 from mem_core.audit.stress.cells import StressCell, StressResult, TrainedOn
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import EpochResult, Evaluation
 from mem_core.victim.metrics import RetrievalResult, chance
+from mem_core.victim.result import EpochResult, Evaluation
 from tests.support.measured import measured
 
 CHANCE = chance(200, [5] * 200)

@@ -7,7 +7,7 @@ import pytest
 from prefect import flow, get_client
 
 from mem_core.common.storage.folder import LocalFolder
-from mem_core.protect.protection import ShardSummary
+from mem_core.protect.shard_summary import ShardSummary
 from tasks import result_pages
 from tasks.artifacts import artifact_key
 from tasks.result_pages import page_link, placed, show_night, with_pictures

@@ -14,8 +14,8 @@ from mem_core.config import fingerprint
 from mem_core.report.claims import Victims, how_trained, missing_for, victims_of
 from mem_core.report.intervals import AtEpoch, Estimate
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import Evaluation, read_evaluation
 from mem_core.victim.record import read_victim
+from mem_core.victim.result import Evaluation, read_evaluation
 
 
 def trials_of_cells(cells: Iterable[StressResult]) -> list[Trial]:

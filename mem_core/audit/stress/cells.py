@@ -14,7 +14,7 @@ from mem_core.config import Frozen, Placement
 from mem_core.config.stored import read_record
 from mem_core.data.finished_shard import protected_receipts
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import Evaluation
+from mem_core.victim.result import Evaluation
 
 TrainedOn = Literal["protected", "clean"]
 _CELLS, CELL = "cells", "a cell of a stress test"

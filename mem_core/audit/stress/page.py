@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from pydantic import Field
 
-from mem_core.audit.detectability import Detectability
+from mem_core.audit.detectable import Detectability
 from mem_core.audit.stress.chart import draw_stress, stress_in_words
 from mem_core.audit.stress.findings import StressFindings, StressRow
 from mem_core.common.formatting import markdown_table

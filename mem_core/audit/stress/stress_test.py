@@ -13,7 +13,8 @@ from functools import cached_property
 from pydantic import Field
 
 from mem_core import __version__
-from mem_core.audit.detectability import Detectability, measure_detectability
+from mem_core.audit.detectability import measure_detectability
+from mem_core.audit.detectable import Detectability
 from mem_core.audit.stress.attacks import Attack, Suite, suite
 from mem_core.audit.stress.cells import StressCell, StressResult, Subject, cells_of, read_cell, read_subject
 from mem_core.audit.stress.cost import StressCost, stress_cost

@@ -1,5 +1,7 @@
 """A note that two corpora were compared and nothing was wrong, so that the same ones are not compared twice."""
 
+from functools import partial
+
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.audit.verify.problems import VerifyReport
 from mem_core.common.errors import MismatchError
@@ -8,7 +10,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, fingerprint
 from mem_core.config.stored import read_record, write_record
 from mem_core.data.corpus import corpus_fingerprint
-from mem_core.models import Tokenizer
+from mem_core.models.byte_pairs import BytePairs
 from mem_core.protect.key_place import KeyPlace
 
 _CONTEXT = 77  # CLIP's own: longer than any trigger
@@ -37,7 +39,9 @@ def verify_once(
 
 def verify(clean: Folder, protected: Folder, progress: Progress = silent, keys: KeyPlace | None = None) -> VerifyReport:
     """Re-reads both corpora with CLIP's own tokenizer; see `verify_corpus`."""
-    return verify_corpus(clean, protected, tokenize=Tokenizer(_CONTEXT).encode, progress=progress, keys=keys)
+    return verify_corpus(
+        clean, protected, tokenize=partial(BytePairs().rows, length=_CONTEXT), progress=progress, keys=keys
+    )
 
 
 def _verified(folder: Folder, identity: str) -> VerifyReport | None:

@@ -5,43 +5,19 @@ where the calibration ran. Requests to a store are the same on any machine: a te
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Mapping
 
 from mem_core.common.formatting import counted
-from mem_core.config import Frozen, ProtectConfig, RuntimeConfig, fingerprint
+from mem_core.config import ProtectConfig, RuntimeConfig, fingerprint
 from mem_core.data.sharding.held_out import VALIDATION
 from mem_core.data.survey import Survey
 from mem_core.experiments.config import RowConfig, RunConfig, source_row
 from mem_core.experiments.estimate.calibration import Costs, even_batch
+from mem_core.experiments.estimate.stage import Stage
 from mem_core.victim.config import VictimConfig
 
 _TASK = 0.1  # seconds for a task of Prefect: 0.08 of processor time (python -m benchmarks.orchestration), and waits
 _PART = 8 * 2**20  # from here on boto3 uploads in parts of this size
-
-
-class Stage(Frozen):
-    """One step of a run. kept: bytes that stay; passing: more bytes while it runs. put, get: requests to an object
-    store, LIST and HEAD among them. memory: bytes of a GPU, None on a CPU."""
-
-    name: str
-    seconds: float
-    kept: float = 0
-    passing: float = 0
-    put: float = 0
-    get: float = 0
-    memory: int | None = None
-
-    def times(self, factor: float) -> "Stage":
-        """So many times the work."""
-        fields = ("seconds", "kept", "passing", "put", "get")
-        return self.model_copy(update={field: factor * getattr(self, field) for field in fields})
-
-
-def fullest(stages: Sequence[Stage]) -> tuple[float, ...]:
-    """For each stage, bytes of it and those before that are there at its fullest moment."""
-    before = accumulate(stage.kept for stage in stages)
-    return tuple(left + stage.passing for left, stage in zip(before, stages, strict=True))
 
 
 def puts(size: float) -> int:

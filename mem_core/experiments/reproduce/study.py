@@ -37,8 +37,8 @@ from mem_core.experiments.reproduce.scale import PEOPLE, StudyScale
 from mem_core.experiments.row_runner import RowPlan, measure_victims, plan_row, protect_row
 from mem_core.models.device import resolve_device
 from mem_core.protect.destination import LANGUAGE_MODEL, PROTECTOR
-from mem_core.victim.evaluation import Evaluation
 from mem_core.victim.record import Epoch
+from mem_core.victim.result import Evaluation
 
 _VERIFIED = "verified.txt"
 _VALIDATION_PAIRS = f"clean-image/{VALIDATION}"

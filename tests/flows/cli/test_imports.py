@@ -38,3 +38,10 @@ def imported() -> set[str]:
 def test_help_imports_nothing_heavy(imported: set[str]) -> None:
     assert imported & _HEAVY == set()
     assert {"flows", "mem_core", "typer"} <= imported
+
+
+def test_what_computes_nothing_starts_without_torch() -> None:
+    modules = "flows.shard, flows.verify, flows.cli.endings, flows.cli.printing, tasks.as_json, tasks.status"
+    code = f"import {modules}, sys; print(*{{'torch', 'open_clip', 'sklearn', 'transformers'}} & set(sys.modules))"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert asked.stdout.strip() == ""

@@ -28,9 +28,9 @@ from mem_core.data.shard import shard_bytes
 from mem_core.data.table import read_table
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.evaluation import EpochResult, Evaluation
 from mem_core.victim.metrics import RetrievalResult, chance
 from mem_core.victim.record import VictimRecord
+from mem_core.victim.result import EpochResult, Evaluation
 from tests.support.corpora import RUNTIME, contents, encoded, photo, protect, sample, small
 from tests.support.measured import measured
 

@@ -15,8 +15,8 @@ from mem_core.models import OpenClipEncoder, build_model, save_model, start_mode
 from mem_core.protect.protection import Places, Protection
 from mem_core.protect.surrogates import load_surrogate
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.weights import load_victim
 from tests.support.corpora import RUNTIME, contents, fit, small, tiny_corpus
 
 NAME = "tiny-resnet-32"

@@ -19,8 +19,8 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.evaluation import query_model
-from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.weights import load_victim
 from tests.support.corpora import RUNTIME, encoded, protect
 
 COLOURS = ("red", "green", "blue", "yellow", "white", "black", "purple", "orange", "grey", "brown")

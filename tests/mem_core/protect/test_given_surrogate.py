@@ -18,8 +18,8 @@ from mem_core.protect.protector import require_protector
 from mem_core.protect.surrogates import Surrogates
 from mem_core.victim.config import VictimConfig
 from mem_core.victim.countermeasures import Grey
-from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.weights import load_victim
 from tests.support.corpora import RUNTIME, Cut, Failing, contents, protect, published, small, tiny_corpus
 
 VICTIM = VictimConfig(architecture="tiny-resnet-32", epochs=2, batch_size=6, evaluate_every=0)

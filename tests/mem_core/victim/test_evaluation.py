@@ -16,9 +16,11 @@ from mem_core.data.shard_cache import load_shard
 from mem_core.models import OpenClipEncoder, build_model
 from mem_core.models.placement import placed
 from mem_core.victim.config import EvaluateConfig, VictimConfig
-from mem_core.victim.evaluation import EVALUATION_NAME, evaluate_victim, query_model, read_evaluation
+from mem_core.victim.evaluation import evaluate_victim, query_model
 from mem_core.victim.metrics import chance, without_draws
-from mem_core.victim.record import VictimRecord, write_victim
+from mem_core.victim.record import VictimRecord
+from mem_core.victim.result import EVALUATION_NAME, read_evaluation
+from mem_core.victim.weights import write_victim
 from tests.support.corpora import RUNTIME, encoded, photo, sample, tiny_corpus
 
 

@@ -18,9 +18,10 @@ from mem_core.models.training import load_checkpoint
 from mem_core.victim.checkpoints import Checkpoints
 from mem_core.victim.config import EvaluateConfig, VictimConfig
 from mem_core.victim.countermeasures.applied import pairs_of
-from mem_core.victim.record import VictimRecord, load_victim, read_victim
+from mem_core.victim.record import VictimRecord, read_victim
 from mem_core.victim.stream import caption_tokens
 from mem_core.victim.training import Training, VictimData, train_victim
+from mem_core.victim.weights import load_victim
 from tests.support.corpora import RUNTIME, SAVED_OFTEN, Cut, Failing, contents, plain_shard, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=3, batch_size=4, warmup_steps=2)

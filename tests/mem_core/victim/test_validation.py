@@ -12,9 +12,11 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.data.shard_cache import load_shard
 from mem_core.victim.config import EvaluateConfig, FinetuneConfig, VictimConfig
 from mem_core.victim.evaluation import evaluate_victim, query_model, query_victim
-from mem_core.victim.record import Epoch, VictimRecord, best_epoch, load_victim, read_victim
+from mem_core.victim.record import Epoch, VictimRecord, best_epoch, read_victim
 from mem_core.victim.training import VictimData, train_victim
-from mem_core.victim.validation import FEW_PAIRS, ValidationPairs
+from mem_core.victim.validation import ValidationPairs
+from mem_core.victim.validation_set import FEW_PAIRS
+from mem_core.victim.weights import load_victim
 from tests.support.corpora import RUNTIME, SAVED_OFTEN, Cut, Failing, contents, encoded, photo, sample, tiny_corpus
 
 CONFIG = VictimConfig(architecture="tiny-resnet-32", epochs=4, batch_size=4, warmup_steps=2)

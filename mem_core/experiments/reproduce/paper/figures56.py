@@ -14,7 +14,7 @@ from mem_core.experiments.reproduce.photo_pairs import PhotoFeatures, features_o
 from mem_core.experiments.reproduce.sample_pairs import ShownPair, seen_by, shown_pairs
 from mem_core.models import OpenClipEncoder
 from mem_core.report.figures import png
-from mem_core.victim.record import load_victim
+from mem_core.victim.weights import load_victim
 
 _LOOKED_AT = 2  # pairs of the test corpus, and as many of the training corpora
 _PHOTOS, _NEIGHBOURS = 8, 9.0  # on a plane; a photograph has five images and five captions

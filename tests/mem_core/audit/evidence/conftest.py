@@ -17,8 +17,8 @@ from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
 from mem_core.protect.twins import begin_twins, require_twins_record
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.record import load_victim
 from mem_core.victim.training import VictimData, train_victim
+from mem_core.victim.weights import load_victim
 from tests.support.corpora import RUNTIME, SEED, protect, small, tiny_corpus
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -17,17 +17,10 @@ from mem_core.data.sharding.sharder import shard_source
 from mem_core.data.survey import Survey, survey_shards, survey_source
 from mem_core.experiments.config import RunConfig
 from mem_core.experiments.estimate.calibration import Costs, calibrate, samples_wanted
-from mem_core.experiments.estimate.forecast import (
-    Stage,
-    forecast,
-    fullest,
-    protect_stages,
-    puts,
-    shard_stage,
-    victim_stage,
-)
+from mem_core.experiments.estimate.forecast import forecast, protect_stages, puts, shard_stage, victim_stage
 from mem_core.experiments.estimate.hand_out import hand_out
 from mem_core.experiments.estimate.history import EstimateRecord, History, RunCost
+from mem_core.experiments.estimate.stage import Stage, fullest
 from mem_core.models import Tokenizer
 from mem_core.protect.protection import Places, Protection
 from mem_core.victim.evaluation import query_victim

@@ -24,7 +24,7 @@ from mem_core.experiments.reproduce.pretraining import PretrainedModels
 from mem_core.experiments.reproduce.sample_pairs import shown_pairs
 from mem_core.protect.surrogates import Surrogates
 from mem_core.victim.config import VictimConfig
-from mem_core.victim.record import load_victim
+from mem_core.victim.weights import load_victim
 
 FLUENT = replace(TABLE3, rows=("clean", "mem-3", "mem-3-fluent"))
 ADVERSARIAL = replace(TABLE1, rows=("clean", "uap"))
