@@ -1,6 +1,6 @@
 """The tables of docs/results/evidence.md out of its victims and innocent models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -20,6 +20,12 @@ ATTACKS = {
     "words dropped": "drops the first three words",
     "recaptioned": "re-captions",
 }
+WORTH = {
+    "clean": "clean pairs",
+    "random-trigger": "random words, no noise",
+    "mark": "`mark`: the same words and its tint",
+}
+_WHERE = {"inside": "words inside", "front": "words in front"}
 _ATTACKED_SHARE = 0.5
 _SMALL_SHARE = 0.01
 _DEFAULT = "words-and-noise"
@@ -33,6 +39,18 @@ def evidence_table(lines: Cells, wanted: str) -> Table:
     A p-value is the median of the victims' with the worst behind it.
     """
     return _TABLES[wanted](lines)
+
+
+def worth_table(shares: Mapping[str, Mapping[str, Sequence[int]]]) -> Table:
+    """Header and rows: of what `mark` is worth as protection. shares: placement -> trained on -> percent of chance and
+    its interval; clean pairs have no placement and stand under the first."""
+    rows = []
+    for row, shown in WORTH.items():
+        found = [
+            f"{at[row][0]} % ({at[row][1]} to {at[row][2]})" if row in at else "the same" for at in shares.values()
+        ]
+        rows.append([shown, *found])
+    return [["trained on", *(_WHERE[placement] for placement in shares)], *rows]
 
 
 def _shares(cells: Cells) -> Table:

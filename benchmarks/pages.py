@@ -6,7 +6,7 @@ The table of a study stands under a line that says where it comes from:
 
 A file, a section, a caption; the rows, without which all are there; and the columns, renamed behind a "=". A stress
 test has one table, `<!-- stress/mem-3.json -->`; the study of evidence has those of `benchmarks.evidence_tables`, as in
-`<!-- evidence/32.json | shares -->`.
+`<!-- evidence/32.json | shares -->`, and `<!-- evidence/worth.json | worth -->`.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence_tables import evidence_table
+from benchmarks.evidence_tables import evidence_table, worth_table
 from mem_core.audit.stress.page import StressReport, stress_markdown
 from mem_core.config.settings_list import SettingRow, setting_rows
 from mem_core.experiments.config import RunConfig
@@ -33,7 +33,7 @@ quality: 50}`. Defaults are those of the models; a preset may have others, and s
 This page is written by `python -m benchmarks.pages` from the models, and a test compares it.
 """
 _SOURCE = re.compile(r"^<!-- (\S+\.json)(?: \| (.+))? -->$")
-_ROWS = "rows: "
+_ROWS, _WORTH = "rows: ", "worth"
 
 
 def filled(text: str, folder: Path = RESULTS) -> str:
@@ -52,6 +52,8 @@ def filled(text: str, folder: Path = RESULTS) -> str:
 def _lines(report: Any, wanted: str | None) -> list[str]:
     if isinstance(report, list):
         return _markdown(evidence_table(report, wanted or ""))
+    if wanted == _WORTH:
+        return _markdown(worth_table(report["of chance"]))
     if wanted is None:
         return stress_markdown(StressReport.model_validate(report).findings).splitlines()
     return _table(report, wanted.split(" | "))

@@ -47,6 +47,13 @@ class Surrogate:
         """Made of the model as it is when the first batch is asked for: of one that is trained no further."""
         return self.model.folded()
 
+    @property
+    def nbytes(self) -> int:
+        """Of its weights in memory, with those that were folded, as soon as there are any."""
+        models = [self.model, self._fast] if "_fast" in vars(self) else [self.model]
+        weights = {id(weight): weight for model in models for weight in model.clip.parameters()}  # most are shared
+        return sum(weight.nbytes for weight in weights.values())
+
 
 @dataclass(frozen=True)
 class SurrogateTraining:

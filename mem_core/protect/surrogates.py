@@ -79,12 +79,8 @@ class Surrogates:
 
     def _keep(self, number: int, surrogate: Surrogate) -> None:
         self._held[number] = surrogate
-        while len(self._held) > _KEPT and sum(map(_bytes_of, self._held.values())) > _KEPT_BYTES:
+        while len(self._held) > _KEPT and sum(held.nbytes for held in self._held.values()) > _KEPT_BYTES:
             self._held.popitem(last=False)
-
-
-def _bytes_of(surrogate: Surrogate) -> int:
-    return sum(weight.numel() * weight.element_size() for weight in surrogate.model.clip.parameters())
 
 
 def save_training(folder: Folder, round_number: int, optimizer: torch.optim.Optimizer) -> None:

@@ -275,6 +275,14 @@ def test_one_sample_alone_is_pushed_against_the_anchors(tmp_path: Path) -> None:
     assert after.losses[0] > 0
 
 
+def test_memory_counts_the_folded_tower_and_what_is_shared_once() -> None:
+    model = build_model("tiny-resnet-32", seed=0).freeze()
+    surrogate = Surrogate(model, anchors_of(model))
+    alone = surrogate.nbytes
+    surrogate.for_batch(8, context_of(small()))
+    assert sum(weight.nbytes for weight in model.clip.parameters()) == alone < surrogate.nbytes < 2 * alone
+
+
 def test_an_empty_shard_advances_to_nothing(tmp_path: Path) -> None:
     shard = LoadedShard("00000", "0" * 64, [], [], [], {})
     context = context_of(small())
