@@ -2,10 +2,11 @@
 
     python -m benchmarks.records [--nights 365] [--shards 10] [--heartbeats 480]
 
-A real Prefect server records one real night: a flow with the tasks, log lines and table of a night, and the heartbeats
-of four hours. The other nights are copies of its rows in the database. After each night all that is there is made a day
-older, after each week the server's own clearing runs, every two seconds here instead of every hour. Prints the size of
-the database after every fourth week.
+A real Prefect server records one real night: a flow with the tasks, log lines and page of a night, and the heartbeats
+of four hours. The pixels of its picture are drawn by lot, so that it is as large as one can be. The other nights are
+copies of its rows in the database. After each night all that is there is made a day older, after each week the server's
+own clearing runs, every two seconds here instead of every hour. Prints the size of the database after every fourth
+week.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 WEEK = 7
 _KEPT = {"flow_run": ("end_time", 90), "events": ("occurred", 7), "event_resources": ("occurred", 7)}  # days
@@ -66,7 +69,7 @@ def _server(home: Path) -> Iterator[Path]:
 
     faster = {"PREFECT_SERVER_SERVICES_DB_VACUUM_LOOP_SECONDS": "2"}
     port = server._free_port()
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, *server._command(port)]
     with (home / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=server._server_environment(port) | faster, stdout=log, stderr=log)
     try:
@@ -83,11 +86,13 @@ def _server(home: Path) -> Iterator[Path]:
 def _night() -> Any:
     """A flow that records what a night records, and computes nothing."""
     from prefect import flow, get_run_logger
-    from prefect.artifacts import create_table_artifact
+    from prefect.artifacts import create_markdown_artifact
     from prefect.context import FlowRunContext
     from prefect.events import emit_event
 
+    from mem_core.common.formatting import markdown_table
     from tasks.options import step
+    from tasks.result_pages import _NIGHT_HEADER, _inside
 
     @step("publish shard", run_name="publish {shard}")
     def publish_shard(shard: str) -> str:
@@ -108,10 +113,24 @@ def _night() -> Any:
             get_run_logger().info("publish %05d: %d of 10000 samples, 93 a second", beat // 48, 200 * (beat % 48))
         for done in [publish_shard.submit(f"{number:05d}") for number in range(shards)]:
             done.result()
-        rows = [{"shard": f"{n:05d}", "state": "protected", "what": "10000 protected"} for n in range(shards)]
-        create_table_artifact(rows, key="night-corpus", description="10 new shards in s3://publish/corpus, 0 failed")
+        known = ("new", "10000", "0", "31.2 dB", "0.912", "largest difference 8/255")
+        table = markdown_table(_NIGHT_HEADER, [(f"{number:05d}", *known) for number in range(shards)])
+        page = f"{table}\n\n{_inside('Most visible of shard 00003', _largest_picture())}"
+        create_markdown_artifact(page, key="night-corpus", description="10 new shards in s3://publish/corpus, 0 failed")
 
     return nightly
+
+
+def _largest_picture() -> bytes:
+    """A night's picture that no PNG encoder can make smaller."""
+    from mem_core.report.inputs import MontageItem
+    from mem_core.report.pictures import contact_sheet
+    from tasks.result_pages import _NIGHT_SAMPLES, _NIGHT_SIDE
+
+    shape, lot = (_NIGHT_SIDE, _NIGHT_SIDE, 3), np.random.default_rng(0)
+    pixels = [lot.integers(0, 256, (2, *shape), dtype=np.uint8) for _ in range(_NIGHT_SAMPLES)]
+    items = [MontageItem(key=f"{n:09d}", clean=one, protected=other) for n, (one, other) in enumerate(pixels)]
+    return contact_sheet(tuple(items), side=_NIGHT_SIDE)
 
 
 def _recorded(database: Path, heartbeats: int) -> Night:
