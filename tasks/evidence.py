@@ -34,11 +34,13 @@ from tasks.storage import address_below, file_at, open_folder
 
 
 class CommitmentPlace(Frozen):
-    """A commitment by its address, its own hash, and how many twin pairs it speaks of."""
+    """A commitment by its address, its own hash, how many twin pairs it speaks of, and how many samples have none that
+    the key had chosen."""
 
     address: str
     sha256: str
     pairs: int
+    without: int
 
 
 @step("commit", run_name="commit {protected}")
@@ -49,7 +51,7 @@ def commit_corpus(protected: str, out: str, plan: EvidencePlan, key: KeyPlace, s
     write_commitment(folder, commitment, stamp=stamp)
     place = address_below(out, COMMITMENT_NAME)
     say(f"commitment: {place}, sha256 {commitment.sha256}")
-    return CommitmentPlace(address=place, sha256=commitment.sha256, pairs=commitment.pairs)
+    return CommitmentPlace(address=place, sha256=commitment.sha256, pairs=commitment.pairs, without=commitment.without)
 
 
 class DetectionPlace(Frozen):

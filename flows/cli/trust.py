@@ -105,6 +105,8 @@ def commit(
 
         place = commit(protected, out, plan, keys(twins_key), stamp)
     typer.echo(f"commitment: {place.address} ({place.pairs:,} twin pairs), sha256 {place.sha256}")
+    if place.without:
+        typer.echo(f"published samples that the key chose and that have no twin: {place.without:,}")
     typer.echo("Publish nothing before somebody else has dated it: its own date proves nothing.")
     if not stamp:
         typer.echo(f"openssl ts -query -data {shlex.quote(place.address)} -cert -sha512 -out commitment.tsq")

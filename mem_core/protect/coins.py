@@ -67,9 +67,9 @@ def new_key(path: Path) -> TwinKey:
 def load_key(path: Path) -> TwinKey:
     """The key in a file. Raises `ConfigError` if it is gone, has another length, or others may read it."""
     try:
-        with path.open("rb") as stream:
-            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
-            text = stream.read(2 * _BYTES + 2)
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:  # a pipe would be waited for
+            found = os.fstat(stream.fileno()).st_mode
+            mode, text = stat.S_IMODE(found), stream.read(2 * _BYTES + 2) if stat.S_ISREG(found) else b""
     except OSError as error:
         why = error.strerror
         raise ConfigError(f"expected the secret key of the twins in {path}, but it cannot be read: {why}") from error

@@ -6,7 +6,8 @@ version a model has learned from, which is what the owner wants to show.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from mem_core.common.errors import ConfigError, MismatchError
 from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.config import Frozen, fingerprint
+from mem_core.config.methods import METHODS
 from mem_core.config.stored import read_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import Receipt, Sha256, read_receipt
@@ -44,6 +46,11 @@ class TwinsRecord(Frozen):
     share: float = Field(gt=0, le=1)
     method: str
     draws: str = Field("", pattern=r"^([0-9a-f]{64})?$", repr=False)
+
+    @property
+    def coins_can_be_told(self) -> bool:
+        """Whether nothing but the seed decides what both versions look like."""
+        return not self.draws and not METHODS[self.method].needs_protector
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +87,7 @@ def begin_twins(dest: Folder, share: float, method: str, place: KeyPlace, *, red
             _write_record(dest, record, only_if_absent=True)
         except FileExistsError:  # another run came first
             return begin_twins(dest, share, method, place, redo=redo)
-    elif (record.share, record.method) != (share, method):
+    elif (record.share, record.method) != (share, method) or (redo and record.coins_can_be_told):
         if not redo:
             raise MismatchError(
                 f"expected twins of {share:g} of the samples by {method} in {dest.uri}/{TWINS}, but they were begun "
@@ -115,6 +122,9 @@ def _new_record(dest: Folder, share: float, method: str, place: KeyPlace) -> Twi
 
 
 def _write_record(dest: Folder, record: TwinsRecord, *, only_if_absent: bool = False) -> None:
+    if isinstance(dest, LocalFolder):
+        with suppress(FileExistsError):  # whoever reads it knows what was published of what
+            (dest.path / TWINS).mkdir(mode=0o700, parents=True)
     data = (record.model_dump_json(indent=2) + "\n").encode()
     write_bytes(dest.below(TWINS), TWINS_RECORD, data, only_if_absent=only_if_absent)
 
@@ -175,7 +185,7 @@ def read_twins(dest: Folder) -> Iterator[TwinPair]:
     """All pairs of a protected corpus, in its order, one in memory at a time. dest: the folder above `twins/`.
 
     Shards without a receipt are not finished and left out. Raises `ConfigError` for a corpus without twins, and
-    `MismatchError`, with the sample, where one of a pair is missing or not as it was written.
+    `MismatchError`, with the sample, where one of a pair is missing or not as it was written, or its row is missing.
     """
     require_twins_record(dest)
     for shard in list_shards(dest):
@@ -188,16 +198,18 @@ def read_shard_twins(dest: Folder, receipt: Receipt) -> Iterator[TwinPair]:
     """The pairs of one finished shard; see `read_twins`."""
     shard, home = receipt.shard, dest.below(TWINS)
     rows = read_twin_rows(dest, receipt)
-    if not rows:
-        return
+    named = frozenset(row.key for row in rows)
+    place, at_home = f"shard {shard} in {dest.uri}", f"shard {shard} in {home.uri}"
     with open_tar(dest, shard) as stream, open_tar(home, shard) as other:
         published = read_shard(stream, f"{shard} in {dest.uri}")
         twins = read_shard(other, f"{shard} in {home.uri}")
         for row in rows:
-            place, at_home = f"shard {shard} in {dest.uri}", f"shard {shard} in {home.uri}"
             sample = _as_written(_next(published, row.key), row.key, row.sha256, row.captions, place)
-            twin = _as_written(_next(twins, row.key), row.key, row.twin_sha256, row.twin_captions, at_home)
+            item = _with_row(next(twins, None), named, at_home)
+            found = item if item is not None and item.key == row.key else None
+            twin = _as_written(found, row.key, row.twin_sha256, row.twin_captions, at_home)
             yield TwinPair(shard, row, sample, twin)
+        _with_row(next(twins, None), named, at_home)
 
 
 def read_twin_rows(dest: Folder, receipt: Receipt) -> list[TwinRow]:
@@ -229,6 +241,27 @@ def twin_images(dest: Folder, shard: str) -> frozenset[str]:
 def _next(items: Iterator[Sample | Broken], key: str) -> Sample | Broken | None:
     """The next sample of this key; those before it have no twin."""
     return next((item for item in items if item.key == key), None)
+
+
+def _with_row(item: Sample | Broken | None, named: Set[str], place: str) -> Sample | Broken | None:
+    """Raises `MismatchError` for a twin that the table leaves out: whoever takes rows out chooses what is tested."""
+    if item is not None and item.key not in named:
+        raise MismatchError(
+            f"expected a row for sample {item.key} in {place} in the table of the twins, but it has none: rows were "
+            "taken out"
+        )
+    return item
+
+
+def without_twin(
+    key: TwinKey, twins: tuple[str, float], shard: str, published: Iterable[str], paired: Set[str]
+) -> list[str]:
+    """Those published samples of a shard that the key chose for a twin and that have none.
+
+    twins: the id of the corpus and its share of samples with twins. paired: the samples that have one.
+    """
+    corpus, share = twins
+    return [name for name in published if name not in paired and chosen(key, corpus, shard, name, share)]
 
 
 def _as_written(found: Sample | Broken | None, key: str, sha256: str, captions: tuple[str, ...], place: str) -> Sample:

@@ -22,12 +22,12 @@ from mem_core.common.storage.hashing import sha256_bytes, sha256_of
 from mem_core.config import Frozen, fingerprint
 from mem_core.config.stored import parse_record
 from mem_core.data.corpus import list_shards
-from mem_core.data.receipt import Sha256, read_receipt
-from mem_core.data.table import table_name
+from mem_core.data.receipt import Receipt, Sha256, read_receipt
+from mem_core.data.table import read_rows, table_name
 from mem_core.protect.coins import TwinKey, chosen, coin
-from mem_core.protect.destination import TWINS
+from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.twin_table import TwinRow
-from mem_core.protect.twins import read_twin_rows, require_twins_record
+from mem_core.protect.twins import read_shard_twins, read_twin_rows, require_twins_record, without_twin
 
 COMMITMENT_NAME, REQUEST_NAME = "commitment.json", "commitment.tsq"
 
@@ -42,7 +42,9 @@ class CommittedShard(Frozen):
 class Commitment(Frozen):
     """written: by the clock of whoever wrote it, which proves nothing. corpus: the random id of its twins. pairs: how
     many; blocks: the SHA-256 of their names, block by block. manifest: the fingerprint of the corpus as it was. test:
-    the only one that counts. sha256: of all the rest."""
+    the only one that counts. description: the SHA-256 of `twins.json`, "" in older commitments. without: how many
+    published samples the key chose that have no twin; few, as both versions have to come out alike for that. sha256: of
+    all the rest."""
 
     format: Literal[1] = 1
     made_with: str = __version__
@@ -56,6 +58,8 @@ class Commitment(Frozen):
     manifest: Sha256
     shards: dict[str, CommittedShard]
     test: EvidencePlan
+    description: Sha256 | Literal[""] = ""
+    without: int = Field(0, ge=0)
     sha256: str = ""
 
     @model_validator(mode="after")
@@ -88,7 +92,7 @@ def make_commitment(dest: Folder, plan: EvidencePlan, key: TwinKey, now: datetim
     their receipts say and for coins that this key does not throw, `ConfigError` for a corpus without twins.
     """
     record = require_twins_record(dest)
-    shards, names = {}, []
+    shards, names, without = {}, list[str](), 0
     for shard in list_shards(dest):
         receipt = read_receipt(dest, shard)
         if receipt is None:
@@ -96,7 +100,10 @@ def make_commitment(dest: Folder, plan: EvidencePlan, key: TwinKey, now: datetim
         committed = CommittedShard(published=receipt.outputs[f"{shard}.tar"], twins=receipt.twins)
         require_as_committed(dest, shard, committed)
         rows = read_twin_rows(dest, receipt)
-        require_thrown(key, (record.corpus, record.share), shard, rows)
+        twins = record.corpus, record.share
+        require_thrown(key, twins, shard, rows)
+        published = (row.key for row in read_rows(dest, shard) if row.status == "protected")
+        without += len(without_twin(key, twins, shard, published, _paired(dest, receipt)))
         names += [pair_name(shard, row.key) for row in rows]
         shards[shard] = committed
     require_enough(len(names))
@@ -111,7 +118,18 @@ def make_commitment(dest: Folder, plan: EvidencePlan, key: TwinKey, now: datetim
         manifest=manifest_fingerprint(dest),
         shards=shards,
         test=plan,
+        description=_description(dest),
+        without=without,
     ).sealed()
+
+
+def _paired(dest: Folder, receipt: Receipt) -> frozenset[str]:
+    """Raises `MismatchError` for a twin that the table leaves out, and for one that is not as it was written."""
+    return frozenset(pair.key for pair in read_shard_twins(dest, receipt))
+
+
+def _description(dest: Folder) -> str:
+    return sha256_of(dest.below(TWINS), TWINS_RECORD)
 
 
 def commitment_bytes(commitment: Commitment) -> bytes:
@@ -178,6 +196,15 @@ def require_key(commitment: Commitment, key: TwinKey) -> None:
         raise MismatchError(
             f"expected the key that was committed to, with SHA-256 {commitment.key_sha256[:12]}, but this one has "
             f"{key.sha256[:12]}: it is another corpus's"
+        )
+
+
+def require_description(dest: Folder, commitment: Commitment) -> None:
+    """Raises `MismatchError` for another `twins.json` than was committed to."""
+    require_twins_record(dest)
+    if commitment.description and _description(dest) != commitment.description:
+        raise MismatchError(
+            f"expected {dest.below(TWINS).uri}/{TWINS_RECORD} as it was committed to, but it was edited since"
         )
 
 

@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from mem_core.audit.evidence.commitment import Commitment, pair_name, require_as_committed, require_thrown
+from mem_core.audit.evidence.commitment import (
+    Commitment,
+    pair_name,
+    require_as_committed,
+    require_description,
+    require_thrown,
+)
 from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import Folder
 from mem_core.data.receipt import read_receipt
@@ -62,6 +68,7 @@ def committed_pairs(dest: Folder, commitment: Commitment, key: TwinKey) -> Itera
 
     Raises `MismatchError` where a file is missing or not as it was committed to.
     """
+    require_description(dest, commitment)
     for shard, committed in commitment.shards.items():
         require_as_committed(dest, shard, committed)
         receipt = read_receipt(dest, shard)

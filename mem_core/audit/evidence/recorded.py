@@ -152,7 +152,7 @@ def _from_line(line: bytes, place: str) -> tuple[str, Features]:
     try:
         row: Any = json.loads(line)
         name, vector = row["id"], np.array(row["vector"], dtype=np.float64)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise SourceError(f"{expected}, but: {type(error).__name__} {error}") from error
     if not isinstance(name, str) or vector.ndim != 1 or not len(vector):
         raise SourceError(f"{expected}, got something else")

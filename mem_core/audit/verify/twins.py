@@ -21,7 +21,7 @@ from mem_core.data.table import SampleRow
 from mem_core.protect.coins import TwinKey, chosen, coin
 from mem_core.protect.destination import TWINS
 from mem_core.protect.key_place import KeyPlace
-from mem_core.protect.twins import TwinPair, TwinsRecord, key_of, read_shard_twins, read_twins_record
+from mem_core.protect.twins import TwinPair, TwinsRecord, key_of, read_shard_twins, read_twins_record, without_twin
 
 Tell = Callable[[str, str], None]
 """Names a finding: the key it concerns, and what is wrong."""
@@ -87,8 +87,8 @@ class TwinCheck:
     def _lacking(self, shard: str, rows: Mapping[str, SampleRow], paired: set[str]) -> str:
         if self.key is None:
             return ""
-        record, own = self.record, [key for key, row in rows.items() if row.status == "protected"]
-        lack = [key for key in own if key not in paired and chosen(self.key, record.corpus, shard, key, record.share)]
+        published = (key for key, row in rows.items() if row.status == "protected")
+        lack = without_twin(self.key, (self.record.corpus, self.record.share), shard, published, paired)
         what = counted(len(lack), "published sample")
         return (
             f"no twin for {what}, {lack[0]} first: the other version is the same, or could not be protected"

@@ -97,6 +97,12 @@ def test_what_is_no_key_is_refused_without_showing_it(text: str, tmp_path: Path)
     assert not text or text not in str(caught.value)
 
 
+def test_a_pipe_is_no_key_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.key", 0o600)
+    with pytest.raises(ConfigError, match="64 hexadecimal digits"):
+        load_key(tmp_path / "a.key")
+
+
 def test_a_key_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"expected the secret key of the twins in .*a\.key, but it cannot be read: No such"

@@ -17,7 +17,7 @@ from mem_core.data.shard import Sample, shard_bytes
 from mem_core.protect.coins import load_key, new_key
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
-from mem_core.protect.twins import TwinPair, read_twins, read_twins_record
+from mem_core.protect.twins import TwinPair, begin_twins, read_twins, read_twins_record
 from tests.support.corpora import RUNTIME, SEED, contents, protect, samples_of, small, tiny_corpus
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -279,6 +279,24 @@ def test_a_run_that_would_not_go_on_the_same_way_is_refused(
     with pytest.raises((ConfigError, MismatchError), match=sentence):
         run(clean, dest, keys)
     assert contents(dest) == before
+
+
+@pytest.mark.parametrize("method", ["random-trigger", "mem"])
+def test_to_do_it_again_takes_a_secret_where_the_draws_had_none(
+    method: str, clean: LocalFolder, tmp_path: Path, keys: Path
+) -> None:
+    dest, place = LocalFolder(tmp_path / "twins"), KeyPlace(folder=str(keys))
+    older = begin_twins(dest, 1.0, method, place).record.model_copy(update={"draws": ""})
+    write_bytes(dest, "twins/twins.json", older.model_dump_json().encode())
+    assert begin_twins(dest, 1.0, method, place).record == older  # what is finished is kept
+    again = begin_twins(dest, 1.0, method, place, redo=True).record
+    assert (len(again.draws), again.corpus) == (64 if method == "random-trigger" else 0, older.corpus)
+
+
+def test_only_the_owner_reads_what_stays_at_home(tmp_path: Path, keys: Path) -> None:
+    dest = LocalFolder(tmp_path / "twins")
+    begin_twins(dest, 1.0, "mark", KeyPlace(folder=str(keys)))
+    assert (tmp_path / "twins/twins").stat().st_mode & 0o077 == 0
 
 
 def test_another_key_than_the_corpus_s_is_refused(clean: LocalFolder, tmp_path: Path, keys: Path) -> None:

@@ -121,6 +121,16 @@ def test_files_that_are_missing_or_edited_are_no_evidence(name: str, twins: Publ
         copied.pairs(commitment)
 
 
+def test_an_edited_description_is_no_evidence(twins: Published, tmp_path: Path) -> None:
+    copied, commitment = copy_of(twins, tmp_path), twins.committed()
+    record = json.loads(read_bytes(copied.dest, "twins/twins.json"))
+    write_bytes(copied.dest, "twins/twins.json", json.dumps({**record, "draws": "ab" * 32}).encode())
+    with pytest.raises(MismatchError, match=r"twins.json as it was committed to, but it was edited since"):
+        copied.pairs(commitment)
+    older = commitment.model_copy(update={"description": ""})  # which did not speak of it
+    assert copied.pairs(older) == twins.pairs(commitment)
+
+
 def test_a_certificate_names_the_commitment_to_its_own_corpus(twins: Published, tmp_path: Path) -> None:
     commitment, copied = twins.committed(), copy_of(twins, tmp_path)
     assert committed_to(commitment, copied.dest).sha256 == commitment.sha256
@@ -260,6 +270,7 @@ def record(folder: LocalFolder, name: str, rows: dict[str, np.ndarray]) -> None:
     [
         ("a.jsonl", b'{"id": "x"}', "in line 1 of .*a.jsonl, but: KeyError 'vector'"),
         ("a.jsonl", b"\n[1, 2]", "in line 1 of .*a.jsonl, but: TypeError"),
+        ("a.jsonl", b'{"id": "x", "vector": [1' + b"0" * 400 + b"]}", "but: OverflowError"),
         ("a.jsonl", b'{"id": 3, "vector": [1]}', "got something else"),
         ("a.jsonl", b'{"id": "x", "vector": [[1]]}', "got something else"),
         ("a.npz", b"PK", "expected arrays `ids` and `vectors` in .*a.npz, but:"),

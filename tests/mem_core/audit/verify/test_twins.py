@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mem_core.audit.evidence.commitment import make_commitment
+from mem_core.audit.evidence.outcome import EvidencePlan
 from mem_core.audit.verify.corpus import verify_corpus
 from mem_core.audit.verify.problems import VerifyReport
 from mem_core.audit.verify.published import verify_published
+from mem_core.common.errors import MismatchError
 from mem_core.common.storage.folder import LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_bytes
 from mem_core.data.images import Picture, decode_image, encode_image
@@ -25,7 +29,7 @@ from mem_core.protect.coins import new_key
 from mem_core.protect.key_place import KeyPlace
 from mem_core.protect.protection import Places, Protection, TwinsWanted
 from mem_core.protect.twin_table import TwinRow, read_twin_table, write_twin_table
-from mem_core.protect.twins import read_twins, require_twins_record
+from mem_core.protect.twins import key_of, read_twins, require_twins_record
 from tests.support.corpora import RUNTIME, SEED, encoded, protect, sample, samples_of, small, tiny_corpus
 
 METHODS = {"codebook": {"noise": {"topics": 2}}, "random-trigger": {}}
@@ -102,6 +106,9 @@ def test_versions_that_came_out_alike_are_no_twins(tmp_path: Path) -> None:
     report = verify_corpus(clean, dest, tokenize=Tokenizer(77).encode, keys=wanted.key)
     assert report.problems == ()
     assert f"no twin for {200 - len(pairs)} published samples" in " ".join(one.what for one in report.warnings)
+    key = key_of(require_twins_record(dest), wanted.key)
+    commitment = make_commitment(dest, EvidencePlan(), key, datetime(2026, 3, 1, tzinfo=UTC))
+    assert (commitment.pairs, commitment.without) == (len(pairs), 200 - len(pairs))
 
 
 def test_without_the_key_coins_are_not_checked_and_that_is_said(made: Made, tmp_path: Path) -> None:
@@ -120,6 +127,25 @@ def test_a_version_that_the_coin_did_not_choose_is_found(made: Made) -> None:
     made.rewrite(lambda rows: [replace(rows[0], draw=1 - rows[0].draw), *rows[1:]])
     (found,) = made.problems()
     assert re.fullmatch(f"{SHARD}0000: coin: draw [01] is published, but the key's coin is the other one", found)
+
+
+@pytest.mark.parametrize("kept", [slice(1, None), slice(None, -1), slice(0)])
+def test_a_row_that_was_taken_out_is_found_and_not_committed_to(kept: slice, made: Made) -> None:
+    """Whoever may leave out pairs that a model disagrees with can show anything."""
+    made.rewrite(lambda rows: rows[kept])
+    (found,) = made.problems()
+    assert f"expected a row for sample {SHARD}000" in found
+    key = key_of(require_twins_record(made.dest), made.keys)
+    with pytest.raises(MismatchError, match="in the table of the twins, but it has none: rows were taken out"):
+        make_commitment(made.dest, EvidencePlan(), key, datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_draws_without_a_secret_are_warned_of(tmp_path: Path) -> None:
+    made = Made(tmp_path, "random-trigger")
+    older = require_twins_record(made.dest).model_copy(update={"draws": ""})
+    write_bytes(made.dest, "twins/twins.json", older.model_dump_json().encode())
+    warnings = [warning.what for warning in made.verify(made.keys).warnings]
+    assert [what for what in warnings if "whoever has memshield can tell the coins" in what]
 
 
 def test_a_description_of_another_method_is_found(made: Made) -> None:
