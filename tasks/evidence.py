@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 from mem_core.audit.evidence.blocks import blocks_of
 from mem_core.audit.evidence.commitment import COMMITMENT_NAME, make_commitment, read_commitment, write_commitment
@@ -105,11 +104,12 @@ def write_detection_queries(twins: str, commitment: str, key: KeyPlace, out: str
     return write_queries(open_folder(out), blocks, secret, committed.test.scores)
 
 
-def check_result(commitment: str, result: str, key_file: str) -> DetectionPlace:
-    """Computes a result again, for its verdict. key_file: the key where the result was not opened, "" if it was."""
-    found = read_detection(*file_at(result))
-    key = load_key(Path(key_file)) if key_file else None
-    outcome, name = check_detection(read_commitment(*file_at(commitment)), found, key), found.model.name
+def check_result(commitment: str, result: str, place: KeyPlace) -> DetectionPlace:
+    """Computes a result again, for its verdict. place: of the key, where the result was not opened."""
+    found, committed = read_detection(*file_at(result)), read_commitment(*file_at(commitment))
+    path = place.path_of(committed.corpus)
+    key = load_key(path) if place.file or (path.exists() and not found.key) else None
+    outcome, name = check_detection(committed, found, key), found.model.name
     return DetectionPlace(page="", model=name, headline=detection_headline(name, outcome), outcome=outcome)
 
 

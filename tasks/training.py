@@ -1,5 +1,6 @@
 """Models that are trained and queried: the victim, as an unauthorised trainer would, and the language model."""
 
+from mem_core.common.errors import DestinationError
 from mem_core.common.formatting import counted
 from mem_core.config import Frozen, RuntimeConfig
 from mem_core.data.corpus import corpus_fingerprint, list_shards
@@ -41,6 +42,8 @@ def train_model(job: TrainJob) -> VictimRecord:
     for named in filter(None, (job.test, job.validation)):
         list_shards(open_folder(named))  # now, not after the first epochs
     before = read_victim(out)
+    if before is not None:
+        _require_the_same(before, job)
     data = VictimData(
         corpus,
         fingerprint=corpus_fingerprint(corpus),
@@ -62,6 +65,24 @@ def train_model(job: TrainJob) -> VictimRecord:
             f"{len(record.validation.images)} in {job.validation}: another epoch may be as good"
         )
     return record
+
+
+def _require_the_same(before: VictimRecord, job: TrainJob) -> None:
+    """A victim is trained anew where its corpus has grown or was made again; another one needs a folder of its own."""
+    corpus = open_folder(job.corpus)
+    moved = before.corpus_fingerprint == corpus_fingerprint(corpus)
+    known = {"another corpus": before.corpus, "another seed": before.seed, "other settings": before.config}
+    asked = {
+        "another corpus": before.corpus if moved else corpus.uri,
+        "another seed": job.seed,
+        "other settings": job.config,
+    }
+    other = [what for what, value in known.items() if asked[what] != value]
+    if other:
+        raise DestinationError(
+            f"expected a folder for this victim, but {job.out} has one that was trained on {before.corpus} with seed "
+            f"{before.seed}: of {' and '.join(other)}; name another folder"
+        )
 
 
 @step("evaluate victim", run_name="evaluate {label}", tags=("memshield-device",))

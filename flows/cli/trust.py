@@ -142,10 +142,11 @@ def detect(
     """Shows whether MODEL learned from what was published: an exact p-value from coins that only the owner knows."""
     if check is not None:
         from flows.cli.printing import print_json
+        from flows.local_server.server import keys
         from tasks.as_json import detect_values
         from tasks.evidence import check_result
 
-        place = check_result(check, model, twins_key or "")
+        place = check_result(check, model, keys(twins_key))
         if as_json:
             print_json(detect_values(place))
         else:
@@ -173,7 +174,7 @@ def detect(
             else:
                 typer.echo(f"{count:,} queries: {file}")
                 answers = ("--twins", twins, "--commitment", commitment, "--embeddings", "ANSWERS")
-                next_command("detect", model, *answers)
+                next_command("detect", model.rpartition("/")[2], *answers)  # a name: an address was made of it
             return
         place = trust.detect(
             model, twins, commitment, keys(twins_key), out, architecture, embeddings, open, config.runtime
@@ -183,7 +184,7 @@ def detect(
         return
     typer.echo(place.headline)
     typer.echo(f"result: {page_link(place.page)}")
-    key = () if open else ("--twins-key", twins_key or "KEY")
+    key = ("--twins-key", twins_key) if twins_key and not open else ()
     next_command("detect", f"{out}/detection.json", "--check", commitment, *key)
 
 

@@ -4,7 +4,7 @@ With the note switched off (`metadata.note: off`) a published sample looks like 
 and tars that were copied without it cannot be told from clean ones.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -16,6 +16,9 @@ from mem_core.data.image_metadata import NOTE
 from mem_core.data.receipt import read_receipt
 from mem_core.data.sample_metadata import BLOCK, UNPROTECTED
 from mem_core.data.shard import Sample, open_tar, read_shard
+
+EXPORT_MARK = ".memshield-export.json"
+"""In a folder that protected pictures were exported to; they carry no other sign."""
 
 _TWICE = "protecting it again would add up noise and triggers"
 _LOOKED_AT = 8  # samples of a shard
@@ -29,6 +32,15 @@ def protected_already(image: bytes, metadata: dict[str, Any], setting: str) -> s
     elif NOTE.encode() in image:
         how = "its file carries memshield's note"
     return f"expected a clean sample, but {how}: {_TWICE} ({setting}=accept takes it as it is)" if how else ""
+
+
+def require_no_export(names: Collection[str], uri: str) -> None:
+    """Raises `SourceError` for a folder that memshield exported protected pictures to, by the names of its files."""
+    if EXPORT_MARK in names:
+        raise SourceError(
+            f"expected clean samples in {uri}, but memshield exported protected ones to it ({EXPORT_MARK}): {_TWICE}; "
+            "name the folder that they were made from, or take them as they are with corpus.protected=accept"
+        )
 
 
 def receipt_of_protected(folder: Folder, place: str) -> str:

@@ -9,6 +9,7 @@ from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen
 from mem_core.config.stored import read_record
 from mem_core.victim.config import VictimConfig
+from mem_core.victim.result import EVALUATION_NAME
 from mem_core.victim.validation_set import ValidationSet
 
 CHECKPOINT = "checkpoint.pt"
@@ -87,5 +88,6 @@ def require_victim(folder: Folder) -> VictimRecord:
 
 
 def delete_record(folder: Folder) -> None:
-    """The record of another training must not vouch for the weights of the next one."""
+    """The record of another training must not vouch for the weights of the next one, nor its result for theirs."""
+    folder.delete(EVALUATION_NAME)
     folder.delete(VICTIM_NAME)

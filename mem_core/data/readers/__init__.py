@@ -7,6 +7,7 @@ from mem_core.common.nearest import meant
 from mem_core.common.paths import whole_path
 from mem_core.common.storage.folder import Folder, LocalFolder
 from mem_core.config import CorpusConfig
+from mem_core.data.already import require_no_export
 from mem_core.data.readers.base import UNLISTED, Detected, LeftOut, RawSample, SourceReader
 from mem_core.data.readers.beside import BesideReader
 from mem_core.data.readers.coco import CocoReader
@@ -67,8 +68,8 @@ def open_source(
 
     source: a path, to a folder or to the caption file, or a folder anywhere with the `file` in it, if one is meant.
     config: encoding, names of columns, templates. seed: of invented names.
-    Raises `SourceError` if the source is absent, in no known format, or in several; `ConfigError` for an unknown
-    format or a template without `{name}`.
+    Raises `SourceError` if the source is absent, in no known format, in several, or an export of ours, unless that is
+    accepted; `ConfigError` for an unknown format or a template without `{name}`.
     """
     if format not in ("auto", *FORMATS):
         what = f"expected a source format out of auto, {', '.join(FORMATS)}; got {format!r}"
@@ -76,6 +77,8 @@ def open_source(
     if isinstance(source, str | Path):
         source, file = _on_disk(whole_path(source))
     tree = SourceTree(source)
+    if config.protected == "refuse":
+        require_no_export(tree.side_files, tree.uri)
     look = look_of(tree, config.encoding)
     if file:
         found = _of_file(tree, file, kind_of(file, look(file), config), format)

@@ -10,10 +10,11 @@ from mem_core.common.storage.folder import Folder
 from mem_core.common.storage.hashing import sha256_of
 from mem_core.config.base import Frozen
 from mem_core.config.stored import read_record, write_record
+from mem_core.data.already import EXPORT_MARK
 from mem_core.data.receipt import Sha256, ShardName
 from mem_core.data.side_files import is_side_file
 
-MARK = ".memshield-export.json"
+MARK = EXPORT_MARK
 
 
 class ExportMark(Frozen):

@@ -101,10 +101,13 @@ def test_from_two_versions_to_a_verdict_that_others_check(
     found = command("detect", victim, *twins, "--out", out, *smoke)
     assert (found.exit_code, "Evidence that victim learned from" in found.stdout) == (0, True), found.output
     result, check = out / "detection.json", ("--check", out / "commitment.json")
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "of somebody else"))
     closed = command("detect", result, *check)
     assert (closed.exit_code, "name its file with --twins-key, or write the res" in closed.stderr) == (1, True)
     (key,) = (tmp_path / "home" / "keys").glob("*.key")
     checked = command("detect", result, *check, "--twins-key", key)
+    monkeypatch.setenv("MEMSHIELD_HOME", str(tmp_path / "home"))
+    assert command("detect", result, *check).stdout == checked.stdout
     assert (checked.exit_code, "Evidence that victim learned" in checked.stdout) == (0, True), checked.output
     assert key.read_text().strip() not in result.read_text()
     over = command("detect", victim, *twins, "--out", out, "--open", *smoke)

@@ -23,6 +23,7 @@ def protect_all(clean: LocalFolder, dest: LocalFolder, config: ProtectConfig, se
     protect(Protection(Places(clean, dest), config, RUNTIME, seed=seed))
 
 
+_ACCEPT = CorpusConfig(protected="accept")
 _RANDOM = ProtectConfig.model_validate({"method": "random-noise"})
 
 
@@ -52,6 +53,14 @@ def corpus(photos: Path, tmp_path: Path) -> tuple[LocalFolder, LocalFolder]:
     shard_source(open_source(photos), clean, CorpusConfig(samples_per_shard=2))
     protect_all(clean.below("train"), protected, _RANDOM)
     return clean.below("train"), protected
+
+
+def test_what_was_exported_is_not_taken_for_clean(corpus: tuple[LocalFolder, LocalFolder], tmp_path: Path) -> None:
+    """Pictures and captions of an export carry no sign of ours: only the folder has one."""
+    export_corpus(corpus[1], LocalFolder(tmp_path / "out"))
+    with pytest.raises(SourceError, match="memshield exported protected ones to it .* corpus.protected=accept"):
+        open_source(tmp_path / "out")
+    assert open_source(tmp_path / "out", config=_ACCEPT).format
 
 
 def test_pictures_come_back_under_their_names_with_all_captions(
@@ -84,7 +93,7 @@ def test_a_table_of_captions_is_read_back_by_shard(
     corpus: tuple[LocalFolder, LocalFolder], tmp_path: Path, form: str
 ) -> None:
     export_corpus(corpus[1], LocalFolder(tmp_path / "out"), form)  # type: ignore[arg-type]
-    read = {sample.name: sample.captions for sample in open_source(tmp_path / "out")}
+    read = {sample.name: sample.captions for sample in open_source(tmp_path / "out", config=_ACCEPT)}
     assert read == {
         "b.png": ("a dog", "two dogs"),
         "holiday/a.png": ("a boat",),
