@@ -169,6 +169,7 @@ def test_automations_are_what_prefect_understands() -> None:
     assert {dead.trigger.posture.value, unborn.trigger.posture.value} == {"Proactive"}
     assert dead.trigger.within.total_seconds() >= 10 * 30  # nine heartbeats may get lost
     assert "prefect.flow-run.heartbeat" in unborn.trigger.expect  # Running is not enough: a process may die before it
+    assert "prefect.flow-run.Running" in dead.trigger.after  # one of the two always waits, if the server dies as well
 
 
 def test_a_crashed_night_is_made_up_for_with_its_own_parameters() -> None:
