@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from mem_core.common.formatting import counted, printable
+from mem_core.config import CorpusConfig
 from mem_core.data.failed_samples import FailedSample
+from mem_core.data.sharding.held_out import empty_lines
 from mem_core.data.sharding.split_writer import ShardingSummary
 from mem_core.protect.export.caption_files import TABLES, CaptionForm
 from mem_core.protect.export.summary import ExportSummary, Missing
@@ -41,11 +43,13 @@ def print_failed(address: str) -> None:
         typer.echo(f"failed: ... and {more:,} more, in the tables of {address} ({address}/*.parquet, column name)")
 
 
-def print_sharded(splits: Mapping[str, ShardingSummary], preset: str) -> None:
-    """Where the shards lie, which pictures failed, and the command that comes next."""
+def print_sharded(splits: Mapping[str, ShardingSummary], preset: str, config: CorpusConfig) -> None:
+    """Where the shards lie, which pictures failed, which splits are empty, and the command that comes next."""
     for summary in splits.values():
         if summary.failed:
             print_failed(summary.uri)
+    for line in empty_lines(splits, config):
+        typer.echo(line)
     typer.echo(f"wrote {', '.join(summary.uri for summary in splits.values())}")
     first = splits.get("train") or next(iter(splits.values()))
     next_command("protect", first.uri, "PROTECTED", *chosen_preset(preset))

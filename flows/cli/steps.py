@@ -64,7 +64,7 @@ def shard(
         from flows.shard import shard
 
         found = shard(source, dest, format, preset, settings, seed)
-    print_sharded(found, preset)
+    print_sharded(found, preset, config.corpus)
 
 
 class _ShareMayBeLeftOut(typer.core.TyperCommand):

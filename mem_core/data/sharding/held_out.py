@@ -8,16 +8,19 @@ Two draws, each by a hash of the seed and the image's name, so that no order and
   measured: all of it is protected, and nothing is held out.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import islice
 
 from mem_core.common.errors import MismatchError
+from mem_core.common.formatting import counted
 from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
 from mem_core.data.manifest import MANIFEST_NAME
 from mem_core.data.readers import RawSample, SourceReader
+from mem_core.data.sharding.split_writer import ShardingSummary
 
 VALIDATION = "val"
 _MOST = 10  # one in so many images of train
@@ -76,6 +79,22 @@ def require_held_out(dest: Folder, splits: Splits) -> None:
             f"expected a split `{VALIDATION}` in {dest.uri}, as images for validation are held out of train in this "
             "source, but they are in its train: a version up to 0.3.0 sharded it, or the source has more images now; "
             "use another destination, or delete this one to shard again"
+        )
+
+
+def empty_lines(splits: Mapping[str, ShardingSummary], config: CorpusConfig) -> Iterator[str]:
+    """A sentence for each split that was asked for and got no image: what reads it would find no shards."""
+    if config.holdout and "test" not in splits:
+        images = counted(sum(summary.images for summary in splits.values()), "image")
+        yield (
+            f"nothing is in test: corpus.holdout={config.holdout:g} drew none of {images}; shard more images or set a "
+            "larger share, with another destination, or leave the setting out"
+        )
+    if config.validation and "test" in splits and "train" in splits and VALIDATION not in splits:
+        smaller = " or set a smaller corpus.holdout" if config.holdout else ""
+        yield (
+            f"nothing is in {VALIDATION}: it gets at most a tenth of the images of train and at least 2, and train has "
+            f"too few for that; shard more images{smaller}, with another destination, or train without --validation"
         )
 
 

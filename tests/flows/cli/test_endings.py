@@ -45,6 +45,17 @@ def test_the_next_command_can_be_typed_until_the_pictures_are_there(command: Com
     assert typed_next(command("status", protected, "--clean", corpus / "train"))[:2] == ["nightly", f"{corpus}/train"]
 
 
+def test_a_split_that_came_out_empty_is_said_before_it_is_missed(command: Command, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    names = [f"{number}.png" for number in range(5)]
+    write_images(photos, names)
+    for name in names:
+        (photos / name).with_suffix(".txt").write_text("a picture")
+    sharded = command("shard", photos, tmp_path / "corpus", "--set", "corpus.holdout=0.001", *_SMOKE)
+    assert "nothing is in test: corpus.holdout=0.001 drew none of 5 images; " in sharded.stdout
+    assert typed_next(sharded)[:2] == ["protect", f"{tmp_path}/corpus/train"]
+
+
 def test_samples_that_could_not_be_protected_are_named(command: Command, tmp_path: Path) -> None:
     photos, corpus, protected = tmp_path / "photos", tmp_path / "corpus", tmp_path / "protected"
     names = [f"{number}.png" for number in range(25)]

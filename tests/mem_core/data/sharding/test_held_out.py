@@ -8,6 +8,7 @@ import pytest
 
 from mem_core.common.storage.folder import LocalFolder
 from mem_core.config import CorpusConfig
+from mem_core.data.sharding.held_out import empty_lines
 from mem_core.data.sharding.sharder import shard_source
 from tests.support.listed_source import Listed, raw, samples
 
@@ -71,3 +72,44 @@ def test_the_draw_depends_on_seed_and_names_alone(tmp_path: Path) -> None:
     assert names(tmp_path / "c", source, validation=6, one_sample_per="pair")["val"] == drawn
     assert names(tmp_path / "d", source, validation=3)["val"] < drawn
     assert names(tmp_path / "e", source, seed=6, validation=6)["val"] != drawn
+
+
+@pytest.mark.parametrize(
+    ("source", "settings", "said"),
+    [
+        (
+            listed(("", 24)),
+            {"holdout": 0.001},
+            [
+                "nothing is in test: corpus.holdout=0.001 drew none of 24 images; shard more images or set a larger "
+                "share, with another destination, or leave the setting out"
+            ],
+        ),
+        (
+            listed(("", 24)),
+            {"holdout": 0.4},
+            [
+                "nothing is in val: it gets at most a tenth of the images of train and at least 2, and train has too "
+                "few for that; shard more images or set a smaller corpus.holdout, with another destination, or train "
+                "without --validation"
+            ],
+        ),
+        (
+            listed(("train", 19), ("test", 10)),
+            {},
+            [
+                "nothing is in val: it gets at most a tenth of the images of train and at least 2, and train has too "
+                "few for that; shard more images, with another destination, or train without --validation"
+            ],
+        ),
+        (listed(("train", 19), ("test", 10)), {"validation": 0}, []),
+        (listed(("train", 20), ("test", 10)), {}, []),
+        (listed(("test", 10)), {}, []),
+        (listed(("", 24)), {}, []),
+    ],
+)
+def test_an_empty_split_that_was_asked_for_is_said(
+    tmp_path: Path, source: list[Any], settings: dict[str, Any], said: list[str]
+) -> None:
+    config = CorpusConfig.model_validate(settings)
+    assert list(empty_lines(shard_source(Listed(source), LocalFolder(tmp_path), config, 5), config)) == said
