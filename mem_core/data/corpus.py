@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from mem_core.common.errors import ConfigError, SourceError
-from mem_core.common.storage.folder import Folder, read_bytes, write_bytes
+from mem_core.common.storage.folder import Folder, LocalFolder, read_bytes, write_bytes
 from mem_core.common.storage.hashing import sha256_of
 from mem_core.config import fingerprint
 from mem_core.data.image_formats import PICTURE_SUFFIXES
@@ -64,7 +64,8 @@ def _no_shards(folder: Folder) -> SourceError:
         return SourceError(f"{expected} they are in folders below it: did you mean {meant}?")
     if any(name.lower().endswith((*PICTURE_SUFFIXES, *_CAPTIONS)) for name in names):
         return SourceError(f"{expected} it holds pictures or captions", hint="shard the source", about=folder.uri)
-    return SourceError(f"{expected} there is none")
+    is_absent = isinstance(folder, LocalFolder) and not folder.path.exists()
+    return SourceError(f"{expected} there is {'no such folder' if is_absent else 'none'}")
 
 
 def input_hashes(clean: Folder) -> dict[str, str]:
