@@ -258,29 +258,35 @@ class ProtectConfig(Frozen):
     def _consistent(self) -> "ProtectConfig":
         if self.noise.step_size > self.noise.epsilon:
             raise ValueError(
-                f"step_size {self.noise.step_size:g} is larger than epsilon {self.noise.epsilon:g}: set "
-                "noise.step_size as well"
+                f"protect.noise.step_size {self.noise.step_size:g} is larger than protect.noise.epsilon "
+                f"{self.noise.epsilon:g}: set protect.noise.step_size as well"
             )
         if self.noise.crop_scale[0] > self.noise.crop_scale[1]:
-            raise ValueError(f"crop_scale must go from small to large, got {self.noise.crop_scale}")
+            raise ValueError(f"protect.noise.crop_scale must go from small to large, got {self.noise.crop_scale}")
         if self.metadata.note == "off" and self.trigger.vocabulary == "all":
-            raise ValueError("metadata.note `off` needs trigger.vocabulary `words`: other ids do not survive as text")
+            raise ValueError(
+                "protect.metadata.note `off` needs protect.trigger.vocabulary `words`: other ids do not survive as text"
+            )
         self._check_checkpoint()
         own, rows = METHODS[self.method], METHODS.values()
         if self.draw and not self.recipe.draws:
             raise ValueError(f"a draw other than 0 goes with methods that draw for each sample, got {self.method}")
         if self.trigger.kind != "method" and not own.chooses_trigger:
             able = ", ".join(row.name for row in rows if row.chooses_trigger)
-            raise ValueError(f"trigger.kind {self.trigger.kind} goes with {able}, got {self.method}")
+            raise ValueError(f"protect.trigger.kind {self.trigger.kind} goes with {able}, got {self.method}")
         placement = self.trigger.placement
         if not own.places_words(placement):
             able = ", ".join(row.name for row in rows if row.places_words(placement))
-            raise ValueError(f"trigger.placement {placement} goes with {able}, got {self.method}")
+            raise ValueError(f"protect.trigger.placement {placement} goes with {able}, got {self.method}")
         if self.trigger.source == "captions" and (own.trigger != "topic" or self.trigger.kind == "random"):
-            kind = " with trigger.kind random" if self.trigger.kind == "random" else ""
-            raise ValueError(f"trigger.source captions goes with a codebook's topic words, got {self.method}{kind}")
+            kind = " with protect.trigger.kind random" if self.trigger.kind == "random" else ""
+            raise ValueError(
+                f"protect.trigger.source captions goes with a codebook's topic words, got {self.method}{kind}"
+            )
         if placement == "replace" and self.trigger.vocabulary == "all":
-            raise ValueError("trigger.placement replace needs trigger.vocabulary `words`: it puts them into text")
+            raise ValueError(
+                "protect.trigger.placement replace needs protect.trigger.vocabulary `words`: it puts them into text"
+            )
         return self
 
     def _check_checkpoint(self) -> None:
@@ -290,12 +296,16 @@ class ProtectConfig(Frozen):
         if not self.recipe.learns_first:
             able = ", ".join(row.name for row in METHODS.values() if row.learns_first)
             raise ValueError(
-                f"surrogate.checkpoint goes with {able}, which learns clean pairs first, got {self.method}"
+                f"protect.surrogate.checkpoint goes with {able}, which learns clean pairs first, got {self.method}"
             )
         if self.strategy == "independent":
-            raise ValueError("surrogate.checkpoint is one for all shards, strategy independent trains one for each")
+            raise ValueError(
+                "protect.surrogate.checkpoint is one for all shards, protect.strategy independent trains one for each"
+            )
         if given.pretrained:
-            raise ValueError("surrogate.checkpoint is trained already, so surrogate.pretrained cannot be its start")
+            raise ValueError(
+                "protect.surrogate.checkpoint is trained already, so protect.surrogate.pretrained cannot be its start"
+            )
 
 
 _PAPER: dict[str, Any] = {

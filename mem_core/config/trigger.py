@@ -69,5 +69,8 @@ class TriggerConfig(Frozen):
     @model_validator(mode="after")
     def _proposals_fit(self) -> "TriggerConfig":
         if self.proposals == "masked-lm" and (not self.language_model or self.vocabulary != "words"):
-            raise ValueError("proposals: masked-lm needs a language_model and vocabulary: words")
+            raise ValueError(
+                "protect.trigger.proposals masked-lm needs a folder in protect.trigger.language_model, and `words` in "
+                "protect.trigger.vocabulary"
+            )
         return self

@@ -127,7 +127,8 @@ def topic_words(allowed: Sequence[int], count: int, length: int, seed: int, draw
         others = f" in {draw + 1} draws that share none" if draw else ""
         raise ConfigError(
             f"expected a vocabulary of {needed} words or more for {count} topics of {length} words each{others}, "
-            f"got {len(allowed)}: name fewer noise.topics, a smaller trigger.length or another trigger.source"
+            f"got {len(allowed)}: set fewer "
+            "protect.noise.topics, a smaller protect.trigger.length or another protect.trigger.source"
         )
     drawn = [allowed[place] for place in permutation(len(allowed), seed, "topic words")[before:needed]]
     return [drawn[start : start + length] for start in range(0, count * length, length)]

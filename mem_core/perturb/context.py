@@ -83,7 +83,8 @@ def build_context(
     length = _context_length(config.surrogate.architecture) if config.recipe.needs_surrogate else _TEXT_CONTEXT
     if config.trigger.length + 3 > length:
         raise ConfigError(
-            f"expected a trigger that leaves room in {length} tokens, got a length of {config.trigger.length}"
+            f"expected a trigger that leaves room in {length} tokens, got a length of {config.trigger.length}: "
+            "set a smaller protect.trigger.length"
         )
     tokenizer = Tokenizer(length)
     words, fluent = build_vocabulary(tokenizer, config.trigger), None

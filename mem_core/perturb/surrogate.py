@@ -121,7 +121,7 @@ def _steps(
         except torch.OutOfMemoryError as error:  # not cut into micro-batches: batch norm sees the whole batch
             raise ConfigError(
                 f"expected {len(images)} pairs to fit into the device's memory for a training step of "
-                f"{training.model.architecture}, but they do not: choose a smaller surrogate.batch_size"
+                f"{training.model.architecture}, but they do not: set a smaller protect.surrogate.batch_size"
             ) from error
         losses.append(loss)
         if step % 10 == 9 or step + 1 == total:
@@ -149,7 +149,7 @@ def _batches_of_corpus(
         if not used:
             raise failures.error(
                 f"expected at least 2 usable samples to fit on, but no {config.surrogate.pool_shards} shards "
-                f"(surrogate.pool_shards) of this corpus have so many together"
+                f"(protect.surrogate.pool_shards) of this corpus have so many together"
             )
         epoch += 1
 

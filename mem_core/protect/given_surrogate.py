@@ -18,7 +18,7 @@ def require_given(folder: Folder, config: ProtectConfig, inputs: Mapping[str, st
     record = require_victim(folder)
     wanted, trained = config.surrogate.architecture, record.config
     if record.architecture != wanted:
-        raise _refusal(folder, f"of surrogate.architecture {wanted}", f"it is a {record.architecture}")
+        raise _refusal(folder, f"of protect.surrogate.architecture {wanted}", f"it is a {record.architecture}")
     clean = "trained on the clean corpus that is protected"
     if not record.steps:
         raise _refusal(folder, clean, "it was never trained")

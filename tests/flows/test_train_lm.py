@@ -40,7 +40,10 @@ def test_mistakes_are_one_sentence(command: Command, clean_corpus: Path, tmp_pat
     for arguments, sentence in (
         (("train-lm", tmp_path / "nowhere", tmp_path / "lm"), "expected shards"),
         (("train-lm", corpus, tmp_path / "lm", "--width", 30), "expected a width that 4 heads divide"),
-        (("protect", corpus, tmp_path / "p", "-s", "protect.trigger.proposals=masked-lm"), "needs a language_model"),
+        (
+            ("protect", corpus, tmp_path / "p", "-s", "protect.trigger.proposals=masked-lm"),
+            "masked-lm needs a folder in protect.trigger.language_model",
+        ),
     ):
         result = command(*arguments, "--preset", "smoke", "--no-server")
         assert result.exit_code == 1

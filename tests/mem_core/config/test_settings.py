@@ -52,7 +52,10 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"rounds": 0}, "rounds: .*greater than or equal to 1"),
         ({"nose": {}}, "nose: is not a setting"),
         ({"noise": {"epsillon": "8/255"}}, "noise.epsillon: is not a setting"),
-        ({"noise": {"epsilon": "2/255", "step_size": "4/255"}}, "step_size .* is larger than epsilon"),
+        (
+            {"noise": {"epsilon": "2/255", "step_size": "4/255"}},
+            "protect.noise.step_size .* is larger than protect.noise.epsilon .*: set protect.noise.step_size as well",
+        ),
         ({"noise": {"crop_scale": (0.9, 0.5)}}, "from small to large"),
         ({"method": "men"}, "method: .* clean, mem, .*, got 'men'"),
         ({"trigger": {"length": 0}}, "trigger.length"),
@@ -68,11 +71,11 @@ def test_numbers_that_are_none_are_refused(value: float) -> None:
         ({"trigger": {"source": "captions"}}, "source captions goes with a codebook's topic words, got mem"),
         (
             {"method": "codebook", "trigger": {"source": "captions", "kind": "random"}},
-            "source captions goes with a codebook's topic words, got codebook with trigger.kind random",
+            "source captions goes with a codebook's topic words, got codebook with protect.trigger.kind random",
         ),
         (
             {"method": "codebook", "trigger": {"placement": "replace", "vocabulary": "all"}},
-            "placement replace needs trigger.vocabulary `words`",
+            "placement replace needs protect.trigger.vocabulary `words`",
         ),
         ({"rounds": 2.5}, "rounds"),
         ({"rounds": 0, "batch_size": 1}, "rounds: .*; batch_size: "),

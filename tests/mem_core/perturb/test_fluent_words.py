@@ -231,5 +231,5 @@ def test_a_fit_with_another_language_model_is_another_fit(
 
 @pytest.mark.parametrize("trigger", [{"language_model": ""}, {"language_model": "x", "vocabulary": "all"}])
 def test_masked_lm_needs_a_model_and_words(trigger: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="masked-lm needs a language_model and vocabulary: words"):
+    with pytest.raises(ValueError, match="masked-lm needs a folder in protect.trigger.language_model, and `words`"):
         TriggerConfig.model_validate({"proposals": "masked-lm", **trigger})

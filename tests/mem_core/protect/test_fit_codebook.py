@@ -198,5 +198,9 @@ def test_captions_that_are_all_alike_have_no_topics(tmp_path: Path) -> None:
 def test_topics_want_words_of_their_own() -> None:
     drawn = topic_words(range(100, 124), 8, 3, seed=1)
     assert sorted(token for words in drawn for token in words) == list(range(100, 124))
-    with pytest.raises(ConfigError, match="vocabulary of 24 words or more for 8 topics of 3 words each, got 23"):
+    wanted = (
+        "vocabulary of 24 words or more for 8 topics of 3 words each, got 23: set fewer protect.noise.topics, "
+        "a smaller protect.trigger.length or another protect.trigger.source"
+    )
+    with pytest.raises(ConfigError, match=wanted):
         topic_words(range(23), 8, 3, seed=1)

@@ -129,7 +129,7 @@ def test_one_that_did_not_learn_it_whole_and_as_it_is_is_refused(
 def test_one_of_another_architecture_is_refused(corpus: LocalFolder, victim: LocalFolder, tmp_path: Path) -> None:
     config = small(method="uap", surrogate={"checkpoint": victim.uri, "architecture": "tiny-vit-32"})
     said = refused(corpus, victim, tmp_path / "dest", config)
-    assert "of surrogate.architecture tiny-vit-32, but it is a tiny-resnet-32" in said
+    assert "of protect.surrogate.architecture tiny-vit-32, but it is a tiny-resnet-32" in said
 
 
 def test_one_whose_record_does_not_know_its_corpus_is_refused(
@@ -160,9 +160,9 @@ def test_none_and_an_unfinished_one_are_refused(corpus: LocalFolder, tmp_path: P
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"method": "em"}, "surrogate.checkpoint goes with uap, which learns clean pairs first, got em"),
+        ({"method": "em"}, "protect.surrogate.checkpoint goes with uap, which learns clean pairs first, got em"),
         ({"method": "uap", "strategy": "independent"}, "strategy independent trains one for each"),
-        ({"method": "uap", "surrogate": {"pretrained": "openai"}}, "surrogate.pretrained cannot be its start"),
+        ({"method": "uap", "surrogate": {"pretrained": "openai"}}, "protect.surrogate.pretrained cannot be its start"),
     ],
 )
 def test_settings_that_do_not_go_with_it(values: dict[str, Any], sentence: str) -> None:

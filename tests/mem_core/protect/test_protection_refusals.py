@@ -72,7 +72,7 @@ def test_places_and_methods_that_do_not_go_together(clean: LocalFolder, mem: Loc
     with pytest.raises(MismatchError, match=r"expected a protector for em, but .* was fitted for mem"):
         config = small(method="em", strategy="replay")
         Protection(Places(clean, dest, protector=mem.below("protector")), config, RUNTIME, seed=0)
-    with pytest.raises(ConfigError, match="leaves room in 16 tokens"):
+    with pytest.raises(ConfigError, match=r"leaves room in 16 tokens, got a length of 16: set a smaller protect.trig"):
         _ = open_again(
             clean, dest, small(trigger={"length": 16}, surrogate={"architecture": str(short(tmp_path))})
         ).context
