@@ -21,7 +21,7 @@ from mem_core.data.readers.karpathy import KarpathyReader
 from mem_core.data.readers.kinds import Kind, format_by_name, kind_of
 from mem_core.data.readers.look import look_of
 from mem_core.data.readers.parquet import ParquetReader
-from mem_core.data.readers.path_parts import TAR_SUFFIXES, packed
+from mem_core.data.readers.path_parts import TAR_SUFFIXES, is_picture, packed
 from mem_core.data.readers.reader import FormatReader
 from mem_core.data.readers.source import SourceTree
 from mem_core.data.readers.webdataset import WebDatasetReader
@@ -94,6 +94,9 @@ def open_source(
 
 def _of_file(tree: SourceTree, file: str, kind: Kind, format: str) -> Detected:
     """A file that is named: what it is by content, else what its name promises."""
+    if is_picture(file):
+        what = f"expected a folder, or a file with captions, got the picture {tree.file(file)}"
+        raise SourceError(f"{what}: name its folder, {tree.uri}")
     if format == "auto":
         format = kind.format or format_by_name(file)
     is_packed = bool(packed(file)) and not file.lower().endswith(TAR_SUFFIXES)

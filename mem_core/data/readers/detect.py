@@ -72,10 +72,18 @@ def _refused(listing: Listing, uri: str) -> SourceError:
     near = list(dict.fromkeys([*listing.nearest, "csv", "beside"]))[:2]
     nearest = " and ".join(f"{name} ({LOOKED_FOR[name]})" for name in near)
     has_table = any(name in _TABLES for name in listing.nearest)
+    asked = _asked_columns(listing.config)
+    help = "" if asked else f". The nearest formats are {nearest}"
     return SourceError(
-        f"expected images with captions in {uri}, but it has {listing.seen}. The nearest formats are {nearest}",
+        f"expected {asked or 'images with captions'} in {uri}, but it has {listing.seen}{help}",
         hint="name the columns" if has_table else "name the format" if listing.pictures else None,
     )
+
+
+def _asked_columns(config: CorpusConfig) -> str:
+    """The columns that settings name: their user needs no list of the usual names."""
+    named = (("images", config.image_key), ("captions", config.caption_key))
+    return " and ".join(f"{what} in a column or key {key!r}" for what, key in named if key)
 
 
 def _examples(listing: Listing, format: str) -> tuple[str, ...]:

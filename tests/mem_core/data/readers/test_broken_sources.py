@@ -316,10 +316,21 @@ def test_two_spellings_of_a_path_are_one_image(tmp_path: Path) -> None:
     [
         ("photos.zip", "which is packed: unpack it first"),
         ("captions.csv.gz", "which is packed: unpack it first"),
-        ("0.jpg", "which is no kind of caption file that is known"),
+        ("0.pdf", "which is no kind of caption file that is known"),
     ],
 )
 def test_a_file_that_is_no_source_is_said_to_be_what_it_is(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / name).write_bytes(b"PK\3\4")
     with pytest.raises(SourceError, match=f"a file of a known format, got .*{name}, {words}"):
         open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize("format", ["auto", "beside", "csv"])
+def test_a_picture_in_place_of_its_folder_is_answered_with_the_folder(tmp_path: Path, format: str) -> None:
+    (tmp_path / "0.jpg").write_bytes(b"x")
+    with pytest.raises(SourceError) as refused:
+        open_source(tmp_path / "0.jpg", format=format)
+    wanted = (
+        f"expected a folder, or a file with captions, got the picture {tmp_path}/0.jpg: name its folder, {tmp_path}"
+    )
+    assert (str(refused.value), refused.value.hint) == (wanted, None)

@@ -224,6 +224,18 @@ def test_columns_of_other_names_are_named() -> None:
     assert refused.value.hint == "name the columns"
 
 
+def test_a_column_that_was_asked_for_is_named_where_it_is_missing() -> None:
+    with pytest.raises(SourceError) as refused:
+        detect({"a.csv": CSV}, CorpusConfig(caption_key="nope"))
+    assert str(refused.value) == (
+        "expected captions in a column or key 'nope' in place, but it has a.csv, which has the columns image, caption: "
+        "no caption among them"
+    )
+    assert refused.value.hint == "name the columns"
+    with pytest.raises(SourceError, match="expected images in a column or key 'a' and captions in a column or key 'b'"):
+        detect({"a.csv": CSV}, CorpusConfig(image_key="a", caption_key="b"))
+
+
 def test_what_is_not_read_is_said() -> None:
     found = detect({"00000.tar": TAR, "00001.parquet": SIDECAR, "00000.parquet": SIDECAR})
     assert found.notes == ("00001.parquet is about samples of a tar or folder that is not here",)
