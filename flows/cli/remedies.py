@@ -37,6 +37,11 @@ _REMEDIES: dict[Hint, tuple[str, tuple[str, ...]]] = {
     "run the pipeline": (": `memshield pipeline` makes them", ()),
     "ask for twins": (", or add --twins", ("protect",)),
     "open the key": (": name its file with --twins-key, or write the result with --open", ("detect",)),
+    "name the key": (
+        ", or name its file with --twins-key",
+        ("protect", "nightly", "retry", "verify", "commit", "detect"),
+    ),
+    "make twins": (": `memshield protect CLEAN DEST --twins` makes one", ()),
     "finish it": (": `memshield protect` again goes on where it stopped", ()),
     "name another folder": (": name another folder with --out", ("preview", "certify", "detect")),
     "train a language model": (" (`memshield train-lm` trains one on your own captions)", ()),

@@ -41,6 +41,8 @@ Hint = Literal[
     "train a language model",
     "ask for twins",
     "open the key",
+    "name the key",
+    "make twins",
     "finish it",
     "name another folder",
 ]

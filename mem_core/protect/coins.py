@@ -72,7 +72,10 @@ def load_key(path: Path) -> TwinKey:
             mode, text = stat.S_IMODE(found), stream.read(2 * _BYTES + 2) if stat.S_ISREG(found) else b""
     except OSError as error:
         why = error.strerror
-        raise ConfigError(f"expected the secret key of the twins in {path}, but it cannot be read: {why}") from error
+        raise ConfigError(
+            f"expected the secret key of the twins in {path}, but it cannot be read: {why}; put it back",
+            hint="name the key",
+        ) from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(
             f"expected {path} to be readable by its owner alone, but its mode is {mode:o}: if nobody has read the key, "

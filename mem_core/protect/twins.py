@@ -139,7 +139,8 @@ def require_twins_record(dest: Folder) -> TwinsRecord:
     record = read_twins_record(dest)
     if record is None:
         raise ConfigError(
-            f"expected a corpus that was protected with twins in {dest.uri}, but there is no {TWINS}/{TWINS_RECORD}"
+            f"expected a corpus that was protected with twins in {dest.uri}, but there is no {TWINS}/{TWINS_RECORD}",
+            hint="make twins",
         )
     return record
 
@@ -151,7 +152,8 @@ def key_of(record: TwinsRecord, place: KeyPlace) -> TwinKey:
     if key.sha256 != record.key_sha256:
         raise ConfigError(
             f"expected the key of the twins {record.corpus} with SHA-256 {record.key_sha256[:12]} in {path}, but the "
-            f"one there has {key.sha256[:12]}: it is another corpus's"
+            f"one there has {key.sha256[:12]}: it is another corpus's; put the right one there",
+            hint="name the key",
         )
     return key
 

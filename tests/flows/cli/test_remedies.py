@@ -54,6 +54,12 @@ def test_an_option_is_offered_in_place_of_a_setting() -> None:
     assert with_remedy(error, "estimate") == "wrong: name it with `--set corpus.encoding=cp1252`"
 
 
+def test_a_lost_key_is_put_back_or_named() -> None:
+    error = ConfigError("wrong; put it back", hint="name the key")
+    assert with_remedy(error, "commit") == "wrong; put it back, or name its file with --twins-key"
+    assert with_remedy(error, "export") == "wrong; put it back"
+
+
 def test_hints_come_back_from_another_process() -> None:
     error = pickle.loads(pickle.dumps(MismatchError("wrong", hint="redo shards", about="/x")))
     assert (str(error), error.hint, error.about) == ("wrong", "redo shards", "/x")

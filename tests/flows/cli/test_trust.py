@@ -62,6 +62,7 @@ def test_mistakes_are_sentences(command: Command, clean_corpus: Path, tmp_path: 
     assert (found.exit_code, "there is no such file" in found.stderr) == (1, True)
     found = command("commit", clean, "--no-server")
     assert (found.exit_code, "expected a corpus that was protected with twins in" in found.stderr) == (1, True)
+    assert "/twins.json: `memshield protect CLEAN DEST --twins` makes one" in found.stderr
     found = command("commit", clean, "--alpha", "0.7", "--no-server")
     assert (found.exit_code, "the test: alpha: Input should be less than 0.5" in found.stderr) == (1, True)
     found = command("detect", tmp_path / "victim", "--twins", clean, "--no-server")

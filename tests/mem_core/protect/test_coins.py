@@ -105,9 +105,10 @@ def test_a_pipe_is_no_key_and_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_key_that_is_gone_is_named(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"expected the secret key of the twins in .*a\.key, but it cannot be read: No such"
-    ):
+        ConfigError, match=r"the secret key of the twins in .*a\.key, but it cannot be read: No such .*; put it back$"
+    ) as caught:
         load_key(tmp_path / "a.key")
+    assert caught.value.hint == "name the key"
     with pytest.raises(ConfigError, match="Is a directory"):
         load_key(tmp_path)
 

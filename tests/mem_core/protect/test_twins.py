@@ -304,7 +304,7 @@ def test_another_key_than_the_corpus_s_is_refused(clean: LocalFolder, tmp_path: 
     protect(with_twins(clean, dest, config, keys))
     new_key(tmp_path / "other.key")
     wanted = TwinsWanted(share=1, key=KeyPlace(folder=str(keys), file=str(tmp_path / "other.key")))
-    with pytest.raises(ConfigError, match="but the one there has .* it is another corpus's"):
+    with pytest.raises(ConfigError, match="has .* it is another corpus's; put the right one there$"):
         protect(Protection(Places(clean, dest), config, RUNTIME, seed=SEED, twins=wanted))
 
 
