@@ -92,7 +92,7 @@ def print_settings(rows: Sequence[SettingRow], filter: str, known: Sequence[str]
         raise ConfigError(what + meant(filter, known))
     console = Console(highlight=False)
     for row in rows:
-        facts = [row.unit, row.default and f"default {row.default}", row.range]
+        facts = [row.unit and f"in {row.unit}", row.default and f"default {row.default}", row.range]
         console.print(f"[bold]{escape(row.name)}[/bold]  {escape('; '.join(fact for fact in facts if fact))}")
         console.print(Padding(escape(row.meaning), (0, 0, 0, 4), expand=False))
 

@@ -46,7 +46,7 @@ PixelLevels = Annotated[
     float,
     BeforeValidator(_parse_fraction),
     AfterValidator(_whole_levels),
-    Field(json_schema_extra={**unit("of white"), "range": "1/255 to 64/255, in whole steps of 1/255"}),
+    Field(json_schema_extra={**unit("fractions of white"), "range": "1/255 to 64/255, in whole steps of 1/255"}),
 ]
 Scale = tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]]
 

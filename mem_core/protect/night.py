@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from mem_core.common.errors import ConfigError
+from mem_core.common.formatting import counted
 from mem_core.common.progress import Progress, silent
 from mem_core.common.storage.folder import Folder
 from mem_core.config import Frozen, ProtectConfig
@@ -99,7 +100,7 @@ def plan_night(
         claim(dest, config.method)
     unready = len(plan.waiting) - len(waiting)
     later = f", {unready} not complete yet" if unready else ""
-    lines = [f"{len(waiting)} new shards{later}, {plan.finished + len(plan.differing)} finished before"]
+    lines = [f"{counted(len(waiting), 'new shard')}{later}, {plan.finished + len(plan.differing)} finished before"]
     if plan.differing:
         shard, why = min(plan.differing.items())
         lines.append(
@@ -122,7 +123,8 @@ def plan_retry(clean: Folder, dest: Folder) -> NightPlan:
     if mended:
         withdraw(dest, mended)
     lines = [
-        f"{len(failed)} failed shards to try again, {len(mended)} shards with failed samples whose input was replaced"
+        f"{counted(len(failed), 'failed shard')} to try again, "
+        f"{counted(len(mended), 'shard')} with failed samples whose input was replaced"
     ]
     if same := sum(spoilt.values()) - sum(spoilt[shard] for shard in mended):
         lines.append(

@@ -123,3 +123,8 @@ def test_a_path_that_was_misspelt_is_found_beside_it(command: Command, clean_cor
     assert (result.exit_code, result.stderr.rstrip().endswith(f"did you mean {clean_corpus}/train?")) == (1, True)
     result = command("settings", "epsilom")
     assert "did you mean epsilon?" in result.stderr
+
+
+def test_a_unit_is_said_as_a_sentence_would_have_it(command: Command) -> None:
+    said = command("settings", "noise.epsilon").stdout
+    assert said.startswith("protect.noise.epsilon  in fractions of white; default 8/255; ")

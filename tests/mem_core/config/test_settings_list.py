@@ -26,7 +26,7 @@ def test_all_that_a_dumped_config_has_are_in_the_list() -> None:
 @pytest.mark.parametrize(
     ("name", "unit", "default", "range"),
     [
-        ("protect.noise.epsilon", "of white", "8/255", "1/255 to 64/255, in whole steps of 1/255"),
+        ("protect.noise.epsilon", "fractions of white", "8/255", "1/255 to 64/255, in whole steps of 1/255"),
         ("protect.trigger.length", "words", "3", "whole number, 1 to 16"),
         ("protect.trigger.placement", "", "front", "front, end, inside, replace"),
         ("protect.quality.min_psnr", "dB", "null", "number, more than 0 and at most 100 or null"),

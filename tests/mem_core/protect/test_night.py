@@ -42,7 +42,7 @@ def test_only_new_shards_wait_and_only_when_they_are_ready(clean: LocalFolder, d
     assert (plan.waiting, plan.finished) == (("00002", "00003"), 2)
     plan = plan_night(clean, dest, protector, CONFIG, "stats")
     assert (plan.waiting, plan.unready) == (("00003",), 1)
-    assert plan.lines == ("1 new shards, 1 not complete yet, 2 finished before",)
+    assert plan.lines == ("1 new shard, 1 not complete yet, 2 finished before",)
 
 
 def test_shards_of_other_settings_are_kept_and_named(clean: LocalFolder, dest: LocalFolder) -> None:
