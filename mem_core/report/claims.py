@@ -158,7 +158,7 @@ def unjudged(tests: Iterable[tuple[str, Sequence[str]]]) -> dict[str, str]:
     for label, missing in tests:
         if missing:
             labels.setdefault("; ".join(missing), []).append(label)
-    return {", ".join(names): why for why, names in labels.items()}
+    return {"; ".join(names): why for why, names in labels.items()}
 
 
 def can_be_judged(judged: int, tests: int) -> str:

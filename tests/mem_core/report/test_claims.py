@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mem_core.report.claims import Trained, Victims, missing_for, no_verdict
+from mem_core.report.claims import Trained, Victims, missing_for, no_verdict, unjudged
 from mem_core.report.intervals import AtEpoch, Estimate, Sampled, combined, with_interval
 from mem_core.victim.metrics import RetrievalResult, chance, summarise_ranks
 from tests.support.measured import measured
@@ -148,3 +148,8 @@ def test_few_images_and_no_draws_are_said_once_for_both_victims() -> None:
 def test_a_clean_part_in_place_of_a_mix_has_fewer_pairs() -> None:
     part = victims(0.1, trained=(AS_MANY[0].model_copy(update={"samples": 1000}),))
     assert missing_for(victims(0.8), part, alike=False) == ()
+
+
+def test_names_with_commas_stay_apart_where_they_cannot_be_judged_for_one_reason() -> None:
+    tests = [("JPEG, quality 75", ("it is weak",)), ("blur", ()), ("crop, then noise", ("it is weak",))]
+    assert unjudged(tests) == {"JPEG, quality 75; crop, then noise": "it is weak"}
