@@ -94,7 +94,7 @@ def empty_lines(splits: Mapping[str, ShardingSummary], config: CorpusConfig) -> 
         smaller = " or set a smaller corpus.holdout" if config.holdout else ""
         yield (
             f"nothing is in {VALIDATION}: it gets at most a tenth of the images of train and at least 2, and train has "
-            f"too few for that; shard more images{smaller}, with another destination, or train without --validation"
+            f"too few for that; shard more images{smaller}, with another destination, or train without validation pairs"
         )
 
 

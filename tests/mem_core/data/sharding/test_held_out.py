@@ -91,7 +91,7 @@ def test_the_draw_depends_on_seed_and_names_alone(tmp_path: Path) -> None:
             [
                 "nothing is in val: it gets at most a tenth of the images of train and at least 2, and train has too "
                 "few for that; shard more images or set a smaller corpus.holdout, with another destination, or train "
-                "without --validation"
+                "without validation pairs"
             ],
         ),
         (
@@ -99,7 +99,7 @@ def test_the_draw_depends_on_seed_and_names_alone(tmp_path: Path) -> None:
             {},
             [
                 "nothing is in val: it gets at most a tenth of the images of train and at least 2, and train has too "
-                "few for that; shard more images, with another destination, or train without --validation"
+                "few for that; shard more images, with another destination, or train without validation pairs"
             ],
         ),
         (listed(("train", 19), ("test", 10)), {"validation": 0}, []),
