@@ -42,13 +42,32 @@ def load_preset(name_or_path: str, overrides: Sequence[str] = (), seed: int | No
         values = {}
     if not isinstance(values, dict):
         raise ConfigError(f"expected settings by name in {origin}, got {type(values).__name__}")
+    laid = values
     for override in overrides:
-        values = merge(values, _parsed_override(override))
+        laid = merge(laid, _parsed_override(override))
     if seed is not None:
-        values = merge(values, {"seed": seed})
+        laid = merge(laid, {"seed": seed})
+    try:
+        return _checked(laid)
+    except ConfigError as error:
+        if _mistakes(values) == str(error):  # those of the preset alone: nothing that was typed
+            raise ConfigError(f"{origin}: {error}") from error
+        raise
+
+
+def _checked(values: Mapping[str, Any]) -> RunConfig:
+    """The settings; raises `ConfigError` for those that are unknown or wrong."""
     if unknown := list(_unknown_keys(RunConfig, values)):
-        raise ConfigError(f"{origin}: " + "; ".join(unknown))
-    return parse_config(RunConfig, values, origin)
+        raise ConfigError("; ".join(unknown))
+    return parse_config(RunConfig, values, "")
+
+
+def _mistakes(values: Mapping[str, Any]) -> str:
+    try:
+        _checked(values)
+    except ConfigError as error:
+        return str(error)
+    return ""
 
 
 def _parsed_override(override: str) -> dict[str, Any]:

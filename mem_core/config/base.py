@@ -31,7 +31,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> Model:
-    """Validates settings; raises `ConfigError` with one line for each mistake, naming the key and the origin."""
+    """Validates settings; raises `ConfigError`, a line for each mistake, naming the key and the origin if there is one."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -40,8 +40,8 @@ def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> 
             said.setdefault(_place(mistake["loc"]), _sentence(mistake))
         # A value that may be of two kinds is judged as both: what is wrong further inside it is what was meant.
         inner = [place for place in said if not any(other.startswith(f"{place}.") for other in said)]
-        lines = [f"{place or 'settings'}: {said[place]}" for place in inner]
-        raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
+        lines = "; ".join(_at(place, said[place]) for place in inner)
+        raise ConfigError(f"{origin}: {lines}" if origin else lines) from error
 
 
 def first_mistake(error: ValidationError) -> str:
@@ -53,6 +53,11 @@ def first_mistake(error: ValidationError) -> str:
 def _place(loc: tuple[int | str, ...]) -> str:
     """The dotted name of a setting, without what pydantic calls the alternatives of a value."""
     return ".".join(str(part) for part in loc if not _ALTERNATIVE.match(str(part)))
+
+
+def _at(place: str, sentence: str) -> str:
+    """What is wrong, behind the name of the setting unless the sentence begins with it."""
+    return sentence if place and sentence.startswith(f"{place}.") else f"{place or 'settings'}: {sentence}"
 
 
 def _sentence(error: Any) -> str:

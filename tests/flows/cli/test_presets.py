@@ -82,8 +82,20 @@ def test_mistakes_are_named(override: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load_preset("smoke", [override])
     assert sentence in str(caught.value)
+    assert "preset smoke" not in str(caught.value)
     assert "literal[" not in str(caught.value)
     assert str(caught.value).count("got 'many'") <= 1
+
+
+def test_a_preset_is_named_where_it_is_wrong_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("protect: {noise: {epsilon: 1/255}}")
+    step = "protect.noise.step_size=1/255"
+    wrong = f"preset {file}: protect.noise.step_size 0.00784314 is larger than protect.noise.epsilon"
+    for overrides, begin in (([], wrong), ([step, "protect.method=memm"], "protect.method: expected a method")):
+        with pytest.raises(ConfigError) as caught:
+            load_preset(str(file), overrides)
+        assert str(caught.value).startswith(begin)
 
 
 @pytest.mark.parametrize(
