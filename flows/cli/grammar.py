@@ -90,10 +90,28 @@ def usage_sentence(error: Any) -> str:
         known = [name for one in context.command.get_params(context) for name in one.opts if name.startswith("--")]
         said = f"{called} has no option {option}{meant(option, known)}"
     elif (parameter := getattr(error, "param", None)) is not None and "Missing" in type(error).__name__ + str(error):
-        what = parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0]
-        said = f"{called} needs {what}"
+        said = f"{called} needs {_typed_as(parameter)}"
+    elif parameter is not None and (wanted := _wanted(error.__cause__)):
+        said = f"expected {wanted[0]} for {_typed_as(parameter)}, got {wanted[1]!r}"
     else:
         said = error.format_message().rstrip(".").replace("Value error, ", "").replace(". Did", ": did")
         said = said[:1].lower() + said[1:]
     pieces = " ".join((typed, *context.command.collect_usage_pieces(context)))
     return f"{said} (usage: {pieces}; `{typed} --help` explains)"
+
+
+def _typed_as(parameter: Any) -> str:
+    return str(parameter.metavar if parameter.param_type_name == "argument" else parameter.opts[0])
+
+
+_KINDS = {"int_parsing": "a whole number", "float_parsing": "a number"}
+_SHOULD = "Input should be "  # how pydantic, which typer reads values with, begins
+
+
+def _wanted(cause: Any) -> tuple[str, object] | None:
+    """What a value should have been, and what came, where typer could not read it."""
+    mistake = next(iter(cause.errors() if hasattr(cause, "errors") else ()), None)
+    if mistake is None or not mistake["msg"].startswith(_SHOULD):
+        return None
+    said, is_bound = mistake["msg"].removeprefix(_SHOULD), mistake["type"].startswith(("greater", "less"))
+    return _KINDS.get(mistake["type"], f"a number {said}" if is_bound else said), mistake["input"]

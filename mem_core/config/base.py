@@ -31,7 +31,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_config(model: type[Model], values: Mapping[str, Any], origin: str) -> Model:
-    """Validates settings; raises `ConfigError`, a line for each mistake, naming the key and the origin if there is one."""
+    """Validates settings; raises `ConfigError`, a line for each mistake, naming the key and, if given, the origin."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -74,7 +74,7 @@ def test_the_version_is_told(command: Command) -> None:
         ("protect a", "protect needs PROTECTED"),
         ("protect a b c", "unexpected extra argument"),
         ("nightly a b --ready tarr", "'tarr' is not one of 'tar', 'stats'"),
-        ("protect a b --seed x", "'--seed'"),
+        ("protect a b --seed x", "expected a whole number for --seed, got 'x'"),
         ("protect a b --preset", "'--preset' requires an argument"),
     ],
 )
@@ -128,3 +128,18 @@ def test_a_path_that_was_misspelt_is_found_beside_it(command: Command, clean_cor
 def test_a_unit_is_said_as_a_sentence_would_have_it(command: Command) -> None:
     said = command("settings", "noise.epsilon").stdout
     assert said.startswith("protect.noise.epsilon  in fractions of white; default 8/255; ")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("protect", "a", "b", "--seed", "abc"), "expected a whole number for --seed, got 'abc' (usage: "),
+        (("commit", "a", "--alpha", "x"), "expected a number for --alpha, got 'x' (usage: "),
+        (("shard", "a", "--limit", "0"), "expected a number greater than or equal to 1 for --limit, got "),
+    ],
+)
+def test_a_value_that_is_none_is_answered_with_what_was_expected(
+    command: Command, typed: tuple[str, ...], said: str
+) -> None:
+    result = command(*typed)
+    assert (result.exit_code, result.stderr.startswith(f"memshield: {said}")) == (2, True), result.stderr
