@@ -76,7 +76,7 @@ def test_what_cannot_be_judged_has_a_dash_and_its_reason(tmp_path: Path) -> None
     assert stress_cells(report.findings.rows[0])[-1] == "\N{EN DASH}"
     write_stress(LocalFolder(tmp_path), report)
     page = (tmp_path / "stress.html").read_text()
-    assert "words &lt;dropped&gt; &amp; gone, as published, re-captioned</th>" in page
+    assert "words &lt;dropped&gt; &amp; gone; as published; re-captioned</th>" in page
     assert "the clean victim was trained on 49 pairs, not on 50" in page
 
 
