@@ -1,10 +1,10 @@
 """Commands that have next to nothing to do, at an earlier commit and now: what they take is their start and their end.
 
-    python -m benchmarks.startup COMMIT [--repeats 5]
+    python -m benchmarks.startup COMMIT [--repeats 5] [--command status ...]
 
 `shard`, `protect` and `verify` of 24 drawn pictures, of which the first two find all finished, and `status`. The two
-versions take turns; a ratio is that of neighbouring turns. By the clock, which wants idle cores, and by the processor
-time of all processes.
+versions take turns, now one first and now the other; a ratio is that of neighbouring turns. By the clock, which wants
+idle cores, and by the processor time of all processes.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,14 +28,14 @@ _COMMANDS = {
 }
 
 
-def run(commit: str, repeats: int) -> list[Figure]:
+def run(commit: str, repeats: int, commands: Sequence[str]) -> list[Figure]:
     """The earlier version over this one, and the seconds that this one takes."""
     with tempfile.TemporaryDirectory() as name, _earlier(commit, Path(name) / "earlier") as earlier:
         folder, here = Path(name), Path(__file__).parents[1]
         draw_corpus(folder / "drawn", 24, 8, size=32, seed=3)
         for command in ("shard", "protect"):
             _seconds(here, command, folder)
-        return [figure for command in _COMMANDS for figure in _figures(commit, earlier, here, command, folder, repeats)]
+        return [figure for command in commands for figure in _figures(commit, earlier, here, command, folder, repeats)]
 
 
 @contextmanager
@@ -48,7 +48,8 @@ def _earlier(commit: str, place: Path) -> Iterator[Path]:
 
 
 def _figures(commit: str, earlier: Path, here: Path, command: str, folder: Path, repeats: int) -> Iterator[Figure]:
-    taken = [{checkout: _seconds(checkout, command, folder) for checkout in (earlier, here)} for _ in range(repeats)]
+    turns = [(earlier, here), (here, earlier)] * repeats
+    taken = [{checkout: _seconds(checkout, command, folder) for checkout in turn} for turn in turns[:repeats]]
     for place, of in enumerate(("clock", "processors")):
         before, now = ([turn[checkout][place] for turn in taken] for checkout in (earlier, here))
         for case, values, unit in (("now", now, "s"), (f"{commit} over now", ratios(before, now), "x")):
@@ -69,8 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commit")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--command", nargs="+", choices=_COMMANDS, default=list(_COMMANDS))
     given = parser.parse_args()
-    print_figures(run(given.commit, given.repeats))
+    print_figures(run(given.commit, given.repeats, given.command))
 
 
 if __name__ == "__main__":

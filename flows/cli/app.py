@@ -1,6 +1,7 @@
 """`memshield`: the flows as commands. Nothing heavy is imported before a command runs."""
 
 import errno
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -66,7 +67,17 @@ class _Sentences(typer.core.TyperGroup):
             else:  # not about a place that the user named
                 raise
             typer.echo(f"memshield: {said}", err=True)
+            _drop_what_cannot_be_written()
             raise typer.Exit(1) from error
+
+
+def _drop_what_cannot_be_written() -> None:
+    """It is still in the buffer: Python would try again as it ends, complain once more and exit with 120."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):  # a stream without a file has nothing to drop
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _wrong_usage(error: Exception) -> typer.Exit:

@@ -63,7 +63,7 @@ def require_clean(folder: Folder, shards: Sequence[str]) -> None:
     if receipt is not None and not receipt.is_clean:
         raise SourceError(
             f"expected a clean corpus in {folder.uri}, but its shard {shards[0]} was protected with {receipt.method}: "
-            "protecting it again would add up noise and triggers"
+            f"{_TWICE}; name the corpus that it was made from (protect.protected=accept takes it as it is)"
         )
     if receipt is not None:
         return

@@ -1,5 +1,6 @@
 """Commands, and the mistakes that people make with them: one sentence, exit code 1."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -200,10 +201,12 @@ def test_trouble_with_a_place_is_one_sentence(command: Command, tmp_path: Path) 
     assert "cannot be used: File name too long" in result.stderr
 
 
-def test_a_full_disk_is_one_sentence() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_one_sentence(unbuffered: str) -> None:
     with Path("/dev/full").open("w") as full:
         listed = [sys.executable, "-m", "flows.cli", "presets", "list"]
-        done = subprocess.run(listed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        own = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+        done = subprocess.run(listed, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=own)
     said = "memshield: No space left on device where output is written to: make room and run the same command again\n"
     assert (done.returncode, done.stderr) == (1, said)
 

@@ -241,7 +241,7 @@ def test_folders_without_shards_are_said_so(tmp_path: Path) -> None:
     corpus = Corpus(tmp_path / "a")
     nothing = LocalFolder(tmp_path / "nothing")
     for clean, protected in ((corpus.clean, nothing), (nothing, corpus.protected)):
-        with pytest.raises(SourceError, match="there is none"):
+        with pytest.raises(SourceError, match="there is no such folder"):
             verify_corpus(clean, protected, tokenize=tokenize)
 
 
