@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from PIL import Image
 
-from benchmarks.harness import Figure, children_seconds, print_figures, seconds
+from benchmarks.harness import Figure, checkout_of, children_seconds, print_figures, seconds
 from benchmarks.round_split import BESIDE, watched
 from flows.cli.presets import load_preset
 from mem_core.common.storage.folder import LocalFolder
@@ -64,11 +64,8 @@ def run(photos: Path, count: int, commit: str | None) -> list[Figure]:
         ]
         if commit is not None:
             earlier = folder / "earlier"
-            subprocess.run(["git", "worktree", "add", "--detach", "--quiet", earlier, commit], check=True)
-            try:
+            with checkout_of(commit, earlier):
                 before = _command(earlier, "protect", clean, folder / "before", folder)
-            finally:
-                subprocess.run(["git", "worktree", "remove", "--force", earlier], check=True)
             figures.append(_figure(f"{commit} over this one, clock", case, before.clock / now.clock, "x"))
             figures.append(_figure(f"{commit} over this one, processors", case, before.processor / now.processor, "x"))
     return figures

@@ -5,8 +5,10 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -66,6 +68,16 @@ def children_seconds() -> float:
     """Seconds on the cores of all processes that this one started and that have ended."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
+
+
+@contextmanager
+def checkout_of(commit: str, place: Path) -> Iterator[Path]:
+    """The files of a commit in a folder, for as long."""
+    subprocess.run(["git", "worktree", "add", "--detach", "--quiet", place, commit], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["git", "worktree", "remove", "--force", place], check=True)
 
 
 def alternate(works: Mapping[str, Work], repeats: int, warm_up: int = 1) -> dict[str, list[float]]:

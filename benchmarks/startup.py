@@ -14,10 +14,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.harness import Figure, children_seconds, print_figures, quartiles, ratios
+from benchmarks.harness import Figure, checkout_of, children_seconds, print_figures, quartiles, ratios
 from mem_core.data.synthetic.shapes_corpus import draw_corpus
 
 _COMMANDS = {
@@ -30,21 +29,12 @@ _COMMANDS = {
 
 def run(commit: str, repeats: int, commands: Sequence[str]) -> list[Figure]:
     """The earlier version over this one, and the seconds that this one takes."""
-    with tempfile.TemporaryDirectory() as name, _earlier(commit, Path(name) / "earlier") as earlier:
+    with tempfile.TemporaryDirectory() as name, checkout_of(commit, Path(name) / "earlier") as earlier:
         folder, here = Path(name), Path(__file__).parents[1]
         draw_corpus(folder / "drawn", 24, 8, size=32, seed=3)
         for command in ("shard", "protect"):
             _seconds(here, command, folder)
         return [figure for command in commands for figure in _figures(commit, earlier, here, command, folder, repeats)]
-
-
-@contextmanager
-def _earlier(commit: str, place: Path) -> Iterator[Path]:
-    subprocess.run(["git", "worktree", "add", "--detach", "--quiet", place, commit], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["git", "worktree", "remove", "--force", place], check=True)
 
 
 def _figures(commit: str, earlier: Path, here: Path, command: str, folder: Path, repeats: int) -> Iterator[Figure]:

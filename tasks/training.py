@@ -42,8 +42,6 @@ def train_model(job: TrainJob) -> VictimRecord:
     for named in filter(None, (job.test, job.validation)):
         list_shards(open_folder(named))  # now, not after the first epochs
     before = read_victim(out)
-    if before is not None:
-        _require_the_same(before, job)
     data = VictimData(
         corpus,
         fingerprint=corpus_fingerprint(corpus),
@@ -52,6 +50,8 @@ def train_model(job: TrainJob) -> VictimRecord:
         test=open_folder(job.test) if job.test else None,
         queries=job.evaluate,
     )
+    if before is not None:
+        _require_the_same(before, job, data)
     with watched(f"train {job.label}, seed {job.seed}") as progress:
         record = train_victim(data, out, job.config, job.runtime, seed=job.seed, progress=progress)
     done = f"trained {counted(record.steps, 'step')} on {counted(record.samples, 'sample')}"
@@ -67,13 +67,12 @@ def train_model(job: TrainJob) -> VictimRecord:
     return record
 
 
-def _require_the_same(before: VictimRecord, job: TrainJob) -> None:
+def _require_the_same(before: VictimRecord, job: TrainJob, data: VictimData) -> None:
     """A victim is trained anew where its corpus has grown or was made again; another one needs a folder of its own."""
-    corpus = open_folder(job.corpus)
-    moved = before.corpus_fingerprint == corpus_fingerprint(corpus)
+    moved = before.corpus_fingerprint == data.fingerprint
     known = {"another corpus": before.corpus, "another seed": before.seed, "other settings": before.config}
     asked = {
-        "another corpus": before.corpus if moved else corpus.uri,
+        "another corpus": before.corpus if moved else data.corpus.uri,
         "another seed": job.seed,
         "other settings": job.config,
     }

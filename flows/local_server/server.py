@@ -20,6 +20,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from flows.local_server import automations
@@ -132,16 +133,15 @@ def running() -> Server | None:
     Raises `StopRun` if it does not answer for a minute.
     """
     known = _recorded()
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while known is not None and _is_alive(known):
-        if place := _home_of(known):
-            return known if place == str(_prefect_home()) else None
-        if time.monotonic() > deadline:
-            raise StopRun(
-                f"expected the Prefect server at {known.ui} to answer within {_BUSY_SECONDS:g} s, but it did not "
-                f"and its process {known.pid} is there: see {home() / 'server.log'}; `memshield server stop` ends it"
-            )
-        time.sleep(_POLL_SECONDS)
+    if known is None or not _is_alive(known):
+        return None
+    if place := _home_once_up(known, _BUSY_SECONDS, partial(_is_alive, known)):
+        return known if place == str(_prefect_home()) else None
+    if _is_alive(known):
+        raise StopRun(
+            f"expected the Prefect server at {known.ui} to answer within {_BUSY_SECONDS:g} s, but it did not "
+            f"and its process {known.pid} is there: see {home() / 'server.log'}; `memshield server stop` ends it"
+        )
     return None
 
 
@@ -230,17 +230,21 @@ def _launched() -> tuple[Server, "subprocess.Popen[bytes]"]:
 
 def _is_up(server: Server, process: "subprocess.Popen[bytes]") -> bool:
     """Waits until the port answers: True if it is our server that does. Raises `StopRun` if nobody does."""
-    deadline = time.monotonic() + _START_SECONDS
-    while not (place := _home_of(server)):
-        if process.poll() is not None:
-            raise StopRun(f"expected the Prefect server to start, but it ended: see {home() / 'server.log'}")
-        if time.monotonic() > deadline:
-            end(process.pid, _STOP_SECONDS)
-            raise StopRun(
-                f"expected the Prefect server to answer within {_START_SECONDS:g} s: see {home() / 'server.log'}"
-            )
+    place = _home_once_up(server, _START_SECONDS, lambda: process.poll() is None)
+    if place:
+        return place == str(_prefect_home())
+    if process.poll() is not None:
+        raise StopRun(f"expected the Prefect server to start, but it ended: see {home() / 'server.log'}")
+    end(process.pid, _STOP_SECONDS)
+    raise StopRun(f"expected the Prefect server to answer within {_START_SECONDS:g} s: see {home() / 'server.log'}")
+
+
+def _home_once_up(server: Server, seconds: float, alive: Callable[[], bool]) -> str:
+    """Waits until the port answers; where its server keeps its records, nothing if the process ended or time is up."""
+    deadline = time.monotonic() + seconds
+    while not (place := _home_of(server)) and alive() and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    return place == str(_prefect_home())
+    return place
 
 
 def _home_of(server: Server) -> str:

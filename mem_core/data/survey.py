@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from random import Random
 
-from mem_core.common.draws import integers, permutation
+from mem_core.common.draws import permutation
 from mem_core.common.errors import SourceError
 from mem_core.common.progress import Progress, silent
+from mem_core.common.rng import derived_seed
 from mem_core.common.storage.folder import Folder
 from mem_core.config import CorpusConfig
 from mem_core.data.already import require_clean
@@ -42,13 +44,13 @@ def survey_source(
     sampling). Raises `SourceError` if train would have none."""
     found: Counter[str] = Counter()
     drawn: list[Candidate] = []
+    lot = Random(derived_seed(seed, "estimate"))
 
     images = TakenImages(reader, config, seed)
     for sample in (sample for raw in images for sample in candidates(raw, config)):
         found[sample.split] += 1
         if sample.split == "train":
-            number = found["train"]
-            place = len(drawn) if len(drawn) < count else integers(number, 1, seed, "estimate", number)[0]
+            place = len(drawn) if len(drawn) < count else lot.randrange(found["train"])
             drawn[place : place + 1] = [sample] if place < count else []
         if found.total() % 1000 == 0:
             progress(found.total(), 0, "samples counted")

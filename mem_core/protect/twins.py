@@ -24,7 +24,7 @@ from mem_core.config.stored import read_record
 from mem_core.data.corpus import list_shards
 from mem_core.data.receipt import Receipt, Sha256, read_receipt
 from mem_core.data.shard import Broken, Sample, open_tar, read_shard
-from mem_core.data.table import table_name
+from mem_core.data.table import SampleRow, table_name
 from mem_core.protect.coins import TwinKey, chosen, coin, load_key, new_key, require_unused, use_key
 from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.key_place import KeyPlace
@@ -72,6 +72,11 @@ class Twins:
     def has_twin(self, shard: str, sample: str) -> bool:
         """Whether the other version is kept."""
         return chosen(self.key, self.record.corpus, shard, sample, self.record.share)
+
+    def lacking(self, shard: str, rows: Iterable[SampleRow], paired: Set[str]) -> list[str]:
+        """The published samples of a shard that should have a twin and are not among those that have one."""
+        published = (row.key for row in rows if row.status == "protected")
+        return [key for key in published if key not in paired and self.has_twin(shard, key)]
 
 
 def begin_twins(dest: Folder, share: float, method: str, place: KeyPlace, *, redo: bool = False) -> Twins:
@@ -253,17 +258,6 @@ def _with_row(item: Sample | Broken | None, named: Set[str], place: str) -> Samp
             "taken out"
         )
     return item
-
-
-def without_twin(
-    key: TwinKey, twins: tuple[str, float], shard: str, published: Iterable[str], paired: Set[str]
-) -> list[str]:
-    """Those published samples of a shard that the key chose for a twin and that have none.
-
-    twins: the id of the corpus and its share of samples with twins. paired: the samples that have one.
-    """
-    corpus, share = twins
-    return [name for name in published if name not in paired and chosen(key, corpus, shard, name, share)]
 
 
 def _as_written(found: Sample | Broken | None, key: str, sha256: str, captions: tuple[str, ...], place: str) -> Sample:

@@ -22,12 +22,12 @@ from mem_core.common.storage.hashing import sha256_bytes, sha256_of
 from mem_core.config import Frozen, fingerprint
 from mem_core.config.stored import parse_record
 from mem_core.data.corpus import list_shards
-from mem_core.data.receipt import Receipt, Sha256, read_receipt
+from mem_core.data.receipt import Sha256, read_receipt
 from mem_core.data.table import read_rows, table_name
 from mem_core.protect.coins import TwinKey, chosen, coin
 from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.twin_table import TwinRow
-from mem_core.protect.twins import read_shard_twins, read_twin_rows, require_twins_record, without_twin
+from mem_core.protect.twins import Twins, read_shard_twins, require_twins_record
 
 COMMITMENT_NAME, REQUEST_NAME = "commitment.json", "commitment.tsq"
 
@@ -92,18 +92,16 @@ def make_commitment(dest: Folder, plan: EvidencePlan, key: TwinKey, now: datetim
     their receipts say and for coins that this key does not throw, `ConfigError` for a corpus without twins.
     """
     record = require_twins_record(dest)
-    shards, names, without = {}, list[str](), 0
+    twins, shards, names, without = Twins(record, key), {}, list[str](), 0
     for shard in list_shards(dest):
         receipt = read_receipt(dest, shard)
         if receipt is None:
             raise SourceError(f"expected a finished corpus in {dest.uri}, but its shard {shard} has no receipt")
         committed = CommittedShard(published=receipt.outputs[f"{shard}.tar"], twins=receipt.twins)
         require_as_committed(dest, shard, committed)
-        rows = read_twin_rows(dest, receipt)
-        twins = record.corpus, record.share
-        require_thrown(key, twins, shard, rows)
-        published = (row.key for row in read_rows(dest, shard) if row.status == "protected")
-        without += len(without_twin(key, twins, shard, published, _paired(dest, receipt)))
+        rows = [pair.row for pair in read_shard_twins(dest, receipt)]
+        require_thrown(key, (record.corpus, record.share), shard, rows)
+        without += len(twins.lacking(shard, read_rows(dest, shard), {row.key for row in rows}))
         names += [pair_name(shard, row.key) for row in rows]
         shards[shard] = committed
     require_enough(len(names))
@@ -121,11 +119,6 @@ def make_commitment(dest: Folder, plan: EvidencePlan, key: TwinKey, now: datetim
         description=_description(dest),
         without=without,
     ).sealed()
-
-
-def _paired(dest: Folder, receipt: Receipt) -> frozenset[str]:
-    """Raises `MismatchError` for a twin that the table leaves out, and for one that is not as it was written."""
-    return frozenset(pair.key for pair in read_shard_twins(dest, receipt))
 
 
 def _description(dest: Folder) -> str:

@@ -23,8 +23,6 @@ from mem_core.data.table import SampleRow, read_rows, table_name
 from mem_core.protect.destination import TWINS, TWINS_RECORD
 from mem_core.protect.key_place import KeyPlace
 
-_ANEW = "What is not published yet should be protected anew, into another destination"
-
 
 def verify_corpus(
     clean: Folder,
@@ -51,7 +49,10 @@ def verify_corpus(
         what = f"the coins of the twins were not checked: {twins.missing}"
         warnings.append(Problem(shard="", key="", what=what))
     if twins is not None and twins.record.coins_can_be_told:
-        what = f"{TWINS}/{TWINS_RECORD} has no secret for draws: whoever has memshield can tell the coins. {_ANEW}"
+        what = (
+            f"{TWINS}/{TWINS_RECORD} has no secret for draws: whoever has memshield can tell the coins. What is not "
+            "published yet should be protected anew, into another destination"
+        )
         warnings.append(Problem(shard="", key="", what=what))
     counts: Counter[str] = Counter()
     shared = sorted(set(expected) & set(found))

@@ -21,7 +21,7 @@ from mem_core.data.table import SampleRow
 from mem_core.protect.coins import TwinKey, chosen, coin
 from mem_core.protect.destination import TWINS
 from mem_core.protect.key_place import KeyPlace
-from mem_core.protect.twins import TwinPair, TwinsRecord, key_of, read_shard_twins, read_twins_record, without_twin
+from mem_core.protect.twins import TwinPair, Twins, TwinsRecord, key_of, read_shard_twins, read_twins_record
 
 Tell = Callable[[str, str], None]
 """Names a finding: the key it concerns, and what is wrong."""
@@ -87,8 +87,7 @@ class TwinCheck:
     def _lacking(self, shard: str, rows: Mapping[str, SampleRow], paired: set[str]) -> str:
         if self.key is None:
             return ""
-        published = (key for key, row in rows.items() if row.status == "protected")
-        lack = without_twin(self.key, (self.record.corpus, self.record.share), shard, published, paired)
+        lack = Twins(self.record, self.key).lacking(shard, rows.values(), paired)
         what = counted(len(lack), "published sample")
         return (
             f"no twin for {what}, {lack[0]} first: the other version is the same, or could not be protected"
